@@ -1,0 +1,156 @@
+# The two commands: `make demo` and `make test`. Both do all their set-up (tools/setup.sh) and start
+# again in seconds when nothing changed. `make help` lists everything.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS += --no-print-directory
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+
+# Yours to set on the command line or in the environment.
+PYTHON ?= python3
+VENV ?= .venv
+BUILD ?= build
+JOBS ?= $(shell nproc)
+DEMO_ARGS ?=
+PYTEST_ARGS ?=
+PYMPF_WITH_MPI ?= AUTO
+PYMPF_WITH_PETSC ?= AUTO
+PYMPF_WERROR ?= OFF
+PYMPF_NATIVE ?= OFF
+
+export PYTHON VENV
+export CMAKE_BUILD_PARALLEL_LEVEL := $(JOBS)
+export CMAKE_GENERATOR ?= Unix Makefiles
+
+OPTIONS := PYMPF_WITH_MPI=$(PYMPF_WITH_MPI) PYMPF_WITH_PETSC=$(PYMPF_WITH_PETSC) \
+           PYMPF_WERROR=$(PYMPF_WERROR) PYMPF_NATIVE=$(PYMPF_NATIVE)
+SOURCES := $(shell find cpp pympf CMakeLists.txt pyproject.toml -not -path '*/__pycache__*')
+CXX_SOURCES := $(shell find cpp tests/cpp -name '*.hpp' -o -name '*.cpp')
+PYTEST := $(VENV)/bin/pytest $(PYTEST_ARGS)
+LOG = 2>&1 | tee $(BUILD)/logs/$@.log
+_ := $(shell mkdir -p $(BUILD)/logs $(BUILD)/reports)
+
+.PHONY: help demo test setup build cpp-test unit-test mpi-test petsc-test papers-test lint format \
+        asan ubsan tsan no-petsc bench docs clean install cpp-build always
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+# ---- the two commands ----------------------------------------------------------------------------
+demo:  ## set up, build, and solve a real system of 262 144 unknowns (DEMO_ARGS=--large: 2 million)
+	@tools/setup.sh demo
+	@$(MAKE) install
+	$(VENV)/bin/pympf demo $(DEMO_ARGS)
+
+TESTS := cpp-test unit-test mpi-test petsc-test papers-test
+test:  ## set up, build, and run all tests
+	@tools/setup.sh test
+	@$(MAKE) $(TESTS)
+	@echo; $(VENV)/bin/python tools/closing_lines.py $(TESTS:%=$(BUILD)/logs/%.log)
+
+# ---- the parts -----------------------------------------------------------------------------------
+setup:  ## system packages and the virtual environment for everything below
+	@tools/setup.sh test
+	@tools/setup.sh lint
+
+build:  ## build the package and install it into the virtual environment
+	@tools/setup.sh demo
+	@$(MAKE) install
+
+cpp-test:  ## the C++ tests
+	@tools/setup.sh cpp
+	@$(MAKE) cpp-build
+	ctest --test-dir $(BUILD)/cpp --output-on-failure --output-junit ../reports/cpp.xml $(LOG)
+
+unit-test:  ## the Python tests on one process
+	@tools/setup.sh unit
+	@$(MAKE) install
+	$(PYTEST) tests/unit --junitxml=$(BUILD)/reports/unit.xml $(LOG)
+
+mpi-test:  ## the MPI tests, C++ and Python, on 1, 2 and 3 ranks
+	@tools/setup.sh mpi
+	@$(MAKE) cpp-build install
+	for ranks in 1 2 3; do \
+	  tests/mpi/run $$ranks $(BUILD)/cpp/pympf_tests --test-suite=mpi --no-colors=true; \
+	  tests/mpi/run $$ranks $(PYTEST) tests/mpi --with-mpi -m mpi \
+	    --junitxml=$(BUILD)/reports/mpi-$$ranks-rank{rank}.xml; \
+	done $(LOG)
+
+petsc-test:  ## the tests of the PETSc plugin
+	@tools/setup.sh petsc
+	@$(MAKE) install
+	$(PYTEST) tests/petsc --junitxml=$(BUILD)/reports/petsc.xml $(LOG)
+
+papers-test:  ## the tests that compare with figures of the papers
+	@tools/setup.sh unit
+	@$(MAKE) install
+	$(PYTEST) tests/papers --junitxml=$(BUILD)/reports/papers.xml $(LOG)
+
+no-petsc:  ## build and unit tests in an environment without PETSc and MPI
+	@$(MAKE) VENV=$(BUILD)/no-petsc/venv BUILD=$(BUILD)/no-petsc \
+	  PYMPF_WITH_MPI=OFF PYMPF_WITH_PETSC=OFF cpp-test unit-test
+
+# The C++ tests under a sanitizer, in a build tree of their own.
+define sanitized
+	cmake -S . -B $(BUILD)/$@ -DPYMPF_SANITIZE=$(1) -DPYMPF_WITH_MPI=OFF -DPYMPF_WITH_PETSC=OFF $(2) >/dev/null
+	cmake --build $(BUILD)/$@
+	ctest --test-dir $(BUILD)/$@ --output-on-failure
+endef
+
+asan:  ## the C++ tests under the address sanitizer
+	@tools/setup.sh cpp
+	$(call sanitized,address)
+
+ubsan:  ## the C++ tests under the undefined behaviour sanitizer
+	@tools/setup.sh cpp
+	$(call sanitized,undefined)
+
+# Archer tells the thread sanitizer what the OpenMP runtime orders; with gcc's runtime it would
+# report races that are none.
+tsan: export OMP_TOOL_LIBRARIES = libarcher.so
+tsan: export TSAN_OPTIONS = ignore_noninstrumented_modules=1
+tsan:  ## the C++ tests under the thread sanitizer
+	@tools/setup.sh tsan
+	$(call sanitized,thread,-DCMAKE_CXX_COMPILER=clang++)
+
+lint:  ## format (clang-format, ruff), types (mypy), dependencies between the parts
+	@tools/setup.sh lint
+	$(VENV)/bin/clang-format --dry-run -Werror $(CXX_SOURCES)
+	$(VENV)/bin/ruff check
+	$(VENV)/bin/ruff format --check
+	$(VENV)/bin/mypy
+	$(VENV)/bin/python tools/check_layering.py
+
+format:  ## format the sources in place
+	@tools/setup.sh lint
+	$(VENV)/bin/clang-format -i $(CXX_SOURCES)
+	$(VENV)/bin/ruff check --fix
+	$(VENV)/bin/ruff format
+
+bench: build  ## the benchmarks (BENCH_ARGS)
+	$(VENV)/bin/python bench/run.py $(BENCH_ARGS)
+
+docs: build  ## the generated pages of docs/
+	for script in $(wildcard tools/generate_*.py); do $(VENV)/bin/python $$script; done
+
+clean:  ## remove what was built; the virtual environment stays
+	rm -rf $(BUILD) $(VENV)/installed
+
+# ---- building ------------------------------------------------------------------------------------
+install: $(VENV)/installed
+
+# One pip at a time: several shells may share the environment. A change of the options rebuilds too.
+$(VENV)/options: always
+	@mkdir -p $(@D)
+	@[[ "$$(cat $@ 2>/dev/null)" == "$(OPTIONS)" ]] || echo "$(OPTIONS)" >$@
+
+$(VENV)/installed: $(SOURCES) $(VENV)/native $(VENV)/options
+	@echo "building and installing pympf ($(OPTIONS))"
+	@flock $(VENV) $(VENV)/bin/python -m pip --quiet install --no-build-isolation --no-deps \
+	  --force-reinstall --config-settings=build-dir=$(BUILD)/wheel \
+	  $(OPTIONS:%=--config-settings=cmake.define.%) .
+	@touch $@
+
+cpp-build:
+	cmake -S . -B $(BUILD)/cpp $(OPTIONS:%=-D%) >/dev/null
+	cmake --build $(BUILD)/cpp

@@ -1,0 +1,122 @@
+// Parameters are plain structs. Every field is declared once, as a `Field`: name, range or choices,
+// one sentence. Python keywords, command line flags, PETSc options, saved attributes and
+// docs/options.md are all read off this list.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+#include "pympf/common/error.hpp"
+
+namespace pympf {
+
+enum class Kind { integer, real, boolean, choice };
+
+// Values travel as double: integers are exact up to 2^53, a boolean is 0 or 1, a choice is its
+// index in `choices`.
+template <class P>
+struct Field {
+  std::string name;
+  Kind kind;
+  double minimum, maximum;
+  std::vector<std::string> choices;
+  std::string doc;
+  std::function<double(const P&)> get;
+  std::function<void(P&, double)> assign;
+
+  double default_value() const { return get(P{}); }
+
+  std::string allowed() const {
+    if (kind == Kind::boolean) return "true or false";
+    if (kind == Kind::choice) {
+      std::string text = "one of";
+      for (const auto& choice : choices) text += " " + choice;
+      return text;
+    }
+    return concat(kind == Kind::integer ? "an integer in [" : "a number in [", minimum, ", ",
+                  maximum, "]");
+  }
+
+  void set(P& params, double value) const {
+    const bool whole = kind == Kind::real || value == std::floor(value);
+    require(whole && value >= minimum && value <= maximum, name, " = ", value, " is not ",
+            allowed());
+    assign(params, value);
+  }
+
+  // Text as it comes from a command line or an options database.
+  void set(P& params, const std::string& text) const {
+    if (kind == Kind::choice) {
+      const auto found = std::find(choices.begin(), choices.end(), text);
+      require(found != choices.end(), name, " = ", text, " is not ", allowed());
+      assign(params, static_cast<double>(found - choices.begin()));
+      return;
+    }
+    if (kind == Kind::boolean && (text == "true" || text == "false"))
+      return assign(params, text == "true");
+    std::size_t used = 0;
+    double value = 0;
+    try {
+      value = std::stod(text, &used);
+    } catch (const std::logic_error&) {  // invalid_argument or out_of_range
+      used = 0;
+    }
+    require(used == text.size() && used > 0, name, " = ", text, " is not ", allowed());
+    set(params, value);
+  }
+
+  std::string text(const P& params) const {
+    const double value = get(params);
+    if (kind == Kind::choice) return choices[static_cast<std::size_t>(value)];
+    if (kind == Kind::boolean) return value != 0 ? "true" : "false";
+    std::ostringstream out;
+    out << value;
+    return out.str();
+  }
+};
+
+template <class P, class M>
+Field<P> field(const char* name, M P::*member, double minimum, double maximum, const char* doc) {
+  constexpr Kind kind = std::is_same_v<M, bool>       ? Kind::boolean
+                        : std::is_floating_point_v<M> ? Kind::real
+                                                      : Kind::integer;
+  return {name,
+          kind,
+          minimum,
+          maximum,
+          {},
+          doc,
+          [member](const P& p) { return static_cast<double>(p.*member); },
+          [member](P& p, double v) { p.*member = static_cast<M>(v); }};
+}
+
+template <class P, class M>
+Field<P> field(const char* name, M P::*member, std::vector<std::string> choices, const char* doc) {
+  const double last = static_cast<double>(choices.size()) - 1;
+  return {name,
+          Kind::choice,
+          0,
+          last,
+          std::move(choices),
+          doc,
+          [member](const P& p) { return static_cast<double>(p.*member); },
+          [member](P& p, double v) { p.*member = static_cast<M>(static_cast<int>(v)); }};
+}
+
+template <class P>
+const Field<P>& find_field(const std::vector<Field<P>>& fields, const std::string& name) {
+  const auto found =
+      std::find_if(fields.begin(), fields.end(), [&](const Field<P>& f) { return f.name == name; });
+  if (found == fields.end()) {
+    std::string names;
+    for (const auto& f : fields) names += " " + f.name;
+    throw InvalidArgument(concat("unknown parameter ", name, "; known:", names));
+  }
+  return *found;
+}
+
+}  // namespace pympf

@@ -1,0 +1,123 @@
+// Vector operations, the same to the last bit on any number of threads: a vector is cut into chunks
+// that depend on its length only, the chunks are worked on in parallel, and the partial sums of a
+// dot product are added in their order. Sums run in double for float vectors too. Short vectors
+// open no OpenMP region.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstddef>
+
+#include "pympf/la/csr.hpp"
+
+namespace pympf {
+
+inline constexpr std::size_t kChunk = 4096;      // entries, while there are at most kMaxChunks
+inline constexpr std::size_t kMaxChunks = 1024;  // partial sums of a dot product, kept on the stack
+inline constexpr std::size_t kSerial =
+    8 * kChunk;  // below this, waking threads costs more than they save
+
+inline std::size_t chunk_length(std::size_t n) {
+  return kChunk * std::max<std::size_t>(1, (n + kChunk * kMaxChunks - 1) / (kChunk * kMaxChunks));
+}
+
+// body(chunk, begin, end) for the chunks of [0, n).
+template <class Body>
+void for_chunks(std::size_t n, const Body& body) {
+  const std::size_t length = chunk_length(n), chunks = (n + length - 1) / length;
+  const auto run = [&](std::size_t c) { body(c, c * length, std::min(n, (c + 1) * length)); };
+  if (n < kSerial) {
+    for (std::size_t c = 0; c < chunks; ++c) run(c);
+  } else {
+#pragma omp parallel for schedule(static)
+    for (std::size_t c = 0; c < chunks; ++c) run(c);
+  }
+}
+
+// Eight running sums: vector instructions without leave to reorder the additions.
+template <class T>
+double dot_chunk(const T* x, const T* y, std::size_t n) {
+  constexpr std::size_t lanes = 8;
+  std::array<double, lanes> sum{};
+  std::size_t i = 0;
+  for (; i + lanes <= n; i += lanes) {
+    for (std::size_t k = 0; k < lanes; ++k) {
+      sum[k] += static_cast<double>(x[i + k]) * static_cast<double>(y[i + k]);
+    }
+  }
+  for (std::size_t k = 0; i < n; ++i, ++k) {
+    sum[k] += static_cast<double>(x[i]) * static_cast<double>(y[i]);
+  }
+  return ((sum[0] + sum[1]) + (sum[2] + sum[3])) + ((sum[4] + sum[5]) + (sum[6] + sum[7]));
+}
+
+template <class T>
+double dot(Index n, const T* x, const T* y) {
+  std::array<double, kMaxChunks> partial;
+  const auto size = static_cast<std::size_t>(n);
+  for_chunks(size, [&](std::size_t c, std::size_t begin, std::size_t end) {
+    partial[c] = dot_chunk(x + begin, y + begin, end - begin);
+  });
+  double sum = 0;
+  for (std::size_t c = 0; c * chunk_length(size) < size; ++c) sum += partial[c];
+  return sum;
+}
+
+// The norm of a vector whose squares overflow or vanish: max |x_i| * || x / max |x_i| ||.
+template <class T>
+double scaled_norm(Index n, const T* x) {
+  double largest = 0;
+  for (Index i = 0; i < n; ++i) {
+    if (!std::isfinite(x[i])) return std::abs(static_cast<double>(x[i]));
+    largest = std::max(largest, std::abs(static_cast<double>(x[i])));
+  }
+  if (largest == 0) return 0;
+  double sum = 0;
+  for (Index i = 0; i < n; ++i) sum += (x[i] / largest) * (x[i] / largest);
+  return largest * std::sqrt(sum);
+}
+
+// ||x||_2; zero only for x = 0, not finite only when x or its norm is not.
+template <class T>
+double norm(Index n, const T* x) {
+  constexpr double tiny = 1e-280, huge = 1e300;  // outside, squares have lost digits
+  const double square = dot(n, x, x);
+  return square > tiny && square < huge ? std::sqrt(square) : scaled_norm(n, x);
+}
+
+template <class T>
+void copy(Index n, const T* x, T* y) {
+  for_chunks(static_cast<std::size_t>(n), [&](std::size_t, std::size_t begin, std::size_t end) {
+    std::copy(x + begin, x + end, y + begin);
+  });
+}
+
+// y = a x
+template <class T>
+void scale(Index n, double a, const T* x, T* y) {
+  const T factor = static_cast<T>(a);
+  for_chunks(static_cast<std::size_t>(n), [&](std::size_t, std::size_t begin, std::size_t end) {
+    for (std::size_t i = begin; i < end; ++i) y[i] = factor * x[i];
+  });
+}
+
+// y = a x + b y
+template <class T>
+void axpby(Index n, double a, const T* x, double b, T* y) {
+  const T first = static_cast<T>(a), second = static_cast<T>(b);
+  for_chunks(static_cast<std::size_t>(n), [&](std::size_t, std::size_t begin, std::size_t end) {
+    for (std::size_t i = begin; i < end; ++i) y[i] = first * x[i] + second * y[i];
+  });
+}
+
+// y = y + a x
+template <class T>
+void axpy(Index n, double a, const T* x, T* y) {
+  const T factor = static_cast<T>(a);
+  for_chunks(static_cast<std::size_t>(n), [&](std::size_t, std::size_t begin, std::size_t end) {
+    for (std::size_t i = begin; i < end; ++i) y[i] += factor * x[i];
+  });
+}
+
+}  // namespace pympf

@@ -1,0 +1,75 @@
+// Preconditioned conjugate gradients: x_k minimizes the A-norm of the error over x_0 + K_k,
+// the span of (M A)^i M r_0, i < k.
+//
+//   alpha = r^T z / p^T A p      x += alpha p      r -= alpha A p
+//   z = M r                      beta = r^T z / (r^T z of the step before)      p = z + beta p
+//
+//   paper     r_j  z_j  p_j  A p_j  (r_j, z_j)
+//   name      r    z    p    q      rz
+//
+// Per iteration: A and M once, 2 dot products, 1 norm, 3 vector updates. Storage: r, z, p, q.
+//
+// Reference: Y. Saad, Iterative Methods for Sparse Linear Systems, 2nd ed., SIAM 2003,
+// Algorithm 9.1.
+#include <cmath>
+#include <utility>
+
+#include "pympf/la/blas1.hpp"
+#include "pympf/la/krylov_run.hpp"
+
+namespace pympf::krylov {
+namespace {
+
+template <class T>
+class Cg final : public Cycle<T> {
+ public:
+  explicit Cg(Run<T>& run) : run_(run), z_(run.M ? run.n : 0), p_(run.n), q_(run.n) {}
+
+  Reason run(T* r, double start_norm) override {
+    const Index n = run_.n;
+    T *p = p_.data(), *q = q_.data();
+    std::fill(p, p + n, T{0});  // so that the first direction is z, whatever beta
+    double rz = 1;
+    for (;;) {
+      const T* z = run_.precondition(r, z_.data());
+      const double rz_before = std::exchange(rz, dot(n, r, z));
+      if (!std::isfinite(rz)) return Reason::diverged_nan;
+      if (rz <= 0) return Reason::diverged_indefinite_preconditioner;
+      axpby(n, 1.0, z, rz / rz_before, p);
+
+      run_.A(p, q);
+      const double pq = dot(n, p, q);
+      if (!std::isfinite(pq)) return Reason::diverged_nan;
+      if (pq <= 0) return Reason::diverged_indefinite_operator;
+
+      const double alpha = rz / pq;
+      axpy(n, -alpha, q, r);
+      const double r_norm = norm(n, r);
+      if (!std::isfinite(r_norm)) return Reason::diverged_nan;  // x has not been touched
+      if (r_norm * kGrowth > start_norm) return Reason::diverged_breakdown;
+      axpy(n, alpha, p, run_.x);
+      const Reason reason = run_.record(r_norm, run_.x);
+      if (reason != Reason::iterating) return reason;
+    }
+  }
+
+ private:
+  // The residual may grow by sqrt(cond(A)) before it falls; beyond the square root of the precision
+  // A is singular in T, and b not in its range.
+  static inline const double kGrowth = std::sqrt(Run<T>::epsilon);
+
+  Run<T>& run_;
+  std::vector<T> z_, p_, q_;
+};
+
+}  // namespace
+
+template <class T>
+std::unique_ptr<Cycle<T>> make_cg(Run<T>& run) {
+  return std::make_unique<Cg<T>>(run);
+}
+
+template std::unique_ptr<Cycle<float>> make_cg(Run<float>&);
+template std::unique_ptr<Cycle<double>> make_cg(Run<double>&);
+
+}  // namespace pympf::krylov

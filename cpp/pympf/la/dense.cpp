@@ -1,0 +1,68 @@
+#include "pympf/la/dense.hpp"
+
+extern "C" {
+void dsyevd_(const char* jobz, const char* uplo, const int* n, double* a, const int* lda, double* w,
+             double* work, const int* lwork, int* iwork, const int* liwork, int* info);
+void dgemm_(const char* transa, const char* transb, const int* m, const int* n, const int* k,
+            const double* alpha, const double* a, const int* lda, const double* b, const int* ldb,
+            const double* beta, double* c, const int* ldc);
+// OpenBLAS only: absent in other libraries, where the addresses are null.
+__attribute__((weak)) void openblas_set_num_threads(int);
+__attribute__((weak)) int openblas_get_num_threads();
+}
+
+namespace pympf {
+namespace {
+
+class SerialBlas {
+ public:
+  SerialBlas() {
+    if (!openblas_set_num_threads || !openblas_get_num_threads) return;
+    before_ = openblas_get_num_threads();
+    openblas_set_num_threads(1);
+  }
+  ~SerialBlas() {
+    if (before_ > 0) openblas_set_num_threads(before_);
+  }
+
+ private:
+  int before_ = 0;
+};
+
+}  // namespace
+
+std::vector<double> symmetric_eigen(std::vector<double>& A, Index n) {
+  std::vector<double> w(n);
+  if (n == 0) return w;
+  SerialBlas serial;
+  int query = -1, info = 0, lwork = 0, liwork = 0;
+  double work_size = 0;
+  dsyevd_("V", "U", &n, A.data(), &n, w.data(), &work_size, &query, &liwork, &query, &info);
+  lwork = static_cast<int>(work_size);
+  std::vector<double> work(lwork);
+  std::vector<int> iwork(liwork);
+  dsyevd_("V", "U", &n, A.data(), &n, w.data(), work.data(), &lwork, iwork.data(), &liwork, &info);
+  require<Singular>(
+      info == 0, "the eigenvalues of the core did not converge (LAPACK dsyevd, info = ", info, ")");
+  return w;
+}
+
+std::vector<double> congruence(const std::vector<double>& V, const double* d, Index n) {
+  std::vector<double> scaled(V), out(V.size());
+  if (n == 0) return out;
+  for (Index i = 0; i < n; ++i)
+    for (Index j = 0; j < n; ++j) scaled[static_cast<std::size_t>(i) * n + j] *= d[i];
+  SerialBlas serial;
+  const double one = 1, zero = 0;
+  // In LAPACK's column-major view V holds V^T: out = V^T (d V).
+  dgemm_("N", "T", &n, &n, &n, &one, V.data(), &n, scaled.data(), &n, &zero, out.data(), &n);
+  for (Index i = 0; i < n; ++i)
+    for (Index j = 0; j < i; ++j) {
+      double &upper = out[static_cast<std::size_t>(j) * n + i],
+             &lower = out[static_cast<std::size_t>(i) * n + j];
+      upper = lower = 0.5 * (upper + lower);
+    }
+  return out;
+}
+
+}  // namespace pympf

@@ -1,0 +1,79 @@
+// Krylov methods for A x = b with A, and a preconditioner M ~ A^-1, given as operators.
+//
+//   cg      A and M symmetric positive definite (A semidefinite when b is in its range)
+//   minres  A symmetric, also indefinite or singular; M symmetric positive definite
+//   gmres   any A and M; restarted; M from the right (A M u = b, x = M u) or left (M A x = M b)
+//   fgmres  any A; M may change from one application to the next
+//
+// The stopping test is ||b - A x|| <= max(rtol ||b||, atol) in the 2-norm; for gmres from the left
+// it is the same with M(b - A x) and M b. A method updates its residual by recurrence; when that
+// residual passes the test, b - A x is computed afresh and must pass too (up to the factor kDrift).
+// When it does not, the method starts again from it, and ends with diverged_stagnated when that no
+// longer helps. So `converged` always speaks of the x that is returned.
+#pragma once
+
+#include <functional>
+#include <string_view>
+#include <type_traits>
+#include <vector>
+
+#include "pympf/la/operator.hpp"
+
+namespace pympf {
+
+enum class Method { cg, minres, gmres, fgmres };
+enum class Side { right, left };
+
+enum class Reason {
+  converged_rtol,
+  converged_atol,
+  iterating,
+  diverged_max_iterations,
+  diverged_breakdown,  // no further basis vector, and no solution in the space: A is singular
+  diverged_stagnated,  // the residual is as small as A, b and the precision of T let it become
+  diverged_indefinite_operator,        // cg: p^T A p <= 0
+  diverged_indefinite_preconditioner,  // cg, minres: r^T M r <= 0 with r != 0
+  diverged_nan,  // NaN or overflow in A, M or a recurrence; x is the last good iterate
+  stopped_by_callback,
+};
+
+const char* name(Method);
+const char* name(Side);
+const char* name(Reason);
+Method method_from_name(std::string_view);
+Side side_from_name(std::string_view);
+
+// How far b - A x may be above the tolerance that its recurrence has met.
+inline constexpr double kDrift = 10;
+
+struct KrylovParams {
+  Method method = Method::cg;
+  double rtol = 1e-8;          // in [0, 1)
+  double atol = 0;             // >= 0
+  int max_iterations = 10000;  // >= 0
+  int restart = 30;            // gmres, fgmres: basis vectors of a cycle; 0: never restart
+  Side side = Side::right;     // gmres
+};
+
+struct KrylovResult {
+  Reason reason = Reason::iterating;
+  bool converged = false;
+  int iterations = 0;           // applications of A by the method itself
+  std::vector<double> history;  // the norm of the stopping test: initial, then after each iteration
+  double true_residual = 0;     // ||b - A x|| / ||b||, from the x returned
+};
+
+// Called with the norms that go into the history, the initial one first; x is null where the
+// iterate is not formed (gmres and fgmres inside a cycle). Return true to stop.
+template <class T>
+using KrylovCallback = std::function<bool(int iteration, double residual_norm, const T* x)>;
+
+// x holds the initial guess on entry and the solution on return. M is null for no
+// preconditioner. T follows from b and x.
+template <class T>
+KrylovResult solve(const std::type_identity_t<Operator<T>>& A,
+                   const std::type_identity_t<Operator<T>>* M, Index n, const T* b, T* x,
+                   const KrylovParams& params,
+                   const std::type_identity_t<KrylovCallback<T>>& callback = {});
+
+}  // namespace pympf

@@ -1,0 +1,180 @@
+// MINRES: x_k minimizes the M-norm of the residual, sqrt(r^T M r), over x_0 + K_k(M A, M r_0). A
+// may be indefinite or singular; M must be positive definite.
+//
+// Lanczos with M A, in residual-like v_j and solution-like z_j = M v_j with v_i^T z_j = (i == j):
+//   beta_{j+1} v_{j+1} = A z_j - alpha_j v_j - beta_j v_{j-1},   alpha_j = z_j^T A z_j
+// so that A Z_k = V_{k+1} T_k, T_k tridiagonal. Plane rotations, one per step, make T_k upper
+// triangular with rows (gamma_k, delta_{k+1}, epsilon_{k+2}); the directions W_k = Z_k R_k^-1 then
+// need two predecessors only:
+//   w_k = (z_k - delta_k w_{k-1} - epsilon_k w_{k-2}) / gamma_k,   x_k = x_{k-1} + tau_k w_k.
+// The M-norm of the residual is |phi_k|. The stopping test wants its 2-norm, which is not a
+// by-product, so the residual itself is carried along:
+//   r_k = s_k^2 r_{k-1} + phi_k c_k v_{k+1}.
+//
+//   paper     (c_k, s_k)     phi_k   beta_k   alpha_k   bar gamma_k   bar delta_k
+//   name      now.c, now.s   phi     beta     alpha     gamma_bar     delta_bar
+//
+// The step tau_k w_k costs rounding errors of about epsilon ||A|| |tau_k| ||w_k|| in b - A x and
+// gains 1 - |s_k| of the residual. On a singular A with b outside its range the residual stays,
+// while x grows without bound along the null vectors: there the run ends when a step costs more
+// than it gains.
+//
+// Per iteration: A and M once, 2 dot products, 4 norms, 7 vector updates.
+// Storage: r, q, 2 v, 2 z, 2 w.
+//
+// References: C. C. Paige, M. A. Saunders, "Solution of sparse indefinite systems of linear
+// equations", SIAM J. Numer. Anal. 12 (1975); with a preconditioner: H. Elman, D. Silvester,
+// A. Wathen, Finite Elements and Fast Iterative Solvers, 2nd ed., Oxford 2014, Algorithm 4.1.
+#include <cmath>
+#include <utility>
+
+#include "pympf/la/blas1.hpp"
+#include "pympf/la/krylov_run.hpp"
+
+namespace pympf::krylov {
+namespace {
+
+struct Rotation {
+  double c = 1, s = 0;
+};
+
+template <class T>
+class Minres final : public Cycle<T> {
+ public:
+  explicit Minres(Run<T>& run)
+      : run_(run),
+        v_before_(run.n),
+        v_(run.n),
+        q_(run.n),
+        w_before_(run.n),
+        w_(run.n),
+        z_(run.M ? run.n : 0),
+        z_next_(run.M ? run.n : 0) {}
+
+  Reason run(T* r, double r_norm) override {
+    const Reason started = start(r);
+    if (started != Reason::iterating) return started;
+    for (;;) {
+      const Reason advanced = lanczos();
+      if (advanced != Reason::iterating) return advanced;
+      if (!rotate() || !update(r, r_norm)) return Reason::diverged_stagnated;
+      r_norm = norm(run_.n, r);
+      const Reason reason = run_.record(r_norm, run_.x);
+      if (reason != Reason::iterating) return reason;
+      shift();
+    }
+  }
+
+ private:
+  // v_1 = r / beta_1, z_1 = M v_1, beta_1 = sqrt(r^T M r)
+  Reason start(const T* r) {
+    copy(run_.n, r, q_.data());
+    const Reason reason = normalize(0);
+    if (reason != Reason::iterating) return reason;
+    if (beta_next_ == 0) return Reason::diverged_indefinite_preconditioner;
+    phi_ = beta_next_;
+    shift();
+    beta_ = 0;
+    before_ = now_ = Rotation{};
+    for (auto* zero : {&v_before_, &w_before_, &w_}) std::fill(zero->begin(), zero->end(), T{0});
+    return Reason::iterating;
+  }
+
+  // q = A z - beta v_before - alpha v, made the next basis vector
+  Reason lanczos() {
+    const Index n = run_.n;
+    const T* z = preconditioned();
+    run_.A(z, q_.data());
+    a_norm_ = std::max(a_norm_, norm(n, q_.data()) / norm(n, z));
+    axpy(n, -beta_, v_before_.data(), q_.data());
+    alpha_ = dot(n, z, q_.data());
+    if (!std::isfinite(alpha_)) return Reason::diverged_nan;
+    axpy(n, -alpha_, v_.data(), q_.data());
+    t_norm_ = std::max({t_norm_, std::abs(alpha_), beta_});
+    return normalize(Run<T>::epsilon * t_norm_);
+  }
+
+  // beta_next = sqrt(q^T M q), q /= beta_next, z_next = M q. A q at the level of rounding ends the
+  // basis: beta_next = 0.
+  Reason normalize(double level) {
+    const Index n = run_.n;
+    const T* z = run_.precondition(q_.data(), z_next_.data());
+    const double square = dot(n, q_.data(), z);
+    if (!std::isfinite(square)) return Reason::diverged_nan;
+    if (square < -level * level) return Reason::diverged_indefinite_preconditioner;
+    beta_next_ = square > level * level ? std::sqrt(square) : 0;
+    const double factor = beta_next_ > 0 ? 1 / beta_next_ : 0;
+    scale(n, factor, q_.data(), q_.data());
+    if (run_.M) scale(n, factor, z, z_next_.data());
+    return Reason::iterating;
+  }
+
+  // Column k of T_k through the last two rotations and its own. False when M A r = 0: no step
+  // helps.
+  bool rotate() {
+    const double delta_bar = before_.c * beta_;
+    const double gamma_bar = now_.c * alpha_ - now_.s * delta_bar;
+    epsilon_ = before_.s * beta_;
+    delta_ = now_.s * alpha_ + now_.c * delta_bar;
+    gamma_ = std::hypot(gamma_bar, beta_next_);
+    t_norm_ = std::max(t_norm_, beta_next_);
+    if (std::hypot(gamma_bar, now_.c * beta_next_) <= 10 * Run<T>::epsilon * t_norm_) return false;
+    before_ = std::exchange(now_, {gamma_bar / gamma_, beta_next_ / gamma_});
+    return true;
+  }
+
+  // False, and x and r as before, when the step is in vain.
+  bool update(T* r, double r_norm) {
+    const Index n = run_.n;
+    next_direction();
+    const double tau = now_.c * phi_;
+    const double rounding = Run<T>::epsilon * a_norm_ * std::abs(tau) * norm(n, w_.data());
+    if (run_.in_vain(rounding, r_norm * now_.c * now_.c / (1 + now_.s))) return false;
+    axpy(n, tau, w_.data(), run_.x);
+    phi_ *= -now_.s;
+    axpby(n, phi_ * now_.c, q_.data(), now_.s * now_.s, r);
+    return true;
+  }
+
+  // w_k, in the place of w_{k-2}
+  void next_direction() {
+    const T* z = preconditioned();
+    const T* w = w_.data();
+    T* out = w_before_.data();
+    const T a = static_cast<T>(1 / gamma_);
+    const T b = static_cast<T>(delta_ / gamma_), c = static_cast<T>(epsilon_ / gamma_);
+    for_chunks(w_.size(), [=](std::size_t, std::size_t begin, std::size_t end) {
+      for (std::size_t i = begin; i < end; ++i) out[i] = a * z[i] - b * w[i] - c * out[i];
+    });
+    w_.swap(w_before_);
+  }
+
+  void shift() {
+    v_before_.swap(v_);
+    v_.swap(q_);
+    z_.swap(z_next_);
+    beta_ = beta_next_;
+  }
+
+  const T* preconditioned() const { return run_.M ? z_.data() : v_.data(); }
+
+  Run<T>& run_;
+  std::vector<T> v_before_, v_, q_, w_before_, w_, z_, z_next_;
+  double alpha_ = 0, beta_ = 0, beta_next_ = 0;  // column of T_k
+  double epsilon_ = 0, delta_ = 0, gamma_ = 0;   // column of R_k
+  double phi_ = 0;
+  double t_norm_ = 0, a_norm_ = 0;  // estimates of ||M A|| and ||A||
+  Rotation before_, now_;
+};
+
+}  // namespace
+
+template <class T>
+std::unique_ptr<Cycle<T>> make_minres(Run<T>& run) {
+  return std::make_unique<Minres<T>>(run);
+}
+
+template std::unique_ptr<Cycle<float>> make_minres(Run<float>&);
+template std::unique_ptr<Cycle<double>> make_minres(Run<double>&);
+
+}  // namespace pympf::krylov

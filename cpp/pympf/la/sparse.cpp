@@ -1,0 +1,147 @@
+#include "pympf/la/sparse.hpp"
+
+#include <algorithm>
+
+namespace pympf {
+namespace {
+
+constexpr Index chunk_rows = 2048;
+
+}  // namespace
+
+template <class T>
+Csr<T> transpose(const CsrView<T>& A) {
+  Csr<T> out;
+  out.rows = A.cols;
+  out.cols = A.rows;
+  out.indptr.assign(A.cols + 1, 0);
+  out.indices.resize(A.nnz());
+  out.data.resize(A.nnz());
+  for (Index p = 0; p < A.nnz(); ++p) ++out.indptr[A.indices[p] + 1];
+  for (Index j = 0; j < A.cols; ++j) out.indptr[j + 1] += out.indptr[j];
+  std::vector<Index> next(out.indptr.begin(), out.indptr.end() - 1);
+  for (Index i = 0; i < A.rows; ++i)
+    for (Index p = A.indptr[i]; p < A.indptr[i + 1]; ++p) {
+      const Index q = next[A.indices[p]]++;
+      out.indices[q] = i;
+      out.data[q] = A.data[p];
+    }
+  return out;
+}
+
+template <class T>
+Csr<T> galerkin(const CsrView<T>& A, const CsrView<T>& R) {
+  const Csr<T> P = transpose(R);
+  const Index chunks = (R.rows + chunk_rows - 1) / chunk_rows;
+  std::vector<std::vector<std::pair<Index, T>>> entries(chunks);
+  std::vector<Global> length(R.rows + 1, 0);
+#pragma omp parallel
+  {
+    std::vector<T> sum(R.rows);
+    std::vector<Index> mark(R.rows, -1), touched;
+#pragma omp for schedule(dynamic)
+    for (Index chunk = 0; chunk < chunks; ++chunk) {
+      auto& out = entries[chunk];
+      const Index end = std::min(R.rows, (chunk + 1) * chunk_rows);
+      for (Index row = chunk * chunk_rows; row < end; ++row) {
+        touched.clear();
+        for (Index r = R.indptr[row]; r < R.indptr[row + 1]; ++r) {
+          const Index i = R.indices[r];
+          for (Index p = A.indptr[i]; p < A.indptr[i + 1]; ++p) {
+            const Index k = A.indices[p];
+            const T ra = R.data[r] * A.data[p];
+            for (Index q = P.indptr[k]; q < P.indptr[k + 1]; ++q) {
+              const Index j = P.indices[q];
+              if (mark[j] != row) {
+                mark[j] = row;
+                sum[j] = 0;
+                touched.push_back(j);
+              }
+              sum[j] += ra * P.data[q];
+            }
+          }
+        }
+        std::sort(touched.begin(), touched.end());
+        for (Index j : touched) out.emplace_back(j, sum[j]);
+        length[row + 1] = static_cast<Global>(touched.size());
+      }
+    }
+  }
+  for (Index row = 0; row < R.rows; ++row) length[row + 1] += length[row];
+
+  Csr<T> out;
+  out.rows = out.cols = R.rows;
+  const Index nnz = to_index(length.back(), "entries of a sparse product");
+  out.indptr.assign(length.begin(), length.end());
+  out.indices.resize(nnz);
+  out.data.resize(nnz);
+#pragma omp parallel for schedule(dynamic)
+  for (Index chunk = 0; chunk < chunks; ++chunk) {
+    Index p = out.indptr[chunk * chunk_rows];
+    for (const auto& [j, value] : entries[chunk]) {
+      out.indices[p] = j;
+      out.data[p++] = value;
+    }
+  }
+  return out;
+}
+
+template <class T>
+std::vector<T> galerkin_diagonal(const CsrView<T>& A, const CsrView<T>& W) {
+  std::vector<T> out(W.rows);
+#pragma omp parallel
+  {
+    std::vector<T> w(A.rows, T(0));
+#pragma omp for schedule(static)
+    for (Index row = 0; row < W.rows; ++row) {
+      for (Index r = W.indptr[row]; r < W.indptr[row + 1]; ++r) w[W.indices[r]] = W.data[r];
+      T sum = 0;
+      for (Index r = W.indptr[row]; r < W.indptr[row + 1]; ++r) {
+        const Index i = W.indices[r];
+        T product = 0;
+        for (Index p = A.indptr[i]; p < A.indptr[i + 1]; ++p)
+          product += A.data[p] * w[A.indices[p]];
+        sum += W.data[r] * product;
+      }
+      out[row] = sum;
+      for (Index r = W.indptr[row]; r < W.indptr[row + 1]; ++r) w[W.indices[r]] = 0;
+    }
+  }
+  return out;
+}
+
+template <class T>
+std::vector<T> diagonal(const CsrView<T>& A) {
+  std::vector<T> out(A.rows, T(0));
+#pragma omp parallel for schedule(static)
+  for (Index i = 0; i < A.rows; ++i)
+    for (Index p = A.indptr[i]; p < A.indptr[i + 1]; ++p)
+      if (A.indices[p] == i) out[i] = A.data[p];
+  return out;
+}
+
+template <class T>
+double norm2(const CsrView<T>& A) {
+  const Index chunks = (A.rows + chunk_rows - 1) / chunk_rows;
+  std::vector<double> part(chunks, 0.0);
+#pragma omp parallel for schedule(static)
+  for (Index chunk = 0; chunk < chunks; ++chunk) {
+    const Index end = std::min(A.rows, (chunk + 1) * chunk_rows);
+    for (Index p = A.indptr[chunk * chunk_rows]; p < A.indptr[end]; ++p)
+      part[chunk] += static_cast<double>(A.data[p]) * A.data[p];
+  }
+  double sum = 0;
+  for (double x : part) sum += x;
+  return sum;
+}
+
+#define PYMPF_INSTANTIATE(T)                                                       \
+  template Csr<T> transpose(const CsrView<T>&);                                    \
+  template Csr<T> galerkin(const CsrView<T>&, const CsrView<T>&);                  \
+  template std::vector<T> galerkin_diagonal(const CsrView<T>&, const CsrView<T>&); \
+  template std::vector<T> diagonal(const CsrView<T>&);                             \
+  template double norm2(const CsrView<T>&);
+PYMPF_INSTANTIATE(double)
+PYMPF_INSTANTIATE(float)
+
+}  // namespace pympf

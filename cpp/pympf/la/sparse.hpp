@@ -1,0 +1,27 @@
+// Sparse products that the stages need.
+#pragma once
+
+#include "pympf/la/csr.hpp"
+
+namespace pympf {
+
+template <class T>
+Csr<T> transpose(const CsrView<T>& A);
+
+// R A R^T with sorted rows, by rows in parallel; the result does not depend on the number of
+// threads.
+template <class T>
+Csr<T> galerkin(const CsrView<T>& A, const CsrView<T>& R);
+
+// Diagonal of W A W^T.
+template <class T>
+std::vector<T> galerkin_diagonal(const CsrView<T>& A, const CsrView<T>& W);
+
+template <class T>
+std::vector<T> diagonal(const CsrView<T>& A);
+
+// Sum of squares of all entries, in double, over fixed chunks.
+template <class T>
+double norm2(const CsrView<T>& A);
+
+}  // namespace pympf

@@ -1,0 +1,59 @@
+// The factorization A ≈ Q_1^T ... Q_L^T H Q_L ... Q_1 (thesis, Algorithm 1).
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "pympf/mmf/core_diagonal.hpp"
+#include "pympf/mmf/hierarchy.hpp"
+#include "pympf/mmf/params.hpp"
+
+namespace pympf::mmf {
+
+// One line of the report: what a stage found and did.
+struct StageReport {
+  int level = 0;
+  Index rows = 0, nnz = 0, clusters = 0, bypassed = 0, rotations = 0, retired = 0;
+  double dropped = 0;  // Frobenius norm of what this stage dropped, relative to ||A||
+  std::size_t bytes = 0;
+  double seconds = 0;
+};
+
+enum class Stop { core_size, max_stages, tolerance, stalled };
+const char* name(Stop stop);
+
+template <class T>
+struct Factorization {
+  Params params;
+  std::shared_ptr<const Hierarchy<T>> Q;
+  CoreDiagonal<T> H;
+  std::vector<T> scale;  // A ≈ D Q^T H Q D with D = diag(scale); empty: D = I
+  double norm = 0;       // ||D^-1 A D^-1||_F
+  double dropped = 0;    // ||D^-1 A D^-1 - Q^T H Q||_F, by Pythagoras: accurate to about 1e-8 norm
+  std::vector<StageReport> stages;
+  Stop stop = Stop::core_size;
+};
+
+using Progress = std::function<void(const StageReport&)>;
+
+// A: square, symmetric, sorted rows without duplicates, finite (the callers' gates see to it).
+template <class T>
+Factorization<T> factorize(const CsrView<T>& A, const Params& params,
+                           const Progress& progress = {});
+
+// H for other values of A with the same Q: the core-diagonal part of Q D^-1 A D^-1 Q^T.
+template <class T>
+CoreDiagonal<T> project(const CsrView<T>& A, const Hierarchy<T>& Q, const std::vector<T>& scale);
+
+// ||A - D Q^T H Q D||_F entry by entry. With a scale it is computed for D^-1 A D^-1, whose norm is
+// `relative_to`.
+template <class T>
+double error(const CsrView<T>& A, const Hierarchy<T>& Q, const CoreDiagonal<T>& H,
+             const std::vector<T>& scale, double* relative_to);
+
+// trace(D Q^T H Q D).
+template <class T>
+double trace(const Hierarchy<T>& Q, const CoreDiagonal<T>& H, const std::vector<T>& scale);
+
+}  // namespace pympf::mmf

@@ -1,0 +1,71 @@
+// Q = Q_L ... Q_2 Q_1: the stages, and the fast wavelet transform x -> Q x (thesis, section 2.1).
+// Coefficients are ordered [core | wavelets of stage L | ... | wavelets of stage 1].
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "pympf/mmf/stage.hpp"
+
+namespace pympf::mmf {
+
+template <class T>
+struct Workspace {
+  std::vector<T> in, next, coefficients, scaled;
+};
+
+// Lends workspaces, so that a const factorization can be applied by several threads and allocates
+// only at first.
+template <class T>
+class WorkspacePool {
+ public:
+  class Lease {
+   public:
+    explicit Lease(WorkspacePool& pool) : pool_(pool), workspace_(pool.take()) {}
+    ~Lease() { pool_.give(std::move(workspace_)); }
+    Lease(const Lease&) = delete;
+    Lease& operator=(const Lease&) = delete;
+    Workspace<T>* operator->() const { return workspace_.get(); }
+    Workspace<T>& operator*() const { return *workspace_; }
+
+   private:
+    WorkspacePool& pool_;
+    std::unique_ptr<Workspace<T>> workspace_;
+  };
+
+ private:
+  std::unique_ptr<Workspace<T>> take() {
+    const std::lock_guard lock(mutex_);
+    if (free_.empty()) return std::make_unique<Workspace<T>>();
+    auto last = std::move(free_.back());
+    free_.pop_back();
+    return last;
+  }
+  void give(std::unique_ptr<Workspace<T>> workspace) {
+    const std::lock_guard lock(mutex_);
+    free_.push_back(std::move(workspace));
+  }
+
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<Workspace<T>>> free_;
+};
+
+template <class T>
+struct Hierarchy {
+  Index rows = 0;
+  std::vector<Index> order;  // position in stage 1 -> row of A
+  std::vector<Stage<T>> stages;
+
+  int levels() const { return static_cast<int>(stages.size()); }
+  Index kept(int level) const { return level == 0 ? rows : stages[level - 1].kept; }
+  std::size_t bytes() const;
+
+  // y = Q x for m vectors, row-major. x and y are different arrays.
+  void forward(const T* x, T* y, Index m, Workspace<T>& workspace) const;
+
+  // x = Q_1^T ... Q_level^T y, where y is [active after `level` stages | their wavelets].
+  void backward(const T* y, T* x, Index m, Workspace<T>& workspace, int level) const;
+};
+
+}  // namespace pympf::mmf

@@ -1,0 +1,179 @@
+#include "pympf/mmf/stage.hpp"
+
+#include <algorithm>
+
+namespace pympf::mmf {
+namespace {
+
+constexpr Index max_order = 16;
+
+template <class T>
+void rotate_pairs(const Stage<T>& stage, Index u, T* v) {
+  const Index* index = stage.index.data();
+  const T* matrix = stage.matrix.data();
+  for (std::size_t t = stage.rotation_ptr[u], end = stage.rotation_ptr[u + 1]; t < end; ++t) {
+    T &x = v[index[2 * t]], &y = v[index[2 * t + 1]];
+    const T c = matrix[2 * t], s = matrix[2 * t + 1], kept = c * x + s * y;
+    y = c * y - s * x;
+    x = kept;
+  }
+}
+
+template <class T>
+void rotate_pairs_back(const Stage<T>& stage, Index u, T* v) {
+  const Index* index = stage.index.data();
+  const T* matrix = stage.matrix.data();
+  for (std::size_t t = stage.rotation_ptr[u + 1], end = stage.rotation_ptr[u]; t-- > end;) {
+    T &x = v[index[2 * t]], &y = v[index[2 * t + 1]];
+    const T c = matrix[2 * t], s = matrix[2 * t + 1], first = c * x - s * y;
+    y = c * y + s * x;
+    x = first;
+  }
+}
+
+// Rotates k rows of m numbers by O, or by O^T.
+template <class T>
+void mix(const typename Stage<T>::Rotation& rotation, bool pair, bool transposed, T* v, Index m) {
+  const auto row = [&](Index r) { return v + static_cast<std::size_t>(rotation.index[r]) * m; };
+  if (pair) {
+    const T c = rotation.matrix[0], s = transposed ? -rotation.matrix[1] : rotation.matrix[1];
+    T *x = row(0), *y = row(1);
+    for (Index q = 0; q < m; ++q) {
+      const T kept = c * x[q] + s * y[q];
+      y[q] = c * y[q] - s * x[q];
+      x[q] = kept;
+    }
+    return;
+  }
+  const Index k = rotation.k;
+  for (Index q = 0; q < m; ++q) {
+    T old[max_order];
+    for (Index r = 0; r < k; ++r) old[r] = row(r)[q];
+    for (Index r = 0; r < k; ++r) {
+      T sum = 0;
+      for (Index s = 0; s < k; ++s)
+        sum += rotation.matrix[transposed ? s * k + r : r * k + s] * old[s];
+      row(r)[q] = sum;
+    }
+  }
+}
+
+// A function of the stage while it is built: (position, value), sorted by position.
+template <class T>
+using Function = std::vector<std::pair<Index, T>>;
+
+// The functions of one cluster: unit vectors, mixed by the rotations in order.
+template <class T>
+void cluster_functions(const Stage<T>& stage, Index u, std::vector<Function<T>>& functions) {
+  const Index first = stage.cluster_ptr[u], size = stage.cluster_ptr[u + 1] - first;
+  if (static_cast<Index>(functions.size()) < size) functions.resize(size);
+  for (Index l = 0; l < size; ++l) functions[l].assign(1, {first + l, T(1)});
+
+  std::vector<Index> support;
+  std::vector<T> values;
+  for (Index t = stage.rotation_ptr[u]; t < stage.rotation_ptr[u + 1]; ++t) {
+    const auto rotation = stage.rotation(t);
+    const Index k = rotation.k;
+    support.clear();
+    for (Index r = 0; r < k; ++r)
+      for (const auto& term : functions[rotation.index[r] - first]) support.push_back(term.first);
+    std::sort(support.begin(), support.end());
+    support.erase(std::unique(support.begin(), support.end()), support.end());
+    const Index width = static_cast<Index>(support.size());
+    values.assign(static_cast<std::size_t>(k) * width, T(0));
+    for (Index r = 0; r < k; ++r)
+      for (const auto& [position, value] : functions[rotation.index[r] - first]) {
+        const auto at =
+            std::lower_bound(support.begin(), support.end(), position) - support.begin();
+        values[r * width + at] = value;
+      }
+    for (Index r = 0; r < k; ++r) {
+      Function<T>& out = functions[rotation.index[r] - first];
+      out.clear();
+      for (Index w = 0; w < width; ++w) {
+        T sum = 0;
+        for (Index s = 0; s < k; ++s) {
+          const T o = stage.pairs ? (r == s ? rotation.matrix[0]
+                                            : (r == 0 ? rotation.matrix[1] : -rotation.matrix[1]))
+                                  : rotation.matrix[r * k + s];
+          sum += o * values[s * width + w];
+        }
+        out.emplace_back(support[w], sum);
+      }
+    }
+  }
+}
+
+}  // namespace
+
+template <class T>
+void rotate_cluster(const Stage<T>& stage, Index u, T* v, Index m) {
+  if (stage.pairs && m == 1) return rotate_pairs(stage, u, v);
+  for (Index t = stage.rotation_ptr[u]; t < stage.rotation_ptr[u + 1]; ++t)
+    mix<T>(stage.rotation(t), stage.pairs, false, v, m);
+}
+
+template <class T>
+void rotate_cluster_back(const Stage<T>& stage, Index u, T* v, Index m) {
+  if (stage.pairs && m == 1) return rotate_pairs_back(stage, u, v);
+  for (Index t = stage.rotation_ptr[u + 1]; t-- > stage.rotation_ptr[u];)
+    mix<T>(stage.rotation(t), stage.pairs, true, v, m);
+}
+
+template <class T>
+Csr<T> stage_functions(const Stage<T>& stage, const Index* members, Index first, Index last) {
+  const Index count = stage.clusters();
+  std::vector<Global> length(last - first + 1, 0);
+  std::vector<std::vector<std::pair<Index, T>>> terms(count);
+  // Calls visit(position, coefficient) for the functions of cluster u that are wanted.
+  const auto for_each_wanted = [&](Index u, const auto& visit) {
+    const Index start = stage.cluster_ptr[u], active = stage.active(u);
+    for (Index l = 0; l < stage.cluster_ptr[u + 1] - start; ++l) {
+      const Index row =
+          l < active ? stage.destination[stage.active_ptr[u] + l] : stage.wavelets(u) + l - active;
+      if (row >= first && row < last) visit(start + l, row - first);
+    }
+  };
+#pragma omp parallel
+  {
+    std::vector<Function<T>> functions;
+#pragma omp for schedule(dynamic)
+    for (Index u = 0; u < count; ++u) {
+      cluster_functions(stage, u, functions);
+      for_each_wanted(u, [&](Index position, Index row) {
+        const auto& f = functions[position - stage.cluster_ptr[u]];
+        length[row + 1] = static_cast<Global>(f.size());
+        terms[u].insert(terms[u].end(), f.begin(), f.end());
+      });
+    }
+  }
+  for (Index r = 0; r < last - first; ++r) length[r + 1] += length[r];
+
+  Csr<T> out;
+  out.rows = last - first;
+  out.cols = stage.rows;
+  const Index nnz = to_index(length.back(), "entries of the functions of a stage");
+  out.indptr.assign(length.begin(), length.end());
+  out.indices.resize(nnz);
+  out.data.resize(nnz);
+#pragma omp parallel for schedule(dynamic)
+  for (Index u = 0; u < count; ++u) {
+    auto term = terms[u].begin();
+    for_each_wanted(u, [&](Index, Index row) {
+      for (Index p = out.indptr[row]; p < out.indptr[row + 1]; ++p, ++term) {
+        out.indices[p] = members ? members[term->first] : term->first;
+        out.data[p] = term->second;
+      }
+    });
+  }
+  return out;
+}
+
+#define PYMPF_INSTANTIATE(T)                                            \
+  template void rotate_cluster(const Stage<T>&, Index, T*, Index);      \
+  template void rotate_cluster_back(const Stage<T>&, Index, T*, Index); \
+  template Csr<T> stage_functions(const Stage<T>&, const Index*, Index, Index);
+PYMPF_INSTANTIATE(double)
+PYMPF_INSTANTIATE(float)
+
+}  // namespace pympf::mmf

@@ -1,0 +1,474 @@
+"""Matrices to try things on: model problems of the papers, random graphs, the random walker.
+
+All are `scipy.sparse.csr_array` of float64 in canonical form. Every one here is a graph Laplacian
+of weighted edges plus a diagonal, so `_stiffness` puts all of them together.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import ArrayLike, NDArray
+from scipy.spatial import cKDTree
+
+from pympf import la
+
+__all__ = [
+    "barabasi_albert",
+    "disc",
+    "laplacian",
+    "poisson",
+    "random_geometric_graph",
+    "random_walker",
+    "shifted",
+    "thesis_problem",
+]
+
+Edges = tuple[NDArray[np.int32], NDArray[np.int32]]
+
+
+def poisson(shape: int | Sequence[int]) -> sp.csr_array:
+    """Laplacian of a grid in any number of dimensions, with zeros prescribed around it.
+
+    Not collective. Central differences of second order, not divided by the square of the mesh
+    width: 2d on the diagonal, -1 for each neighbour.
+
+    Parameters
+    ----------
+    shape : int or sequence of int
+        The number of inner grid points along each of the d axes.
+
+    Returns
+    -------
+    scipy.sparse.csr_array, shape (n, n)
+        n is the product of `shape`; the last axis runs fastest.
+
+    Raises
+    ------
+    ValueError
+        If a size is not positive, or n is above 2^31 - 1.
+
+    Examples
+    --------
+    >>> from pympf import gallery
+    >>> gallery.poisson(3).toarray()
+    array([[ 2., -1.,  0.],
+           [-1.,  2., -1.],
+           [ 0., -1.,  2.]])
+    """
+    shape = (shape,) if isinstance(shape, int) else tuple(shape)
+    axes = _grid_edges(shape)
+    n = math.prod(shape)
+    i, j = (np.concatenate(ends) for ends in zip(*axes, strict=True))
+    return _stiffness(np.full(n, 2.0 * len(shape)), i, j, np.ones(len(i)))
+
+
+def disc(n: int) -> sp.csr_array:
+    """Diffusion with coefficients that jump by 10^6: the thesis's problem "2D Disc".
+
+    Not collective. Finite volumes on n x n cells of the unit square, zeros prescribed on the
+    boundary, coefficient 1e-3 in the quadrant x <= 1/2 <= y, 1e3 in y <= 1/2 <= x, else 1;
+    harmonic means on the faces between cells, half a cell's distance to the boundary. As in
+    `poisson`, not divided by the square of the mesh width.
+
+    Parameters
+    ----------
+    n : int
+        The number of cells along each axis.
+
+    Returns
+    -------
+    scipy.sparse.csr_array, shape (n^2, n^2)
+        x runs fastest.
+
+    Raises
+    ------
+    ValueError
+        If `n` is not positive, or n^2 above 2^31 - 1.
+
+    References
+    ----------
+    T. F. Chan, W. P. Tang, W. L. Wan, Wavelet sparse approximate inverse preconditioners,
+    BIT 37(3), 1997, 644-660.
+
+    Examples
+    --------
+    >>> from pympf import gallery
+    >>> gallery.disc(2).diagonal()
+    array([6.000000e+00, 4.003996e+03, 7.996004e-03, 6.000000e+00])
+    """
+    axes = _grid_edges((n, n))
+    centre = (np.arange(n) + 0.5) / n
+    x, y = centre, centre[:, None]
+    cells = np.where((x <= 0.5) & (y >= 0.5), 1e-3, np.where((x >= 0.5) & (y <= 0.5), 1e3, 1.0))
+    boundary = np.zeros((n, n))
+    for face in (boundary[0], boundary[-1], boundary[:, 0], boundary[:, -1]):
+        face += 2
+    diagonal = (boundary * cells).ravel()
+    k = cells.ravel()
+    i, j = (np.concatenate(ends) for ends in zip(*axes, strict=True))
+    weights = 2 * k[i] * k[j] / (k[i] + k[j])
+    return _stiffness(diagonal + _degrees(n * n, i, j, weights), i, j, weights)
+
+
+def random_geometric_graph(n: int, degree: float = 8, seed: int = 0) -> sp.csr_array:
+    """Adjacency matrix of random points in the unit square, joined if they are close.
+
+    Not collective.
+
+    Parameters
+    ----------
+    n : int
+        The number of nodes.
+    degree : float
+        The expected number of neighbours of a node that is far from the boundary.
+    seed : int
+        Of NumPy's default generator.
+
+    Returns
+    -------
+    scipy.sparse.csr_array, shape (n, n)
+        Ones for edges; a node without a neighbour is an empty row.
+
+    Raises
+    ------
+    ValueError
+        If `n` or `degree` is not positive.
+
+    Examples
+    --------
+    >>> from pympf import gallery
+    >>> gallery.random_geometric_graph(1000).shape
+    (1000, 1000)
+    """
+    if n < 1 or not degree > 0:
+        raise ValueError(f"expected n >= 1 and degree > 0, got n = {n}, degree = {degree}")
+    points = np.random.default_rng(seed).random((n, 2))
+    radius = math.sqrt(degree / (math.pi * n))
+    edges = cKDTree(points).query_pairs(radius, output_type="ndarray").astype(np.int32)
+    return _adjacency(n, edges[:, 0], edges[:, 1])
+
+
+def barabasi_albert(n: int, m: int = 4, seed: int = 0) -> sp.csr_array:
+    """Adjacency matrix of a graph that grows by preferential attachment (power-law degrees).
+
+    Not collective. Node m is joined to nodes 0 to m - 1; every later node is joined to m
+    different earlier ones, drawn with probability proportional to their degree.
+
+    Parameters
+    ----------
+    n : int
+        The number of nodes.
+    m : int
+        The number of edges of a new node, less than `n`.
+    seed : int
+        Of NumPy's default generator.
+
+    Returns
+    -------
+    scipy.sparse.csr_array, shape (n, n)
+        Ones for the m (n - m) edges.
+
+    Raises
+    ------
+    ValueError
+        If not 1 <= m < n.
+
+    References
+    ----------
+    A.-L. Barabasi, R. Albert, Emergence of scaling in random networks, Science 286, 1999, 509-512.
+
+    Examples
+    --------
+    >>> from pympf import gallery
+    >>> int(gallery.barabasi_albert(1000, m=4).sum()) // 2
+    3984
+    """
+    if not 1 <= m < n:
+        raise ValueError(f"expected 1 <= m < n, got n = {n}, m = {m}")
+    uniform = _uniforms(seed)
+    targets = list(range(m))
+    # Every edge puts both of its ends here, so a uniform draw takes a node by its degree.
+    ends: list[int] = []
+    for node in range(m, n):
+        ends += targets
+        ends += [node] * m
+        drawn: set[int] = set()
+        while len(drawn) < m:
+            drawn.add(ends[int(next(uniform) * len(ends))])
+        targets = sorted(drawn)
+    i, j = np.array(ends, np.int32).reshape(n - m, 2, m).transpose(1, 0, 2).reshape(2, -1)
+    return _adjacency(n, i, j)
+
+
+def laplacian(adjacency: Any, shift: float = 0.0) -> sp.csr_array:
+    """Graph Laplacian D - W + shift I of an undirected graph.
+
+    Not collective.
+
+    Parameters
+    ----------
+    adjacency : sparse array or matrix, 2-D array_like, or petsc4py.PETSc.Mat, shape (n, n)
+        The symmetric matrix W of the weights. Self-loops cancel.
+    shift : float
+        Added to the diagonal; makes the matrix of positive weights positive definite.
+
+    Returns
+    -------
+    scipy.sparse.csr_array, shape (n, n)
+        D holds the row sums of W.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `pympf.la.as_csr`; or if `shift` is not finite.
+
+    Examples
+    --------
+    >>> from pympf import gallery
+    >>> gallery.laplacian([[0, 3], [3, 0]], shift=0.5).toarray()
+    array([[ 3.5, -3. ],
+           [-3. ,  3.5]])
+    """
+    weights = la.as_csr(adjacency).astype(np.float64)
+    degrees = weights.sum(axis=1)
+    return shifted(la.canonical_csr(sp.diags_array(degrees) - weights), shift)
+
+
+def shifted(A: Any, shift: float) -> sp.csr_array:
+    """Matrix with a multiple of the identity added: A + shift I.
+
+    Not collective.
+
+    Parameters
+    ----------
+    A : sparse array or matrix, 2-D array_like, or petsc4py.PETSc.Mat, shape (n, n)
+        The matrix.
+    shift : float
+        Added to the diagonal.
+
+    Returns
+    -------
+    scipy.sparse.csr_array, shape (n, n)
+        Has the dtype of `A`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `pympf.la.as_csr`, but for symmetry; or if `shift` is not finite.
+
+    Examples
+    --------
+    >>> from pympf import gallery
+    >>> gallery.shifted(gallery.poisson(2), -1).toarray()
+    array([[ 1., -1.],
+           [-1.,  1.]])
+    """
+    A = la.as_csr(A, symmetric=False)
+    if not math.isfinite(shift):
+        raise ValueError(f"expected a finite shift, got {shift}")
+    return la.canonical_csr(A + sp.diags_array(np.full(A.shape[0], shift, A.dtype)))
+
+
+def random_walker(
+    image: ArrayLike, labels: ArrayLike, beta: float = 90.0
+) -> tuple[sp.csr_array, NDArray[np.float64], NDArray[np.int64]]:
+    """Linear system that segments an image from a few labelled pixels.
+
+    Not collective. The probability that a random walker, who crosses edges of the pixel grid (4
+    neighbours) in proportion to the weights
+
+        w_ij = exp(-beta |g_i - g_j|^2 / max |g_k - g_l|^2) + 1e-6,
+
+    reaches a pixel of some label first is harmonic: it solves A x = b, where A is the graph
+    Laplacian without the rows and columns of the labelled pixels and b holds the weights of the
+    edges to pixels of that label.
+
+    Parameters
+    ----------
+    image : array_like, shape (h, w) or (h, w, c)
+        Grey values g, or c colours.
+    labels : array_like of int, shape (h, w)
+        0 where a pixel is not labelled; there must be two or more different positive labels.
+    beta : float
+        How strongly edges of the image keep the walker from crossing them.
+
+    Returns
+    -------
+    A : scipy.sparse.csr_array, shape (n, n)
+        Symmetric positive definite; n is the number of pixels not labelled.
+    b : numpy.ndarray, shape (n,) or (n, k)
+        With two labels the right-hand side of the smaller one; with k > 2 one column for each, in
+        increasing order. The solutions of all labels add up to one.
+    unknowns : numpy.ndarray, shape (n,)
+        The pixel ``row * w + column`` to which each row belongs.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit, labels are negative, fewer than two or everywhere, or a value is not
+        finite.
+    TypeError
+        If the image does not hold real numbers or the labels no integers.
+
+    References
+    ----------
+    L. Grady, Random walks for image segmentation, IEEE Transactions on Pattern Analysis and
+    Machine Intelligence 28(11), 2006, 1768-1783.
+
+    Examples
+    --------
+    >>> from pympf import gallery
+    >>> A, b, unknowns = gallery.random_walker([[7, 7, 7]], [[1, 0, 2]])
+    >>> float(b[0] / A[0, 0])
+    0.5
+    """
+    pixels, seeds, size = _check_image(image, labels, beta)
+    i, j = (np.concatenate(ends) for ends in zip(*_grid_edges(size), strict=True))
+    weights = _walker_weights(pixels, i, j, beta)
+    full = _stiffness(_degrees(len(pixels), i, j, weights), i, j, weights)
+    unknowns, known = np.flatnonzero(seeds == 0), np.flatnonzero(seeds)
+    rows = full[unknowns]
+    names = np.unique(seeds[known])
+    indicators = (seeds[known, None] == names).astype(np.float64)
+    b = -(rows[:, known] @ indicators)
+    A = la.canonical_csr(rows[:, unknowns])
+    return A, b[:, 0].copy() if len(names) == 2 else b, unknowns
+
+
+def thesis_problem(name: str, n: int) -> tuple[sp.csr_array, NDArray[np.float64]]:
+    """Model problem of Table 2.1 of the thesis.
+
+    Not collective. All are of the form div(k grad u) = f on the unit interval, square or cube with
+    u = 0 on the boundary; the sign is turned so that A is positive definite, and both sides are
+    multiplied by the square of the mesh width.
+
+    Parameters
+    ----------
+    name : {"1D Laplacian", "2D Laplacian", "3D Laplacian", "2D Disc"}
+        The problem.
+    n : int
+        The number of rows; a square for the 2-D and a cube for the 3-D problems.
+
+    Returns
+    -------
+    A : scipy.sparse.csr_array, shape (n, n)
+        The matrix: `poisson` or `disc`.
+    b : numpy.ndarray, shape (n,)
+        The right-hand side.
+
+    Raises
+    ------
+    ValueError
+        If there is no such problem, or `n` is not the number of points of a grid.
+
+    Examples
+    --------
+    >>> from pympf import gallery
+    >>> A, b = gallery.thesis_problem("2D Laplacian", 256)
+    >>> A.shape, b.shape
+    ((256, 256), (256,))
+    """
+    if name not in _THESIS_PROBLEMS:
+        raise ValueError(f"expected one of {sorted(_THESIS_PROBLEMS)}, got {name!r}")
+    axes, cell_centred, source = _THESIS_PROBLEMS[name]
+    side = round(n ** (1 / axes)) if n > 0 else 0
+    if side < 1 or side**axes != n:
+        raise ValueError(f"{name}: expected n = k^{axes} rows with k >= 1, got {n}")
+    points = (np.arange(side) + 0.5) / side if cell_centred else np.arange(1, side + 1) / (side + 1)
+    width = 1 / side if cell_centred else 1 / (side + 1)
+    x, y = points, points[:, None] if axes > 1 else np.zeros(1)
+    f = np.broadcast_to(source(x, y), (side,) * axes)
+    A = disc(side) if cell_centred else poisson((side,) * axes)
+    return A, -(width**2) * f.ravel()
+
+
+Source = Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]]
+
+# Number of axes, whether unknowns lie in the middle of cells, right-hand side f(x, y).
+_THESIS_PROBLEMS: dict[str, tuple[int, bool, Source]] = {
+    "1D Laplacian": (1, False, lambda x, y: np.exp(x) / (1 + x**2)),
+    "2D Laplacian": (2, False, lambda x, y: -100 * x**2 + 0 * y),
+    "3D Laplacian": (3, False, lambda x, y: -100 * x**2 + 0 * y),
+    "2D Disc": (2, True, lambda x, y: np.sin(np.pi * x * y)),
+}
+
+
+def _grid_edges(shape: tuple[int, ...]) -> list[Edges]:
+    """Return for each axis the pairs of neighbours along it, by their index in C order."""
+    if not shape or any(size < 1 for size in shape):
+        raise ValueError(f"expected positive sizes, got {shape}")
+    if math.prod(shape) > la.INDEX_MAX:
+        raise ValueError(f"expected at most {la.INDEX_MAX} rows, got {' x '.join(map(str, shape))}")
+    index = np.arange(math.prod(shape), dtype=np.int32).reshape(shape)
+    return [
+        (
+            np.delete(index, -1, axis).ravel(),
+            np.delete(index, 0, axis).ravel(),
+        )
+        for axis in range(len(shape))
+    ]
+
+
+def _degrees(
+    n: int, i: NDArray[np.int32], j: NDArray[np.int32], weights: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    return np.asarray(np.bincount(i, weights, n) + np.bincount(j, weights, n))
+
+
+def _stiffness(
+    diagonal: NDArray[np.float64],
+    i: NDArray[np.int32],
+    j: NDArray[np.int32],
+    weights: NDArray[np.float64],
+) -> sp.csr_array:
+    """Matrix with the given diagonal, and -weights at (i, j) and (j, i)."""
+    n = len(diagonal)
+    every = np.arange(n, dtype=np.int32)
+    rows, columns = np.concatenate([every, i, j]), np.concatenate([every, j, i])
+    values = np.concatenate([diagonal, -weights, -weights])
+    return la.canonical_csr(sp.coo_array((values, (rows, columns)), shape=(n, n)))
+
+
+def _adjacency(n: int, i: NDArray[np.int32], j: NDArray[np.int32]) -> sp.csr_array:
+    rows, columns = np.concatenate([i, j]), np.concatenate([j, i])
+    return la.canonical_csr(sp.coo_array((np.ones(len(rows)), (rows, columns)), shape=(n, n)))
+
+
+def _uniforms(seed: int) -> Iterator[float]:
+    rng = np.random.default_rng(seed)
+    while True:
+        # By the thousand: a call of the generator costs as much as a hundred numbers.
+        yield from rng.random(4096).tolist()
+
+
+def _check_image(
+    image: ArrayLike, labels: ArrayLike, beta: float
+) -> tuple[NDArray[np.float64], NDArray[Any], tuple[int, int]]:
+    """Return pixels (n, c), labels (n,) and the shape of the grid."""
+    pixels = la.exact_real(np.asarray(image), "image").astype(np.float64)
+    seeds = np.asarray(labels)
+    if pixels.ndim not in (2, 3) or 0 in pixels.shape or seeds.shape != pixels.shape[:2]:
+        raise ValueError(
+            f"expected an image of shape (h, w) or (h, w, c) and labels of shape (h, w), "
+            f"got {pixels.shape} and {seeds.shape}"
+        )
+    if seeds.dtype.kind not in "iu":
+        raise TypeError(f"expected integer labels, got {seeds.dtype}")
+    if seeds.min() < 0 or seeds.all() or len(np.unique(seeds[seeds > 0])) < 2:
+        raise ValueError("expected labels >= 0, two different ones above 0, and 0 somewhere")
+    if not np.isfinite(pixels).all() or not (math.isfinite(beta) and beta >= 0):
+        raise ValueError(f"expected finite pixels and a finite beta >= 0, got beta = {beta}")
+    return pixels.reshape(seeds.size, -1), seeds.ravel(), (seeds.shape[0], seeds.shape[1])
+
+
+def _walker_weights(
+    pixels: NDArray[np.float64], i: NDArray[np.int32], j: NDArray[np.int32], beta: float
+) -> NDArray[np.float64]:
+    gradient = ((pixels[i] - pixels[j]) ** 2).sum(axis=1)
+    # A flat image has no gradient to compare with, and all edges weigh the same.
+    return np.exp(-beta * gradient / (gradient.max() or 1.0)) + 1e-6

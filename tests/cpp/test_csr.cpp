@@ -1,0 +1,115 @@
+#include <doctest/doctest.h>
+#include <omp.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include "pympf/common/random.hpp"
+#include "pympf/la/csr.hpp"
+
+using namespace pympf;
+
+namespace {
+
+double uniform(Random& random) { return random.next() / 4294967296.0 - 0.5; }
+
+// Row i has random.below(longest + 1) entries; every fifth row is empty.
+template <class T>
+Csr<T> random_csr(Index rows, Index cols, unsigned longest) {
+  Random random(3, 0, 0);
+  Csr<T> A{rows, cols, {0}, {}, {}};
+  for (Index i = 0; i < rows; ++i) {
+    const unsigned count = i % 5 == 4 ? 0 : random.below(longest + 1);
+    for (unsigned k = 0; k < count; ++k) {
+      A.indices.push_back(static_cast<Index>(random.below(cols)));
+      A.data.push_back(static_cast<T>(uniform(random)));
+    }
+    A.indptr.push_back(static_cast<Index>(A.indices.size()));
+  }
+  return A;
+}
+
+template <class T>
+std::vector<T> random_vector(Index n) {
+  Random random(4, 0, 0);
+  std::vector<T> x(n);
+  for (T& value : x) value = static_cast<T>(uniform(random));
+  return x;
+}
+
+// y = b + sign A x, up to the rounding errors of the |a_ij x_j| of a row, from a sum in long
+// double.
+template <class T>
+bool is_product(const Csr<T>& A, const std::vector<T>& x, const std::vector<T>& y,
+                const std::vector<T>& b, double sign) {
+  for (Index i = 0; i < A.rows; ++i) {
+    long double sum = 0, size = std::abs(b[i]);
+    for (Index k = A.indptr[i]; k < A.indptr[i + 1]; ++k) {
+      const long double product = static_cast<long double>(A.data[k]) * x[A.indices[k]];
+      sum += product;
+      size += std::abs(product);
+    }
+    const Index terms = A.indptr[i + 1] - A.indptr[i] + 1;
+    const auto bound = terms * std::numeric_limits<T>::epsilon() * size;
+    if (std::abs(y[i] - (b[i] + sign * sum)) > bound) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+TEST_CASE_TEMPLATE("spmv and residual of rectangular matrices with empty rows", T, float, double) {
+  for (auto [rows, cols] : {std::pair{1, 1}, {7, 3}, {3, 7}, {50, 40}, {20000, 300}}) {
+    CAPTURE(rows);
+    const auto A = random_csr<T>(rows, cols, 9);
+    const auto x = random_vector<T>(cols), b = random_vector<T>(rows);
+    std::vector<T> y(rows, T(99)), r(rows, T(99));
+    spmv(A.view(), x.data(), y.data());
+    CHECK(is_product(A, x, y, std::vector<T>(rows), 1));
+    residual(A.view(), x.data(), b.data(), r.data());
+    CHECK(is_product(A, x, r, b, -1));
+  }
+}
+
+TEST_CASE("the residual may overwrite the right-hand side") {
+  const auto A = random_csr<double>(40, 40, 5);
+  const auto x = random_vector<double>(40);
+  auto b = random_vector<double>(40);
+  std::vector<double> r(40);
+  residual(A.view(), x.data(), b.data(), r.data());
+  residual(A.view(), x.data(), b.data(), b.data());
+  CHECK(b == r);
+}
+
+TEST_CASE("a matrix without entries gives zero, one without rows nothing") {
+  const Csr<double> zero{3, 3, {0, 0, 0, 0}, {}, {}};
+  std::vector<double> x(3, 1.0), y(3, 5.0);
+  spmv(zero.view(), x.data(), y.data());
+  CHECK(y == std::vector<double>(3, 0.0));
+  spmv(CsrView<double>{}, x.data(), y.data());
+  CHECK(y == std::vector<double>(3, 0.0));
+}
+
+TEST_CASE_TEMPLATE("spmv has the same bits on any number of threads", T, float, double) {
+  const Index n = 30000;
+  const auto A = random_csr<T>(n, n, 40);
+  const auto x = random_vector<T>(n);
+  const int before = omp_get_max_threads();
+  std::vector<std::vector<T>> results;
+  for (int threads : {1, 2, 3}) {
+    omp_set_num_threads(threads);
+    results.emplace_back(n);
+    spmv(A.view(), x.data(), results.back().data());
+  }
+  omp_set_num_threads(before);
+  CHECK(results[0] == results[1]);
+  CHECK(results[0] == results[2]);
+}
+
+TEST_CASE("a count past 2^31 - 1 is refused with its name and value") {
+  CHECK(to_index(2147483647, "entries") == 2147483647);
+  CHECK_THROWS_WITH_AS(to_index(2147483648, "entries"),
+                       doctest::Contains("entries: 2147483648 is more than"), InvalidArgument);
+}

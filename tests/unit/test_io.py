@@ -1,0 +1,855 @@
+"""Files: every format there and back, refused when cut or foreign, never damaged by writing."""
+
+import errno
+import gzip
+import hashlib
+import os
+import re
+import resource
+import struct
+import subprocess
+from contextlib import contextmanager
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import scipy.io
+import scipy.sparse as sp
+
+from pympf import gallery
+from pympf.io import (
+    _matlab,
+    atomic_write,
+    create_hdf5,
+    open_hdf5,
+    read_matrix,
+    read_vector,
+    write_matrix,
+    write_vector,
+)
+
+DATA = Path(__file__).parents[2] / "data"
+
+MATRIX_SUFFIXES = (".mtx", ".mtx.gz", ".mtx.bz2", ".npz", ".mat", ".petsc", ".dat", ".h5", ".hdf5")
+VECTOR_SUFFIXES = (".mtx", ".mtx.gz", ".npy", ".txt", ".txt.bz2", ".petsc", ".bin", ".h5")
+
+
+def random_matrix(rows=30, columns=30, dtype=np.float64):
+    rng = np.random.default_rng(0)
+    return sp.random_array((rows, columns), density=0.1, rng=rng, dtype=dtype).tocsr()
+
+
+def random_vector(*shape):
+    """Numbers of many sizes that have no short decimal form."""
+    rng = np.random.default_rng(0)
+    return rng.standard_normal(shape) * 10.0 ** rng.integers(-300, 300, shape)
+
+
+def assert_same(A, B):
+    assert A.shape == B.shape
+    assert A.dtype == B.dtype
+    assert (A != B).nnz == 0
+
+
+def names(directory):
+    return sorted(entry.name for entry in directory.iterdir())
+
+
+# There and back
+
+
+@pytest.mark.parametrize("suffix", MATRIX_SUFFIXES)
+@pytest.mark.parametrize(
+    "A",
+    [
+        random_matrix(),
+        random_matrix(7, 40),
+        gallery.poisson((5, 6)),
+        sp.csr_array((4, 3)),
+        sp.csr_array(np.array([[5e-324, 1 / 3], [-1.7e308, np.pi]])),
+    ],
+    ids=["general", "rectangular", "symmetric", "no entries", "extreme values"],
+)
+def test_matrix_round_trip(tmp_path, suffix, A):
+    path = tmp_path / f"A{suffix}"
+    write_matrix(path, A)
+    B = read_matrix(path)
+    assert isinstance(B, sp.csr_array)
+    assert B.has_canonical_format
+    assert_same(B, A)
+    assert names(tmp_path) == [path.name]
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".h5"])
+def test_float32_stays(tmp_path, suffix):
+    A = random_matrix(dtype=np.float32)
+    write_matrix(tmp_path / f"A{suffix}", A)
+    assert_same(read_matrix(tmp_path / f"A{suffix}"), A)
+
+
+@pytest.mark.parametrize("suffix", VECTOR_SUFFIXES)
+@pytest.mark.parametrize("shape", [(6,), (1,), (6, 3), (1, 3)])
+def test_vector_round_trip(tmp_path, suffix, shape):
+    x = random_vector(*shape)
+    path = tmp_path / f"x{suffix}"
+    write_vector(path, x)
+    y = read_vector(path)
+    assert y.shape == x.shape
+    assert y.dtype == np.float64
+    np.testing.assert_array_equal(y, x)
+    assert names(tmp_path) == [path.name]
+
+
+@pytest.mark.parametrize("suffix", [".mtx.gz", ".npz", ".mat", ".petsc"])
+def test_suffix_in_capitals(tmp_path, suffix):
+    A = random_matrix()
+    write_matrix(tmp_path / f"A{suffix.upper()}", A)
+    assert_same(read_matrix(tmp_path / f"A{suffix.upper()}"), A)
+
+
+def test_same_matrix_gives_same_compressed_file(tmp_path):
+    for name in ("a.mtx.gz", "b.mtx.gz"):
+        write_matrix(tmp_path / name, gallery.poisson(5))
+    assert (tmp_path / "a.mtx.gz").read_bytes() == (tmp_path / "b.mtx.gz").read_bytes()
+
+
+def test_writers_pass_the_gate(tmp_path):
+    with pytest.raises(TypeError, match="complex"):
+        write_matrix(tmp_path / "A.mtx", np.eye(2, dtype=complex))
+    with pytest.raises(TypeError, match="complex"):
+        write_vector(tmp_path / "x.npy", np.ones(2, complex))
+    with pytest.raises(ValueError, match=r"expected shape \(n,\) or \(n, k\), got \(1, 2, 3\)"):
+        write_vector(tmp_path / "x.npy", np.ones((1, 2, 3)))
+    write_matrix(tmp_path / "A.npz", np.array([[True, False]]))
+    assert read_matrix(tmp_path / "A.npz").dtype == np.float64
+    assert names(tmp_path) == ["A.npz"]
+
+
+# The fixtures in data/
+
+
+def fixtures():
+    rows = re.findall(r"^\| (\S+\.mtx\.gz) \|(.*)\|$", (DATA / "README.md").read_text(), re.M)
+    return [(name, *(cell.strip() for cell in cells.split("|"))) for name, cells in rows]
+
+
+@pytest.mark.parametrize("row", fixtures(), ids=lambda row: row[0])
+def test_fixture_is_what_its_readme_says(row):
+    name, _, _, rows, entries, _, symmetric, definite, checksum = row
+    assert hashlib.sha256((DATA / name).read_bytes()).hexdigest() == checksum
+    A = read_matrix(DATA / name)
+    assert A.shape == (int(rows), int(rows))
+    assert np.count_nonzero(A.data) == int(entries)
+    assert (abs(A - A.T).max() == 0) == (symmetric == "yes")
+    if symmetric == "yes" and A.shape[0] < 1000:
+        assert (np.linalg.eigvalsh(A.toarray())[0] > 0) == (definite == "yes")
+
+
+def test_every_fixture_is_in_the_readme():
+    assert sorted(row[0] for row in fixtures()) == sorted(path.name for path in DATA.glob("*.gz"))
+
+
+# Matrix Market
+
+
+def write_text(path, text):
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("banner", "body", "dense"),
+    [
+        ("coordinate pattern general", "2 2 2\n1 2\n2 2\n", [[0, 1], [0, 1]]),
+        ("coordinate integer symmetric", "2 2 2\n1 1 4\n2 1 -3\n", [[4, -3], [-3, 0]]),
+        ("coordinate real skew-symmetric", "2 2 1\n2 1 5\n", [[0, -5], [5, 0]]),
+        ("coordinate real general", "% note\n2 2 2\n1 1 1.5\n1 1 1\n", [[2.5, 0], [0, 0]]),
+        ("array real general", "2 2\n1\n2\n3\n4\n", [[1, 3], [2, 4]]),
+        ("array integer symmetric", "2 2\n1\n2\n3\n", [[1, 2], [2, 3]]),
+    ],
+)
+def test_matrix_market_kinds(tmp_path, banner, body, dense):
+    path = write_text(tmp_path / "A.mtx", f"%%MatrixMarket matrix {banner}\n{body}")
+    np.testing.assert_array_equal(read_matrix(path).toarray(), dense)
+
+
+@pytest.mark.parametrize(
+    ("banner", "body", "message"),
+    [
+        ("coordinate real general", "2 2 2\n1 1 1\n", "Truncated"),
+        ("coordinate real general", "2 2 1\n1 1 1\n2 2 1\n", "[Tt]oo many lines"),
+        ("coordinate real general", "2 2 1\n3 1 1\n", "out of bounds"),
+        ("coordinate real general", "2 2 1\n0 1 1\n", "out of bounds"),
+        ("coordinate real general", "2 2 1\n1 1 x\n", "Invalid"),
+        ("coordinate real general", "2 2 1\n1 1 3.1", "ends within a line"),
+        ("coordinate real general", "2 2 99999999999999\n1 1 1\n", "99999999999999 entries"),
+        ("coordinate real general", "", "no numbers"),
+        ("coordinate integer general", "1 1 1\n1 1 9007199254740993\n", "no exact float64"),
+        ("coordinate integer general", "1 1 1\n1 1 99999999999999999999\n", "out of range"),
+        ("coordinate real general", "3000000000 1 1\n1 1 1\n", "at most 2147483647"),
+        ("array real general", "2 1\n1\n", "2 values are announced, there are 1"),
+        ("array real general", "2 1\n1\n2\n3\n", "2 values are announced, there are 3"),
+        ("array real general", "2 2\n1 2\n3 4\n5 6\n7 8\n", "reshape"),
+        ("array real hermitian", "1 1\n1\n", "general array"),
+        ("array complex general", "1 1\n1 2\n", "real|integer"),
+        ("triangle real general", "1 1 1\n1 1 1\n", "Invalid"),
+    ],
+)
+def test_matrix_market_that_is_wrong(tmp_path, banner, body, message):
+    path = write_text(tmp_path / "A.mtx", f"%%MatrixMarket matrix {banner}\n{body}")
+    with pytest.raises(OSError, match=rf"A\.mtx.*{message}"):
+        read_matrix(path)
+
+
+def test_complex_matrix_market(tmp_path):
+    header = "%%MatrixMarket matrix coordinate complex general\n"
+    path = write_text(tmp_path / "A.mtx", f"{header}1 1 1\n1 1 2 0\n")
+    with pytest.raises(TypeError, match=r"A\.mtx.*expected real numbers, got complex128"):
+        read_matrix(path)
+
+
+def test_vector_from_a_sparse_matrix_market_file(tmp_path):
+    write_matrix(tmp_path / "b.mtx", sp.csr_array([[0.0], [3.0]]))
+    np.testing.assert_array_equal(read_vector(tmp_path / "b.mtx"), [0, 3])
+    write_matrix(tmp_path / "A.mtx", gallery.poisson(3))
+    with pytest.raises(OSError, match=r"expected a vector, it holds a sparse \(3, 3\) matrix"):
+        read_vector(tmp_path / "A.mtx")
+
+
+# MATLAB
+
+
+@pytest.mark.parametrize("version", ["4", "5"])
+@pytest.mark.parametrize("compressed", [False, True])
+def test_matlab_picks_the_only_sparse_matrix(tmp_path, version, compressed):
+    A = random_matrix()
+    variables = {"K": A.tocsc(), "b": np.ones((30, 1)), "note": "text"}
+    scipy.io.savemat(
+        tmp_path / "A.mat", variables, format=version, do_compression=compressed and version == "5"
+    )
+    assert_same(read_matrix(tmp_path / "A.mat"), A)
+    assert read_matrix(tmp_path / "A.mat", key="b").shape == (30, 1)
+
+
+def test_matlab_struct_of_suitesparse(tmp_path):
+    A = random_matrix()
+    problem = {
+        "name": "HB/x",
+        "A": A.tocsc(),
+        "Zeros": sp.csc_array((30, 30)),
+        "b": np.ones((9, 1)),
+    }
+    scipy.io.savemat(tmp_path / "p.mat", {"Problem": problem})
+    assert_same(read_matrix(tmp_path / "p.mat"), A)
+    assert read_matrix(tmp_path / "p.mat", key="Problem.Zeros").nnz == 0
+
+
+@pytest.mark.parametrize(
+    "values", [np.array([[1, 2], [3, 4]], t) for t in ("f8", "f4", "i1", "u2", "i8", "?")]
+)
+@pytest.mark.parametrize("order", "<>")
+def test_matlab_numbers(tmp_path, values, order):
+    scipy.io.savemat(tmp_path / "A.mat", {"A": values.astype(values.dtype.newbyteorder(order))})
+    np.testing.assert_array_equal(read_matrix(tmp_path / "A.mat").toarray(), values)
+
+
+def test_matlab_big_endian(tmp_path):
+    """A file by hand: the 1 x 2 matrix [3 -4] of int8, named A, as a SPARC would write it."""
+
+    def element(kind, content):
+        return struct.pack(">II", kind, len(content)) + content + bytes(-len(content) % 8)
+
+    flags = element(6, struct.pack(">II", 8, 0))
+    dimensions = element(5, struct.pack(">ii", 1, 2))
+    name = struct.pack(">HH4s", 1, 1, b"A")
+    variable = element(14, flags + dimensions + name + element(1, b"\x03\xfc"))
+    header = b"MATLAB 5.0 MAT-file".ljust(124) + struct.pack(">H", 0x0100) + b"MI"
+    (tmp_path / "A.mat").write_bytes(header + variable)
+    np.testing.assert_array_equal(read_matrix(tmp_path / "A.mat").toarray(), [[3, -4]])
+
+
+def test_matlab_choice(tmp_path):
+    A = random_matrix()
+    path = tmp_path / "two.mat"
+    scipy.io.savemat(path, {"K": A.tocsc(), "M": A.tocsc()})
+    with pytest.raises(ValueError, match=r"two\.mat: choose one of \['K', 'M'\] with key="):
+        read_matrix(path)
+    assert_same(read_matrix(path, key="M"), A)
+    with pytest.raises(ValueError, match=r"no matrix under the key 'X'; there is: \['K', 'M'\]"):
+        read_matrix(path, key="X")
+    scipy.io.savemat(path, {"note": "no matrix here"})
+    with pytest.raises(OSError, match=r"two\.mat.*it holds no matrix"):
+        read_matrix(path)
+
+
+def test_matlab_complex(tmp_path):
+    scipy.io.savemat(tmp_path / "A.mat", {"A": np.array([[1 + 2j]])})
+    with pytest.raises(TypeError, match=r"A\.mat.*complex128"):
+        read_matrix(tmp_path / "A.mat")
+
+
+def test_matlab_size_limit(tmp_path, monkeypatch):
+    monkeypatch.setattr(_matlab, "SIZE_LIMIT", 100)
+    with pytest.raises(ValueError, match=r"hold 100 bytes, got \d+; use .h5 or .npz"):
+        write_matrix(tmp_path / "A.mat", random_matrix())
+    assert names(tmp_path) == []
+
+
+@contextmanager
+def matlab73(path):
+    """An HDF5 file with MATLAB's header in front, as ``save -v7.3`` writes it."""
+    with h5py.File(path, "w", userblock_size=512) as file:
+        yield file
+    with open(path, "r+b") as raw:
+        raw.write(b"MATLAB 7.3 MAT-file".ljust(124) + struct.pack("<H", 0x0200) + b"IM")
+
+
+def add_sparse(group, name, A, dtype=np.float64):
+    csc = A.tocsc()
+    item = group.create_group(name)
+    item.attrs["MATLAB_class"] = np.bytes_("double")
+    item.attrs["MATLAB_sparse"] = np.uint64(A.shape[0])
+    item["jc"] = csc.indptr.astype(np.uint64)
+    if A.nnz:
+        item["ir"], item["data"] = csc.indices.astype(np.uint64), csc.data.astype(dtype)
+
+
+def test_matlab73(tmp_path):
+    A = random_matrix(7, 9)
+    with matlab73(tmp_path / "A.mat") as file:
+        problem = file.create_group("Problem")
+        problem.attrs["MATLAB_class"] = np.bytes_("struct")
+        add_sparse(problem, "A", A)
+        add_sparse(problem, "Zeros", sp.csr_array((7, 9)))
+        problem["b"] = np.arange(6.0).reshape(2, 3)
+        problem["b"].attrs["MATLAB_class"] = np.bytes_("double")
+        problem["name"] = np.array([[72], [66]], np.uint16)
+        problem["name"].attrs["MATLAB_class"] = np.bytes_("char")
+        file.create_group("#refs#")["a"] = np.ones((2, 2))
+    assert_same(read_matrix(tmp_path / "A.mat"), A)
+    assert_same(read_matrix(tmp_path / "A.mat", key="Problem.Zeros"), sp.csr_array((7, 9)))
+    b = read_matrix(tmp_path / "A.mat", key="Problem.b")
+    np.testing.assert_array_equal(b.toarray(), [[0, 3], [1, 4], [2, 5]])
+    with pytest.raises(
+        ValueError, match=r"there is: \['Problem.A', 'Problem.Zeros', 'Problem.b'\]"
+    ):
+        read_matrix(tmp_path / "A.mat", key="Problem.name")
+
+
+def test_matlab73_complex_and_logical(tmp_path):
+    with matlab73(tmp_path / "A.mat") as file:
+        pair = np.dtype([("real", "f8"), ("imag", "f8")])
+        file["A"] = np.array([[(1, 2)]], pair)
+    with pytest.raises(TypeError, match="complex128"):
+        read_matrix(tmp_path / "A.mat")
+    with matlab73(tmp_path / "L.mat") as file:
+        add_sparse(file, "L", sp.csr_array(np.eye(3)), np.uint8)
+    assert_same(read_matrix(tmp_path / "L.mat"), sp.csr_array(np.eye(3)))
+
+
+# PETSc: bytes put together by hand, as MatView and VecView write them
+
+ROWS = [[2.0, -1.0, 0.0], [-1.0, 2.0, 0.0]]
+
+
+def petsc_mat(integer):
+    header = struct.pack(f">4{integer}", 1211216, 2, 3, 4)
+    pattern = struct.pack(f">2{integer}4{integer}", 2, 2, 0, 1, 0, 1)
+    return header + pattern + struct.pack(">4d", 2, -1, -1, 2)
+
+
+def petsc_vec(integer):
+    return struct.pack(f">2{integer}2d", 1211214, 2, 0.5, -7)
+
+
+@pytest.mark.parametrize(("integer", "bits"), [("i", 32), ("q", 64)])
+def test_petsc_bytes(tmp_path, integer, bits):
+    path = tmp_path / "A.petsc"
+    path.write_bytes(petsc_mat(integer) + petsc_vec(integer))
+    np.testing.assert_array_equal(read_matrix(path).toarray(), ROWS)
+    np.testing.assert_array_equal(read_vector(path), [0.5, -7])
+    write_matrix(path, ROWS, index_bits=bits)
+    assert path.read_bytes() == petsc_mat(integer)
+    write_vector(path, [0.5, -7], index_bits=bits)
+    assert path.read_bytes() == petsc_vec(integer)
+
+
+def test_petsc_dense(tmp_path):
+    path = tmp_path / "A.petsc"
+    path.write_bytes(struct.pack(">4i6d", 1211216, 2, 3, -1, *np.ravel(ROWS)))
+    np.testing.assert_array_equal(read_matrix(path).toarray(), ROWS)
+    np.testing.assert_array_equal(read_vector(path), ROWS)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (struct.pack(">4i", 1211216, 2, 3, 4), "ends early: 0 of 8 bytes"),
+        (struct.pack(">4i", 1211216, -2, 3, 4), "negative size -2"),
+        (struct.pack(">4i", 1211216, 2**31 - 1, 3, 4), "ends early"),
+        (struct.pack(">6i", 1211216, 2, 3, 4, 1, 1), "hold 2 entries, expected 4"),
+        (struct.pack(">6i", 1211216, 2, 3, 4, 5, -1), "hold 4 entries, expected 4"),
+        (petsc_mat("i").replace(struct.pack(">i", 1), struct.pack(">i", 9)), "indices|indptr"),
+        (petsc_mat("i") + b"\0\0\0\5", "byte 72 there is class 5"),
+        # Complex numbers: as many bytes again as real ones.
+        (petsc_mat("i") + bytes(32), "double precision and real"),
+        (petsc_vec("i"), "holds a vector, but no matrix"),
+        (struct.pack("<4i", 1211216, 2, 3, 4), "starts with the bytes 50 7b 12 00"),
+        (b"", "it starts with the bytes ,"),
+    ],
+)
+def test_petsc_that_is_wrong(tmp_path, content, message):
+    (tmp_path / "A.petsc").write_bytes(content)
+    with pytest.raises(OSError, match=rf"A\.petsc.*{message}"):
+        read_matrix(tmp_path / "A.petsc")
+
+
+def test_petsc_matrix_is_no_vector(tmp_path):
+    (tmp_path / "A.petsc").write_bytes(petsc_mat("i"))
+    with pytest.raises(OSError, match="holds a sparse matrix, but no vector"):
+        read_vector(tmp_path / "A.petsc")
+
+
+@pytest.mark.parametrize(
+    ("name", "bits", "message"),
+    [("A.petsc", 16, "expected 32 or 64, got 16"), ("A.mtx", 64, "only PETSc files")],
+)
+def test_index_bits(tmp_path, name, bits, message):
+    with pytest.raises(ValueError, match=message):
+        write_matrix(tmp_path / name, ROWS, index_bits=bits)
+
+
+# HDF5
+
+
+def add_csr(group, A, shape=True):
+    for name in ("data", "indices", "indptr"):
+        group[name] = getattr(A, name)
+    if shape:
+        group["shape"] = A.shape
+
+
+def test_hdf5_layout(tmp_path):
+    A = random_matrix()
+    write_matrix(tmp_path / "A.h5", A)
+    with h5py.File(tmp_path / "A.h5") as file:
+        assert file.attrs["type"] == b"csr"
+        assert file.attrs["format_version"] == 1
+        assert tuple(file.attrs["shape"]) == A.shape
+        np.testing.assert_array_equal(file["indices"], A.indices)
+
+
+def test_hdf5_of_others(tmp_path):
+    A = random_matrix()
+    with h5py.File(tmp_path / "A.h5", "w") as file:
+        add_csr(file.create_group("X"), A)
+        file["notes"] = [1, 2]
+    assert_same(read_matrix(tmp_path / "A.h5"), A)
+    with h5py.File(tmp_path / "A.h5", "a") as file:
+        add_csr(file.create_group("layers/raw"), 2 * A)
+    with pytest.raises(ValueError, match=r"A\.h5: choose one of \['X', 'layers/raw'\] with key="):
+        read_matrix(tmp_path / "A.h5")
+    assert_same(read_matrix(tmp_path / "A.h5", key="layers/raw"), 2 * A)
+    with pytest.raises(ValueError, match=r"no csr under the key 'Y'; there is: \['X', 'layers"):
+        read_matrix(tmp_path / "A.h5", key="Y")
+    np.testing.assert_array_equal(read_vector(tmp_path / "A.h5", key="notes"), [1, 2])
+
+
+def test_hdf5_vectors_by_name(tmp_path):
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file["b"] = [1.0, 2.0]
+    np.testing.assert_array_equal(read_vector(tmp_path / "x.h5"), [1, 2])
+    with h5py.File(tmp_path / "x.h5", "a") as file:
+        file["c"] = [3.0]
+    with pytest.raises(ValueError, match=r"choose one of \['b', 'c'\]"):
+        read_vector(tmp_path / "x.h5")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda file: file.attrs.modify("type", "mmf"), "type 'mmf', expected 'csr'"),
+        (lambda file: file.attrs.modify("format_version", 2), "version 2, this pympf reads 1"),
+        (lambda file: file.attrs.pop("format_version"), "format version 0"),
+        (lambda file: file.attrs.pop("shape"), "no shape"),
+        (lambda file: file.attrs.create("shape", [7]), "expected 2"),
+        (lambda file: file.attrs.modify("shape", [3, 3]), "size 31 should be 4"),
+        (lambda file: file.pop("indices"), "indices"),
+        (lambda file: file["indices"].write_direct(np.full(file["indices"].shape, 99)), "0 to 29"),
+    ],
+)
+def test_hdf5_that_is_wrong(tmp_path, change, message):
+    path = tmp_path / "A.h5"
+    write_matrix(path, random_matrix())
+    with h5py.File(path, "a") as file:
+        change(file)
+    with pytest.raises(OSError, match=rf"A\.h5.*{message}"):
+        read_matrix(path)
+
+
+def test_hdf5_without_a_matrix(tmp_path):
+    with create_hdf5(tmp_path / "A.h5") as file:
+        file["x"] = [1]
+    with pytest.raises(OSError, match=r"A\.h5.*holds no csr"):
+        read_matrix(tmp_path / "A.h5")
+
+
+def test_hdf5_notices_every_changed_byte(tmp_path):
+    path = tmp_path / "A.h5"
+    write_matrix(path, gallery.poisson(20))
+    content = np.frombuffer(path.read_bytes(), np.uint8)
+    rng = np.random.default_rng(0)
+    for place in rng.choice(len(content), 200, replace=False):
+        damaged = content.copy()
+        damaged[place] ^= 1 << rng.integers(8)
+        path.write_bytes(damaged.tobytes())
+        try:
+            A = read_matrix(path)
+        except OSError as error:
+            assert str(path) in str(error)  # noqa: PT017
+        else:
+            assert_same(A, gallery.poisson(20))
+
+
+def test_open_hdf5_names_the_file(tmp_path):
+    with create_hdf5(tmp_path / "A.h5") as file:
+        file["x"] = [1]
+    with (
+        pytest.raises(OSError, match=r"A\.h5: expected a frame file"),
+        open_hdf5(tmp_path / "A.h5", "frame") as file,
+    ):
+        file["y"][...]
+
+
+# Edge lists
+
+
+def test_edges(tmp_path):
+    text = "# Nodes: 3 Edges: 4\n% a comment\n7\t100\n100 7\n\n7 3\n5000000000 5000000000\n"
+    A = read_matrix(write_text(tmp_path / "graph.txt", text))
+    # Nodes 3, 7, 100, 5000000000 become 0 to 3.
+    expected = np.zeros((4, 4))
+    expected[0, 1] = expected[1, 0] = expected[1, 2] = expected[2, 1] = expected[3, 3] = 1
+    np.testing.assert_array_equal(A.toarray(), expected)
+
+
+def test_weighted_edges_take_the_largest_weight(tmp_path):
+    path = write_text(tmp_path / "graph.edges", "0 1 0.5\n1 0 2.5\n0 1 1.5\n1 2 -3\n2 1 -4\n")
+    np.testing.assert_array_equal(
+        read_matrix(path).toarray(), [[0, 2.5, 0], [2.5, 0, -3], [0, -3, 0]]
+    )
+
+
+@pytest.mark.parametrize("suffix", [".txt.gz", ".edges.gz"])
+def test_compressed_edges(tmp_path, suffix):
+    path = tmp_path / f"graph{suffix}"
+    path.write_bytes(gzip.compress(b"# SNAP\n0 1\n"))
+    np.testing.assert_array_equal(read_matrix(path).toarray(), [[0, 1], [1, 0]])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "ends within a line"),
+        ("# nothing\n", "no numbers"),
+        ("1 2\n3 4", "ends within a line"),
+        ("1 2\n3\n", "columns"),
+        ("1\n2\n", "has 1 columns"),
+        ("1 2 3 4\n", "has 4 columns"),
+        ("1 2\na b\n", "a"),
+        ("%%MatrixMarket matrix coordinate pattern general\n2 2 1\n1 1\n", "suffix is .mtx"),
+        ("# pympf vector, shape 1 x 2\n1 2\n", "holds a vector"),
+        ("1.5 2\n", "1.5"),
+        ("1 2 x\n", "x"),
+        ("# Nodes: 4 Edges: 3\n1 2\n2 3\n", "3 edges are announced, there are 2"),
+    ],
+)
+def test_edges_that_are_wrong(tmp_path, text, message):
+    path = write_text(tmp_path / "graph.edges", text)
+    with pytest.raises(OSError, match=rf"graph\.edges.*{message}"):
+        read_matrix(path)
+
+
+def test_edge_lists_are_not_written(tmp_path):
+    with pytest.raises(OSError, match=r"cannot write a matrix with this suffix; allowed: .*\.npz"):
+        write_matrix(tmp_path / "A.txt", np.eye(2))
+
+
+# Vectors as text, .npy
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [("1\n2.5\n", [1, 2.5]), ("# x\n1 2\n3 4\n", [[1, 2], [3, 4]]), ("1 2\n", [[1, 2]])],
+)
+def test_text_vectors_of_others(tmp_path, text, values):
+    np.testing.assert_array_equal(read_vector(write_text(tmp_path / "x.txt", text)), values)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "ends within a line"),
+        ("# x\n", "no numbers"),
+        ("1\n2", "ends within a line"),
+        ("1\n2 3\n", "columns"),
+        ("1\nx\n", "x"),
+        ("# pympf vector, shape 3\n1\n2\n", "reshape"),
+    ],
+)
+def test_text_vectors_that_are_wrong(tmp_path, text, message):
+    path = write_text(tmp_path / "x.txt", text)
+    with pytest.raises(OSError, match=rf"x\.txt.*{message}"):
+        read_vector(path)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [(np.ones((1, 1, 1)), "got 3 axes"), (np.array([None]), "[Oo]bject arrays")],
+)
+def test_npy_that_is_wrong(tmp_path, values, message):
+    np.save(tmp_path / "x.npy", values)
+    with pytest.raises(OSError, match=rf"x\.npy.*{message}"):
+        read_vector(tmp_path / "x.npy")
+
+
+def test_npy_with_something_behind(tmp_path):
+    np.save(tmp_path / "x.npy", np.ones(3))
+    with open(tmp_path / "x.npy", "ab") as stream:
+        stream.write(b"more")
+    with pytest.raises(OSError, match="more behind the array"):
+        read_vector(tmp_path / "x.npy")
+
+
+# Laplacian and shift, for every format
+
+
+@pytest.mark.parametrize("suffix", MATRIX_SUFFIXES)
+def test_laplacian_and_shift(tmp_path, suffix):
+    W = gallery.random_geometric_graph(50)
+    path = tmp_path / f"W{suffix}"
+    write_matrix(path, W)
+    L = np.diag(W.sum(axis=1)) - W.toarray()
+    np.testing.assert_array_equal(read_matrix(path, laplacian=True).toarray(), L)
+    shifted = read_matrix(path, laplacian=True, shift=0.25)
+    np.testing.assert_array_equal(shifted.toarray(), L + 0.25 * np.eye(50))
+    np.testing.assert_array_equal(read_matrix(path, shift=2).toarray(), W + 2 * np.eye(50))
+
+
+def test_laplacian_and_shift_need_a_fitting_matrix(tmp_path):
+    write_matrix(tmp_path / "A.mtx", [[0.0, 1.0], [0.0, 0.0]])
+    with pytest.raises(ValueError, match=r"A\.mtx: expected a symmetric matrix"):
+        read_matrix(tmp_path / "A.mtx", laplacian=True)
+    with pytest.raises(ValueError, match=r"A\.mtx: expected a finite shift, got nan"):
+        read_matrix(tmp_path / "A.mtx", shift=np.nan)
+    write_matrix(tmp_path / "R.mtx", np.ones((2, 3)))
+    with pytest.raises(ValueError, match=r"R\.mtx: expected a square matrix"):
+        read_matrix(tmp_path / "R.mtx", shift=1)
+
+
+# Truncated and foreign files
+
+
+def sample_files(directory):
+    """One file of every format, with the function that reads it."""
+    samples = []
+    for suffix in MATRIX_SUFFIXES:
+        write_matrix(directory / f"A{suffix}", gallery.poisson((4, 5)))
+        samples.append((directory / f"A{suffix}", read_matrix))
+    for suffix in VECTOR_SUFFIXES:
+        write_vector(directory / f"x{suffix}", random_vector(9, 2))
+        samples.append((directory / f"x{suffix}", read_vector))
+    scipy.io.savemat(directory / "five.mat", {"A": gallery.poisson(20).tocsc()})
+    scipy.io.savemat(directory / "four.mat", {"A": gallery.poisson(20).tocsc()}, format="4")
+    with matlab73(directory / "seven.mat") as file:
+        add_sparse(file, "A", gallery.poisson(20))
+    write_text(directory / "graph.edges", "# Nodes: 4 Edges: 3\n0 1\n1 2\n2 3\n")
+    (directory / "graph.txt.gz").write_bytes(gzip.compress(b"0 1\n1 2\n2 3\n"))
+    for name in ("five.mat", "four.mat", "seven.mat", "graph.edges", "graph.txt.gz"):
+        samples.append((directory / name, read_matrix))
+    return samples
+
+
+def test_every_format_is_refused_when_cut(tmp_path):
+    for path, read in sample_files(tmp_path):
+        content = path.read_bytes()
+        read(path)
+        cuts = {0, 1, 4, 100, *np.linspace(0, len(content) - 1, 40, dtype=int)}
+        for cut in sorted(cut for cut in cuts if cut < len(content)):
+            path.write_bytes(content[:cut])
+            with pytest.raises(OSError, match=re.escape(str(path))):
+                read(path)
+
+
+def test_every_format_is_refused_when_foreign(tmp_path):
+    rng = np.random.default_rng(0)
+    foreign = [b"\n", b"<html>\n<body>not found</body>\n", bytes(1000), rng.bytes(5000)]
+    for path, read in sample_files(tmp_path):
+        for content in foreign:
+            path.write_bytes(content)
+            with pytest.raises(OSError, match=re.escape(str(path))):
+                read(path)
+
+
+def test_every_format_is_refused_under_the_suffix_of_another(tmp_path):
+    kinds = {".hdf5": ".h5", ".dat": ".petsc", ".bin": ".petsc", ".edges": ".txt"}
+
+    def kind(name):
+        suffix = re.sub(r"^[^.]*", "", name)
+        return kinds.get(suffix, suffix)
+
+    samples = sample_files(tmp_path)
+    contents = {path.name: path.read_bytes() for path, _ in samples}
+    for path, read in samples:
+        for other, content in contents.items():
+            if kind(path.name) != kind(other):
+                path.write_bytes(content)
+                with pytest.raises(OSError, match=re.escape(str(path))):
+                    read(path)
+
+
+def test_damaged_bytes_never_crash(tmp_path):
+    """Random changes give an error that names the file, or a matrix of wrong values."""
+    rng = np.random.default_rng(0)
+    for path, read in sample_files(tmp_path):
+        if path.name == "seven.mat":
+            continue  # HDF5 itself crashes on damaged files without checksums.
+        content = np.frombuffer(path.read_bytes(), np.uint8)
+        for _ in range(30):
+            damaged = content.copy()
+            damaged[rng.integers(len(damaged), size=2)] = rng.integers(256, size=2)
+            path.write_bytes(damaged.tobytes())
+            try:
+                read(path)
+            except (OSError, TypeError, ValueError) as error:
+                assert str(path) in str(error)  # noqa: PT017
+
+
+@pytest.mark.parametrize("read", [read_matrix, read_vector])
+def test_files_that_cannot_be_opened(tmp_path, read):
+    with pytest.raises(FileNotFoundError, match="missing.h5"):
+        read(tmp_path / "missing.h5")
+    (tmp_path / "folder.mtx").mkdir()
+    with pytest.raises(IsADirectoryError, match=r"folder\.mtx"):
+        read(tmp_path / "folder.mtx")
+    for name in ("A.csv", "A", "A.gz", "A.mtx.zip"):
+        (tmp_path / name).touch()
+        with pytest.raises(OSError, match=rf"{name}: cannot read a .* allowed: .*\.mtx"):
+            read(tmp_path / name)
+
+
+def test_key_where_there_are_no_keys(tmp_path):
+    write_matrix(tmp_path / "A.mtx", np.eye(2))
+    with pytest.raises(ValueError, match=r"A\.mtx: a Matrix Market file holds one object"):
+        read_matrix(tmp_path / "A.mtx", key="A")
+
+
+# Writing never damages a file
+
+
+def test_atomic_write_replaces_at_the_end(tmp_path):
+    path = write_text(tmp_path / "file", "old")
+    path.chmod(0o640)
+    with atomic_write(path) as temporary:
+        assert temporary.parent == tmp_path
+        temporary.write_text("new")
+        assert path.read_text() == "old"
+    assert path.read_text() == "new"
+    assert path.stat().st_mode & 0o777 == 0o640
+    assert names(tmp_path) == ["file"]
+
+
+def test_atomic_write_obeys_umask(tmp_path):
+    old = os.umask(0o027)
+    try:
+        with atomic_write(tmp_path / "file"):
+            pass
+    finally:
+        os.umask(old)
+    assert (tmp_path / "file").stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, OSError])
+def test_atomic_write_after_an_error(tmp_path, error):
+    path = write_text(tmp_path / "file", "old")
+    with pytest.raises(error), atomic_write(path) as temporary:
+        temporary.write_text("half")
+        raise error
+    assert path.read_text() == "old"
+    assert names(tmp_path) == ["file"]
+
+
+def test_atomic_write_follows_links(tmp_path):
+    target = write_text(tmp_path / "target", "old")
+    (tmp_path / "link").symlink_to(target)
+    with atomic_write(tmp_path / "link") as temporary:
+        temporary.write_text("new")
+    assert (tmp_path / "link").is_symlink()
+    assert target.read_text() == "new"
+
+
+def test_atomic_write_spares_what_is_no_file(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", tmp_path, Path("/dev/null")):
+        with pytest.raises(OSError, match=f"{path}: expected a regular file"), atomic_write(path):
+            pass
+    assert not Path("/dev/null").is_file()
+
+
+def test_atomic_write_into_no_directory(tmp_path):
+    with (
+        pytest.raises(FileNotFoundError, match="there is no directory"),
+        atomic_write(tmp_path / "none" / "file"),
+    ):
+        pass
+
+
+@pytest.fixture(params=["tmpfs", "file size limit"])
+def full_disk(request, tmp_path):
+    """A directory in which files of more than 64 kB cannot be written."""
+    directory = tmp_path / "disk"
+    directory.mkdir()
+    if request.param == "tmpfs":
+        mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(directory)]
+        try:
+            subprocess.run(mount, check=True, capture_output=True)
+        except (OSError, subprocess.CalledProcessError) as error:
+            pytest.skip(f"cannot mount a small disk here: {error}")
+        yield directory
+        subprocess.run(["umount", str(directory)], check=True)
+    else:
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (64 * 1024, hard))
+        yield directory
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("suffix", MATRIX_SUFFIXES)
+def test_full_disk_while_a_matrix_is_written(full_disk, suffix):
+    path = full_disk / f"A{suffix}"
+    small, large = gallery.poisson(3), random_matrix(500, 500)
+    write_matrix(path, small)
+    content = path.read_bytes()
+    large.data = np.random.default_rng(0).random(large.nnz)
+    with pytest.raises(OSError, match=f"cannot write {re.escape(str(path))}"):
+        write_matrix(path, large)
+    assert path.read_bytes() == content
+    assert names(full_disk) == [path.name]
+    assert_same(read_matrix(path), small)
+
+
+@pytest.mark.parametrize("suffix", VECTOR_SUFFIXES)
+def test_full_disk_while_a_vector_is_written(full_disk, suffix):
+    path = full_disk / f"x{suffix}"
+    write_vector(path, [1.0, 2.0])
+    with pytest.raises(OSError, match=f"cannot write {re.escape(str(path))}"):
+        write_vector(path, random_vector(20_000))
+    np.testing.assert_array_equal(read_vector(path), [1, 2])
+    assert names(full_disk) == [path.name]
+
+
+def test_full_disk_has_its_error_number(full_disk):
+    with pytest.raises(OSError) as caught, atomic_write(full_disk / "x") as temporary:
+        temporary.write_bytes(bytes(100_000))
+    assert caught.value.errno in (errno.ENOSPC, errno.EFBIG)

@@ -1,0 +1,67 @@
+"""The script that checks the rules of dependency finds what breaks them, and nothing else."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).parents[2] / "tools" / "check_layering.py"
+spec = importlib.util.spec_from_file_location("check_layering", SCRIPT)
+check_layering = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(check_layering)
+
+
+def violations(tmp_path, name, source):
+    file = tmp_path / name
+    file.parent.mkdir(parents=True)
+    file.write_text(source)
+    return [str(violation) for violation in check_layering.check_tree(tmp_path)]
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "line", "text"),
+    [
+        ("cpp/pympf/common/a.hpp", '\n#include "pympf/la/csr.hpp"', 2, "common includes la"),
+        ("cpp/pympf/la/a.cpp", '#include "pympf/mmf/mmf.hpp"', 1, "allowed: common, la, mpi"),
+        ("cpp/pympf/lsh/a.cpp", '#include "pympf/mmf/mmf.hpp"', 1, "lsh includes mmf"),
+        ("cpp/pympf/misc/a.cpp", "", 1, "folder misc has no place"),
+        ("cpp/pympf/mmf/a.cpp", "/*\n*/ MPI_Bcast(x);", 2, "uses MPI_Bcast; that is allowed in"),
+        ("cpp/petsc/a.cpp", "f(MPI_Comm_c2f (c));", 1, "uses MPI_Comm_c2f"),
+        ("cpp/pympf/mmf/a.cpp", "#include <mpi.h>", 1, "cpp/pympf/mpi only"),
+        ("cpp/pympf/mmf/a.cpp", "# include <petscksp.h>", 1, "cpp/petsc only"),
+        ("cpp/bindings/a.pyx", 'cdef extern from "petsc.h":\n  pass', 1, "cpp/petsc only"),
+        ("cpp/pympf/la/a.cpp", "#include <Python.h>", 1, "cpp/bindings only"),
+        ("pympf/ref/a.py", "from .. import _core", 1, "imports pympf._core"),
+        ("pympf/ref/a.py", "def f():\n    from pympf.la import as_csr", 2, "imports pympf.la"),
+        ("pympf/solve.py", "import numpy\nfrom pympf.cli import main", 2, "imports pympf.cli"),
+        ("pympf/solve.py", "from . import cli", 1, "imports pympf.cli"),
+        ("pympf/mmf/a.py", "from ..nets import a", 1, "imports pympf.nets"),
+        ("pympf/nets/a.py", "import pympf._core", 1, "nets uses the public faces"),
+        ("pympf/a.py", "try:\n    import petsc4py\nfinally:\n    pass", 2, "imports petsc4py"),
+        ("pympf/a.py", "class A:\n    from h5py import File", 2, "import it where it is used"),
+    ],
+)
+def test_refused(tmp_path, name, source, line, text):
+    (found,) = violations(tmp_path, name, source)
+    assert found.startswith(f"{name}:{line}: ")
+    assert text in found
+
+
+@pytest.mark.parametrize(
+    ("name", "source"),
+    [
+        ("cpp/pympf/mmf/a.cpp", '#include "pympf/la/csr.hpp"\n#include "pympf/mmf/mmf.hpp"'),
+        ("cpp/pympf/precond/a.cpp", '#include "pympf/mmf/mmf.hpp"'),
+        ("cpp/pympf/mpi/a.cpp", "#include <mpi.h>\nMPI_Barrier(c);"),
+        ("cpp/pympf/la/a.cpp", "// as MPI_Bcast(x) does\nMPI_Comm comm;"),
+        ("cpp/petsc/a.cpp", '#include <petsc/private/pcimpl.h>\n#include "pympf/mmf/mmf.hpp"'),
+        ("cpp/bindings/a.pyx", 'cdef extern from "pympf/mmf/mmf.hpp":\n    pass'),
+        ("pympf/ref/a.py", "import numpy\nfrom . import b\nfrom .b import c"),
+        ("pympf/ref/__init__.py", "from .a import b\nfrom . import c"),
+        ("pympf/__main__.py", "from .cli import main"),
+        ("pympf/a.py", "def f():\n    import h5py"),
+        ("pympf/a.py", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import h5py"),
+    ],
+)
+def test_allowed(tmp_path, name, source):
+    assert violations(tmp_path, name, source) == []

@@ -1,0 +1,153 @@
+"""Check the rules of dependency of docs/contributing.md.
+
+Prints one line for each place that breaks a rule, `file:line: what, and the rule`, and fails then.
+"""
+
+import ast
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+
+class Violation(NamedTuple):
+    """A place in the tree that breaks a rule."""
+
+    path: Path
+    line: int
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}: {self.text}"
+
+
+# ---- C++ and Cython ------------------------------------------------------------------------------
+
+# What the files of a folder of cpp/pympf may include besides their own folder.
+BELOW = {
+    "common": set(),
+    "mpi": {"common"},
+    "la": {"common", "mpi"},
+    "mmf": {"common", "mpi", "la"},
+    "precond": {"common", "mpi", "la", "mmf"},
+    "approx": {"common", "mpi", "la"},
+    "sketch": {"common", "mpi", "la"},
+    "lsh": {"common", "mpi", "la"},
+}
+# What only one folder may use.
+ONLY_IN = {
+    "cpp/petsc": re.compile(r'^\s*#\s*include\s*[<"](petsc[^">]*)|extern from [<"](petsc[^">]*)'),
+    "cpp/bindings": re.compile(
+        r'^\s*#\s*include\s*[<"]((?:Python\.h|numpy/|pybind11/)[^">]*)|'
+        r'extern from [<"]((?:Python\.h|numpy/)[^">]*)'
+    ),
+    "cpp/pympf/mpi": re.compile(r'^\s*#\s*include\s*[<"](mpi\.h)|\b(P?MPI_[A-Z]\w*)\s*\('),
+}
+INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]pympf/(\w+)/')
+BLOCK_COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
+LINE_COMMENT = re.compile(r"//.*")
+
+
+def without_comments(source: str) -> str:
+    """Blank out the comments of C++ and keep the line numbers."""
+    source = BLOCK_COMMENT.sub(lambda comment: "\n" * comment.group().count("\n"), source)
+    return LINE_COMMENT.sub("", source)
+
+
+def check_cxx(path: Path, source: str) -> Iterator[Violation]:
+    """Check one C++ or Cython file; `path` is relative to the root of the tree."""
+    folder = path.parts[2] if path.parts[:2] == ("cpp", "pympf") else None
+    if folder is not None and folder not in BELOW:
+        yield Violation(path, 1, f"folder {folder} has no place in the rules of dependency")
+        return
+    for number, line in enumerate(without_comments(source).splitlines(), 1):
+        for home, pattern in ONLY_IN.items():
+            match = pattern.search(line)
+            if match and not path.is_relative_to(home):
+                used = next(filter(None, match.groups()))
+                yield Violation(path, number, f"uses {used}; that is allowed in {home} only")
+        include = INCLUDE.match(line)
+        if folder and include and include.group(1) not in BELOW[folder] | {folder}:
+            allowed = ", ".join(sorted(BELOW[folder] | {folder}))
+            text = f"{folder} includes {include.group(1)}; allowed: {allowed}"
+            yield Violation(path, number, text)
+
+
+# ---- Python --------------------------------------------------------------------------------------
+
+# Imported inside the functions that use them: `import pympf` is quick and needs none of them.
+LAZY = {"h5py", "matplotlib", "mpi4py", "petsc4py", "pyamg", "skimage"}
+
+
+class Import(NamedTuple):
+    """One imported module, with its full name."""
+
+    name: str
+    line: int
+    at_top: bool
+
+
+def imports(path: Path, source: str) -> Iterator[Import]:
+    """Find the modules that a file of the package imports; relative names are made absolute."""
+    package = path.with_suffix("").parts[:-1]
+
+    def visit(node: ast.AST, at_top: bool) -> Iterator[Import]:
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield Import(alias.name, node.lineno, at_top)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else ()
+            module = [*base, *(node.module or "").split(".")]
+            for alias in node.names:
+                name = ".".join(part for part in [*module, alias.name] if part)
+                yield Import(name, node.lineno, at_top)
+        elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+            return
+        else:
+            inside = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+            for child in ast.iter_child_nodes(node):
+                yield from visit(child, at_top and not inside)
+
+    yield from visit(ast.parse(source), True)
+
+
+def is_in(name: str, module: str) -> bool:
+    """Tell whether a dotted name is a module or something inside it."""
+    return name == module or name.startswith(module + ".")
+
+
+def check_python(path: Path, source: str) -> Iterator[Violation]:
+    """Check one file of the Python package; `path` is relative to the root of the tree."""
+    in_ref, in_nets = (path.is_relative_to(f"pympf/{name}") for name in ("ref", "nets"))
+    for name, line, at_top in imports(path, source):
+        if at_top and name.split(".")[0] in LAZY:
+            yield Violation(path, line, f"imports {name} at the top; import it where it is used")
+        if is_in(name, "pympf.cli") and path != Path("pympf/__main__.py"):
+            yield Violation(path, line, "imports pympf.cli; only __main__ does that")
+        if is_in(name, "pympf.nets") and not in_nets:
+            yield Violation(path, line, "imports pympf.nets; nothing outside nets does that")
+        if in_ref and is_in(name, "pympf") and not is_in(name, "pympf.ref"):
+            text = f"imports {name}; the numpy twins stand without the compiled core"
+            yield Violation(path, line, text)
+        if in_nets and is_in(name, "pympf._core"):
+            yield Violation(path, line, "imports pympf._core; nets uses the public faces")
+
+
+def check_tree(root: Path) -> list[Violation]:
+    """Check all sources below the root of the tree."""
+    found: list[Violation] = []
+    for check, folder, suffixes in (
+        (check_cxx, "cpp", {".hpp", ".cpp", ".h", ".pyx", ".pxd"}),
+        (check_python, "pympf", {".py"}),
+    ):
+        for file in sorted((root / folder).rglob("*")):
+            if file.suffix in suffixes:
+                found += check(file.relative_to(root), file.read_text())
+    return found
+
+
+if __name__ == "__main__":
+    violations = check_tree(Path(__file__).parent.parent)
+    print(*violations, sep="\n", end="\n" if violations else "")
+    sys.exit(1 if violations else 0)
