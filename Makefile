@@ -18,7 +18,7 @@ PYMPF_WITH_PETSC ?= AUTO
 PYMPF_WERROR ?= OFF
 PYMPF_NATIVE ?= OFF
 
-export PYTHON VENV
+export PYTHON VENV BUILD
 export CMAKE_BUILD_PARALLEL_LEVEL := $(JOBS)
 export CMAKE_GENERATOR ?= Unix Makefiles
 
@@ -144,7 +144,7 @@ $(VENV)/options: always
 	@mkdir -p $(@D)
 	@[[ "$$(cat $@ 2>/dev/null)" == "$(OPTIONS)" ]] || echo "$(OPTIONS)" >$@
 
-$(VENV)/installed: $(SOURCES) $(VENV)/native $(VENV)/options
+$(VENV)/installed: $(SOURCES) $(BUILD)/native $(VENV)/options
 	@echo "building and installing pympf ($(OPTIONS))"
 	@flock $(VENV) $(VENV)/bin/python -m pip --quiet install --no-build-isolation --no-deps \
 	  --force-reinstall --config-settings=build-dir=$(BUILD)/wheel \

@@ -14,7 +14,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["as_csr", "as_vector", "canonical_csr"]
+__all__ = ["as_csr", "as_vector", "canonical_csr", "is_symmetric"]
 
 INDEX_MAX = int(np.iinfo(np.int32).max)
 """Largest number of rows, of columns and of stored entries (the core has 32-bit indices)."""
@@ -71,8 +71,11 @@ def as_csr(A: Any, *, symmetric: bool = True) -> sp.csr_array:
     if rows == 0:
         raise ValueError("expected a matrix with at least one row, got shape (0, 0)")
     _check_finite(csr)
-    if symmetric:
-        _check_symmetric(csr)
+    if symmetric and (where := _asymmetry(csr)) is not None:
+        raise ValueError(
+            f"expected a symmetric matrix, got {where}; "
+            "symmetrize it, e.g. (A + A.T) / 2, if that is what you mean"
+        )
     return csr
 
 
@@ -126,6 +129,26 @@ def as_vector(b: ArrayLike, n: int, dtype: Any, name: str = "b") -> NDArray[Any]
             f"{place if len(place) > 1 else place[0]} ({np.count_nonzero(~finite)} such values)"
         )
     return array
+
+
+def is_symmetric(A: sp.csr_array) -> bool:
+    """Tell whether a canonical matrix passes the symmetry check of `as_csr`.
+
+    Not collective.
+
+    Parameters
+    ----------
+    A : scipy.sparse.csr_array, shape (n, n)
+        As `as_csr` returns it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from pympf.la import as_csr, is_symmetric
+    >>> is_symmetric(as_csr(np.array([[2, -1], [0, 2]]), symmetric=False))
+    False
+    """
+    return _asymmetry(A) is None
 
 
 def canonical_csr(A: Any) -> sp.csr_array:
@@ -367,9 +390,10 @@ def _check_finite(csr: sp.csr_array) -> None:
         )
 
 
-def _check_symmetric(csr: sp.csr_array) -> None:
+def _asymmetry(csr: sp.csr_array) -> str | None:
+    """Say where a matrix is not symmetric; None when it is."""
     if csr.nnz == 0:
-        return
+        return None
     transposed = csr.T.tocsr()
     same_pattern = np.array_equal(csr.indptr, transposed.indptr) and np.array_equal(
         csr.indices, transposed.indices
@@ -382,11 +406,11 @@ def _check_symmetric(csr: sp.csr_array) -> None:
     if gap.size and gap.max() > allowed:
         entry = int(np.argmax(gap))
         row, column = _place(difference, entry)
-        raise ValueError(
-            f"expected a symmetric matrix, got max|a_ij - a_ji| = {gap[entry]:.6g} at "
-            f"i = {row}, j = {column} (allowed: {allowed:.3g}); "
-            "symmetrize it, e.g. (A + A.T) / 2, if that is what you mean"
+        return (
+            f"max|a_ij - a_ji| = {gap[entry]:.6g} at i = {row}, j = {column} "
+            f"(allowed: {allowed:.3g})"
         )
+    return None
 
 
 def _place(csr: sp.csr_array, entry: int) -> tuple[int, int]:

@@ -16,8 +16,11 @@ set -euo pipefail
 profile=${1:?usage: tools/setup.sh demo|unit|cpp|mpi|petsc|test|lint|tsan}
 python=${PYTHON:-python3}
 venv=${VENV:-.venv}
+build=${BUILD:-build}
 export PKG_CONFIG_PATH="${PETSC_DIR:+$PETSC_DIR/${PETSC_ARCH:-}/lib/pkgconfig:$PETSC_DIR/lib/pkgconfig:}${PKG_CONFIG_PATH:-}"
 export PIP_DISABLE_PIP_VERSION_CHECK=1
+
+quick="-O1 -g0 ${CFLAGS:-}"  # mpi4py and petsc4py only pass calls on: compile them fast
 
 say() { printf '%s\n' "$*" >&2; }
 fail() { say "setup: $*"; exit 1; }
@@ -56,7 +59,7 @@ find_missing_packages() {
   if wants petsc test; then
     need pkg-config command -v pkg-config
     if [[ -n ${PETSC_DIR:-} ]]; then
-      ls "$PETSC_DIR"{/"${PETSC_ARCH:-}",}/lib/pkgconfig/PETSc.pc >/dev/null 2>&1 ||
+      [[ -f $PETSC_DIR/${PETSC_ARCH:-}/lib/pkgconfig/PETSc.pc || -f $PETSC_DIR/lib/pkgconfig/PETSc.pc ]] ||
         fail "no lib/pkgconfig/PETSc.pc in PETSC_DIR=$PETSC_DIR, PETSC_ARCH=${PETSC_ARCH:-}"
     fi
     need petsc-dev pkg-config --exists PETSc
@@ -108,7 +111,7 @@ compile_mpi4py() {
   wrapper=$(command -v "$MPICXX")
   if [[ $(cat "$venv/mpi4py" 2>/dev/null) == "$wrapper" ]]; then return; fi
   say "setup: building mpi4py for $wrapper"
-  MPICC=${MPICC:-$(dirname "$wrapper")/mpicc} pip install --no-deps --force-reinstall \
+  MPICC=${MPICC:-$(dirname "$wrapper")/mpicc} CFLAGS=$quick pip install --no-deps --force-reinstall \
     --no-cache-dir --no-binary mpi4py mpi4py
   echo "$wrapper" >"$venv/mpi4py"
 }
@@ -127,27 +130,35 @@ install_petsc4py() {
   rm -rf "$venv/petsc4py-build"
   "$venv/bin/python" -m venv "$venv/petsc4py-build"
   "$venv/petsc4py-build/bin/python" -m pip --quiet install numpy "${tools[@]}"
-  PETSC_DIR=$prefix CFLAGS="-O1 -g0 ${CFLAGS:-}" "$venv/petsc4py-build/bin/python" -m pip --quiet wheel --no-deps \
-    --no-build-isolation --wheel-dir "$venv/petsc4py-build/wheels" \
+  PETSC_DIR=$prefix CFLAGS=$quick "$venv/petsc4py-build/bin/python" -m pip --quiet wheel --no-deps \
+    --no-cache-dir --no-build-isolation --wheel-dir "$venv/petsc4py-build/wheels" \
     "petsc4py>=${version%.*},<=$version"
   pip install --no-deps --force-reinstall "$venv"/petsc4py-build/wheels/petsc4py-*.whl
   rm -rf "$venv/petsc4py-build"
   echo "$version $prefix" >"$venv/petsc4py"
 }
 
-# What the compiled package depends on besides its sources; make rebuilds when this file changes.
+# What the compiled package depends on besides its sources. When it changes, CMake must look again
+# and make must build again.
 record_native_environment() {
   local now
   now=$(
     for wrapper in "${CXX:-c++}" "${MPICXX:-mpicxx}"; do command -v "$wrapper" || true; done
     "${CXX:-c++}" -dumpfullversion -dumpversion
-    pkg-config --modversion --variable=prefix PETSc 2>/dev/null || true
-    printf '%s ' "${CXXFLAGS:-}" "${CMAKE_ARGS:-}"
+    for variable in pcfiledir libdir; do
+      pkg-config --modversion --variable=$variable PETSc 2>/dev/null || true
+    done
+    printf '%s\n' "${CXXFLAGS:-}" "${CMAKE_ARGS:-}"
   )
-  [[ $(cat "$venv/native" 2>/dev/null) == "$now" ]] || echo "$now" >"$venv/native"
+  if [[ $(cat "$build/native" 2>/dev/null) != "$now" ]]; then
+    mkdir -p "$build"
+    rm -f "$build"/{cpp,wheel}/CMakeCache.txt
+    echo "$now" >"$build/native"
+  fi
 }
 
 install_missing_packages
+record_native_environment
 if wants cpp tsan; then exit; fi
 make_venv
 case $profile in
@@ -159,4 +170,3 @@ case $profile in
 esac
 if wants mpi petsc test && [[ -n ${MPICXX:-} ]]; then compile_mpi4py; fi
 if wants petsc test; then install_petsc4py; fi
-record_native_environment

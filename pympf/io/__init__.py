@@ -19,6 +19,7 @@ names it.
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -32,11 +33,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from pympf import gallery, la
 from pympf.io import _hdf5, _matlab, _petsc, _text
-from pympf.io._files import atomic_stream, atomic_write, reading
+from pympf.io._files import atomic_stream, atomic_write, checked_target, reading, write_whole
 from pympf.io._hdf5 import create_hdf5, open_hdf5
 
 __all__ = [
     "atomic_write",
+    "check_output",
     "create_hdf5",
     "open_hdf5",
     "read_matrix",
@@ -53,8 +55,9 @@ def _read_npz(path: Path, key: str | None) -> Any:
 
 
 def _write_npz(path: Path, A: sp.csr_array) -> None:
-    with atomic_stream(path) as stream:
-        sp.save_npz(stream, A)
+    content = io.BytesIO()
+    sp.save_npz(content, A)
+    write_whole(path, content)
 
 
 def _read_npy(path: Path, key: str | None) -> NDArray[Any]:
@@ -301,6 +304,38 @@ def write_vector(path: PathLike, x: ArrayLike, *, index_bits: int = 32) -> None:
     if values.ndim not in (1, 2):
         raise ValueError(f"x: expected shape (n,) or (n, k), got {values.shape}")
     write(path, values, **_petsc_options(path, index_bits))
+
+
+def check_output(path: PathLike, kind: str | None = None) -> None:
+    """Refuse a file that could not be written, before the work for it begins.
+
+    Not collective.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        The file to create or to replace.
+    kind : {"matrix", "vector"}, optional
+        What will be written; by default no suffix is asked for.
+
+    Raises
+    ------
+    OSError
+        If `path` is something else than a regular file, its directory does not exist, or its
+        suffix does not fit.
+
+    Examples
+    --------
+    >>> from pympf.io import check_output
+    >>> check_output("x.npz", "vector")
+    Traceback (most recent call last):
+    ...
+    OSError: x.npz: cannot write a vector with this suffix; allowed: .txt .txt.gz .txt.bz2 .edges \
+.edges.gz .edges.bz2 .mtx .mtx.gz .mtx.bz2 .npy .petsc .dat .bin .h5 .hdf5
+    """
+    checked_target(path)
+    if kind is not None:
+        _operation(Path(path), f"write_{kind}")
 
 
 def _format(path: Path) -> Format | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import io
 import os
 import secrets
 import stat
@@ -109,11 +110,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     >>> open(path).read()
     'done'
     """
-    target = Path(os.path.realpath(path))
-    if target.exists() and not target.is_file():
-        raise OSError(f"{path}: expected a regular file or a new name, this is something else")
-    if not target.parent.is_dir():
-        raise FileNotFoundError(f"{path}: there is no directory {target.parent}")
+    target = checked_target(path)
     temporary = target.with_name(f".pympf-{secrets.token_hex(8)}.tmp")
     try:
         _create(temporary, like=target)
@@ -127,6 +124,34 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
         raise (OSError(error.errno, reason) if error.errno else OSError(reason)) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def checked_target(path: str | os.PathLike[str]) -> Path:
+    """Return the file behind any links, if it can be a file.
+
+    Not collective.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        The file to create or to replace.
+
+    Returns
+    -------
+    pathlib.Path
+        Absolute, without symbolic links.
+
+    Raises
+    ------
+    OSError
+        If `path` is something else than a regular file, or its directory does not exist.
+    """
+    target = Path(os.path.realpath(path))
+    if target.exists() and not target.is_file():
+        raise OSError(f"{path}: expected a regular file or a new name, this is something else")
+    if not target.parent.is_dir():
+        raise FileNotFoundError(f"{path}: there is no directory {target.parent}")
+    return target
 
 
 def _create(temporary: Path, like: Path) -> None:
@@ -170,6 +195,22 @@ def atomic_stream(path: Path) -> Iterator[BinaryIO]:
                 yield cast(BinaryIO, stream)
         else:
             yield raw
+
+
+def write_whole(path: Path, content: io.BytesIO) -> None:
+    """Write a file that was put together in memory.
+
+    Not collective. For writers that cannot be stopped in an orderly way once the disk is full.
+
+    Parameters
+    ----------
+    path : Path
+        The file to create or to replace; .gz and .bz2 are compressed.
+    content : io.BytesIO
+        All of its bytes.
+    """
+    with atomic_stream(path) as stream:
+        stream.write(content.getbuffer())
 
 
 def open_stream(path: Path) -> BinaryIO:

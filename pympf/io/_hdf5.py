@@ -21,7 +21,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from pympf.io._files import ChoiceError, atomic_write, reading
+from pympf.io._files import ChoiceError, reading, write_whole
 
 FORMAT_VERSION = 1
 
@@ -30,7 +30,7 @@ FORMAT_VERSION = 1
 def create_hdf5(path: str | os.PathLike[str]) -> Iterator[Any]:
     """Give an empty HDF5 file to fill, which replaces `path` as `atomic_write` does.
 
-    Not collective. The file is put together in memory: HDF5 cannot close a file in an orderly
+    Not collective. The file is put together in memory, as HDF5 cannot close a file in an orderly
     way once the disk is full.
 
     Parameters
@@ -64,8 +64,7 @@ def create_hdf5(path: str | os.PathLike[str]) -> Iterator[Any]:
     image = io.BytesIO()
     with h5py.File(image, "w", libver=("v110", "v110")) as file:
         yield file
-    with atomic_write(path) as temporary, open(temporary, "wb") as stream:
-        stream.write(image.getbuffer())
+    write_whole(Path(path), image)
 
 
 @contextmanager

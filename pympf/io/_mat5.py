@@ -109,7 +109,7 @@ def _fields(
 
 def _numbers(element: tuple[int, memoryview], order: str) -> NDArray[Any]:
     kind, content = element
-    return np.frombuffer(content, np.dtype(NUMBERS[kind]).newbyteorder(order))
+    return np.frombuffer(content, np.dtype(order + NUMBERS[kind]))
 
 
 def _combined(values: list[NDArray[Any]], flag: int) -> NDArray[Any]:

@@ -76,10 +76,10 @@ def _read_mat5(path: Path, key: str | None) -> Any:
         content = path.read_bytes()
         if _mat5.is_mat5(content[: _mat5.HEADER_SIZE]):
             return _choose(path, key, _mat5.read_matrices(content))
-        # What is left is MATLAB 4, which has arrays only.
+        # What is left is MATLAB 4, which has named arrays only.
         with np.errstate(invalid="raise"):
             variables = scipy.io.loadmat(io.BytesIO(content))
-        matrices = {name: value for name, value in variables.items() if name[:2] != "__"}
+        matrices = {name: value for name, value in variables.items() if name and name[:2] != "__"}
         return _choose(path, key, matrices)
 
 

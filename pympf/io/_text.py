@@ -13,7 +13,13 @@ import scipy.io
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from pympf.io._files import atomic_stream, open_stream, reading, require_final_newline
+from pympf.io._files import (
+    atomic_stream,
+    open_stream,
+    reading,
+    require_final_newline,
+    write_whole,
+)
 
 MATRIX_MARKET, EDGES, VECTOR = "Matrix Market", "edge list (two or three columns)", "text vector"
 
@@ -92,11 +98,9 @@ def write_matrix_market_vector(path: Path, x: NDArray[Any]) -> None:
 
 
 def _write_matrix_market(path: Path, values: Any, symmetry: str) -> None:
-    # In memory first, because SciPy ends the process where a stream cannot seek or write.
     text = io.BytesIO()
     scipy.io.mmwrite(text, values, symmetry=symmetry)
-    with atomic_stream(path) as stream:
-        stream.write(text.getbuffer())
+    write_whole(path, text)
 
 
 def read_edges(path: Path, key: str | None) -> Any:

@@ -16,6 +16,8 @@ using namespace pympf;
 namespace {
 
 using Vector = std::vector<double>;
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr Method kAll[] = {Method::cg, Method::minres, Method::gmres, Method::fgmres};
 
 // ---- dense reference
@@ -209,8 +211,6 @@ Dense some_preconditioner(Index n) {
   for (Index i = 0; i < n; ++i) d[i] = 1.0 / (1 + i % 4);
   return diagonal(d);
 }
-
-constexpr double kEpsilon = std::numeric_limits<double>::epsilon();
 
 }  // namespace
 
@@ -502,6 +502,29 @@ TEST_CASE("a recurrence that has drifted is replaced by the true residual") {
   }
 }
 
+TEST_CASE("fresh starts go on as long as they help: an operator of two digits inside the cycles") {
+  const Index n = 20;
+  const Dense A = random_spd(n);
+  Dense sloppy = A;
+  for (Index i = 0; i < n; ++i) sloppy(i, i) *= 1 + 0.02 * (i % 3);
+  const Vector b = random_vector(n);
+  for (Method method : kAll) {
+    CAPTURE(name(method));
+    Vector x(n);
+    int fresh = 0;
+    const Operator<double> mixed = [&](const double* v, double* y) {
+      const bool exact = v == x.data();
+      fresh += exact;
+      (exact ? A : sloppy).as_operator()(v, y);
+    };
+    const auto result = solve(mixed, nullptr, n, b.data(), x.data(),
+                              {.method = method, .rtol = 1e-10, .restart = 0});
+    CHECK(result.converged);
+    CHECK(relative_residual(A, b, x) <= 1e-9);
+    CHECK(fresh >= 5);
+  }
+}
+
 TEST_CASE("a tolerance that double precision cannot reach ends as stagnated, at the floor") {
   Vector d(30);
   for (Index i = 0; i < 30; ++i) d[i] = std::pow(10.0, -i / 5.0);
@@ -521,7 +544,7 @@ TEST_CASE("a tolerance that double precision cannot reach ends as stagnated, at 
 
 TEST_CASE("on a nearly singular matrix the best of the iterates comes back") {
   const Index n = 60;
-  for (double shift : {1e-11, 1e-12, 1e-13}) {
+  for (double shift : {1e-11, 1e-12}) {
     Dense A = path_laplacian(n);
     for (Index i = 0; i < n; ++i) A(i, i) += shift;
     const Vector b = plus(A * random_vector(n), 0.1, Vector(n, 1.0));
@@ -578,6 +601,14 @@ TEST_CASE("cg and minres report a preconditioner that is not positive definite")
   }
 }
 
+TEST_CASE("minres notices an indefinite preconditioner in the first step it shows") {
+  const Dense A = diagonal({1, 2}), P = diagonal({1, -1});
+  const Operator<double> M = P.as_operator();
+  const auto [result, x] = run(A.as_operator(), {1, 0.5}, {.method = Method::minres}, &M);
+  CHECK(result.reason == Reason::diverged_indefinite_preconditioner);
+  CHECK(result.iterations == 0);
+}
+
 TEST_CASE("gmres breaks down where its space holds no solution") {
   Dense nilpotent(2);
   nilpotent(0, 1) = 1;  // A e_1 = 0, A e_2 = e_1
@@ -631,12 +662,39 @@ TEST_CASE("singular inconsistent systems: minres and gmres stop at the least res
     CHECK_FALSE(result.converged);
     CHECK((result.reason == Reason::diverged_stagnated ||
            result.reason == Reason::diverged_breakdown));
-    CHECK(result.iterations <= (method == Method::minres ? 2 * n + 2 : n + 2));
+    CHECK(result.iterations <= n + 2);
     CHECK(result.true_residual == doctest::Approx(least).epsilon(1e-6));
   }
-  const auto [result, x] = run(A.as_operator(), b, {.method = Method::cg, .max_iterations = 500});
-  CHECK_FALSE(result.converged);
-  CHECK(all_finite(x));
+}
+
+TEST_CASE("cg ends a singular inconsistent system at the guess, not at an x that has run away") {
+  const Index n = 40;
+  const Dense A = path_laplacian(n);
+  const Vector b = plus(A * random_vector(n), 0.1, Vector(n, 1.0));
+  for (const Vector& x0 : {Vector(n), random_vector(n, 5)}) {
+    const auto [result, x] = run(A.as_operator(), b, {.method = Method::cg}, nullptr, x0);
+    CHECK(result.reason == Reason::diverged_breakdown);
+    CHECK(result.iterations <= n + 2);
+    CHECK(x == x0);
+    CHECK(result.history.back() == result.history.front());
+    CHECK(result.true_residual == doctest::Approx(relative_residual(A, b, x0)));
+  }
+}
+
+TEST_CASE("a right-hand side in the null space is left alone") {
+  const Index n = 40;
+  const Dense zero(n), A = path_laplacian(n);
+  for (const Dense* matrix : {&zero, &A}) {
+    for (Method method : kAll) {
+      CAPTURE(name(method));
+      const auto [result, x] = run(matrix->as_operator(), Vector(n, 1.0), {.method = method});
+      CHECK_FALSE(result.converged);
+      CHECK(result.reason != Reason::diverged_max_iterations);
+      CHECK(result.iterations == 0);
+      CHECK(result.true_residual == 1);
+      CHECK(x == Vector(n));
+    }
+  }
 }
 
 TEST_CASE("NaN in A or M ends with the last good iterate") {
@@ -644,8 +702,7 @@ TEST_CASE("NaN in A or M ends with the last good iterate") {
   const Dense A = random_spd(n), P = some_preconditioner(n);
   for (Method method : kAll) {
     for (bool in_operator : {true, false}) {
-      for (double poison :
-           {std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity()}) {
+      for (double poison : {kNan, kInfinity, -kInfinity}) {
         CAPTURE(name(method));
         CAPTURE(in_operator);
         const auto poisoned = [&](const Dense& matrix, bool bad) -> Operator<double> {
@@ -668,10 +725,23 @@ TEST_CASE("NaN in A or M ends with the last good iterate") {
   }
 }
 
-TEST_CASE("an operator that gives nothing but NaN leaves the guess alone") {
-  const Operator<double> A = [](const double*, double* y) {
-    y[0] = y[1] = std::numeric_limits<double>::quiet_NaN();
+TEST_CASE("NaN in the correction of a gmres cycle leaves x as it was before the cycle") {
+  const Dense A = random_spd(10), P = some_preconditioner(10);
+  int calls = 0;
+  const Operator<double> M = [&](const double* r, double* z) {
+    P.as_operator()(r, z);
+    if (++calls == 8) z[3] = kNan;  // 3 + 1 applications a cycle
   };
+  const auto [result, x] =
+      run(A.as_operator(), random_vector(10), {.method = Method::gmres, .restart = 3}, &M);
+  CHECK(result.reason == Reason::diverged_nan);
+  CHECK(result.iterations == 6);
+  CHECK(all_finite(x));
+  CHECK(result.true_residual == doctest::Approx(result.history[3] / result.history[0]));
+}
+
+TEST_CASE("an operator that gives nothing but NaN leaves the guess alone") {
+  const Operator<double> A = [](const double*, double* y) { y[0] = y[1] = kNan; };
   for (Method method : kAll) {
     const auto [result, x] = run(A, {1, 2}, {.method = method}, nullptr, {3, 4});
     CHECK(result.reason == Reason::diverged_nan);
@@ -735,6 +805,48 @@ TEST_CASE("the number of iterations is limited") {
   }
 }
 
+TEST_CASE("an x that meets the tolerance has converged, whatever ended the run") {
+  const Dense A = random_spd(30);
+  const Vector b = random_vector(30);
+  int cases = 0;
+  for (int limit = 1; limit < 20; ++limit) {
+    double recurrence = 0;
+    const auto watch = [&](int, double residual_norm, const double*) {
+      recurrence = residual_norm;
+      return false;
+    };
+    const KrylovParams limited{.method = Method::cg, .max_iterations = limit};
+    const double norm_of_x =
+        run(A.as_operator(), b, limited, nullptr, {}, watch).result.history.back();
+    if (recurrence <= norm_of_x) continue;  // else the recurrence misses what x meets, by rounding
+    ++cases;
+    KrylovParams params = limited;
+    params.atol = norm_of_x;
+    CHECK(run(A.as_operator(), b, params).result.reason == Reason::converged_atol);
+  }
+  CHECK(cases > 0);
+}
+
+TEST_CASE("no fresh start after the last iteration allowed") {
+  const Dense A = random_spd(30);
+  const Vector b = random_vector(30), far(30, 1e9);
+  for (Method method : kAll) {
+    CAPTURE(name(method));
+    KrylovParams params{.method = method, .rtol = 1e-10, .restart = 0};
+    int first_claim = 0;
+    const auto watch = [&](int iteration, double residual_norm, const double*) {
+      if (first_claim == 0 && residual_norm <= 1e-10 * norm(b)) first_claim = iteration;
+      return false;
+    };
+    const auto unlimited = run(A.as_operator(), b, params, nullptr, far, watch).result;
+    REQUIRE(unlimited.iterations > first_claim);
+    params.max_iterations = first_claim;
+    const auto limited = run(A.as_operator(), b, params, nullptr, far).result;
+    CHECK(limited.reason == Reason::diverged_max_iterations);
+    CHECK(limited.iterations == first_claim);
+  }
+}
+
 TEST_CASE("the callback sees the history, and x where it is formed") {
   const Dense A = random_spd(30);
   const Vector b = random_vector(30);
@@ -793,8 +905,6 @@ TEST_CASE("an exception of an operator or of the callback reaches the caller") {
 TEST_CASE("refused input") {
   const Dense A = random_spd(2);
   const Operator<double> op = A.as_operator(), empty;
-  const double nan = std::numeric_limits<double>::quiet_NaN();
-  const double inf = std::numeric_limits<double>::infinity();
   const Vector b{1, 1};
   const auto refused = [](const auto& call, const char* text) {
     CHECK_THROWS_WITH_AS(call(), doctest::Contains(text), InvalidArgument);
@@ -802,14 +912,14 @@ TEST_CASE("refused input") {
   refused([&] { run(op, {}, {}); }, "0 unknowns; expected at least 1");
   refused([&] { run(empty, b, {}); }, "must be callable");
   refused([&] { run(op, b, {}, &empty); }, "must be callable");
-  refused([&] { run(op, {1, nan}, {}); }, "b has entries that are NaN or infinite");
-  refused([&] { run(op, {1, inf}, {}); }, "b has entries that are NaN or infinite");
-  refused([&] { run(op, b, {}, nullptr, {nan, 0}); }, "initial guess has entries that are NaN");
+  refused([&] { run(op, {1, kNan}, {}); }, "b has entries that are NaN or infinite");
+  refused([&] { run(op, {1, kInfinity}, {}); }, "b has entries that are NaN or infinite");
+  refused([&] { run(op, b, {}, nullptr, {kNan, 0}); }, "initial guess has entries that are NaN");
   refused([&] { run(op, b, {.rtol = 1}); }, "rtol: expected a number in [0, 1), got 1");
   refused([&] { run(op, b, {.rtol = -1e-3}); }, "rtol");
-  refused([&] { run(op, b, {.rtol = nan}); }, "rtol");
+  refused([&] { run(op, b, {.rtol = kNan}); }, "rtol");
   refused([&] { run(op, b, {.atol = -1}); }, "atol: expected a finite number >= 0, got -1");
-  refused([&] { run(op, b, {.atol = inf}); }, "atol");
+  refused([&] { run(op, b, {.atol = kInfinity}); }, "atol");
   refused([&] { run(op, b, {.max_iterations = -1}); },
           "max_iterations: expected at least 0, got -1");
   refused([&] { run(op, b, {.restart = -1}); }, "restart: expected at least 1, or 0 for never");
@@ -875,12 +985,12 @@ TEST_CASE_TEMPLATE("the same bits on any number of threads", T, float, double) {
   const int before = omp_get_max_threads();
   for (Method method : kAll) {
     CAPTURE(name(method));
-    const KrylovParams params{.method = method, .max_iterations = 25, .restart = 10};
+    const KrylovParams params{.method = method, .max_iterations = 8, .restart = 5};
     omp_set_num_threads(1);
-    const auto [one, x] = solve_grid<T>(250, params);
+    const auto [one, x] = solve_grid<T>(190, params);
     for (int threads : {2, 3}) {
       omp_set_num_threads(threads);
-      const auto [more, y] = solve_grid<T>(250, params);
+      const auto [more, y] = solve_grid<T>(190, params);
       CHECK(more.history == one.history);
       CHECK(y == x);
     }

@@ -21,6 +21,7 @@ from pympf import gallery
 from pympf.io import (
     _matlab,
     atomic_write,
+    check_output,
     create_hdf5,
     open_hdf5,
     read_matrix,
@@ -37,7 +38,8 @@ VECTOR_SUFFIXES = (".mtx", ".mtx.gz", ".npy", ".txt", ".txt.bz2", ".petsc", ".bi
 
 def random_matrix(rows=30, columns=30, dtype=np.float64):
     rng = np.random.default_rng(0)
-    return sp.random_array((rows, columns), density=0.1, rng=rng, dtype=dtype).tocsr()
+    dense = rng.random((rows, columns)) * (rng.random((rows, columns)) < 0.1)
+    return sp.csr_array(dense.astype(dtype))
 
 
 def random_vector(*shape):
@@ -474,7 +476,7 @@ def test_hdf5_vectors_by_name(tmp_path):
         (lambda file: file.attrs.pop("format_version"), "format version 0"),
         (lambda file: file.attrs.pop("shape"), "no shape"),
         (lambda file: file.attrs.create("shape", [7]), "expected 2"),
-        (lambda file: file.attrs.modify("shape", [3, 3]), "size 31 should be 4"),
+        (lambda file: file.attrs.modify("shape", [3, 3]), "index pointer size"),
         (lambda file: file.pop("indices"), "indices"),
         (lambda file: file["indices"].write_direct(np.full(file["indices"].shape, 99)), "0 to 29"),
     ],
@@ -703,7 +705,8 @@ def test_every_format_is_refused_under_the_suffix_of_another(tmp_path):
     contents = {path.name: path.read_bytes() for path, _ in samples}
     for path, read in samples:
         for other, content in contents.items():
-            if kind(path.name) != kind(other):
+            # MATLAB 7.3 is HDF5, so that its variables can be read as such.
+            if kind(path.name) != kind(other) and other != "seven.mat":
                 path.write_bytes(content)
                 with pytest.raises(OSError, match=re.escape(str(path))):
                     read(path)
@@ -728,7 +731,7 @@ def test_damaged_bytes_never_crash(tmp_path):
 
 @pytest.mark.parametrize("read", [read_matrix, read_vector])
 def test_files_that_cannot_be_opened(tmp_path, read):
-    with pytest.raises(FileNotFoundError, match="missing.h5"):
+    with pytest.raises(FileNotFoundError, match=r"missing\.h5"):
         read(tmp_path / "missing.h5")
     (tmp_path / "folder.mtx").mkdir()
     with pytest.raises(IsADirectoryError, match=r"folder\.mtx"):
@@ -770,12 +773,17 @@ def test_atomic_write_obeys_umask(tmp_path):
     assert (tmp_path / "file").stat().st_mode & 0o777 == 0o640
 
 
+def half_a_write(path, error):
+    with atomic_write(path) as temporary:
+        temporary.write_text("half")
+        raise error("failed half-way")
+
+
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, OSError])
 def test_atomic_write_after_an_error(tmp_path, error):
     path = write_text(tmp_path / "file", "old")
-    with pytest.raises(error), atomic_write(path) as temporary:
-        temporary.write_text("half")
-        raise error
+    with pytest.raises(error, match="failed half-way"):
+        half_a_write(path, error)
     assert path.read_text() == "old"
     assert names(tmp_path) == ["file"]
 
@@ -805,6 +813,26 @@ def test_atomic_write_into_no_directory(tmp_path):
         pass
 
 
+@pytest.mark.parametrize(
+    ("name", "kind", "message"),
+    [
+        ("x.npz", "vector", "cannot write a vector with this suffix"),
+        ("A.npy", "matrix", "cannot write a matrix with this suffix"),
+        ("none/x.npy", "vector", "there is no directory"),
+        (".", None, "expected a regular file"),
+    ],
+)
+def test_check_output(tmp_path, name, kind, message):
+    with pytest.raises(OSError, match=message):
+        check_output(tmp_path / name, kind)
+
+
+def test_check_output_creates_nothing(tmp_path):
+    check_output(tmp_path / "x.npy", "vector")
+    check_output(tmp_path / "anything")
+    assert names(tmp_path) == []
+
+
 @pytest.fixture(params=["tmpfs", "file size limit"])
 def full_disk(request, tmp_path):
     """A directory in which files of more than 64 kB cannot be written."""
@@ -831,7 +859,6 @@ def test_full_disk_while_a_matrix_is_written(full_disk, suffix):
     small, large = gallery.poisson(3), random_matrix(500, 500)
     write_matrix(path, small)
     content = path.read_bytes()
-    large.data = np.random.default_rng(0).random(large.nnz)
     with pytest.raises(OSError, match=f"cannot write {re.escape(str(path))}"):
         write_matrix(path, large)
     assert path.read_bytes() == content
@@ -850,6 +877,6 @@ def test_full_disk_while_a_vector_is_written(full_disk, suffix):
 
 
 def test_full_disk_has_its_error_number(full_disk):
-    with pytest.raises(OSError) as caught, atomic_write(full_disk / "x") as temporary:
-        temporary.write_bytes(bytes(100_000))
+    with pytest.raises(OSError, match="cannot write") as caught:
+        write_matrix(full_disk / "A.petsc", random_matrix(500, 500))
     assert caught.value.errno in (errno.ENOSPC, errno.EFBIG)

@@ -1,4 +1,4 @@
-"""The gates `as_csr` and `as_vector`: what they accept, what they refuse, and what they leave alone."""
+"""The gates `as_csr` and `as_vector`: what they accept, refuse, and leave alone."""
 
 import sys
 import types
@@ -191,6 +191,8 @@ def test_empty(A):
 
 @pytest.mark.parametrize("A", [np.ones(3), np.ones((2, 2, 2)), sp.coo_array(np.ones(3))])
 def test_not_two_dimensions(A):
+    if A.ndim == 2:
+        pytest.skip("this SciPy makes a row of it")
     with pytest.raises(ValueError, match="two dimensions"):
         as_csr(A)
 

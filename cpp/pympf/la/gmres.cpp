@@ -107,8 +107,7 @@ class Gmres final : public Cycle<T> {
     }
   }
 
-  // w = h_{k+1} v_{k+1} + sum of h_i v_i. A w in the span of the basis, up to rounding, gives
-  // h_{k+1} = 0.
+  // w = h_{k+1} v_{k+1} + sum of h_i v_i
   Reason orthogonalize() {
     const Index n = run_.n;
     const std::size_t k = columns();
@@ -123,8 +122,8 @@ class Gmres final : public Cycle<T> {
       left = norm(n, w);
     }
     if (!std::isfinite(w_norm) || !std::isfinite(left)) return Reason::diverged_nan;
-    h_[k + 1] = left > Run<T>::epsilon * w_norm ? left : 0;
-    if (h_[k + 1] > 0) scale(n, 1 / left, w, w);
+    h_[k + 1] = left;
+    if (left > 0) scale(n, 1 / left, w, w);
     return Reason::iterating;
   }
 
@@ -139,15 +138,12 @@ class Gmres final : public Cycle<T> {
   // The new column of H into R, and one rotation more; not when the step that it allows is in vain.
   Reason rotate() {
     const std::size_t k = columns();
-    const bool last = h_[k + 1] == 0;
     for (std::size_t i = 0; i < k; ++i) rotations_[i].apply(h_[i], h_[i + 1]);
     const double diagonal = std::hypot(h_[k], h_[k + 1]);
     if (diagonal == 0) return Reason::diverged_breakdown;
     const Rotation rotation{h_[k] / diagonal, h_[k + 1] / diagonal};
     h_[k] = diagonal;
-    if (step_in_vain(rotation)) {
-      return last ? Reason::diverged_breakdown : Reason::diverged_stagnated;
-    }
+    if (step_in_vain(rotation)) return Reason::diverged_stagnated;
     R_.insert(R_.end(), h_.begin(), h_.begin() + k + 1);
     rotations_.push_back(rotation);
     g_.push_back(0);

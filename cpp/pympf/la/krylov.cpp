@@ -108,6 +108,14 @@ bool has_converged(Reason reason) {
   return reason == Reason::converged_rtol || reason == Reason::converged_atol;
 }
 
+// The method cannot go on; not when it was only told to stop, or x is the last iterate before a
+// NaN.
+bool has_failed(Reason reason) {
+  return reason == Reason::diverged_breakdown || reason == Reason::diverged_stagnated ||
+         reason == Reason::diverged_indefinite_operator ||
+         reason == Reason::diverged_indefinite_preconditioner;
+}
+
 void check(const KrylovParams& p, bool has_operators, Index n) {
   require(has_operators,
           "the operator A, and M where it is given, must be callable; got an empty one");
@@ -177,7 +185,9 @@ void set_tolerance(Run<T>& run, double b_norm) {
 template <class T>
 class Judge {
  public:
-  explicit Judge(Run<T>& run) : run_(run) {}
+  Judge(Run<T>& run, double start_norm, bool from_zero) : run_(run), best_(start_norm) {
+    if (!from_zero) best_x_.assign(run.x, run.x + run.n);
+  }
 
   Reason verdict(Reason reason, double norm) {
     const double before = std::exchange(before_, norm);
@@ -185,8 +195,8 @@ class Judge {
     if (!std::isfinite(norm)) return Reason::diverged_nan;
     if (norm <= run_.tolerance) return run_.met();
     if (has_converged(reason) && norm <= kDrift * run_.tolerance) return reason;
-    if (has_converged(reason) || reason == Reason::diverged_stagnated) {
-      if (!worth_another(reason, norm)) return Reason::diverged_stagnated;
+    if (has_converged(reason)) {
+      if (!worth_another(norm)) return Reason::diverged_stagnated;
     } else if (reason != Reason::iterating) {
       return reason;
     } else if (norm >= before * (1 - 10 * Run<T>::epsilon)) {  // the next cycle would be the same
@@ -196,31 +206,34 @@ class Judge {
     return spent ? Reason::diverged_max_iterations : Reason::iterating;
   }
 
-  // Back to the best of the iterates that did not hold what their recurrence promised, if it was an
-  // earlier one.
-  bool restore_best() {
-    if (best_x_.empty() || before_ <= best_) return false;
-    copy(run_.n, best_x_.data(), run_.x);
+  // A failed run ends at the best of the iterates whose residual was computed afresh, the guess
+  // among them. True when x changes.
+  bool restore_best(Reason reason) {
+    if (!has_failed(reason) || before_ <= best_) return false;
+    if (best_x_.empty()) {
+      std::fill(run_.x, run_.x + run_.n, T{0});
+    } else {
+      copy(run_.n, best_x_.data(), run_.x);
+    }
     return true;
   }
 
  private:
-  // A fresh start is worth while as long as it halves the residual. A recurrence that only lost
-  // contact with it, on a nearly singular A, gets a second chance.
-  bool worth_another(Reason reason, double norm) {
-    const bool halved = norm <= best_ / 2;
-    failures_ = halved ? 0 : failures_ + 1;
+  // A fresh start is worth while as long as it halves the residual. One failure is forgiven: on a
+  // nearly singular A the next start often repairs what the last one has lost.
+  bool worth_another(double norm) {
+    failures_ = norm <= best_ / 2 ? 0 : failures_ + 1;
     if (norm < best_) {
       best_ = norm;
       best_x_.assign(run_.x, run_.x + run_.n);
     }
-    return halved || (has_converged(reason) && failures_ < 2);
+    return failures_ < 2;
   }
 
   Run<T>& run_;
   double before_ = std::numeric_limits<double>::infinity();
-  double best_ = std::numeric_limits<double>::infinity();
-  std::vector<T> best_x_;
+  double best_;
+  std::vector<T> best_x_;  // empty for zero
   int failures_ = 0;
 };
 
@@ -240,7 +253,8 @@ KrylovResult solve(const std::type_identity_t<Operator<T>>& A,
   check(params, A && (!M || *M), n);
   const double b_norm = norm(n, b);
   require(std::isfinite(b_norm), "b has entries that are NaN or infinite");
-  require(std::isfinite(norm(n, x)), "the initial guess has entries that are NaN or infinite");
+  const double x_norm = norm(n, x);
+  require(std::isfinite(x_norm), "the initial guess has entries that are NaN or infinite");
 
   Run<T> run{A, M, n, b, x, params, callback, {}};
   if (b_norm == 0) {
@@ -253,7 +267,7 @@ KrylovResult solve(const std::type_identity_t<Operator<T>>& A,
   TrueResidual<T> r(run);
 
   double now = r.compute();
-  Judge<T> judge(run);
+  Judge<T> judge(run, now, x_norm == 0);
   Reason reason = judge.verdict(run.record(now, x), now);
   if (run.resolution == 0) reason = Reason::diverged_breakdown;  // M b = 0
   while (reason == Reason::iterating) {
@@ -261,8 +275,7 @@ KrylovResult solve(const std::type_identity_t<Operator<T>>& A,
     now = run.history.back() = r.compute();
     reason = judge.verdict(reason, now);
   }
-  if (reason == Reason::diverged_stagnated && judge.restore_best())
-    run.history.back() = r.compute();
+  if (judge.restore_best(reason)) run.history.back() = r.compute();
   return finish(run, reason, r.unpreconditioned_norm() / b_norm);
 }
 

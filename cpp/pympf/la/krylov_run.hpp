@@ -51,8 +51,7 @@ struct Run {
 };
 
 // One method. run() improves run.x from its residual r = b - A x (which it may use as its own)
-// until the recurrence meets the tolerance, a basis is full (Reason::iterating) or it cannot go on;
-// Reason::diverged_stagnated asks for a fresh start.
+// until the recurrence meets the tolerance, a basis is full (Reason::iterating) or it cannot go on.
 template <class T>
 class Cycle {
  public:

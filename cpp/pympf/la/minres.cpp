@@ -88,37 +88,35 @@ class Minres final : public Cycle<T> {
     a_norm_ = std::max(a_norm_, norm(n, q_.data()) / norm(n, z));
     axpy(n, -beta_, v_before_.data(), q_.data());
     alpha_ = dot(n, z, q_.data());
-    if (!std::isfinite(alpha_)) return Reason::diverged_nan;
     axpy(n, -alpha_, v_.data(), q_.data());
     t_norm_ = std::max({t_norm_, std::abs(alpha_), beta_});
     return normalize(Run<T>::epsilon * t_norm_);
   }
 
-  // beta_next = sqrt(q^T M q), q /= beta_next, z_next = M q. A q at the level of rounding ends the
-  // basis: beta_next = 0.
+  // beta_next = sqrt(q^T M q), q /= beta_next, z_next = M q. Below the level of rounding the sign
+  // of the square says nothing of M; a q = 0 ends the basis.
   Reason normalize(double level) {
     const Index n = run_.n;
     const T* z = run_.precondition(q_.data(), z_next_.data());
     const double square = dot(n, q_.data(), z);
     if (!std::isfinite(square)) return Reason::diverged_nan;
     if (square < -level * level) return Reason::diverged_indefinite_preconditioner;
-    beta_next_ = square > level * level ? std::sqrt(square) : 0;
+    beta_next_ = std::sqrt(std::max(square, 0.0));
     const double factor = beta_next_ > 0 ? 1 / beta_next_ : 0;
     scale(n, factor, q_.data(), q_.data());
     if (run_.M) scale(n, factor, z, z_next_.data());
     return Reason::iterating;
   }
 
-  // Column k of T_k through the last two rotations and its own. False when M A r = 0: no step
-  // helps.
+  // Column k of T_k through the last two rotations and its own. False when A takes the residual to
+  // zero: no step helps.
   bool rotate() {
     const double delta_bar = before_.c * beta_;
     const double gamma_bar = now_.c * alpha_ - now_.s * delta_bar;
     epsilon_ = before_.s * beta_;
     delta_ = now_.s * alpha_ + now_.c * delta_bar;
     gamma_ = std::hypot(gamma_bar, beta_next_);
-    t_norm_ = std::max(t_norm_, beta_next_);
-    if (std::hypot(gamma_bar, now_.c * beta_next_) <= 10 * Run<T>::epsilon * t_norm_) return false;
+    if (gamma_ == 0) return false;
     before_ = std::exchange(now_, {gamma_bar / gamma_, beta_next_ / gamma_});
     return true;
   }

@@ -186,18 +186,18 @@ double squares(const auto& values) {
 
 }  // namespace
 
-const char* name(Stop stop) {
-  switch (stop) {
-    case Stop::core_size:
-      return "core_size";
-    case Stop::max_stages:
-      return "max_stages";
-    case Stop::tolerance:
-      return "tolerance";
-    case Stop::stalled:
-      return "stalled";
-  }
-  return "";
+namespace {
+
+constexpr const char* stop_names[] = {"core_size", "max_stages", "tolerance", "stalled"};
+
+}  // namespace
+
+const char* name(Stop stop) { return stop_names[static_cast<int>(stop)]; }
+
+Stop stop_from_name(const std::string& text) {
+  for (int i = 0; i < 4; ++i)
+    if (text == stop_names[i]) return static_cast<Stop>(i);
+  throw InvalidArgument("unknown reason of a stop: " + text);
 }
 
 template <class T>

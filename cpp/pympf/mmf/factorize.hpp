@@ -22,6 +22,7 @@ struct StageReport {
 
 enum class Stop { core_size, max_stages, tolerance, stalled };
 const char* name(Stop stop);
+Stop stop_from_name(const std::string& name);
 
 template <class T>
 struct Factorization {

@@ -116,7 +116,95 @@ void Hierarchy<T>::backward(const T* y, T* x, Index m, Workspace<T>& workspace, 
   }
 }
 
-template struct Hierarchy<double>;
-template struct Hierarchy<float>;
+namespace {
+
+// ptr[0] = 0, not decreasing, ending at `end`.
+template <class V>
+void check_offsets(const V& ptr, std::size_t end, const char* what) {
+  require(!ptr.empty() && ptr.front() == 0 && std::is_sorted(ptr.begin(), ptr.end()) &&
+              static_cast<std::size_t>(ptr.back()) == end,
+          what, " are not offsets from 0 to ", end);
+}
+
+void check_permutation(const std::vector<Index>& p, Index n, const char* what) {
+  std::vector<bool> seen(n, false);
+  require(static_cast<Index>(p.size()) == n, what, " has ", p.size(), " entries, expected ", n);
+  for (Index i : p) {
+    require(i >= 0 && i < n && !seen[i], what, " is not a permutation of 0 .. ", n - 1);
+    seen[i] = true;
+  }
+}
+
+template <class T>
+void check(const Stage<T>& stage, Index rows) {
+  require(stage.rows == rows && stage.kept > 0 && stage.kept < rows, "a stage has ", stage.rows, " rows and keeps ",
+          stage.kept, ", expected ", rows, " rows");
+  check_offsets(stage.cluster_ptr, rows, "cluster_ptr");
+  check_offsets(stage.active_ptr, stage.kept, "active_ptr");
+  const std::size_t clusters = stage.cluster_ptr.size(), rotations = stage.rotations();
+  require(stage.active_ptr.size() == clusters && stage.rotation_ptr.size() == clusters,
+          "cluster_ptr, active_ptr and rotation_ptr differ in length");
+  check_offsets(stage.rotation_ptr, rotations, "rotation_ptr");
+  if (stage.pairs) {
+    require(stage.index.size() == 2 * rotations && stage.matrix.size() == 2 * rotations,
+            "index and matrix do not fit ", rotations, " pairs");
+  } else {
+    require(stage.index_start.size() == rotations + 1 && stage.matrix_start.size() == rotations + 1,
+            "index_start and matrix_start do not fit ", rotations, " rotations");
+    check_offsets(stage.index_start, stage.index.size(), "index_start");
+    check_offsets(stage.matrix_start, stage.matrix.size(), "matrix_start");
+    for (std::size_t t = 0; t < rotations; ++t) {
+      const std::size_t k = stage.index_start[t + 1] - stage.index_start[t];
+      require(k <= 16 && stage.matrix_start[t + 1] - stage.matrix_start[t] == k * k, "a rotation of order ", k,
+              " does not fit its matrix");
+    }
+  }
+  for (Index u = 0; u < stage.clusters(); ++u) {
+    const Index first = stage.cluster_ptr[u], last = stage.cluster_ptr[u + 1];
+    require(stage.active(u) <= last - first, "a cluster keeps more columns than it has");
+    for (Index t = stage.rotation_ptr[u]; t < stage.rotation_ptr[u + 1]; ++t) {
+      const auto rotation = stage.rotation(t);
+      for (Index r = 0; r < rotation.k; ++r)
+        require(rotation.index[r] >= first && rotation.index[r] < last, "a rotation leaves its cluster");
+    }
+  }
+  check_permutation(stage.destination, stage.kept, "destination");
+}
+
+}  // namespace
+
+template <class T>
+void check(const Hierarchy<T>& Q) {
+  require(Q.rows > 0, "a factorization has ", Q.rows, " rows");
+  Index rows = Q.rows;
+  if (!Q.stages.empty()) check_permutation(Q.order, rows, "order");
+  for (const auto& stage : Q.stages) {
+    check(stage, rows);
+    rows = stage.kept;
+  }
+}
+
+template <class T>
+void check(const CoreDiagonal<T>& H, const Hierarchy<T>& Q) {
+  const std::size_t core = H.core_size;
+  require(H.core_size == Q.kept(Q.levels()) && H.rows() == Q.rows, "H has a core of ", H.core_size, " of ", H.rows(),
+          " rows, expected ", Q.kept(Q.levels()), " of ", Q.rows);
+  if (H.is_dense()) {
+    require(H.core.size() == core * core, "the core has ", H.core.size(), " entries, expected ", core * core);
+  } else {
+    require(H.sparse_core.rows == H.core_size && H.sparse_core.indptr.size() == core + 1 &&
+                H.sparse_core.indices.size() == H.sparse_core.data.size(),
+            "the sparse core does not fit ", core, " rows");
+    check_offsets(H.sparse_core.indptr, H.sparse_core.data.size(), "indptr");
+    for (Index j : H.sparse_core.indices) require(j >= 0 && j < H.core_size, "an index of the core is out of range");
+  }
+}
+
+#define PYMPF_INSTANTIATE(T)             \
+  template struct Hierarchy<T>;          \
+  template void check(const Hierarchy<T>&); \
+  template void check(const CoreDiagonal<T>&, const Hierarchy<T>&);
+PYMPF_INSTANTIATE(double)
+PYMPF_INSTANTIATE(float)
 
 }  // namespace pympf::mmf

@@ -6,6 +6,7 @@
 #include <mutex>
 #include <vector>
 
+#include "pympf/mmf/core_diagonal.hpp"
 #include "pympf/mmf/stage.hpp"
 
 namespace pympf::mmf {
@@ -67,5 +68,11 @@ struct Hierarchy {
   // x = Q_1^T ... Q_level^T y, where y is [active after `level` stages | their wavelets].
   void backward(const T* y, T* x, Index m, Workspace<T>& workspace, int level) const;
 };
+
+// Throws InvalidArgument unless all sizes and indices fit together (what comes from a file is not trusted).
+template <class T>
+void check(const Hierarchy<T>& Q);
+template <class T>
+void check(const CoreDiagonal<T>& H, const Hierarchy<T>& Q);
 
 }  // namespace pympf::mmf

@@ -1,0 +1,93 @@
+# distutils: language = c++
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
+"""What does not depend on the scalar type: the parameter list, threads, checks across processes."""
+
+from libcpp cimport bool as cbool
+from libcpp.string cimport string
+from libcpp.vector cimport vector
+
+
+cdef extern from "glue.hpp" namespace "pympf::python":
+    void translate()
+
+
+cdef extern from "pympf/common/field.hpp" namespace "pympf":
+    cdef enum class Kind:
+        pass
+
+
+cdef extern from "pympf/mmf/mmf.hpp" namespace "pympf::mmf":
+    cdef cppclass Params:
+        Params()
+    cdef cppclass Field "pympf::Field<pympf::mmf::Params>":
+        string name, doc
+        Kind kind
+        double minimum, maximum
+        vector[string] choices
+        double default_value()
+    const vector[Field]& fields "pympf::mmf::fields"()
+
+
+cdef extern from "pympf/mpi/comm.hpp" namespace "pympf":
+    cdef cppclass Communicator:
+        int rank()
+        int size()
+    Communicator comm_from_fortran "pympf::Communicator::from_fortran"(int) except +translate
+    void collective_check(const Communicator&, const string&) except +translate nogil
+
+
+cdef extern from *:
+    """
+    #ifdef PYMPF_HAVE_MPI
+    static const bool pympf_have_mpi = true;
+    #else
+    static const bool pympf_have_mpi = false;
+    #endif
+    """
+    cbool pympf_have_mpi
+
+
+cdef extern from "omp.h":
+    int omp_get_max_threads()
+    void omp_set_num_threads(int)
+
+
+KINDS = ("int", "real", "bool", "choice")
+have_mpi = pympf_have_mpi
+
+
+def get_num_threads():
+    return omp_get_max_threads()
+
+
+def set_num_threads(int count):
+    omp_set_num_threads(count)
+
+
+def param_fields():
+    """The field list of the factorization's parameters, as dicts."""
+    cdef const Field* field
+    cdef size_t i
+    out = []
+    for i in range(fields().size()):
+        field = &fields()[i]
+        kind = KINDS[<int>field.kind]
+        choices = [field.choices[c].decode() for c in range(field.choices.size())]
+        out.append({"name": field.name.decode(), "kind": kind,
+                    "default": _value(kind, choices, field.default_value()), "minimum": field.minimum,
+                    "maximum": field.maximum, "choices": choices, "doc": field.doc.decode()})
+    return out
+
+
+def _value(kind, choices, double value):
+    if kind == "choice":
+        return choices[int(value)]
+    return {"int": int, "bool": bool, "real": float}[kind](value)
+
+
+def check_on_all(int comm, str error):
+    """Collective over the communicator with this Fortran handle: RuntimeError on every rank if any rank has an error."""
+    cdef Communicator c = comm_from_fortran(comm)
+    cdef string text = error.encode()
+    with nogil:
+        collective_check(c, text)

@@ -1,0 +1,149 @@
+// What the Cython bindings need in C++: errors, callbacks into Python, and copies between vectors and memory.
+#pragma once
+
+#include <Python.h>
+
+#include <cmath>
+#include <new>
+#include <string>
+#include <vector>
+
+#include "pympf/la/krylov.hpp"
+#include "pympf/mmf/mmf.hpp"
+#include "pympf/mpi/comm.hpp"
+
+namespace pympf::python {
+
+// A Python exception is set; it travels through C++ as this.
+struct Raised {};
+
+// Cython's exception handler (`except +translate`): C++ error -> Python exception.
+inline void translate() {
+  const auto set_from = [](const char* module, const char* type, const char* what) {
+    PyObject* m = PyImport_ImportModule(module);
+    PyObject* t = m ? PyObject_GetAttrString(m, type) : nullptr;
+    if (t) PyErr_SetString(t, what);
+    Py_XDECREF(t);
+    Py_XDECREF(m);
+  };
+  try {
+    throw;
+  } catch (const Raised&) {
+  } catch (const InvalidArgument& e) {
+    PyErr_SetString(PyExc_ValueError, e.what());
+  } catch (const Singular& e) {
+    set_from("numpy.linalg", "LinAlgError", e.what());
+  } catch (const IoError& e) {
+    PyErr_SetString(PyExc_OSError, e.what());
+  } catch (const std::bad_alloc&) {
+    PyErr_NoMemory();
+  } catch (const std::exception& e) {
+    PyErr_SetString(PyExc_RuntimeError, e.what());
+  }
+}
+
+// The Cython side of a callback returns -1 when it raised.
+template <class T>
+Operator<T> make_operator(int (*call)(void*, const T*, T*, Index), void* object, Index n) {
+  return [=](const T* x, T* y) {
+    if (call(object, x, y, n) < 0) throw Raised();
+  };
+}
+
+template <class T>
+KrylovCallback<T> make_callback(int (*call)(void*, int, double), void* object) {
+  return [=](int iteration, double norm, const T*) {
+    const int stop = call(object, iteration, norm);
+    if (stop < 0) throw Raised();
+    return stop != 0;
+  };
+}
+
+inline mmf::Progress make_progress(int (*call)(void*, const mmf::StageReport*), void* object) {
+  return [=](const mmf::StageReport& stage) {
+    if (call(object, &stage) < 0) throw Raised();
+  };
+}
+
+template <class T>
+Operator<T> matrix_operator(CsrView<T> A) {
+  return [A](const T* x, T* y) { spmv(A, x, y); };
+}
+
+// Division by |d_i|; rows with d_i = 0 are left alone.
+template <class T>
+Operator<T> jacobi_operator(const T* d, Index n) {
+  return [=](const T* x, T* y) {
+    for (Index i = 0; i < n; ++i) y[i] = d[i] != 0 ? x[i] / std::abs(d[i]) : x[i];
+  };
+}
+
+template <class T>
+Operator<T> mmf_operator(const mmf::Mmf<T>& M) {
+  return [&M](const T* x, T* y) { M.multiply(x, y, 1); };
+}
+
+template <class T>
+CsrView<T> view(Index rows, const Index* indptr, const Index* indices, const T* data) {
+  return {rows, rows, indptr, indices, data};
+}
+
+template <class V>
+void assign(V* v, const void* from, std::size_t count) {
+  const auto* first = static_cast<const typename V::value_type*>(from);
+  v->assign(first, first + count);
+}
+
+// Results on the heap: Cython has no variables of types without a default constructor.
+template <class T>
+using Shared = std::shared_ptr<mmf::Mmf<T>>;
+
+template <class T>
+Shared<T> share(mmf::Mmf<T>&& F) {
+  return std::make_shared<mmf::Mmf<T>>(std::move(F));
+}
+template <class T>
+Shared<T> factorize(const CsrView<T>& A, const mmf::Params& params, const mmf::Progress& progress) {
+  return share(mmf::Mmf<T>(mmf::factorize(A, params, progress)));
+}
+template <class T>
+Shared<T> refactorize(const mmf::Mmf<T>& F, const CsrView<T>& A) {
+  return share(F.refactorize(A));
+}
+template <class T>
+Shared<T> inverse(const mmf::Mmf<T>& F, double rcond, bool absolute) {
+  return share(F.inverse(rcond, absolute));
+}
+template <class T>
+Shared<T> preconditioner(const mmf::Mmf<T>& F) {
+  return share(F.preconditioner());
+}
+template <class T>
+Shared<T> square_root(const mmf::Mmf<T>& F) {
+  return share(F.sqrt());
+}
+template <class T>
+Shared<T> inverse_square_root(const mmf::Mmf<T>& F) {
+  return share(F.inv_sqrt());
+}
+template <class T>
+Shared<T> with_values(const mmf::Mmf<T>& F, const std::vector<double>& values) {
+  return share(F.with_values(values));
+}
+
+// A factorization from its parts, as a file holds them.
+template <class T>
+struct Parts {
+  mmf::Factorization<T> factors;
+  mmf::Hierarchy<T> Q;
+
+  mmf::Stage<T>& add_stage() { return Q.stages.emplace_back(); }
+  Shared<T> build() {
+    mmf::check(Q);
+    mmf::check(factors.H, Q);
+    factors.Q = std::make_shared<const mmf::Hierarchy<T>>(std::move(Q));
+    return share(mmf::Mmf<T>(std::move(factors)));
+  }
+};
+
+}  // namespace pympf::python

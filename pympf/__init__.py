@@ -1,0 +1,37 @@
+"""Multiresolution matrix factorization: factor, solve and precondition large sparse matrices.
+
+A ≈ Q₁ᵀ … Q_Lᵀ H Q_L … Q₁ with sparse orthogonal stages and a core-diagonal H.
+
+>>> import numpy as np, pympf
+>>> A = pympf.gallery.poisson((64, 64))
+>>> F = pympf.factorize(A, core_size=100)
+>>> F.shape, F.core_size
+((4096, 4096), 100)
+>>> solution = pympf.solve(A, np.ones(4096))
+>>> solution.converged
+True
+"""
+
+from pympf import gallery, io, la
+from pympf._core import get_num_threads, set_num_threads
+from pympf.krylov import Solution, solve
+from pympf.mmf import Mmf, Params, Report, factorize, load
+from pympf.precond import as_preconditioner
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Mmf",
+    "Params",
+    "Report",
+    "Solution",
+    "as_preconditioner",
+    "factorize",
+    "gallery",
+    "get_num_threads",
+    "io",
+    "la",
+    "load",
+    "set_num_threads",
+    "solve",
+]

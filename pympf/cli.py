@@ -1,0 +1,488 @@
+"""The command ``pympf``: factor, solve, apply, info, convert, demo."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io as stdio
+import json
+import math
+import sys
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+import pympf
+from pympf import io
+
+NOT_CONVERGED, USAGE, BAD_INPUT, FILE_ERROR, NUMERICAL_FAILURE, INTERRUPTED = 1, 2, 3, 4, 5, 130
+
+EXIT_CODES = """\
+exit codes:
+  0    success
+  1    solve: stopped before the residual was small enough (results are written)
+  2    wrong usage of the command line
+  3    bad input: a matrix, vector or parameter that cannot be used
+  4    a file that cannot be read or written
+  5    numerical failure: singular or not definite where it has to be
+  130  interrupted
+"""
+
+FUNCTIONS = ("solve", "multiply", "sqrt", "inv_sqrt", "transform", "inverse_transform")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Not collective.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        What follows the name of the command; by default the arguments of the process.
+
+    Returns
+    -------
+    int
+        The exit code; ``pympf --help`` lists them.
+
+    Raises
+    ------
+    SystemExit
+        After ``--help``, or with code 2 for wrong usage.
+
+    Examples
+    --------
+    >>> from pympf.cli import main
+    >>> main(["info", "no such file.mtx"])
+    4
+    """
+    parser = _parser()
+    args = parser.parse_args(arguments)
+    try:
+        if args.threads is not None:
+            pympf._core.set_num_threads(args.threads)
+        return int(args.run(args))
+    except KeyboardInterrupt:
+        return _failed(args, INTERRUPTED, "interrupted")
+    except OSError as error:
+        return _failed(args, FILE_ERROR, error)
+    except np.linalg.LinAlgError as error:
+        return _failed(args, NUMERICAL_FAILURE, error)
+    except (ValueError, TypeError) as error:
+        return _failed(args, BAD_INPUT, error)
+
+
+def _failed(args: argparse.Namespace, code: int, reason: object) -> int:
+    if args.verbose >= 2:
+        traceback.print_exc()
+    print(f"pympf {args.command}: {reason}", file=sys.stderr)
+    return code
+
+
+# The commands
+
+
+def _factor(args: argparse.Namespace) -> int:
+    io.check_output(args.output)
+    A = _read_matrix(args)
+    with _stages(args) as progress:
+        F = pympf.factorize(A, **_given_params(args), progress=progress)
+    F.save(args.output)
+    _report(
+        args, {"matrix": args.matrix, "output": args.output, **F.report().as_dict()}, F.report()
+    )
+    return 0
+
+
+def _solve(args: argparse.Namespace) -> int:
+    if _given_params(args) and (args.factorization or args.preconditioner != "mmf"):
+        args.usage_error("parameters of the factorization are for --preconditioner mmf")
+    if args.output is not None:
+        io.check_output(args.output, "vector")
+    if args.history is not None:
+        io.check_output(args.history)
+    A = _read_matrix(args)
+    given = pympf.load(args.factorization) if args.factorization else args.preconditioner
+    with _iterations(args) as callback:
+        solution = pympf.solve(
+            A,
+            _right_hand_side(args, A.shape[0]),
+            method=args.method,
+            preconditioner=given,
+            rtol=args.rtol,
+            atol=args.atol,
+            maxiter=args.maxiter,
+            restart=args.restart,
+            callback=callback,
+            **_given_params(args),
+        )
+    if args.output is not None:
+        io.write_vector(args.output, solution.x)
+    if args.history is not None:
+        _write_history(args.history, solution.history)
+    names = ("method", "preconditioner", "converged", "reason", "iterations", "true_residual")
+    report = {
+        "matrix": args.matrix,
+        "rows": A.shape[0],
+        "nnz": A.nnz,
+        **{name: getattr(solution, name) for name in (*names, "setup_s", "solve_s")},
+    }
+    _report(args, {**report, "history": solution.history}, _table(report))
+    return 0 if solution.converged else NOT_CONVERGED
+
+
+def _apply(args: argparse.Namespace) -> int:
+    io.check_output(args.output, "vector")
+    F = pympf.load(args.factorization)
+    x = io.read_vector(args.vector, key=args.key)
+    y = {
+        "solve": lambda: F.solve(x),
+        "multiply": lambda: F.apply(x),
+        "sqrt": lambda: F.sqrt().apply(x),
+        "inv_sqrt": lambda: F.inv_sqrt().apply(x),
+        "transform": lambda: F.transform(x),
+        "inverse_transform": lambda: F.inverse_transform(x),
+    }[args.function]()
+    io.write_vector(args.output, y)
+    report = {
+        "factorization": args.factorization,
+        "function": args.function,
+        "norm_in": float(np.linalg.norm(x)),
+        "norm_out": float(np.linalg.norm(y)),
+        "output": args.output,
+    }
+    _report(args, report, _table(report))
+    return 0
+
+
+def _info(args: argparse.Namespace) -> int:
+    if _is_factorization(args.file):
+        report = pympf.load(args.file).report()
+        _report(args, {"file": args.file, "type": "mmf", **report.as_dict()}, report)
+    else:
+        description = {"file": args.file, "type": "matrix", **_describe(_read_matrix(args))}
+        _report(args, description, _table(description))
+    return 0
+
+
+def _convert(args: argparse.Namespace) -> int:
+    vector = args.vector or any(name.lower().endswith(".npy") for name in (args.file, args.output))
+    io.check_output(args.output, "vector" if vector else "matrix")
+    if vector:
+        x = io.read_vector(args.file, key=args.key)
+        io.write_vector(args.output, x, index_bits=args.index_bits)
+        report = {"file": args.file, "output": args.output, "shape": x.shape}
+    else:
+        A = _read_matrix(args)
+        io.write_matrix(args.output, A, index_bits=args.index_bits)
+        report = {"file": args.file, "output": args.output, "shape": A.shape, "nnz": A.nnz}
+    _report(args, report, _table(report))
+    return 0
+
+
+def _demo(args: argparse.Namespace) -> int:
+    from pympf import demo
+
+    return int(demo.run(large=args.large, output=args.output) or 0)
+
+
+# What they have in common
+
+
+def _read_matrix(args: argparse.Namespace) -> sp.csr_array:
+    path = getattr(args, "matrix", None) or args.file
+    return io.read_matrix(path, key=args.key, laplacian=args.laplacian, shift=args.shift)
+
+
+def _given_params(args: argparse.Namespace) -> dict[str, Any]:
+    """Return the parameters on the command line; the others keep the defaults of the core."""
+    names = (field["name"] for field in pympf.Params.fields())
+    return {name: getattr(args, name) for name in names if hasattr(args, name)}
+
+
+def _right_hand_side(args: argparse.Namespace, n: int) -> NDArray[Any]:
+    if args.b is not None:
+        return io.read_vector(args.b)
+    return np.ones(n) if args.rhs == "ones" else np.random.default_rng(0).standard_normal(n)
+
+
+def _is_factorization(path: str) -> bool:
+    if not path.lower().endswith((".h5", ".hdf5")):
+        return False
+    with io.open_hdf5(path) as file:
+        type_ = file.attrs.get("type", b"")
+        return (type_.decode() if isinstance(type_, bytes) else str(type_)) == "mmf"
+
+
+def _describe(A: sp.csr_array) -> dict[str, Any]:
+    row_sizes = np.diff(A.indptr)
+    report: dict[str, Any] = {
+        "rows": A.shape[0],
+        "columns": A.shape[1],
+        "nnz": A.nnz,
+        "dtype": str(A.dtype),
+        "nnz_per_row_min": int(row_sizes.min(initial=A.nnz)),
+        "nnz_per_row_mean": A.nnz / max(A.shape[0], 1),
+        "nnz_per_row_max": int(row_sizes.max(initial=0)),
+        "empty_rows": int(np.count_nonzero(row_sizes == 0)),
+        "largest_entry": float(abs(A.data).max(initial=0)),
+        "finite": bool(np.isfinite(A.data).all()),
+        "frobenius_norm": float(np.linalg.norm(A.data)),
+    }
+    if A.shape[0] == A.shape[1]:
+        diagonal = A.diagonal()
+        report |= {
+            "asymmetry": float(abs((A - A.T).data).max(initial=0)),
+            "diagonal_min": float(diagonal.min(initial=math.inf)),
+            "diagonal_max": float(diagonal.max(initial=-math.inf)),
+            "connected_components": int(sp.csgraph.connected_components(A, directed=False)[0]),
+        }
+    return report
+
+
+def _write_history(path: str, history: Iterable[float]) -> None:
+    residuals = [float(norm) for norm in history]
+    text = stdio.StringIO()
+    if path.lower().endswith(".json"):
+        json.dump(residuals, text)
+    else:
+        rows = csv.writer(text, lineterminator="\n")
+        rows.writerow(("iteration", "residual"))
+        rows.writerows(enumerate(residuals))
+    with io.atomic_write(path) as temporary:
+        temporary.write_text(text.getvalue())
+
+
+def _report(args: argparse.Namespace, report: dict[str, Any], table: object) -> None:
+    """Print a report for machines if asked for, else for people unless they want quiet."""
+    if args.json:
+        print(json.dumps(_plain(report), allow_nan=False))
+    elif not args.quiet:
+        print(table)
+
+
+def _plain(value: Any) -> Any:
+    """Turn NumPy's types into Python's, and numbers that JSON does not have into null."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | np.ndarray):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _table(report: dict[str, Any]) -> str:
+    width = max(map(len, report))
+    return "\n".join(f"{name.replace('_', ' '):{width}}  {_text(report[name])}" for name in report)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, tuple):
+        return " x ".join(map(str, value))
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+# Progress
+
+
+@contextmanager
+def _stages(args: argparse.Namespace) -> Iterator[Callable[[dict[str, Any]], None]]:
+    """Give a callback that prints the stages of a factorization."""
+    with _lines(args.quiet) as show:
+        yield lambda stage: show(
+            f"stage {stage['level']}: {stage['rows']} rows, {stage['nnz']} entries, "
+            f"{stage['rotations']} rotations, {stage['seconds']:.2f} s"
+        )
+
+
+@contextmanager
+def _iterations(args: argparse.Namespace) -> Iterator[Callable[..., None]]:
+    """Give a callback that prints the iterations of a solver."""
+    with _lines(args.quiet or args.verbose < 1) as show:
+        yield lambda iteration, residual: show(f"iteration {iteration}: residual {residual:.3e}")
+
+
+@contextmanager
+def _lines(silent: bool) -> Iterator[Callable[[str], None]]:
+    """Print lines on stderr; on a terminal each over the one before."""
+    terminal, shown = sys.stderr.isatty(), False
+
+    def show(line: str) -> None:
+        nonlocal shown
+        if not silent:
+            shown = True
+            text = f"\r\x1b[K{line}" if terminal else f"{line}\n"
+            print(text, end="", file=sys.stderr, flush=True)
+
+    try:
+        yield show
+    finally:
+        if shown and terminal:
+            print(file=sys.stderr)
+
+
+# The parser
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="pympf",
+        description="Multiresolution factorization of sparse symmetric matrices, "
+        "and what follows from it: solving, preconditioning, functions of a matrix.",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for add in (_add_factor, _add_solve, _add_apply, _add_info, _add_convert, _add_demo):
+        add(commands)
+    return parser
+
+
+def _add(commands: Any, name: str, run: Callable[..., int], text: str) -> argparse.ArgumentParser:
+    command: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=text,
+        description=f"{text[0].upper()}{text[1:]}.",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    command.set_defaults(run=run, usage_error=command.error)
+    command.add_argument("--json", action="store_true", help="print the report as JSON on stdout")
+    command.add_argument("--quiet", action="store_true", help="print no report and no progress")
+    command.add_argument(
+        "-v",
+        "--verbose",
+        action="count",
+        default=0,
+        help="print every iteration; twice: also the traceback of an error",
+    )
+    command.add_argument(
+        "--threads", type=_positive, metavar="N", help="number of threads (default: all cores)"
+    )
+    return command
+
+
+def _add_factor(commands: Any) -> None:
+    command = _add(commands, "factor", _factor, "factor a matrix and save the factorization")
+    _add_matrix(command, "matrix")
+    command.add_argument(
+        "-o", "--output", required=True, metavar="F.h5", help="where to save the factorization"
+    )
+    _add_params(command)
+
+
+def _add_solve(commands: Any) -> None:
+    command = _add(commands, "solve", _solve, "solve A x = b by a preconditioned Krylov method")
+    _add_matrix(command, "matrix")
+    side = command.add_mutually_exclusive_group()
+    side.add_argument("-b", metavar="FILE", help="the right-hand side")
+    side.add_argument(
+        "--rhs", choices=("ones", "random"), default="ones", help="a made right-hand side"
+    )
+    command.add_argument("-o", "--output", metavar="FILE", help="where to write x")
+    command.add_argument(
+        "--history",
+        type=_history_file,
+        metavar="FILE",
+        help="where to write the residual norms (.csv or .json)",
+    )
+    command.add_argument(
+        "--method", choices=("auto", "cg", "minres", "gmres", "fgmres"), default="auto"
+    )
+    preconditioner = command.add_mutually_exclusive_group()
+    preconditioner.add_argument(
+        "--preconditioner", choices=("mmf", "jacobi", "none"), default="mmf"
+    )
+    preconditioner.add_argument(
+        "--factorization", metavar="F.h5", help="precondition by a saved factorization"
+    )
+    command.add_argument(
+        "--rtol", type=float, default=1e-8, help="relative tolerance of the residual"
+    )
+    command.add_argument(
+        "--atol", type=float, default=0.0, help="absolute tolerance of the residual"
+    )
+    command.add_argument("--maxiter", type=_positive, help="largest number of iterations")
+    command.add_argument("--restart", type=_positive, default=30, help="m of GMRES(m)")
+    _add_params(command)
+
+
+def _add_apply(commands: Any) -> None:
+    command = _add(commands, "apply", _apply, "apply a saved factorization to a vector")
+    command.add_argument("factorization", metavar="F.h5")
+    command.add_argument("vector", metavar="X", help="the vector, or a block of vectors")
+    command.add_argument("-o", "--output", required=True, metavar="FILE", help="where to write it")
+    command.add_argument("--function", choices=FUNCTIONS, default="solve")
+    command.add_argument("--key", help="which vector of an HDF5 file")
+
+
+def _add_info(commands: Any) -> None:
+    command = _add(commands, "info", _info, "describe a matrix or a saved factorization")
+    _add_matrix(command, "file")
+
+
+def _add_convert(commands: Any) -> None:
+    command = _add(commands, "convert", _convert, "convert a matrix or vector to another format")
+    _add_matrix(command, "file")
+    command.add_argument("output", metavar="OUT", help="the suffix names the format")
+    command.add_argument(
+        "--vector", action="store_true", help="convert a vector (the default for .npy)"
+    )
+    command.add_argument(
+        "--index-bits", type=int, choices=(32, 64), default=32, help="integers of PETSc files"
+    )
+
+
+def _add_demo(commands: Any) -> None:
+    command = _add(commands, "demo", _demo, "segment a photograph by solving a large system")
+    command.add_argument("--large", action="store_true", help="about two million unknowns")
+    command.add_argument("--output", type=Path, metavar="DIR", help="where to write the pictures")
+
+
+def _add_matrix(command: argparse.ArgumentParser, name: str) -> None:
+    command.add_argument(name, metavar="A", help="the suffix names the format")
+    command.add_argument("--key", help="which matrix of a .mat or HDF5 file")
+    command.add_argument(
+        "--laplacian", action="store_true", help="take D - W of the adjacency matrix W"
+    )
+    command.add_argument("--shift", type=float, default=0.0, help="added to the diagonal")
+
+
+def _add_params(command: argparse.ArgumentParser) -> None:
+    group = command.add_argument_group("parameters of the factorization")
+    for field in pympf.Params.fields():
+        options: dict[str, Any] = {
+            "dest": field["name"],
+            "default": argparse.SUPPRESS,
+            "help": f"{field['doc']} (default: {field['default']})".replace("%", "%%"),
+        }
+        if field["kind"] == "bool":
+            options["action"] = argparse.BooleanOptionalAction
+        elif field["kind"] == "choice":
+            options["choices"] = field["choices"]
+        else:
+            options |= {"type": int if field["kind"] == "int" else float, "metavar": "X"}
+        group.add_argument(f"--{field['name'].replace('_', '-')}", **options)
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"expected a positive number, got {number}")
+    return number
+
+
+def _history_file(text: str) -> str:
+    if not text.lower().endswith((".csv", ".json")):
+        raise argparse.ArgumentTypeError(f"expected a .csv or .json file, got {text}")
+    return text

@@ -1,0 +1,966 @@
+"""The factorization A ≈ Q₁ᵀ … Q_Lᵀ H Q_L … Q₁ and functions of it."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import ArrayLike, NDArray
+from scipy.sparse.linalg import LinearOperator, eigsh
+
+from pympf import _core, _float32, _float64, la
+from pympf.io import create_hdf5, open_hdf5
+
+__all__ = ["Mmf", "Params", "Report", "factorize", "load"]
+
+FILE_TYPE = "mmf"
+FILE_VERSION = 1
+
+Progress = Callable[[dict[str, Any]], None]
+
+
+def engine(dtype: Any) -> ModuleType:
+    """The compiled engine of a scalar type."""
+    return _float64 if np.dtype(dtype) == np.float64 else _float32
+
+
+class Params:
+    """The parameters of `factorize`: the field list that all faces of the package share."""
+
+    @staticmethod
+    def fields() -> list[dict[str, Any]]:
+        """List the parameters.
+
+        Not collective.
+
+        Returns
+        -------
+        list of dict
+            With keys ``name``, ``kind`` ('int', 'real', 'bool' or 'choice'), ``default``,
+            ``minimum``, ``maximum``, ``choices`` and ``doc``.
+
+        Examples
+        --------
+        >>> import pympf
+        >>> [field["name"] for field in pympf.Params.fields()][:3]
+        ['order', 'max_stages', 'rotation_fraction']
+        """
+        return _core.param_fields()
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a factorization did, stage by stage; `print` shows it as a table."""
+
+    rows: int
+    dtype: str
+    core_size: int
+    stop: str
+    relative_error: float
+    bytes: int
+    seconds: float
+    stages: list[dict[str, Any]]
+    params: dict[str, Any]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the report as plain data, fit for JSON."""
+        return dict(self.__dict__)
+
+    def __str__(self) -> str:
+        columns = [
+            ("level", "{:d}"),
+            ("rows", "{:d}"),
+            ("nnz", "{:d}"),
+            ("clusters", "{:d}"),
+            ("bypassed", "{:d}"),
+            ("rotations", "{:d}"),
+            ("retired", "{:d}"),
+            ("dropped", "{:.2e}"),
+            ("bytes", "{:d}"),
+            ("seconds", "{:.3f}"),
+        ]
+        lines = ["".join(f"{name:>11}" for name, _ in columns)]
+        lines += ["".join(f"{f.format(s[n]):>11}" for n, f in columns) for s in self.stages]
+        lines.append(
+            f"{self.rows} rows, {self.dtype}, core {self.core_size} ({self.stop}), relative error "
+            f"{self.relative_error:.3g}, {self.bytes} bytes, {self.seconds:.3f} s"
+        )
+        return "\n".join(lines)
+
+
+class Mmf:
+    """A multiresolution factorization F = D Qᵀ H Q D of a symmetric matrix.
+
+    Made by `factorize` or `load`; immutable. Q = Q_L … Q₁ is orthogonal, H is a core over the
+    columns that stayed active and a diagonal over the wavelets, D = I unless the matrix was
+    prenormalized. A function of F keeps Q and changes H, and is again an `Mmf`.
+
+    Vectors are arrays of shape (n,) or (n, k) in the dtype of the factorization. The methods
+    release the interpreter lock and may be called from several threads.
+
+    References
+    ----------
+    .. [1] Thesis, section 2.1, equation 2.1; section 2.2, algorithms 1 and 2.
+
+    Examples
+    --------
+    >>> import numpy as np, pympf
+    >>> F = pympf.factorize(pympf.gallery.poisson((32, 32)))
+    >>> x = np.ones(1024)
+    >>> bool(np.allclose(F.solve(F @ x), x))
+    True
+    """
+
+    def __init__(self, factors: Any) -> None:
+        self._factors = factors
+
+    # ---- what it is ------------------------------------------------------------------------------
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return (self._factors.rows, self._factors.rows)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """float64 or float32."""
+        return self._factors.dtype
+
+    @property
+    def core_size(self) -> int:
+        """Rows of the core of H."""
+        return self._factors.core_size
+
+    @property
+    def levels(self) -> int:
+        """Number of stages L."""
+        return self._factors.levels
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that the factorization holds."""
+        return self._factors.bytes
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """The parameters that it was made with."""
+        text = self._factors.report()["params"]
+        return {f["name"]: _from_text(f, text[f["name"]]) for f in Params.fields()}
+
+    def report(self) -> Report:
+        """Return what the factorization did, stage by stage.
+
+        Not collective.
+
+        Examples
+        --------
+        >>> import pympf
+        >>> report = pympf.factorize(pympf.gallery.poisson((32, 32))).report()
+        >>> report.stop
+        'core_size'
+        """
+        data = self._factors.report()
+        return Report(
+            rows=self.shape[0],
+            dtype=self.dtype.name,
+            core_size=self.core_size,
+            stop=data["stop"],
+            relative_error=data["dropped"] / data["norm"] if data["norm"] > 0 else 0.0,
+            bytes=self.nbytes,
+            seconds=math.fsum(stage["seconds"] for stage in data["stages"]),
+            stages=data["stages"],
+            params=self.params,
+        )
+
+    def __repr__(self) -> str:
+        n = self.shape[0]
+        return f"<Mmf {n} x {n}, {self.dtype}, {self.levels} levels, core {self.core_size}>"
+
+    # ---- products --------------------------------------------------------------------------------
+    def _map(self, method: Callable[..., None], x: ArrayLike, *args: Any) -> NDArray[Any]:
+        x = la.as_vector(x, self.shape[0], self.dtype, "x")
+        block = x if x.ndim == 2 else x[:, np.newaxis]
+        y = np.empty_like(block)
+        method(block, y, *args)
+        return y.reshape(x.shape)
+
+    def apply(self, x: ArrayLike) -> NDArray[Any]:
+        """Multiply: F x.
+
+        Not collective.
+
+        Parameters
+        ----------
+        x : array_like, shape (n,) or (n, k)
+
+        Returns
+        -------
+        numpy.ndarray
+            Of the shape of `x`.
+
+        Raises
+        ------
+        ValueError
+            If `x` has another number of rows or is not finite.
+
+        Examples
+        --------
+        >>> import numpy as np, pympf
+        >>> A = pympf.gallery.poisson((8, 8))  # 64 rows: all of it is core, so F = A
+        >>> F = pympf.factorize(A)
+        >>> bool(np.allclose(F @ np.ones(64), A @ np.ones(64)))
+        True
+        """
+        return self._map(self._factors.multiply, x)
+
+    def __matmul__(self, x: ArrayLike) -> NDArray[Any]:
+        return self.apply(x)
+
+    def solve(self, b: ArrayLike) -> NDArray[Any]:
+        """Solve F x = b exactly (not A x = b: see `pympf.solve`).
+
+        Not collective.
+
+        Parameters
+        ----------
+        b : array_like, shape (n,) or (n, k)
+
+        Returns
+        -------
+        numpy.ndarray
+            Of the shape of `b`.
+
+        Raises
+        ------
+        numpy.linalg.LinAlgError
+            If H is singular; ``F.inverse(rcond=...)`` gives the pseudo-inverse.
+
+        Examples
+        --------
+        >>> import numpy as np, pympf
+        >>> F = pympf.factorize(pympf.gallery.poisson(300), core_size=50)
+        >>> x = F.solve(np.ones(300))
+        >>> bool(np.allclose(F @ x, 1))
+        True
+        """
+        return self.inverse().apply(b)
+
+    # ---- functions -------------------------------------------------------------------------------
+    def inverse(self, rcond: float | None = None, absolute: bool = False) -> Mmf:
+        """Return F⁻¹ = Qᵀ H⁻¹ Q.
+
+        Not collective.
+
+        Parameters
+        ----------
+        rcond : float, optional
+            Eigenvalues of H up to `rcond` times the largest one count as zero, and the result is
+            the pseudo-inverse. None: a singular H is an error.
+        absolute : bool
+            Return Qᵀ |H|⁻¹ Q, which is positive (semi)definite.
+
+        Raises
+        ------
+        numpy.linalg.LinAlgError
+            If H is singular and `rcond` is None.
+        ValueError
+            If `rcond` is negative, or the core is too large for a dense eigensolver.
+
+        References
+        ----------
+        .. [1] Thesis, section 2.3.3, equation 2.12.
+
+        Examples
+        --------
+        >>> import numpy as np, pympf
+        >>> graph = pympf.gallery.laplacian(abs(pympf.gallery.poisson((16, 16))))
+        >>> M = pympf.factorize(graph).inverse(rcond=1e-10)
+        >>> M.shape
+        (256, 256)
+        """
+        if rcond is not None and not rcond >= 0:
+            raise ValueError(f"rcond = {rcond} is not a number >= 0")
+        return Mmf(self._factors.inverse(-1.0 if rcond is None else rcond, absolute))
+
+    def sqrt(self) -> Mmf:
+        """Return F^(1/2); H must have no negative eigenvalue.
+
+        Not collective.
+
+        Raises
+        ------
+        numpy.linalg.LinAlgError
+            If H has a negative eigenvalue.
+        ValueError
+            If the matrix was prenormalized.
+
+        Examples
+        --------
+        >>> import numpy as np, pympf
+        >>> F = pympf.factorize(pympf.gallery.poisson((16, 16)))
+        >>> S = F.sqrt()
+        >>> bool(np.allclose(S @ (S @ np.ones(256)), F @ np.ones(256)))
+        True
+        """
+        return Mmf(self._factors.sqrt())
+
+    def inv_sqrt(self) -> Mmf:
+        """Return F^(-1/2); H must be positive definite.
+
+        Not collective.
+
+        Raises
+        ------
+        numpy.linalg.LinAlgError
+            If H has an eigenvalue that is not positive.
+        ValueError
+            If the matrix was prenormalized.
+
+        Examples
+        --------
+        >>> import numpy as np, pympf
+        >>> F = pympf.factorize(pympf.gallery.poisson((16, 16)))
+        >>> W = F.inv_sqrt()  # whitens: W F W = I
+        >>> bool(np.allclose(W @ (F @ (W @ np.ones(256))), 1))
+        True
+        """
+        return Mmf(self._factors.inv_sqrt())
+
+    def function(self, f: Callable[[NDArray[np.float64]], ArrayLike]) -> Mmf:
+        """Return f(F) = Qᵀ f(H) Q.
+
+        Not collective.
+
+        Parameters
+        ----------
+        f : callable
+            Takes the n eigenvalues of H as an array and returns n real, finite values.
+
+        Raises
+        ------
+        ValueError
+            If the values are not n finite numbers, or the matrix was prenormalized.
+
+        Examples
+        --------
+        >>> import numpy as np, pympf
+        >>> F = pympf.factorize(pympf.gallery.poisson((16, 16)))
+        >>> heat = F.function(lambda eigenvalues: np.exp(-0.1 * eigenvalues))
+        >>> bool((heat @ np.ones(256)).max() < 1)
+        True
+        """
+        values = np.asarray(f(self.spectrum()))
+        if values.shape != (self.shape[0],) or np.iscomplexobj(values):
+            raise ValueError(
+                f"expected {self.shape[0]} real values, one for each eigenvalue of H, got "
+                f"{values.dtype} of shape {values.shape}"
+            )
+        return Mmf(self._factors.with_values(np.ascontiguousarray(values, dtype=np.float64)))
+
+    def spectrum(self) -> NDArray[np.float64]:
+        """Return the n eigenvalues of H: those of the core in ascending order, then the wavelets'.
+
+        Not collective.
+
+        Examples
+        --------
+        >>> import pympf
+        >>> F = pympf.factorize(pympf.gallery.poisson((16, 16)))
+        >>> bool((F.spectrum() > 0).all())
+        True
+        """
+        return self._factors.spectrum()
+
+    def slogdet(self) -> tuple[float, float]:
+        """Return the sign and the logarithm of |det F|; (0, -inf) when H is singular.
+
+        Not collective.
+
+        Examples
+        --------
+        >>> import numpy as np, pympf
+        >>> A = pympf.gallery.poisson(64)  # det = n + 1
+        >>> sign, logdet = pympf.factorize(A).slogdet()
+        >>> float(np.round(sign * np.exp(logdet)))
+        65.0
+        """
+        return self._factors.slogdet()
+
+    def logdet(self) -> float:
+        """Return log det F.
+
+        Not collective.
+
+        Raises
+        ------
+        numpy.linalg.LinAlgError
+            If the determinant is not positive.
+
+        Examples
+        --------
+        >>> import pympf
+        >>> round(pympf.factorize(pympf.gallery.poisson(64)).logdet(), 6)
+        4.174387
+        """
+        sign, log = self.slogdet()
+        if sign <= 0:
+            raise np.linalg.LinAlgError(
+                f"the determinant is {'zero' if sign == 0 else 'negative'}: no real logarithm"
+            )
+        return log
+
+    def trace(self) -> float:
+        """Return the trace of F, which is that of the factored matrix.
+
+        Not collective.
+
+        Examples
+        --------
+        >>> import pympf
+        >>> round(pympf.factorize(pympf.gallery.poisson((32, 32))).trace(), 6)
+        4096.0
+        """
+        return self._factors.trace()
+
+    # ---- wavelets --------------------------------------------------------------------------------
+    def transform(self, x: ArrayLike) -> NDArray[Any]:
+        """Return the wavelet coefficients Q x, ordered [core | level L | … | level 1].
+
+        Not collective.
+
+        Parameters
+        ----------
+        x : array_like, shape (n,) or (n, k)
+
+        Examples
+        --------
+        >>> import numpy as np, pympf
+        >>> F = pympf.factorize(pympf.gallery.poisson((32, 32)))
+        >>> c = F.transform(np.ones(1024))
+        >>> bool(np.allclose(F.inverse_transform(c), 1))
+        True
+        """
+        return self._map(self._factors.transform, x)
+
+    def inverse_transform(self, y: ArrayLike) -> NDArray[Any]:
+        """Return Qᵀ y from wavelet coefficients.
+
+        Not collective.
+
+        Parameters
+        ----------
+        y : array_like, shape (n,) or (n, k)
+
+        Examples
+        --------
+        See `transform`.
+        """
+        return self._map(self._factors.inverse_transform, y, self.levels)
+
+    def level_slice(self, level: int) -> slice:
+        """Return where the wavelets of a level lie among the coefficients; level 0 is the core.
+
+        Not collective.
+
+        Parameters
+        ----------
+        level : int
+            1 (finest) to `levels` (coarsest), or 0 for the core.
+
+        Examples
+        --------
+        >>> import pympf
+        >>> F = pympf.factorize(pympf.gallery.poisson((16, 16)), core_size=128)
+        >>> F.level_slice(0), F.level_slice(1)
+        (slice(0, 128, None), slice(128, 256, None))
+        """
+        if level == 0:
+            return slice(0, self.core_size)
+        self._check_level(level)
+        return slice(self._factors.kept(level), self._factors.kept(level - 1))
+
+    def _check_level(self, level: int) -> None:
+        if not 1 <= level <= self.levels:
+            raise IndexError(f"level {level} is not one of 1 .. {self.levels}")
+
+    def _function(self, level: int, place: int, count: int, index: int) -> sp.csc_array:
+        if not 0 <= index < count:
+            raise IndexError(f"index {index} is not one of 0 .. {count - 1} at level {level}")
+        y = np.zeros((self.shape[0], 1), dtype=self.dtype)
+        y[place + index] = 1
+        x = np.empty_like(y)
+        self._factors.inverse_transform(y, x, level)
+        return sp.csc_array(x)
+
+    def wavelet(self, level: int, index: int) -> sp.csc_array:
+        """Return a wavelet: a column of Qᵀ, of norm 1.
+
+        Not collective.
+
+        Parameters
+        ----------
+        level : int
+            1 (finest) to `levels`.
+        index : int
+            From 0 to the number of wavelets of the level minus 1.
+
+        Returns
+        -------
+        scipy.sparse.csc_array, shape (n, 1)
+
+        Raises
+        ------
+        IndexError
+            If there is no such wavelet.
+
+        Examples
+        --------
+        >>> import pympf
+        >>> F = pympf.factorize(pympf.gallery.poisson((16, 16)))
+        >>> F.wavelet(1, 0).nnz
+        2
+        """
+        where = self.level_slice(level)
+        self._check_level(level)
+        return self._function(level, where.start, where.stop - where.start, index)
+
+    def scaling_function(self, level: int, index: int) -> sp.csc_array:
+        """Return a function that is still active after `level` stages, of norm 1.
+
+        Not collective.
+
+        Parameters
+        ----------
+        level : int
+            0 (unit vectors) to `levels` (the core).
+        index : int
+            From 0 to the number of active columns after the level minus 1.
+
+        Returns
+        -------
+        scipy.sparse.csc_array, shape (n, 1)
+
+        Raises
+        ------
+        IndexError
+            If there is no such function.
+
+        Examples
+        --------
+        >>> import numpy as np, pympf
+        >>> F = pympf.factorize(pympf.gallery.poisson((16, 16)))
+        >>> f = F.scaling_function(F.levels, 0).toarray()
+        >>> bool(np.isclose(np.linalg.norm(f), 1))
+        True
+        """
+        if level != 0:
+            self._check_level(level)
+        return self._function(level, 0, self._factors.kept(level), index)
+
+    # ---- as matrices -----------------------------------------------------------------------------
+    def basis(self) -> sp.csr_array:
+        """Return Q as a sparse matrix; its rows are the scaling functions and wavelets.
+
+        Not collective. About n log n entries.
+
+        Examples
+        --------
+        >>> import numpy as np, pympf
+        >>> Q = pympf.factorize(pympf.gallery.poisson((16, 16))).basis()
+        >>> bool(abs(Q @ Q.T - np.eye(256)).max() < 1e-13)
+        True
+        """
+        n = self.shape[0]
+        Q = sp.eye_array(n, dtype=self.dtype, format="csr")
+        for level in range(1, self.levels + 1):
+            indptr, indices, data, rows = self._factors.stage_functions(level)
+            stage = sp.csr_array((data, indices, indptr), shape=(rows, rows))
+            rest = sp.eye_array(n - rows, dtype=self.dtype, format="csr")
+            Q = sp.block_diag([stage, rest], format="csr") @ Q
+        Q.sort_indices()
+        return sp.csr_array(Q)
+
+    def core(self) -> sp.csr_array:
+        """Return the core of H, shape (core_size, core_size).
+
+        Not collective.
+
+        Examples
+        --------
+        >>> import pympf
+        >>> pympf.factorize(pympf.gallery.poisson((16, 16))).core().shape
+        (100, 100)
+        """
+        arrays, _ = self._factors.state()
+        shape = (self.core_size, self.core_size)
+        if "core" in arrays:
+            return sp.csr_array(arrays["core"].reshape(shape))
+        parts = (arrays["core_data"], arrays["core_indices"], arrays["core_indptr"])
+        return sp.csr_array(parts, shape=shape)
+
+    def to_csr(self) -> sp.csr_array:
+        """Return F = D Qᵀ H Q D as a sparse matrix (usually full: for small n).
+
+        Not collective.
+
+        Examples
+        --------
+        >>> import numpy as np, pympf
+        >>> F = pympf.factorize(pympf.gallery.poisson((16, 16)))
+        >>> bool(np.allclose(F.to_csr() @ np.ones(256), F @ np.ones(256)))
+        True
+        """
+        arrays, _ = self._factors.state()
+        H = sp.block_diag([self.core(), sp.diags_array(arrays["diagonal"])], format="csr")
+        Q = self.basis()
+        F = sp.csr_array(Q.T @ (H.astype(self.dtype) @ Q))
+        if arrays["scale"].size:
+            D = sp.diags_array(arrays["scale"])
+            F = sp.csr_array(D @ F @ D)
+        F.sort_indices()
+        return F
+
+    def error(self, A: Any, norm: str | int = "fro") -> float:
+        """Return ‖A − F‖ / ‖A‖.
+
+        Not collective.
+
+        Parameters
+        ----------
+        A : sparse or dense matrix, shape (n, n)
+            Symmetric; the matrix that was factored, or another one.
+        norm : {'fro', 2}
+            Frobenius norm, computed entry by entry in the basis Q (exact up to rounding; for a
+            prenormalized factorization that of D⁻¹ A D⁻¹ − Qᵀ H Q), or the spectral norm,
+            estimated to about 1 % by Lanczos iterations.
+
+        Raises
+        ------
+        ValueError
+            If `A` is refused by `pympf.la.as_csr` or has another shape.
+
+        References
+        ----------
+        .. [1] Thesis, equation 2.2.
+
+        Examples
+        --------
+        >>> import pympf
+        >>> A = pympf.gallery.poisson((64, 64))
+        >>> 0.3 < pympf.factorize(A).error(A) < 0.376
+        True
+        """
+        A = self._same_kind(A)
+        if norm == "fro":
+            error, norm_of_A = self._factors.error(A.indptr, A.indices, A.data)
+            return error / norm_of_A if norm_of_A > 0 else float(error > 0)
+        if norm != 2:
+            raise ValueError(f"norm = {norm!r} is not one of 'fro', 2")
+        difference = LinearOperator(
+            A.shape, matvec=lambda x: A @ x - self.apply(x), dtype=np.float64
+        )
+        norm_of_A = _spectral_norm(LinearOperator(A.shape, matvec=lambda x: A @ x, dtype=float))
+        error = _spectral_norm(difference)
+        return error / norm_of_A if norm_of_A > 0 else float(error > 0)
+
+    def _same_kind(self, A: Any) -> sp.csr_array:
+        A = la.as_csr(A)
+        if A.shape != self.shape:
+            raise ValueError(f"expected a matrix of shape {self.shape}, got {A.shape}")
+        return A.astype(self.dtype)
+
+    def refactorize(self, A: Any) -> Mmf:
+        """Return the factorization of a matrix with other values and the same rotations Q.
+
+        Not collective. H becomes the core-diagonal part of Q A Qᵀ.
+
+        Parameters
+        ----------
+        A : sparse or dense matrix, shape (n, n)
+            Symmetric.
+
+        Raises
+        ------
+        ValueError
+            If `A` is refused by `pympf.la.as_csr` or has another shape.
+
+        Examples
+        --------
+        >>> import pympf
+        >>> A = pympf.gallery.poisson((32, 32))
+        >>> F = pympf.factorize(A)
+        >>> bool(abs(F.refactorize(2 * A).trace() - 2 * F.trace()) < 1e-8)
+        True
+        """
+        A = self._same_kind(A)
+        return Mmf(self._factors.refactorize(A.indptr, A.indices, A.data))
+
+    # ---- as operators ----------------------------------------------------------------------------
+    def aslinearoperator(self) -> LinearOperator:
+        """Return F as a SciPy operator.
+
+        Not collective.
+
+        Examples
+        --------
+        >>> import numpy as np, pympf
+        >>> F = pympf.factorize(pympf.gallery.poisson((16, 16)))
+        >>> F.aslinearoperator().matvec(np.ones(256)).shape
+        (256,)
+        """
+        return LinearOperator(
+            self.shape,
+            matvec=self.apply,
+            rmatvec=self.apply,
+            matmat=self.apply,
+            rmatmat=self.apply,
+            dtype=self.dtype,
+        )
+
+    def positive_inverse(self) -> Mmf:
+        """Return Qᵀ |H|⁻¹ Q, made definite: the preconditioner as an `Mmf`.
+
+        Not collective. An eigenvalue of H that is zero to rounding counts as the largest one, so
+        that the result is symmetric positive definite whatever the factored matrix is.
+
+        Examples
+        --------
+        >>> import pympf
+        >>> M = pympf.factorize(-pympf.gallery.poisson((16, 16))).positive_inverse()
+        >>> bool((M.spectrum() > 0).all())
+        True
+        """
+        return Mmf(self._factors.preconditioner())
+
+    def preconditioner(self) -> LinearOperator:
+        """Return a symmetric positive definite preconditioner M ≈ |A|⁻¹ as a SciPy operator.
+
+        Not collective. See `positive_inverse`.
+
+        References
+        ----------
+        .. [1] Thesis, section 2.3.3, equation 2.13.
+
+        Examples
+        --------
+        >>> import numpy as np, pympf
+        >>> from scipy.sparse.linalg import cg
+        >>> A = pympf.gallery.poisson((32, 32))
+        >>> x, info = cg(A, np.ones(1024), M=pympf.factorize(A).preconditioner(), rtol=1e-8)
+        >>> info
+        0
+        """
+        return self.positive_inverse().aslinearoperator()
+
+    # ---- files -----------------------------------------------------------------------------------
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the factorization to an HDF5 file.
+
+        Not collective. The file is written under a temporary name and renamed, so an existing
+        file is replaced whole or not at all.
+
+        Parameters
+        ----------
+        path : path-like
+
+        Raises
+        ------
+        OSError
+            If the file cannot be written.
+
+        Examples
+        --------
+        >>> import pathlib, tempfile, pympf
+        >>> F = pympf.factorize(pympf.gallery.poisson((16, 16)))
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "F.h5"
+        >>> F.save(path)
+        >>> pympf.load(path).shape
+        (256, 256)
+        """
+        arrays, stages = self._factors.state()
+        report = self._factors.report()
+        with create_hdf5(path) as file:
+            file.attrs["type"] = FILE_TYPE
+            file.attrs["format_version"] = FILE_VERSION
+            file.attrs["dtype"] = self.dtype.name
+            file.attrs["rows"] = self.shape[0]
+            file.attrs["core_size"] = self.core_size
+            for key in ("stop", "norm", "dropped"):
+                file.attrs[key] = report[key]
+            params = file.create_group("params")
+            for name, text in report["params"].items():
+                params.attrs[name] = text
+            for name, array in arrays.items():
+                file[name] = array
+            for level, (named, line) in enumerate(zip(stages, report["stages"], strict=True), 1):
+                group = file.create_group(f"stage_{level}")
+                for name, array in named.items():
+                    group[name] = array
+                for name, value in line.items():
+                    group.attrs[name] = value
+
+
+def load(path: str | os.PathLike[str]) -> Mmf:
+    """Read a factorization that `Mmf.save` wrote.
+
+    Not collective.
+
+    Parameters
+    ----------
+    path : path-like
+
+    Returns
+    -------
+    Mmf
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read, is truncated or damaged, or is no factorization.
+
+    Examples
+    --------
+    See `Mmf.save`.
+    """
+    with open_hdf5(path) as file:
+        kind, version = file.attrs.get("type"), file.attrs.get("format_version")
+        if kind != FILE_TYPE or version != FILE_VERSION:
+            raise OSError(
+                f"{os.fspath(path)}: expected type {FILE_TYPE!r} in format_version {FILE_VERSION}, "
+                f"got type {kind!r} in format_version {version!r}"
+            )
+        try:
+            return _read(file)
+        except (KeyError, ValueError, TypeError, OverflowError) as error:
+            raise OSError(f"{os.fspath(path)}: not a whole factorization: {error}") from error
+
+
+def _read(file: Any) -> Mmf:
+    dtype = np.dtype(file.attrs["dtype"])
+    if dtype not in (np.float64, np.float32):
+        raise ValueError(f"dtype {dtype} is not float64 or float32")
+    groups = [file[f"stage_{i + 1}"] for i in range(sum(k.startswith("stage_") for k in file))]
+    integers = {name for f in _LINE_INTEGERS for name in [f]}
+    lines = [
+        {k: int(v) if k in integers else float(v) for k, v in group.attrs.items()}
+        for group in groups
+    ]
+    report = {
+        "params": {k: str(v) for k, v in file["params"].attrs.items()},
+        "norm": float(file.attrs["norm"]),
+        "dropped": float(file.attrs["dropped"]),
+        "stop": str(file.attrs["stop"]),
+        "stages": lines,
+    }
+    rows, core_size = int(file.attrs["rows"]), int(file.attrs["core_size"])
+    arrays = {k: _array(file[k], dtype) for k in file if k != "params" and k[:6] != "stage_"}
+    stages = [{k: _array(group[k], dtype) for k in group} for group in groups]
+    return Mmf(engine(dtype).from_state(rows, core_size, arrays, stages, report))
+
+
+_LINE_INTEGERS = {
+    "level",
+    "rows",
+    "nnz",
+    "clusters",
+    "bypassed",
+    "rotations",
+    "retired",
+    "bytes",
+}
+
+
+def _array(dataset: Any, dtype: np.dtype[Any]) -> NDArray[Any]:
+    array = dataset[()]
+    if not isinstance(array, np.ndarray) or array.ndim != 1:
+        raise ValueError(f"{dataset.name} is not a 1-D array")
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise ValueError(f"{dataset.name} is not finite")
+    return np.ascontiguousarray(array)
+
+
+def _from_text(field: dict[str, Any], text: str) -> Any:
+    if field["kind"] == "bool":
+        return text == "true"
+    return {"int": int, "real": float, "choice": str}[field["kind"]](text)
+
+
+def _spectral_norm(op: LinearOperator) -> float:
+    """The largest |eigenvalue| of a symmetric operator."""
+    n = op.shape[0]
+    if n <= 32:
+        return float(np.linalg.norm(op.matmat(np.eye(n)), 2))
+    start = np.random.default_rng(0).standard_normal(n)
+    if not np.any(op.matvec(start)):
+        return 0.0
+    values = eigsh(op, k=1, which="LM", tol=1e-2, v0=start, return_eigenvectors=False)
+    return float(abs(values[0]))
+
+
+def factorize(A: Any, *, progress: Progress | None = None, **params: Any) -> Mmf:
+    """Factor a symmetric matrix: A ≈ Q₁ᵀ … Q_Lᵀ H Q_L … Q₁.
+
+    Not collective. Deterministic: the result depends on `A`, the parameters and the seed, not on
+    the number of threads.
+
+    Parameters
+    ----------
+    A : sparse array or matrix, 2-D array_like, or petsc4py.PETSc.Mat, shape (n, n)
+        Real and symmetric. float32 is factored in float32, all else in float64.
+    progress : callable, optional
+        Called after each stage with its line of the report as a dict.
+    **params
+        See `Params.fields` and ``docs/options.md``. The first to know: ``core_size`` (100),
+        ``tolerance`` (0: none), ``order`` (2), ``retire`` ('relative', fit for preconditioning;
+        'absolute' gives the smaller Frobenius error).
+
+    Returns
+    -------
+    Mmf
+
+    Raises
+    ------
+    ValueError
+        If `A` is empty, not square, not symmetric or not finite, or a parameter is unknown or
+        out of range.
+    TypeError
+        If `A` is not a matrix of real numbers.
+
+    References
+    ----------
+    .. [1] Thesis, section 2.2, algorithms 1 and 2; parameters: figure 2.4.
+
+    Examples
+    --------
+    >>> import pympf
+    >>> A = pympf.gallery.poisson((64, 64))
+    >>> F = pympf.factorize(A, core_size=64, seed=1)
+    >>> F
+    <Mmf 4096 x 4096, float64, 6 levels, core 64>
+    """
+    _check_kinds(params)
+    A = la.as_csr(A)
+    return Mmf(engine(A.dtype).factorize(A.indptr, A.indices, A.data, params, progress))
+
+
+def _check_kinds(params: Iterable[str] | dict[str, Any]) -> None:
+    """Refuse values of a kind that the core would have to guess at (True for an int, 2.5 for one)."""
+    kinds = {field["name"]: field["kind"] for field in Params.fields()}
+    accepted = {
+        "int": (int, np.integer),
+        "real": (int, float, np.integer, np.floating),
+        "bool": (bool, np.bool_),
+        "choice": (str,),
+    }
+    for name, value in dict(params).items():
+        kind = kinds.get(name)
+        if kind is None:
+            raise ValueError(f"unknown parameter {name}; known: {', '.join(kinds)}")
+        is_bool = isinstance(value, bool | np.bool_)
+        if not isinstance(value, accepted[kind]) or is_bool != (kind == "bool"):
+            raise TypeError(f"{name} = {value!r} is not of kind {kind}")

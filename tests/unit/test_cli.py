@@ -1,0 +1,403 @@
+"""The command line: results, reports, progress, and the exit codes that a batch script tests."""
+
+import csv
+import json
+import os
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+import pympf
+from pympf import gallery, io
+from pympf.cli import main
+
+N = 300
+
+
+def matrix():
+    return gallery.laplacian(gallery.random_geometric_graph(N, seed=1), shift=0.1)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A working directory with the matrix A.mtx and the vector x.npy."""
+    monkeypatch.chdir(tmp_path)
+    io.write_matrix("A.mtx", matrix())
+    io.write_vector("x.npy", np.arange(float(N)))
+    return tmp_path
+
+
+@pytest.fixture
+def factored(folder, capsys):
+    assert main(["factor", "A.mtx", "-o", "F.h5", "--core-size", "50"]) == 0
+    capsys.readouterr()
+    return folder
+
+
+def printed_json(capsys):
+    """The one line of JSON on stdout, and nothing else there."""
+    (line,) = capsys.readouterr().out.splitlines()
+    return json.loads(line, parse_constant=pytest.fail)
+
+
+# factor
+
+
+def test_factor(folder, capsys):
+    assert main(["factor", "A.mtx", "-o", "F.h5", "--core-size", "50"]) == 0
+    out, err = capsys.readouterr()
+    F = pympf.load("F.h5")
+    assert str(F.report()) in out
+    assert err.startswith(f"stage 1: {N} rows, ")
+    x = np.arange(float(N))
+    expected = pympf.factorize(matrix(), core_size=50)
+    np.testing.assert_array_equal(F.apply(x), expected.apply(x))
+
+
+def test_factor_json(folder, capsys):
+    assert main(["factor", "A.mtx", "-o", "F.h5", "--json"]) == 0
+    report = printed_json(capsys)
+    assert report["matrix"] == "A.mtx"
+    assert report["output"] == "F.h5"
+
+
+@pytest.mark.parametrize("command", [["factor", "-o", "F.h5"], ["solve"], ["info"]])
+def test_quiet(folder, capsys, command):
+    assert main([command[0], "A.mtx", *command[1:], "--quiet"]) == 0
+    assert capsys.readouterr() == ("", "")
+
+
+def flag(field, value):
+    name = field["name"].replace("_", "-")
+    if field["kind"] == "bool":
+        return f"--{name}" if value else f"--no-{name}"
+    return f"--{name}={value}"
+
+
+@pytest.mark.parametrize("field", pympf.Params.fields(), ids=lambda field: field["name"])
+def test_every_parameter_has_a_flag(folder, monkeypatch, field):
+    values = {
+        "int": field["minimum"],
+        "real": field["maximum"],
+        "bool": not field["default"],
+        "choice": next((c for c in field["choices"] if c != field["default"]), None),
+    }
+    value = values[field["kind"]]
+    seen = {}
+
+    def factorize(A, *, progress, **params):
+        seen.update(params)
+        raise ValueError("seen")
+
+    monkeypatch.setattr(pympf, "factorize", factorize)
+    assert main(["factor", "A.mtx", "-o", "F.h5", flag(field, value)]) == 3
+    assert seen == {field["name"]: value}
+    assert type(seen[field["name"]]) is type(field["default"])
+
+
+# solve
+
+
+@pytest.mark.parametrize("rhs", [[], ["--rhs", "random"], ["-b", "x.npy"]])
+@pytest.mark.parametrize("preconditioner", ["mmf", "jacobi", "none"])
+def test_solve(folder, capsys, rhs, preconditioner):
+    command = ["solve", "A.mtx", *rhs, "-o", "y.npy", "--rtol", "1e-10", "--method", "cg"]
+    assert main([*command, "--preconditioner", preconditioner]) == 0
+    b = {
+        0: np.ones(N),
+        "--rhs": np.random.default_rng(0).standard_normal(N),
+        "-b": np.arange(float(N)),
+    }[rhs[0] if rhs else 0]
+    residual = b - matrix() @ io.read_vector("y.npy")
+    assert np.linalg.norm(residual) < 1e-8 * np.linalg.norm(b)
+    out = capsys.readouterr().out
+    assert "true residual" in out
+    assert "iterations" in out
+
+
+@pytest.mark.parametrize("suffix", ["csv", "json"])
+def test_solve_report_and_history(folder, capsys, suffix):
+    history = f"history.{suffix}"
+    assert main(["solve", "A.mtx", "--json", "--history", history, "--preconditioner", "none"]) == 0
+    report = printed_json(capsys)
+    assert report["converged"] is True
+    assert report["rows"] == N
+    assert len(report["history"]) == report["iterations"] + 1
+    with open(history) as stream:
+        if suffix == "json":
+            written = json.load(stream)
+        else:
+            rows = list(csv.DictReader(stream))
+            assert [int(row["iteration"]) for row in rows] == list(range(len(rows)))
+            written = [float(row["residual"]) for row in rows]
+    assert written == report["history"]
+
+
+def test_solve_that_stops_early_still_writes(folder, capsys):
+    command = ["solve", "A.mtx", "--rhs", "random", "--maxiter", "2", "--preconditioner", "none"]
+    assert main([*command, "-o", "y.npy", "--history", "h.json", "--json"]) == 1
+    assert printed_json(capsys)["converged"] is False
+    assert io.read_vector("y.npy").shape == (N,)
+    assert (folder / "h.json").exists()
+
+
+def test_solve_with_a_saved_factorization(factored, capsys):
+    assert main(["solve", "A.mtx", "--factorization", "F.h5", "--json"]) == 0
+    assert printed_json(capsys)["converged"] is True
+
+
+def test_solve_laplacian_with_shift(folder):
+    io.write_matrix("W.mtx", gallery.random_geometric_graph(N, seed=1))
+    options = ["--laplacian", "--shift", "0.1", "--rtol", "1e-10", "--quiet"]
+    assert main(["solve", "W.mtx", "-o", "y.npy", *options]) == 0
+    np.testing.assert_allclose(matrix() @ io.read_vector("y.npy"), np.ones(N), atol=1e-6)
+
+
+def test_verbose_prints_every_iteration(folder, capsys):
+    assert main(["solve", "A.mtx", "-v", "--json", "--rhs", "random"]) == 0
+    out, err = capsys.readouterr()
+    lines = [line for line in err.splitlines() if line.startswith("iteration ")]
+    assert len(lines) >= json.loads(out)["iterations"]
+
+
+# apply
+
+
+@pytest.mark.parametrize(
+    ("function", "expected"),
+    [
+        (None, lambda F, x: F.solve(x)),
+        ("solve", lambda F, x: F.solve(x)),
+        ("multiply", lambda F, x: F @ x),
+        ("sqrt", lambda F, x: F.sqrt() @ x),
+        ("inv_sqrt", lambda F, x: F.inv_sqrt() @ x),
+        ("transform", lambda F, x: F.transform(x)),
+        ("inverse_transform", lambda F, x: F.inverse_transform(x)),
+    ],
+)
+def test_apply(factored, function, expected):
+    chosen = ["--function", function] if function else []
+    assert main(["apply", "F.h5", "x.npy", "-o", "y.npy", *chosen]) == 0
+    y = expected(pympf.load("F.h5"), np.arange(float(N)))
+    np.testing.assert_array_equal(io.read_vector("y.npy"), y)
+
+
+def test_apply_to_a_block(factored, capsys):
+    io.write_vector("X.npy", np.eye(N, 3))
+    assert main(["apply", "F.h5", "X.npy", "-o", "Y.npy", "--function", "multiply", "--json"]) == 0
+    assert io.read_vector("Y.npy").shape == (N, 3)
+    assert printed_json(capsys)["norm_in"] == pytest.approx(np.sqrt(3))
+
+
+# info, convert
+
+
+def test_info_of_a_matrix(folder, capsys):
+    A = sp.csr_array(np.array([[4.0, -1, 0], [-1, 4, 0], [0, 0, 0]]))
+    io.write_matrix("small.npz", A)
+    assert main(["info", "small.npz", "--json"]) == 0
+    report = printed_json(capsys)
+    expected = {
+        "file": "small.npz",
+        "type": "matrix",
+        "rows": 3,
+        "columns": 3,
+        "nnz": 4,
+        "dtype": "float64",
+        "nnz_per_row_min": 0,
+        "nnz_per_row_mean": 4 / 3,
+        "nnz_per_row_max": 2,
+        "empty_rows": 1,
+        "largest_entry": 4,
+        "finite": True,
+        "frobenius_norm": pytest.approx(np.sqrt(34)),
+        "asymmetry": 0,
+        "diagonal_min": 0,
+        "diagonal_max": 4,
+        "connected_components": 2,
+    }
+    assert report == expected
+    assert main(["info", "small.npz"]) == 0
+    assert "connected components  2" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("A", [sp.csr_array((0, 0)), sp.csr_array((2, 3)), [[np.nan]]])
+def test_info_of_odd_matrices(folder, capsys, A):
+    io.write_matrix("odd.npz", A)
+    assert main(["info", "odd.npz", "--json"]) == 0
+    assert printed_json(capsys)["type"] == "matrix"
+
+
+def test_info_of_a_factorization(factored, capsys):
+    assert main(["info", "F.h5"]) == 0
+    assert str(pympf.load("F.h5").report()) in capsys.readouterr().out
+    assert main(["info", "F.h5", "--json"]) == 0
+    assert printed_json(capsys)["type"] == "mmf"
+
+
+def test_convert_a_matrix(folder, capsys):
+    assert main(["convert", "A.mtx", "A.h5", "--json"]) == 0
+    assert printed_json(capsys)["shape"] == [N, N]
+    assert (io.read_matrix("A.h5") != matrix()).nnz == 0
+    assert main(["convert", "A.h5", "A.petsc", "--index-bits", "64", "--shift", "1"]) == 0
+    assert (io.read_matrix("A.petsc") != gallery.shifted(matrix(), 1)).nnz == 0
+
+
+def test_convert_a_vector(folder):
+    assert main(["convert", "x.npy", "x.mtx", "--quiet"]) == 0
+    assert main(["convert", "x.mtx", "x.txt", "--vector", "--quiet"]) == 0
+    np.testing.assert_array_equal(io.read_vector("x.txt"), np.arange(N))
+
+
+# Errors
+
+
+def bad_files():
+    io.write_matrix("asymmetric.mtx", np.array([[1.0, 2], [3, 4]]))
+    io.write_matrix("rectangular.mtx", np.ones((2, 3)))
+    io.write_matrix("empty.npz", sp.csr_array((0, 0)))
+    io.write_matrix("nan.npz", np.full((2, 2), np.nan))
+    io.write_matrix("indefinite.mtx", np.diag([1.0, -1.0]))
+    io.write_matrix("singular.mtx", np.array([[1.0, 1], [1, 1]]))
+    io.write_vector("short.npy", [1.0, 2.0])
+    io.write_vector("nan.npy", np.full(N, np.nan))
+    with open("complex.mtx", "w") as stream:
+        stream.write("%%MatrixMarket matrix coordinate complex general\n1 1 1\n1 1 1 1\n")
+    with open("cut.mtx", "w") as stream:
+        stream.write("%%MatrixMarket matrix coordinate real general\n2 2 2\n1 1 1\n")
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "message"),
+    [
+        ("factor asymmetric.mtx -o G.h5", 3, "expected a symmetric matrix"),
+        ("factor rectangular.mtx -o G.h5", 3, "expected a square matrix"),
+        ("factor empty.npz -o G.h5", 3, "at least one row"),
+        ("factor nan.npz -o G.h5", 3, "expected finite entries"),
+        ("factor complex.mtx -o G.h5", 3, "complex.mtx: the matrix: expected real numbers"),
+        ("factor A.mtx -o G.h5 --core-size 0", 3, "core_size"),
+        ("factor A.mtx -o G.h5 --key K", 3, "holds one object"),
+        ("factor asymmetric.mtx -o G.h5 --laplacian", 3, "asymmetric.mtx: expected a symmetric"),
+        ("factor cut.mtx -o G.h5", 4, "cut.mtx"),
+        ("factor missing.mtx -o G.h5", 4, "missing.mtx"),
+        ("factor A.mtx -o none/G.h5", 4, "there is no directory"),
+        ("factor A.mtx -o .", 4, "expected a regular file"),
+        ("solve A.mtx -b short.npy", 3, r"expected shape \(300,\)"),
+        ("solve A.mtx -b nan.npy", 3, "b: expected finite values"),
+        ("solve A.mtx -o y.npz", 4, "cannot write a vector with this suffix"),
+        ("solve A.mtx --history none/h.csv", 4, "there is no directory"),
+        ("solve A.mtx --factorization A.mtx", 4, "A.mtx"),
+        ("solve asymmetric.mtx --method cg", 3, "symmetric"),
+        ("apply F.h5 short.npy -o y.npy", 3, r"shape \(300,\)"),
+        ("apply A.h5 x.npy -o y.npy", 4, "A.h5"),
+        ("apply I.h5 short.npy -o y.npy --function sqrt", 5, "negative"),
+        ("apply S.h5 short.npy -o y.npy", 5, "singular|zero"),
+        ("info missing.h5", 4, "missing.h5"),
+        ("info cut.mtx", 4, "cut.mtx"),
+        ("convert A.mtx A.txt", 4, "cannot write a matrix"),
+        ("convert A.mtx B.mtx --index-bits 64", 3, "only PETSc files"),
+    ],
+)
+def test_exit_code_and_message(factored, capsys, command, code, message):
+    bad_files()
+    io.write_matrix("A.h5", matrix())
+    for name, source in (("I.h5", "indefinite.mtx"), ("S.h5", "singular.mtx")):
+        assert main(["factor", source, "-o", name, "--quiet"]) == 0
+    before = {path: path.read_bytes() for path in factored.iterdir()}
+    assert main(command.split()) == code
+    out, err = capsys.readouterr()
+    assert out == ""
+    line = err.splitlines()[-1]
+    assert line.startswith(f"pympf {command.split()[0]}: ")
+    assert re.search(message, line)
+    assert "Traceback" not in err
+    assert before == {path: path.read_bytes() for path in factored.iterdir()}
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "",
+        "factr A.mtx",
+        "factor A.mtx",
+        "factor A.mtx -o F.h5 --core-size ten",
+        "factor A.mtx -o F.h5 --criterion best",
+        "factor A.mtx -o F.h5 --core 10",
+        "solve A.mtx -b x.npy --rhs ones",
+        "solve A.mtx --factorization F.h5 --preconditioner jacobi",
+        "solve A.mtx --factorization F.h5 --core-size 50",
+        "solve A.mtx --preconditioner jacobi --core-size 50",
+        "solve A.mtx --history h.txt",
+        "solve A.mtx --threads 0",
+        "apply F.h5 x.npy -o y.npy --function cube",
+    ],
+)
+def test_wrong_usage(folder, capsys, command):
+    with pytest.raises(SystemExit) as caught:
+        main(command.split())
+    assert caught.value.code == 2
+    assert "usage: pympf" in capsys.readouterr().err
+
+
+def test_traceback_on_request(folder, capsys):
+    assert main(["info", "missing.mtx", "-vv"]) == 4
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_interrupt(folder, capsys, monkeypatch):
+    def interrupted(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pympf, "factorize", interrupted)
+    assert main(["factor", "A.mtx", "-o", "F.h5"]) == 130
+    assert capsys.readouterr().err == "pympf factor: interrupted\n"
+    assert not (folder / "F.h5").exists()
+
+
+# The process
+
+
+def run(*arguments, **options):
+    return subprocess.run(
+        [sys.executable, "-m", "pympf", *arguments], capture_output=True, text=True, **options
+    )
+
+
+def test_module_is_the_command(folder):
+    done = run("solve", "A.mtx", "--json", "--threads", "1")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["converged"] is True
+    assert run("info", "missing.mtx").returncode == 4
+    assert run("solve", "A.mtx", "--rhs", "random", "--maxiter", "1").returncode == 1
+
+
+def test_help_lists_the_exit_codes_and_every_parameter():
+    text = run("--help").stdout
+    assert "5    numerical failure" in text
+    text = run("factor", "--help", env={**os.environ, "COLUMNS": "400"}).stdout
+    for field in pympf.Params.fields():
+        assert f"--{field['name'].replace('_', '-')}" in text
+        assert field["doc"] in text
+
+
+def test_progress_on_a_terminal_stays_on_one_line(folder):
+    """On a pseudo-terminal every line of progress goes over the one before."""
+    primary, secondary = os.openpty()
+    with os.fdopen(primary, "rb", buffering=0) as terminal:
+        try:
+            done = subprocess.run(
+                [sys.executable, "-m", "pympf", "factor", "A.mtx", "-o", "F.h5"],
+                stdout=subprocess.PIPE,
+                stderr=secondary,
+            )
+        finally:
+            os.close(secondary)
+        shown = terminal.read(100_000).decode()
+    assert done.returncode == 0
+    assert shown.startswith("\r\x1b[Kstage 1: ")
+    assert shown.count("\n") == 1
+    assert shown.endswith("\r\n")
