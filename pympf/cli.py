@@ -67,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = parser.parse_args(arguments)
     try:
         if args.threads is not None:
-            pympf._core.set_num_threads(args.threads)
+            pympf.set_num_threads(args.threads)
         return int(args.run(args))
     except KeyboardInterrupt:
         return _failed(args, INTERRUPTED, "interrupted")
@@ -110,7 +110,7 @@ def _solve(args: argparse.Namespace) -> int:
         io.check_output(args.history)
     A = _read_matrix(args)
     given = pympf.load(args.factorization) if args.factorization else args.preconditioner
-    with _iterations(args) as callback:
+    with _stages(args) as progress, _iterations(args) as callback:
         solution = pympf.solve(
             A,
             _right_hand_side(args, A.shape[0]),
@@ -120,7 +120,9 @@ def _solve(args: argparse.Namespace) -> int:
             atol=args.atol,
             maxiter=args.maxiter,
             restart=args.restart,
+            side=args.side,
             callback=callback,
+            progress=progress,
             **_given_params(args),
         )
     if args.output is not None:
@@ -413,7 +415,10 @@ def _add_solve(commands: Any) -> None:
         "--atol", type=float, default=0.0, help="absolute tolerance of the residual"
     )
     command.add_argument("--maxiter", type=_positive, help="largest number of iterations")
-    command.add_argument("--restart", type=_positive, default=30, help="m of GMRES(m)")
+    command.add_argument("--restart", type=int, default=30, help="m of GMRES(m); 0: no restart")
+    command.add_argument(
+        "--side", choices=("right", "left"), default="right", help="of the preconditioner in GMRES"
+    )
     _add_params(command)
 
 

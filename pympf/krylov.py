@@ -110,8 +110,10 @@ def solve(
     """
     if method not in METHODS:
         raise ValueError(f"method = {method!r} is not one of {', '.join(METHODS)}")
-    if params and preconditioner != "mmf":
+    if params and not (isinstance(preconditioner, str) and preconditioner == "mmf"):
         raise ValueError(f"{', '.join(params)}: only preconditioner='mmf' takes parameters")
+    maxiter = 10_000 if maxiter is None else _count(maxiter, "maxiter")
+    restart = _count(restart, "restart")
     A = la.as_csr(A, symmetric=False)
     b = _one_vector(b, A, "b")
     x = np.zeros_like(b) if x0 is None else _one_vector(x0, A, "x0").copy()
@@ -137,7 +139,7 @@ def solve(
         side,
         rtol,
         atol,
-        10_000 if maxiter is None else maxiter,
+        maxiter,
         restart,
         callback,
     )
@@ -150,6 +152,14 @@ def solve(
         factorization=factorization,
         **result,
     )
+
+
+def _count(value: Any, name: str) -> int:
+    if not isinstance(value, int | np.integer) or isinstance(value, bool):
+        raise TypeError(f"{name} = {value!r} is not an integer")
+    if not 0 <= value <= la.INDEX_MAX:
+        raise ValueError(f"{name} = {value} is not in 0 .. {la.INDEX_MAX}")
+    return int(value)
 
 
 def _one_vector(v: ArrayLike, A: sp.csr_array, name: str) -> NDArray[Any]:
@@ -172,7 +182,7 @@ def _choose(A: sp.csr_array, symmetric: bool, factorization: Mmf | None) -> str:
 def _preconditioner(
     given: Any, A: sp.csr_array, progress: Progress | None, params: dict[str, Any]
 ) -> tuple[Any, str, Mmf | None]:
-    """What the compiled solver takes (Factors, a diagonal, a callable or None), its name, and F."""
+    """Return what the compiled solver takes (Factors, diagonal, callable or None), its name, F."""
     if isinstance(given, str):
         if given == "none":
             return None, "none", None
@@ -195,11 +205,25 @@ def _preconditioner(
     if isinstance(given, LinearOperator):
         if given.shape != A.shape:
             raise ValueError(f"the preconditioner has shape {given.shape}, the matrix {A.shape}")
-        return given.matvec, "operator", None
+        return _checked(given.matvec), "operator", None
     if callable(given):
-        return given, "callable", None
+        return _checked(given), "callable", None
     raise TypeError(
         f"preconditioner is a {type(given).__name__}, expected 'mmf', 'jacobi', 'none', an Mmf, "
         "a LinearOperator or a callable"
     )
 
+
+def _checked(M: Callable[[NDArray[Any]], Any]) -> Callable[[NDArray[Any]], NDArray[Any]]:
+    """Refuse results that NumPy would broadcast or cast when it copies them into the core."""
+
+    def apply(r: NDArray[Any]) -> NDArray[Any]:
+        result = np.asarray(M(r))
+        if result.shape != r.shape or result.dtype.kind not in "fiub":
+            raise ValueError(
+                f"the preconditioner gave {result.dtype} of shape {result.shape}, "
+                f"expected real numbers of shape {r.shape}"
+            )
+        return result
+
+    return apply

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -26,7 +26,7 @@ Progress = Callable[[dict[str, Any]], None]
 
 
 def engine(dtype: Any) -> ModuleType:
-    """The compiled engine of a scalar type."""
+    """Return the compiled engine of a scalar type."""
     return _float64 if np.dtype(dtype) == np.float64 else _float32
 
 
@@ -672,7 +672,11 @@ class Mmf:
         A = la.as_csr(A)
         if A.shape != self.shape:
             raise ValueError(f"expected a matrix of shape {self.shape}, got {A.shape}")
-        return A.astype(self.dtype)
+        with np.errstate(over="ignore"):
+            A = A.astype(self.dtype)
+        if not np.isfinite(A.data).all():
+            raise ValueError(f"the matrix has entries that {self.dtype} cannot hold")
+        return A
 
     def refactorize(self, A: Any) -> Mmf:
         """Return the factorization of a matrix with other values and the same rotations Q.
@@ -785,24 +789,13 @@ class Mmf:
         arrays, stages = self._factors.state()
         report = self._factors.report()
         with create_hdf5(path) as file:
-            file.attrs["type"] = FILE_TYPE
-            file.attrs["format_version"] = FILE_VERSION
-            file.attrs["dtype"] = self.dtype.name
-            file.attrs["rows"] = self.shape[0]
-            file.attrs["core_size"] = self.core_size
-            for key in ("stop", "norm", "dropped"):
-                file.attrs[key] = report[key]
-            params = file.create_group("params")
-            for name, text in report["params"].items():
-                params.attrs[name] = text
-            for name, array in arrays.items():
-                file[name] = array
+            attributes = {key: report[key] for key in ("stop", "norm", "dropped")}
+            attributes |= {"type": FILE_TYPE, "format_version": FILE_VERSION}
+            attributes |= {"dtype": self.dtype.name, "rows": self.shape[0]}
+            _write_group(file, {**attributes, "core_size": self.core_size}, arrays)
+            _write_group(file.create_group("params"), report["params"], {})
             for level, (named, line) in enumerate(zip(stages, report["stages"], strict=True), 1):
-                group = file.create_group(f"stage_{level}")
-                for name, array in named.items():
-                    group[name] = array
-                for name, value in line.items():
-                    group.attrs[name] = value
+                _write_group(file.create_group(f"stage_{level}"), line, named)
 
 
 def load(path: str | os.PathLike[str]) -> Mmf:
@@ -827,55 +820,54 @@ def load(path: str | os.PathLike[str]) -> Mmf:
     --------
     See `Mmf.save`.
     """
-    with open_hdf5(path) as file:
-        kind, version = file.attrs.get("type"), file.attrs.get("format_version")
+    with open_hdf5(path, "factorization") as file:
+        kind, version = _value(file.attrs.get("type")), file.attrs.get("format_version")
         if kind != FILE_TYPE or version != FILE_VERSION:
-            raise OSError(
-                f"{os.fspath(path)}: expected type {FILE_TYPE!r} in format_version {FILE_VERSION}, "
+            raise ValueError(
+                f"expected type {FILE_TYPE!r} in format_version {FILE_VERSION}, "
                 f"got type {kind!r} in format_version {version!r}"
             )
-        try:
-            return _read(file)
-        except (KeyError, ValueError, TypeError, OverflowError) as error:
-            raise OSError(f"{os.fspath(path)}: not a whole factorization: {error}") from error
+        return _read(file)
+
+
+def _write_group(group: Any, attributes: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
+    """Write what checksums can protect: texts of fixed length, arrays with Fletcher's sum."""
+    for name, value in attributes.items():
+        group.attrs[name] = np.bytes_(value) if isinstance(value, str) else value
+    for name, array in arrays.items():
+        group.create_dataset(name, data=array, fletcher32=array.size > 0)
+
+
+def _value(attribute: Any) -> Any:
+    return attribute.decode() if isinstance(attribute, bytes) else attribute
 
 
 def _read(file: Any) -> Mmf:
-    dtype = np.dtype(file.attrs["dtype"])
+    dtype = np.dtype(_value(file.attrs["dtype"]))
     if dtype not in (np.float64, np.float32):
         raise ValueError(f"dtype {dtype} is not float64 or float32")
     groups = [file[f"stage_{i + 1}"] for i in range(sum(k.startswith("stage_") for k in file))]
-    integers = {name for f in _LINE_INTEGERS for name in [f]}
     lines = [
-        {k: int(v) if k in integers else float(v) for k, v in group.attrs.items()}
+        {k: int(v) if k in _LINE_INTEGERS else float(v) for k, v in group.attrs.items()}
         for group in groups
     ]
     report = {
-        "params": {k: str(v) for k, v in file["params"].attrs.items()},
+        "params": {k: str(_value(v)) for k, v in file["params"].attrs.items()},
         "norm": float(file.attrs["norm"]),
         "dropped": float(file.attrs["dropped"]),
-        "stop": str(file.attrs["stop"]),
+        "stop": str(_value(file.attrs["stop"])),
         "stages": lines,
     }
     rows, core_size = int(file.attrs["rows"]), int(file.attrs["core_size"])
-    arrays = {k: _array(file[k], dtype) for k in file if k != "params" and k[:6] != "stage_"}
-    stages = [{k: _array(group[k], dtype) for k in group} for group in groups]
+    arrays = {k: _array(file[k]) for k in file if k != "params" and k[:6] != "stage_"}
+    stages = [{k: _array(group[k]) for k in group} for group in groups]
     return Mmf(engine(dtype).from_state(rows, core_size, arrays, stages, report))
 
 
-_LINE_INTEGERS = {
-    "level",
-    "rows",
-    "nnz",
-    "clusters",
-    "bypassed",
-    "rotations",
-    "retired",
-    "bytes",
-}
+_LINE_INTEGERS = {"level", "rows", "nnz", "clusters", "bypassed", "rotations", "retired", "bytes"}
 
 
-def _array(dataset: Any, dtype: np.dtype[Any]) -> NDArray[Any]:
+def _array(dataset: Any) -> NDArray[Any]:
     array = dataset[()]
     if not isinstance(array, np.ndarray) or array.ndim != 1:
         raise ValueError(f"{dataset.name} is not a 1-D array")
@@ -891,7 +883,7 @@ def _from_text(field: dict[str, Any], text: str) -> Any:
 
 
 def _spectral_norm(op: LinearOperator) -> float:
-    """The largest |eigenvalue| of a symmetric operator."""
+    """Estimate the largest |eigenvalue| of a symmetric operator."""
     n = op.shape[0]
     if n <= 32:
         return float(np.linalg.norm(op.matmat(np.eye(n)), 2))
@@ -948,8 +940,8 @@ def factorize(A: Any, *, progress: Progress | None = None, **params: Any) -> Mmf
     return Mmf(engine(A.dtype).factorize(A.indptr, A.indices, A.data, params, progress))
 
 
-def _check_kinds(params: Iterable[str] | dict[str, Any]) -> None:
-    """Refuse values of a kind that the core would have to guess at (True for an int, 2.5 for one)."""
+def _check_kinds(params: dict[str, Any]) -> None:
+    """Refuse values of a kind that the core would have to guess at, such as 2.5 for an int."""
     kinds = {field["name"]: field["kind"] for field in Params.fields()}
     accepted = {
         "int": (int, np.integer),
@@ -957,10 +949,12 @@ def _check_kinds(params: Iterable[str] | dict[str, Any]) -> None:
         "bool": (bool, np.bool_),
         "choice": (str,),
     }
-    for name, value in dict(params).items():
+    for name, value in params.items():
         kind = kinds.get(name)
         if kind is None:
             raise ValueError(f"unknown parameter {name}; known: {', '.join(kinds)}")
         is_bool = isinstance(value, bool | np.bool_)
         if not isinstance(value, accepted[kind]) or is_bool != (kind == "bool"):
             raise TypeError(f"{name} = {value!r} is not of kind {kind}")
+        if isinstance(value, int) and value.bit_length() > 64:  # the core takes numbers as double
+            raise ValueError(f"{name} = {value} is out of range")

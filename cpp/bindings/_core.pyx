@@ -60,7 +60,11 @@ def get_num_threads():
     return omp_get_max_threads()
 
 
-def set_num_threads(int count):
+def set_num_threads(count):
+    if not isinstance(count, int) or isinstance(count, bool):
+        raise TypeError(f"expected a number of threads, got {count!r}")
+    if not 1 <= count <= 4096:
+        raise ValueError(f"expected 1 to 4096 threads, got {count}")
     omp_set_num_threads(count)
 
 

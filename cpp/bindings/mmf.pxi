@@ -443,7 +443,7 @@ cdef void read_parts(Parts[real]& parts, int32_t rows, int32_t core_size, dict a
         parts.factors.stages.push_back(line)
 
 
-def from_state(dtype, int32_t rows, int32_t core_size, dict arrays, list stages, dict report):
+def from_state(int32_t rows, int32_t core_size, dict arrays, list stages, dict report):
     """The inverse of `state` and `report`; ValueError when the parts do not fit together."""
     cdef Factors out = Factors()
     cdef Parts[real] parts

@@ -1,6 +1,7 @@
-// PETSc preconditioner type `mmf`: y = |F|^-1 x, where F is the multiresolution factorization of the
-// preconditioning matrix and |F| takes its eigenvalues by absolute value (zeros count as the largest
-// one). It is symmetric positive definite whatever the matrix is, so it serves CG and MINRES.
+// PETSc preconditioner type `mmf`: y = |F|^-1 x, where F is the multiresolution factorization of
+// the preconditioning matrix and |F| takes its eigenvalues by absolute value (zeros count as the
+// largest one). It is symmetric positive definite whatever the matrix is, so it serves CG and
+// MINRES.
 //
 //   program -dll_append <folder>/libpympf_petsc.so -pc_type mmf -pc_mmf_<field> <value>
 //
@@ -49,22 +50,32 @@ struct PcMmf {
 
 PcMmf& data(PC pc) { return *static_cast<PcMmf*>(pc->data); }
 
-const Field<PcMmf>& reuse_field() {
-  static const Field<PcMmf> reuse =
-      field("reuse_rotations", &PcMmf::reuse_rotations, 0, 1,
-            "When only the values of the matrix changed, keep the rotations and project the new "
-            "values on them: quicker, and as good while the values change little or by a factor.");
-  return reuse;
+// The fields of the factorization, and ours.
+const std::vector<Field<PcMmf>>& options() {
+  static const std::vector<Field<PcMmf>> list = [] {
+    std::vector<Field<PcMmf>> all;
+    for (const auto& f : mmf::fields())
+      all.push_back({f.name, f.kind, f.minimum, f.maximum, f.choices, f.doc,
+                     [&f](const PcMmf& p) { return f.get(p.params); },
+                     [&f](PcMmf& p, double value) { f.assign(p.params, value); }});
+    all.push_back(field("reuse_rotations", &PcMmf::reuse_rotations, 0, 1,
+                        "When only the values of the matrix changed, keep the rotations and "
+                        "project the new values on them: quicker, and as good while the values "
+                        "change by a factor or by little."));
+    return all;
+  }();
+  return list;
 }
 
-// ---- errors --------------------------------------------------------------------------------------
+// ---- errors
+// --------------------------------------------------------------------------------------
 
 // A factorization that breaks down is a property of the matrix: the outer solver may go on without
 // it, unless the user asked for an error (as PCLU does).
 PetscErrorCode break_down(PC pc, const char* text) {
   PetscFunctionBegin;
-  PetscCheck(!pc->erroriffailure, PetscObjectComm((PetscObject)pc), PETSC_ERR_CONV_FAILED, "%s",
-             text);
+  PetscCheck(!pc->erroriffailure, PetscObjectComm((PetscObject)pc), PETSC_ERR_CONV_FAILED,
+             "PC mmf: %s", text);
   PetscCall(PetscInfo(pc, "%s\n", text));
   PetscCall(PCSetFailedReason(pc, PC_FACTOR_OTHER));
   PetscFunctionReturn(PetscErrorCode(0));
@@ -79,18 +90,19 @@ PetscErrorCode guarded(PC pc, const Body& body,
   try {
     PetscCall(body());
   } catch (const InvalidArgument& error) {
-    SETERRQ(comm, invalid, "%s", error.what());
+    SETERRQ(comm, invalid, "PC mmf: %s", error.what());
   } catch (const Singular& error) {
     PetscCall(break_down(pc, error.what()));
   } catch (const std::bad_alloc&) {
     SETERRQ(comm, PETSC_ERR_MEM, "PC mmf: out of memory");
   } catch (const std::exception& error) {
-    SETERRQ(comm, PETSC_ERR_LIB, "%s", error.what());
+    SETERRQ(comm, PETSC_ERR_LIB, "PC mmf: %s", error.what());
   }
   PetscFunctionReturn(PetscErrorCode(0));
 }
 
-// ---- the matrix ----------------------------------------------------------------------------------
+// ---- the matrix
+// ----------------------------------------------------------------------------------
 
 PetscErrorCode check_operator(PC pc) {
   PetscLayout rows;
@@ -117,9 +129,16 @@ PetscErrorCode check_operator(PC pc) {
 // A new reference to A if it is stored by rows, else a copy in that form. SeqSBAIJ stores one
 // triangle; its copy has both.
 PetscErrorCode as_seqaij(Mat A, Mat* aij) {
-  PetscBool is_aij;
+  PetscBool is_aij, matrix_free;
 
   PetscFunctionBegin;
+  // PETSc would convert these by n products with unit vectors.
+  PetscCall(PetscObjectTypeCompareAny((PetscObject)A, &matrix_free, MATSHELL, MATMFFD, MATPYTHON,
+                                      nullptr));
+  PetscCheck(!matrix_free, PetscObjectComm((PetscObject)A), PETSC_ERR_SUP,
+             "PC mmf needs the entries of the matrix, and one of type %s has none: give an "
+             "assembled matrix as the second one of KSPSetOperators()",
+             ((PetscObject)A)->type_name);
   PetscCall(PetscObjectBaseTypeCompare((PetscObject)A, MATSEQAIJ, &is_aij));
   if (is_aij) {
     PetscCall(PetscObjectReference((PetscObject)A));
@@ -202,11 +221,21 @@ void check_symmetric(const Matrix& A) {
   }
   require(gap <= tolerance * largest, "expected a symmetric matrix, got max|a_ij - a_ji| = ", gap,
           " at i = ", row, ", j = ", column, " (allowed: ", tolerance * largest,
-          "); PC mmf factors symmetric matrices: give a symmetric one as the second matrix of "
-          "KSPSetOperators()");
+          "); give a symmetric one as the second matrix of KSPSetOperators()");
 }
 
-// ---- setup ---------------------------------------------------------------------------------------
+// ---- setup
+// ---------------------------------------------------------------------------------------
+
+void require_finite(const mmf::CoreDiagonal<PetscScalar>& H) {
+  const auto finite = [](const std::vector<PetscScalar>& values) {
+    return std::all_of(values.begin(), values.end(),
+                       [](PetscScalar v) { return std::isfinite(v); });
+  };
+  require<Singular>(finite(H.core) && finite(H.diagonal),
+                    "the inverse of the factorization is not finite: the entries of the matrix are "
+                    "too large or too small; scale it");
+}
 
 void factorize(PcMmf& mmf, const Matrix& A, bool same_pattern) {
   // A setup that fails must not leave the factors of the matrix before it.
@@ -224,6 +253,7 @@ void factorize(PcMmf& mmf, const Matrix& A, bool same_pattern) {
     mmf.reused = 0;
   }
   mmf.M = mmf.F->preconditioner();
+  require_finite(mmf.M->factors().H);
 }
 
 PetscErrorCode factorize_seqaij(PC pc, Mat aij) {
@@ -261,10 +291,13 @@ PetscErrorCode PCSetUp_MMF(PC pc) {
   const PetscErrorCode failure = factorize_seqaij(pc, aij);
   PetscCall(MatDestroy(&aij));
   PetscCall(failure);
+  pc->setupcalled = PETSC_TRUE;  // PETSc does so after this; -pc_view would say "not set up"
+  PetscCall(PCViewFromOptions(pc, nullptr, "-pc_view"));
   PetscFunctionReturn(PetscErrorCode(0));
 }
 
-// ---- apply ---------------------------------------------------------------------------------------
+// ---- apply
+// ---------------------------------------------------------------------------------------
 
 PetscErrorCode check_factored(PC pc) {
   PetscFunctionBegin;
@@ -324,29 +357,34 @@ PetscErrorCode PCMatApply_MMF(PC pc, Mat X, Mat Y) {
   PetscFunctionReturn(PetscErrorCode(0));
 }
 
-// ---- options -------------------------------------------------------------------------------------
+// ---- options
+// -------------------------------------------------------------------------------------
 
 // PetscOptionItems* in PETSc 3.18, a type of its own in later ones.
 template <class Items>
 Items second_argument(PetscErrorCode (*)(PC, Items));
 using OptionItems = decltype(second_argument(_PCOps{}.setfromoptions));
 
-// The words that PETSc takes for a logical value; an option without a value is true.
-std::string logical(std::string text) {
+std::string lower(std::string text) {
   std::transform(text.begin(), text.end(), text.begin(),
                  [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  if (text.empty() || text == "yes" || text == "on" || text == "1") return "true";
-  if (text == "no" || text == "off" || text == "0") return "false";
   return text;
+}
+
+// The words that PETSc takes for a logical value; an option without a value is true.
+std::string logical(const std::string& text) {
+  const std::string word = lower(text);
+  if (word.empty() || word == "yes" || word == "on" || word == "1") return "true";
+  if (word == "no" || word == "off" || word == "0") return "false";
+  return word;
 }
 
 // Read as text whatever the kind, so that a wrong value is refused in one place, with what is
 // allowed.
-template <class P>
-PetscErrorCode read_option(PC pc, OptionItems PetscOptionsObject, const Field<P>& field, P& params) {
-  const std::string name = "-pc_mmf_" + field.name, now = field.text(params);
-  const std::string help = field.doc + " Allowed: " + field.allowed();
-  const bool is_number = field.kind == Kind::integer || field.kind == Kind::real;
+PetscErrorCode read_option(PC pc, OptionItems PetscOptionsObject, const Field<PcMmf>& option) {
+  const std::string name = "-pc_mmf_" + option.name, now = option.text(data(pc));
+  const std::string help = option.doc + " Allowed: " + option.allowed();
+  const bool is_number = option.kind == Kind::integer || option.kind == Kind::real;
   char text[256];
   PetscBool given;
 
@@ -355,32 +393,35 @@ PetscErrorCode read_option(PC pc, OptionItems PetscOptionsObject, const Field<P>
                                &given));
   if (!given) PetscFunctionReturn(PetscErrorCode(0));
   const auto set = [&] {
-    field.set(params, field.kind == Kind::boolean ? logical(text) : std::string(text));
+    option.set(data(pc), option.kind == Kind::boolean ? logical(text) : std::string(text));
     return PetscErrorCode(0);
   };
   PetscCall(guarded(pc, set, is_number ? PETSC_ERR_ARG_OUTOFRANGE : PETSC_ERR_ARG_WRONG));
   PetscFunctionReturn(PetscErrorCode(0));
 }
 
-// PETSc ignores options that it does not know: with a misspelt one the user would get the defaults.
+// PETSc ignores options that nobody asks for: a misspelt one would mean the default.
 PetscErrorCode refuse_unknown_options(PC pc) {
-  PetscOptions options;
+  PetscOptions database;
   const char* prefix;
   char* all;
 
   PetscFunctionBegin;
-  PetscCall(PetscObjectGetOptions((PetscObject)pc, &options));
+  PetscCall(PetscObjectGetOptions((PetscObject)pc, &database));
   PetscCall(PCGetOptionsPrefix(pc, &prefix));
-  PetscCall(PetscOptionsGetAll(options, &all));
-  std::istringstream words(all);
+  PetscCall(PetscOptionsGetAll(database, &all));
+  std::istringstream words(lower(all));  // PETSc does not tell upper from lower case either
   PetscCall(PetscFree(all));
-  const std::string start = concat("-", prefix ? prefix : "", "pc_mmf_");
-  for (std::string word; words >> word;) {
-    if (word.rfind(start, 0) != 0) continue;
-    const std::string name = word.substr(start.size());
-    if (name != reuse_field().name) find_field(mmf::fields(), name);
-  }
+  const std::string start = lower(concat("-", prefix ? prefix : "", "pc_mmf_"));
+  for (std::string word; words >> word;)
+    if (word.rfind(start, 0) == 0) find_field(options(), word.substr(start.size()));
   PetscFunctionReturn(PetscErrorCode(0));
+}
+
+bool same(const mmf::Params& a, const mmf::Params& b) {
+  const auto& fields = mmf::fields();
+  return std::all_of(fields.begin(), fields.end(),
+                     [&](const Field<mmf::Params>& f) { return f.get(a) == f.get(b); });
 }
 
 PetscErrorCode read_options(PC pc, OptionItems PetscOptionsObject) {
@@ -389,14 +430,11 @@ PetscErrorCode read_options(PC pc, OptionItems PetscOptionsObject) {
 
   PetscFunctionBegin;
   PetscOptionsHeadBegin(PetscOptionsObject, "MMF options");
-  for (const auto& field : mmf::fields())
-    PetscCall(read_option(pc, PetscOptionsObject, field, mmf.params));
-  PetscCall(read_option(pc, PetscOptionsObject, reuse_field(), mmf));
+  for (const auto& option : options()) PetscCall(read_option(pc, PetscOptionsObject, option));
   PetscOptionsHeadEnd();
   PetscCall(refuse_unknown_options(pc));
   mmf::check(mmf.params);
-  const auto changed = [&](const Field<mmf::Params>& f) { return f.get(before) != f.get(mmf.params); };
-  if (std::any_of(mmf::fields().begin(), mmf::fields().end(), changed)) {
+  if (!same(before, mmf.params)) {  // the next solve sets up anew, with the new parameters
     mmf.F.reset();
     mmf.M.reset();
     pc->setupcalled = PETSC_FALSE;
@@ -410,7 +448,8 @@ PetscErrorCode PCSetFromOptions_MMF(PC pc, OptionItems PetscOptionsObject) {
   PetscFunctionReturn(PetscErrorCode(0));
 }
 
-// ---- view ----------------------------------------------------------------------------------------
+// ---- view
+// ----------------------------------------------------------------------------------------
 
 std::string megabytes(std::size_t bytes) {
   std::ostringstream out;
@@ -421,9 +460,9 @@ std::string megabytes(std::size_t bytes) {
 void write_params(std::ostream& out, const PcMmf& mmf) {
   out << "parameters:";
   bool any = false;
-  for (const auto& f : mmf::fields())
-    if (f.get(mmf.params) != f.default_value()) {
-      out << " " << f.name << "=" << f.text(mmf.params);
+  for (const auto& option : options())
+    if (option.get(mmf) != option.default_value()) {
+      out << " " << option.name << "=" << option.text(mmf);
       any = true;
     }
   out << (any ? " (the others at their defaults)\n" : " all at their defaults\n");
@@ -477,7 +516,8 @@ PetscErrorCode PCView_MMF(PC pc, PetscViewer viewer) {
   PetscFunctionReturn(PetscErrorCode(0));
 }
 
-// ---- life ----------------------------------------------------------------------------------------
+// ---- life
+// ----------------------------------------------------------------------------------------
 
 PetscErrorCode PCReset_MMF(PC pc) {
   PcMmf& mmf = data(pc);

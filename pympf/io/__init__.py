@@ -33,7 +33,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from pympf import gallery, la
 from pympf.io import _hdf5, _matlab, _petsc, _text
-from pympf.io._files import atomic_stream, atomic_write, checked_target, reading, write_whole
+from pympf.io._files import atomic_write, checked_target, reading, write_whole
 from pympf.io._hdf5 import create_hdf5, open_hdf5
 
 __all__ = [
@@ -69,8 +69,10 @@ def _read_npy(path: Path, key: str | None) -> NDArray[Any]:
 
 
 def _write_npy(path: Path, x: NDArray[Any]) -> None:
-    with atomic_stream(path) as stream:
-        np.save(stream, x)
+    # Not into the file itself: NumPy does not notice if the disk has no room for its last bytes.
+    content = io.BytesIO()
+    np.save(content, x)
+    write_whole(path, content)
 
 
 PathLike: TypeAlias = str | os.PathLike[str]

@@ -57,7 +57,7 @@ def reading(path: Path, kind: str) -> Iterator[None]:
     Raises
     ------
     OSError
-        If the block raises one of `FORMAT_ERRORS`, or an OSError without a file name.
+        If the block raises one of `FORMAT_ERRORS`, or an OSError that does not name the file.
     """
     try:
         yield
@@ -66,7 +66,7 @@ def reading(path: Path, kind: str) -> Iterator[None]:
     except FORMAT_ERRORS as error:
         raise _unreadable(path, kind, error) from error
     except OSError as error:
-        if error.filename is not None:
+        if str(path) in str(error):
             raise
         raise _unreadable(path, kind, error) from error
 

@@ -9,7 +9,8 @@ static char help[] =
     "  -solves <1>      solve again with 1 + k/10 times A, the same nonzero pattern\n"
     "  -then <none>     and then with another matrix: 'pattern' (nine-point), or 'size' (larger grid)\n"
     "  -transpose       solve A^T x = b\n"
-    "  -columns <0>     solve for so many right-hand sides at once\n\n";
+    "  -columns <0>     solve for so many right-hand sides at once\n"
+    "  -forget          forget to destroy the matrix, for -malloc_dump to see\n\n";
 
 #include <petscksp.h>
 #include <string.h>
@@ -145,6 +146,7 @@ int main(int argc, char **argv)
 {
   Problem p = {20, 0, 0, PETSC_FALSE, PETSC_FALSE, 0};
   PetscInt solves = 1;
+  PetscBool forget = PETSC_FALSE;
   char then[16] = "";
   KSP ksp;
   Mat A, B;
@@ -158,6 +160,7 @@ int main(int argc, char **argv)
   PetscCall(PetscOptionsGetBool(NULL, NULL, "-transpose", &p.transpose, NULL));
   PetscCall(PetscOptionsGetInt(NULL, NULL, "-columns", &p.columns, NULL));
   PetscCall(PetscOptionsGetInt(NULL, NULL, "-solves", &solves, NULL));
+  PetscCall(PetscOptionsGetBool(NULL, NULL, "-forget", &forget, NULL));
   PetscCall(PetscOptionsGetString(NULL, NULL, "-then", then, sizeof(then), NULL));
 
   PetscCall(KSPCreate(PETSC_COMM_WORLD, &ksp));
@@ -176,7 +179,7 @@ int main(int argc, char **argv)
     PetscCall(Solve(ksp, B, &p));
     PetscCall(MatDestroy(&B));
   }
-  PetscCall(MatDestroy(&A));
+  if (!forget) PetscCall(MatDestroy(&A));
   PetscCall(KSPDestroy(&ksp));
   PetscCall(PetscFinalize());
   return 0;

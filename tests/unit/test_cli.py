@@ -4,8 +4,11 @@ import csv
 import json
 import os
 import re
+import resource
 import subprocess
 import sys
+import types
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -81,7 +84,7 @@ def flag(field, value):
 @pytest.mark.parametrize("field", pympf.Params.fields(), ids=lambda field: field["name"])
 def test_every_parameter_has_a_flag(folder, monkeypatch, field):
     values = {
-        "int": field["minimum"],
+        "int": int(field["minimum"]),
         "real": field["maximum"],
         "bool": not field["default"],
         "choice": next((c for c in field["choices"] if c != field["default"]), None),
@@ -253,6 +256,23 @@ def test_convert_a_vector(folder):
     np.testing.assert_array_equal(io.read_vector("x.txt"), np.arange(N))
 
 
+# demo
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [([], (False, None)), (["--large", "--output", "out"], (True, Path("out")))],
+)
+def test_demo(monkeypatch, options, expected):
+    seen = []
+    demo = types.ModuleType("pympf.demo")
+    demo.run = lambda *, large, output: seen.append((large, output))
+    monkeypatch.setitem(sys.modules, "pympf.demo", demo)
+    monkeypatch.setattr(pympf, "demo", demo, raising=False)
+    assert main(["demo", *options]) == 0
+    assert seen == [expected]
+
+
 # Errors
 
 
@@ -315,6 +335,34 @@ def test_exit_code_and_message(factored, capsys, command, code, message):
     assert line.startswith(f"pympf {command.split()[0]}: ")
     assert re.search(message, line)
     assert "Traceback" not in err
+    assert before == {path: path.read_bytes() for path in factored.iterdir()}
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "factor A.mtx -o F.h5",
+        "solve A.mtx -o x.npy",
+        "apply F.h5 x.npy -o x.npy",
+        "convert A.mtx A.npz",
+        "solve A.mtx --rhs random --rtol 1e-12 --preconditioner none --history h.json",
+    ],
+)
+def test_full_disk_leaves_every_file_as_it_was(factored, capsys, command):
+    (factored / "h.json").write_text("[]")
+    (factored / "A.npz").write_text("old")
+    before = {path: path.read_bytes() for path in factored.iterdir()}
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # Stands for a full disk: no file may grow beyond 256 bytes.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (256, hard))
+    try:
+        code = main(command.split())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert code == 4
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "cannot write" in err.splitlines()[-1]
     assert before == {path: path.read_bytes() for path in factored.iterdir()}
 
 

@@ -833,6 +833,17 @@ def test_check_output_creates_nothing(tmp_path):
     assert names(tmp_path) == []
 
 
+@contextmanager
+def file_size_limit(size):
+    """Let no file grow beyond a size, as a disk that is full then would."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
 @pytest.fixture(params=["tmpfs", "file size limit"])
 def full_disk(request, tmp_path):
     """A directory in which files of more than 64 kB cannot be written."""
@@ -847,10 +858,8 @@ def full_disk(request, tmp_path):
         yield directory
         subprocess.run(["umount", str(directory)], check=True)
     else:
-        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (64 * 1024, hard))
-        yield directory
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        with file_size_limit(64 * 1024):
+            yield directory
 
 
 @pytest.mark.parametrize("suffix", MATRIX_SUFFIXES)
@@ -880,3 +889,23 @@ def test_full_disk_has_its_error_number(full_disk):
     with pytest.raises(OSError, match="cannot write") as caught:
         write_matrix(full_disk / "A.petsc", random_matrix(500, 500))
     assert caught.value.errno in (errno.ENOSPC, errno.EFBIG)
+
+
+@pytest.mark.parametrize("suffix", MATRIX_SUFFIXES)
+def test_disk_that_lacks_one_byte_for_a_matrix(tmp_path, suffix):
+    path, fits = tmp_path / f"A{suffix}", tmp_path / f"B{suffix}"
+    write_matrix(fits, gallery.poisson(9))
+    path.write_text("old")
+    with file_size_limit(fits.stat().st_size - 1), pytest.raises(OSError, match="cannot write"):
+        write_matrix(path, gallery.poisson(9))
+    assert path.read_text() == "old"
+
+
+@pytest.mark.parametrize("suffix", VECTOR_SUFFIXES)
+def test_disk_that_lacks_one_byte_for_a_vector(tmp_path, suffix):
+    path, fits = tmp_path / f"x{suffix}", tmp_path / f"y{suffix}"
+    write_vector(fits, random_vector(9))
+    path.write_text("old")
+    with file_size_limit(fits.stat().st_size - 1), pytest.raises(OSError, match="cannot write"):
+        write_vector(path, random_vector(9))
+    assert path.read_text() == "old"

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <functional>
 #include <string>
@@ -73,9 +74,8 @@ struct Field {
     const double value = get(params);
     if (kind == Kind::choice) return choices[static_cast<std::size_t>(value)];
     if (kind == Kind::boolean) return value != 0 ? "true" : "false";
-    std::ostringstream out;
-    out << value;
-    return out.str();
+    char digits[32];  // the shortest text that reads back as the same number
+    return {digits, std::to_chars(digits, digits + sizeof digits, value).ptr};
   }
 };
 

@@ -108,8 +108,7 @@ bool has_converged(Reason reason) {
   return reason == Reason::converged_rtol || reason == Reason::converged_atol;
 }
 
-// The method cannot go on; not when it was only told to stop, or x is the last iterate before a
-// NaN.
+// The method cannot go on; not when it was told to stop, or when x is the last one before a NaN.
 bool has_failed(Reason reason) {
   return reason == Reason::diverged_breakdown || reason == Reason::diverged_stagnated ||
          reason == Reason::diverged_indefinite_operator ||

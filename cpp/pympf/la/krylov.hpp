@@ -9,7 +9,8 @@
 // it is the same with M(b - A x) and M b. A method updates its residual by recurrence; when that
 // residual passes the test, b - A x is computed afresh and must pass too (up to the factor kDrift).
 // When it does not, the method starts again from it, and ends with diverged_stagnated when that no
-// longer helps. So `converged` always speaks of the x that is returned.
+// longer helps. So `converged` always speaks of the x that is returned. A method that fails returns
+// the best x whose residual was computed afresh, the guess among them.
 #pragma once
 
 #include <functional>
@@ -29,7 +30,7 @@ enum class Reason {
   converged_atol,
   iterating,
   diverged_max_iterations,
-  diverged_breakdown,  // no further basis vector, and no solution in the space: A is singular
+  diverged_breakdown,  // A is singular, and the space of the method holds no solution
   diverged_stagnated,  // the residual is as small as A, b and the precision of T let it become
   diverged_indefinite_operator,        // cg: p^T A p <= 0
   diverged_indefinite_preconditioner,  // cg, minres: r^T M r <= 0 with r != 0
@@ -58,9 +59,10 @@ struct KrylovParams {
 struct KrylovResult {
   Reason reason = Reason::iterating;
   bool converged = false;
-  int iterations = 0;           // applications of A by the method itself
-  std::vector<double> history;  // the norm of the stopping test: initial, then after each iteration
-  double true_residual = 0;     // ||b - A x|| / ||b||, from the x returned
+  int iterations = 0;  // applications of A by the method itself
+  // The norms of the stopping test: initial, then after each iteration; the last one of x itself.
+  std::vector<double> history;
+  double true_residual = 0;  // ||b - A x|| / ||b||, from the x returned
 };
 
 // Called with the norms that go into the history, the initial one first; x is null where the
@@ -68,8 +70,8 @@ struct KrylovResult {
 template <class T>
 using KrylovCallback = std::function<bool(int iteration, double residual_norm, const T* x)>;
 
-// x holds the initial guess on entry and the solution on return. M is null for no
-// preconditioner. T follows from b and x.
+// x holds the initial guess on entry and the solution on return; M is null for no preconditioner.
+// T follows from b and x.
 template <class T>
 KrylovResult solve(const std::type_identity_t<Operator<T>>& A,
                    const std::type_identity_t<Operator<T>>* M, Index n, const T* b, T* x,

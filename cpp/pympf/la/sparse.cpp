@@ -61,7 +61,7 @@ Csr<T> galerkin(const CsrView<T>& A, const CsrView<T>& R) {
             }
           }
         }
-        std::sort(touched.begin(), touched.end());
+        sort_columns(touched, R.rows, [&](Index j) { return mark[j] == row; });
         for (Index j : touched) out.emplace_back(j, sum[j]);
         length[row + 1] = static_cast<Global>(touched.size());
       }

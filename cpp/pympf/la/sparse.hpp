@@ -1,9 +1,23 @@
 // Sparse products that the stages need.
 #pragma once
 
+#include <algorithm>
+
 #include "pympf/la/csr.hpp"
 
 namespace pympf {
+
+// Sorts the columns that a row has touched; when it is a good part of them all, one pass over their marks is cheaper.
+template <class Touched>
+void sort_columns(std::vector<Index>& columns, Index count, const Touched& touched) {
+  if (static_cast<Index>(columns.size()) < count / 16) {
+    std::sort(columns.begin(), columns.end());
+    return;
+  }
+  columns.clear();
+  for (Index j = 0; j < count; ++j)
+    if (touched(j)) columns.push_back(j);
+}
 
 template <class T>
 Csr<T> transpose(const CsrView<T>& A);

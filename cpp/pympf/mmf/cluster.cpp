@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 
 #include "pympf/common/random.hpp"
@@ -105,22 +106,27 @@ class AroundAnchors {
     for (auto& group : groups) split(std::move(group), 1, depth + 1);
   }
 
-  // Groups by anchor; the last one holds the columns that were not reached.
-  std::vector<std::vector<Index>> assign(std::vector<Index>& columns, Index anchors) {
+  // Groups by anchor; the last one holds the columns that no anchor reaches. Every round draws
+  // anchors among the columns that are still free.
+  std::vector<std::vector<Index>> assign(const std::vector<Index>& columns, Index anchors) {
     const Index scope = ++scopes_;
-    for (Index j : columns) label_[j] = scope;
+    for (Index j : columns) label_[j] = scope, candidate_[j] = -1, best_[j] = T(0);
     Random random(params_.seed, stage_, scope);
-    std::vector<Index> shuffled = columns;
-    for (Index k = 0; k < anchors; ++k)
-      std::swap(shuffled[k], shuffled[k + random.below(static_cast<Index>(shuffled.size()) - k)]);
-
-    std::vector<Index> group(columns.size(), -1);
-    for (Index j : columns) candidate_[j] = -1, best_[j] = T(0);
-    for (Index g = 0; g < anchors; ++g) offer(shuffled[g], g, scope);
-    for (Index g = 0; g < anchors; ++g) candidate_[shuffled[g]] = g;
-    for (int round = 1; round < params_.max_clustering_iterations; ++round)
-      if (!spread(columns, scope)) break;
-
+    std::vector<Index> free = columns;
+    for (int round = 0; round < params_.max_clustering_iterations && !free.empty(); ++round) {
+      const Index count = std::min(anchors, static_cast<Index>(free.size()));
+      for (Index g = 0; g < count; ++g)
+        std::swap(free[g], free[g + random.below(static_cast<Index>(free.size()) - g)]);
+      frontier_.clear();
+      for (Index g = 0; g < count; ++g) offer(free[g], g, scope);
+      for (Index g = 0; g < count; ++g) candidate_[free[g]] = g;
+      for (Index j : free)
+        if (candidate_[j] >= 0) frontier_.push_back(j);
+      while (!frontier_.empty()) spread(scope);
+      for (Index j : free)
+        if (candidate_[j] >= 0) best_[j] = std::numeric_limits<T>::infinity();  // keeps its place
+      std::erase_if(free, [&](Index j) { return candidate_[j] >= 0; });
+    }
     std::vector<std::vector<Index>> groups(anchors + 1);
     for (Index j : columns) groups[candidate_[j] < 0 ? anchors : candidate_[j]].push_back(j);
     return groups;
@@ -149,23 +155,30 @@ class AroundAnchors {
     }
   }
 
-  // Columns that are still free follow their most strongly coupled placed neighbour. True when
-  // somebody moved.
-  bool spread(const std::vector<Index>& columns, Index scope) {
+  // The free neighbours of the columns placed last follow their most strongly coupled placed
+  // neighbour, all at once.
+  void spread(Index scope) {
     moves_.clear();
-    for (Index i : columns) {
-      if (candidate_[i] >= 0) continue;
-      T strongest = T(0);
-      Index follow = -1;
-      for (Index p = A_.indptr[i]; p < A_.indptr[i + 1]; ++p) {
-        const Index j = A_.indices[p];
-        if (label_[j] == scope && candidate_[j] >= 0 && std::abs(A_.data[p]) > strongest)
-          strongest = std::abs(A_.data[p]), follow = candidate_[j];
+    for (Index f : frontier_)
+      for (Index q = A_.indptr[f]; q < A_.indptr[f + 1]; ++q) {
+        const Index i = A_.indices[q];
+        if (label_[i] != scope || candidate_[i] != -1) continue;
+        T strongest = T(0);
+        Index follow = -1;
+        for (Index p = A_.indptr[i]; p < A_.indptr[i + 1]; ++p) {
+          const Index j = A_.indices[p];
+          if (label_[j] == scope && candidate_[j] >= 0 && std::abs(A_.data[p]) > strongest)
+            strongest = std::abs(A_.data[p]), follow = candidate_[j];
+        }
+        if (follow < 0) continue;
+        candidate_[i] = -2;  // seen in this step
+        moves_.emplace_back(i, follow);
       }
-      if (follow >= 0) moves_.emplace_back(i, follow);
+    frontier_.clear();
+    for (auto [i, group] : moves_) {
+      candidate_[i] = group;
+      frontier_.push_back(i);
     }
-    for (auto [i, group] : moves_) candidate_[i] = group;
-    return !moves_.empty();
   }
 
   void keep(const std::vector<Index>& columns) {
@@ -191,7 +204,7 @@ class AroundAnchors {
   std::vector<Index> label_;  // the split that a column is in
   Index scopes_ = 0;
   std::vector<T> product_, best_;
-  std::vector<Index> candidate_, touched_, bypassed_;
+  std::vector<Index> candidate_, touched_, frontier_, bypassed_;
   std::vector<std::pair<Index, Index>> moves_;
   Clusters out_;
 };

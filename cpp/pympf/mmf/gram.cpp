@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "pympf/la/sparse.hpp"
+
 namespace pympf::mmf {
 
 template <class T>
@@ -39,16 +41,21 @@ void ClusterGram::build(const CsrView<T>& A, const T* diag, const std::vector<In
       if (inside(lk)) add(lk, 0, aik);
       if (gram == Gram::blocks && !inside(lk)) continue;
       norm2[li] += aik * aik;
-      if (k != i && A.indptr[k + 1] - A.indptr[k] > hub_limit) {  // a hub gives its own column only
+      Index q = A.indptr[k], end = A.indptr[k + 1];
+      const bool hub = k != i && end - q > hub_limit;
+      if (hub) {  // its own column, and the neighbours of i in its row
         if (inside(lk)) add(lk, aik * diag[k], 0);
-        continue;
+        const Index at =
+            static_cast<Index>(std::lower_bound(A.indices + q, A.indices + end, i) - A.indices);
+        q = std::max(q, at - hub_limit / 2);
+        end = std::min(end, at + hub_limit / 2 + 1);
       }
-      for (Index q = A.indptr[k]; q < A.indptr[k + 1]; ++q) {
+      for (; q < end; ++q) {
         const Index lj = local(A.indices[q]);
-        if (inside(lj)) add(lj, aik * A.data[q], 0);
+        if (inside(lj) && !(hub && lj == lk)) add(lj, aik * A.data[q], 0);
       }
     }
-    std::sort(touched_.begin(), touched_.end());
+    sort_columns(touched_, size, [&](Index l) { return slot_[l] == 0; });
     auto& row = rows_[li];
     row.clear();
     for (Index l : touched_) {
@@ -85,19 +92,25 @@ void ClusterGram::drop_dead(Index i) {
   dead_[i] = 0;
 }
 
-// The columns that couple with any of index[0..k), and their k inner products and couplings.
+// The columns that couple with any of index[0..k), in order, and their k inner products and
+// couplings.
 void ClusterGram::collect(const Index* index, Index k) {
-  touched_.clear();
-  mixed_.clear();
   for (Index r = 0; r < k; ++r) slot_[index[r]] = -2;
+  touched_.clear();
+  for (Index r = 0; r < k; ++r) {
+    const auto before = static_cast<std::ptrdiff_t>(touched_.size());
+    for (const Entry& e : rows_[index[r]]) {
+      if (!active[e.column] || slot_[e.column] != -1) continue;
+      slot_[e.column] = 0;
+      touched_.push_back(e.column);
+    }
+    std::inplace_merge(touched_.begin(), touched_.begin() + before, touched_.end());
+  }
+  for (std::size_t t = 0; t < touched_.size(); ++t) slot_[touched_[t]] = static_cast<Index>(t);
+  mixed_.assign(touched_.size() * 2 * k, 0);
   for (Index r = 0; r < k; ++r)
     for (const Entry& e : rows_[index[r]]) {
-      if (!active[e.column] || slot_[e.column] == -2) continue;
-      if (slot_[e.column] < 0) {
-        slot_[e.column] = static_cast<Index>(touched_.size());
-        touched_.push_back(e.column);
-        mixed_.resize(mixed_.size() + 2 * k, 0);
-      }
+      if (!active[e.column] || slot_[e.column] < 0) continue;
       double* m = &mixed_[static_cast<std::size_t>(slot_[e.column]) * 2 * k];
       m[r] = e.g;
       m[k + r] = e.a;
@@ -157,8 +170,9 @@ void ClusterGram::rotate(const Index* index, const double* O, Index k, Index kep
     dead_[index[r]] = 0;
     if (r >= kept) continue;
     row.swap(fresh_[r]);
-    std::sort(row.begin(), row.end(),
-              [](const Entry& x, const Entry& y) { return x.column < y.column; });
+    if (kept > 1)
+      std::sort(row.begin(), row.end(),
+                [](const Entry& x, const Entry& y) { return x.column < y.column; });
   }
   for (Index m : touched_) slot_[m] = -1;
   for (Index r = 0; r < k; ++r) slot_[index[r]] = -1;

@@ -137,8 +137,8 @@ void check_permutation(const std::vector<Index>& p, Index n, const char* what) {
 
 template <class T>
 void check(const Stage<T>& stage, Index rows) {
-  require(stage.rows == rows && stage.kept > 0 && stage.kept < rows, "a stage has ", stage.rows, " rows and keeps ",
-          stage.kept, ", expected ", rows, " rows");
+  require(stage.rows == rows && stage.kept > 0 && stage.kept < rows, "a stage has ", stage.rows,
+          " rows and keeps ", stage.kept, ", expected ", rows, " rows");
   check_offsets(stage.cluster_ptr, rows, "cluster_ptr");
   check_offsets(stage.active_ptr, stage.kept, "active_ptr");
   const std::size_t clusters = stage.cluster_ptr.size(), rotations = stage.rotations();
@@ -155,8 +155,8 @@ void check(const Stage<T>& stage, Index rows) {
     check_offsets(stage.matrix_start, stage.matrix.size(), "matrix_start");
     for (std::size_t t = 0; t < rotations; ++t) {
       const std::size_t k = stage.index_start[t + 1] - stage.index_start[t];
-      require(k <= 16 && stage.matrix_start[t + 1] - stage.matrix_start[t] == k * k, "a rotation of order ", k,
-              " does not fit its matrix");
+      require(k <= 16 && stage.matrix_start[t + 1] - stage.matrix_start[t] == k * k,
+              "a rotation of order ", k, " does not fit its matrix");
     }
   }
   for (Index u = 0; u < stage.clusters(); ++u) {
@@ -165,7 +165,8 @@ void check(const Stage<T>& stage, Index rows) {
     for (Index t = stage.rotation_ptr[u]; t < stage.rotation_ptr[u + 1]; ++t) {
       const auto rotation = stage.rotation(t);
       for (Index r = 0; r < rotation.k; ++r)
-        require(rotation.index[r] >= first && rotation.index[r] < last, "a rotation leaves its cluster");
+        require(rotation.index[r] >= first && rotation.index[r] < last,
+                "a rotation leaves its cluster");
     }
   }
   check_permutation(stage.destination, stage.kept, "destination");
@@ -187,21 +188,23 @@ void check(const Hierarchy<T>& Q) {
 template <class T>
 void check(const CoreDiagonal<T>& H, const Hierarchy<T>& Q) {
   const std::size_t core = H.core_size;
-  require(H.core_size == Q.kept(Q.levels()) && H.rows() == Q.rows, "H has a core of ", H.core_size, " of ", H.rows(),
-          " rows, expected ", Q.kept(Q.levels()), " of ", Q.rows);
+  require(H.core_size == Q.kept(Q.levels()) && H.rows() == Q.rows, "H has a core of ", H.core_size,
+          " of ", H.rows(), " rows, expected ", Q.kept(Q.levels()), " of ", Q.rows);
   if (H.is_dense()) {
-    require(H.core.size() == core * core, "the core has ", H.core.size(), " entries, expected ", core * core);
+    require(H.core.size() == core * core, "the core has ", H.core.size(), " entries, expected ",
+            core * core);
   } else {
     require(H.sparse_core.rows == H.core_size && H.sparse_core.indptr.size() == core + 1 &&
                 H.sparse_core.indices.size() == H.sparse_core.data.size(),
             "the sparse core does not fit ", core, " rows");
     check_offsets(H.sparse_core.indptr, H.sparse_core.data.size(), "indptr");
-    for (Index j : H.sparse_core.indices) require(j >= 0 && j < H.core_size, "an index of the core is out of range");
+    for (Index j : H.sparse_core.indices)
+      require(j >= 0 && j < H.core_size, "an index of the core is out of range");
   }
 }
 
-#define PYMPF_INSTANTIATE(T)             \
-  template struct Hierarchy<T>;          \
+#define PYMPF_INSTANTIATE(T)                \
+  template struct Hierarchy<T>;             \
   template void check(const Hierarchy<T>&); \
   template void check(const CoreDiagonal<T>&, const Hierarchy<T>&);
 PYMPF_INSTANTIATE(double)

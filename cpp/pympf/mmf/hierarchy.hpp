@@ -69,7 +69,8 @@ struct Hierarchy {
   void backward(const T* y, T* x, Index m, Workspace<T>& workspace, int level) const;
 };
 
-// Throws InvalidArgument unless all sizes and indices fit together (what comes from a file is not trusted).
+// Throws InvalidArgument unless all sizes and indices fit together (what comes from a file is not
+// trusted).
 template <class T>
 void check(const Hierarchy<T>& Q);
 template <class T>

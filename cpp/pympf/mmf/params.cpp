@@ -36,9 +36,10 @@ const std::vector<Field<Params>>& fields() {
       field("gram", &Params::gram, {"columns", "blocks"},
             "Inner products over whole columns, or over the cluster's diagonal block only."),
       field("hub_factor", &Params::hub_factor, 1, 1e9,
-            "Rows with more than max(32, hub_factor * mean) entries give the Gram matrix their "
-            "diagonal and "
-            "direct terms only, which bounds it by max(32, hub_factor * mean) * nnz."),
+            "A row k of more than m = max(32, hub_factor * mean) entries adds a_ki a_kj to the "
+            "Gram matrix only "
+            "for entries i, j at most m / 2 apart in the row, and for i = k: at most m * nnz "
+            "products in all."),
       field("clustering", &Params::clustering, {"graph", "inner_product"},
             "Clusters grown along the graph of the matrix, or around random anchors by inner "
             "product."),
@@ -50,8 +51,7 @@ const std::vector<Field<Params>>& fields() {
       field("max_clustering_depth", &Params::max_clustering_depth, 1, 64,
             "Deepest recursive splitting of a cluster around new anchors before it is cut."),
       field("max_clustering_iterations", &Params::max_clustering_iterations, 1, 1000,
-            "Rounds in which columns that no anchor reached join the cluster of their closest "
-            "neighbour."),
+            "Most rounds of drawing new anchors among the columns that no anchor has reached."),
       field("bypass", &Params::bypass, 0, 1,
             "Columns that no cluster took sit out the stage; otherwise they are put into clusters "
             "in order."),

@@ -34,10 +34,6 @@ Pair diagonalize(double gii, double gij, double gjj) {
   return {c, t * c};
 }
 
-double quadratic(double x, double y, double ii, double ij, double jj) {
-  return x * x * ii + 2 * x * y * ij + y * y * jj;
-}
-
 // Eigenvectors of a symmetric k x k matrix as rows of O, by cyclic Jacobi sweeps.
 void eigenvectors(double* G, double* O, Index k) {
   for (Index i = 0; i < k * k; ++i) O[i] = i % (k + 1) == 0;
@@ -122,19 +118,20 @@ class Finder {
     return -pair_loss(i, e);
   }
 
-  // What the pair (i, e.column) loses when it is rotated and one of its rows retires.
+  // What the pair (i, e.column) loses when it is rotated and one of its rows retires, without the
+  // rotation itself: with m, d = (G_ii ± G_jj) / 2 the eigenvalues of the block are m ± r, r^2 =
+  // d^2 + G_ij^2, and cos and sin of twice the angle are d / r and G_ij / r.
   double pair_loss(Index i, const ClusterGram::Entry& e) const {
     const double gii = gram_.norm2[i], gjj = gram_.norm2[e.column];
     const double aii = gram_.diagonal[i], ajj = gram_.diagonal[e.column];
-    const auto [c, s] = diagonalize(gii, e.g, gjj);
-    const double first =
-        loss(quadratic(c, s, gii, e.g, gjj), quadratic(c, s, aii, e.a, ajj), params_.retire);
-    const double second =
-        loss(quadratic(-s, c, gii, e.g, gjj), quadratic(-s, c, aii, e.a, ajj), params_.retire);
-    return std::min(first, second);
+    const double mean = 0.5 * (gii + gjj), d = 0.5 * (gii - gjj), r = std::sqrt(d * d + e.g * e.g);
+    const double turn = (0.5 * (aii - ajj) * d + e.a * e.g) / r, middle = 0.5 * (aii + ajj);
+    return std::min(loss(mean + r, middle + turn, params_.retire),
+                    loss(mean - r, middle - turn, params_.retire));
   }
 
   bool choose_partners(Index i) {
+    if (params_.order == 2) return choose_partner(i);
     candidates_.clear();
     for (const auto& e : gram_.row(i))
       if (gram_.active[e.column] && e.g != 0) candidates_.emplace_back(-score(i, e), e.column);
@@ -144,6 +141,20 @@ class Finder {
     index_[0] = i;
     for (Index r = 1; r < k_; ++r) index_[r] = candidates_[r - 1].second;
     return true;
+  }
+
+  // The same for pairs, without sorting.
+  bool choose_partner(Index i) {
+    std::pair<double, Index> best{infinity, -1};
+    for (const auto& e : gram_.row(i)) {
+      if (!gram_.active[e.column] || e.g == 0) continue;
+      const std::pair<double, Index> candidate{-score(i, e), e.column};
+      if (best.second < 0 || candidate < best) best = candidate;
+    }
+    k_ = 2;
+    index_[0] = i;
+    index_[1] = best.second;
+    return best.second >= 0;
   }
 
   // Rotates the chosen columns, unless what would retire loses more than the budget has left.

@@ -1,0 +1,412 @@
+"""The preconditioner from petsc4py, and the matrices it takes and refuses."""
+
+import gc
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+import pympf
+import pympf.petsc
+
+ROUNDING = 64 * np.finfo(float).eps
+ARG_SIZ, ARG_WRONG, ARG_WRONGSTATE, SUP, ORDER = 60, 62, 73, 56, 58
+DIVERGED_PC_FAILED = -11
+
+
+@pytest.fixture
+def mat(PETSc):
+    """Give a function that makes a SeqAIJ matrix."""
+
+    def make(A):
+        A = sp.csr_array(A, dtype=float)
+        indptr, indices = (array.astype(PETSc.IntType) for array in (A.indptr, A.indices))
+        return PETSc.Mat().createAIJ(A.shape, csr=(indptr, indices, A.data))
+
+    return make
+
+
+@pytest.fixture
+def options(PETSc):
+    """Give a function that sets options of the preconditioner for the length of a test."""
+    database = PETSc.Options()
+    names = []
+
+    def set_options(prefix="", **params):
+        for name, value in params.items():
+            names.append(f"{prefix}pc_mmf_{name}")
+            database[names[-1]] = value
+
+    yield set_options
+    for name in names:
+        database.delValue(name)
+
+
+@pytest.fixture
+def make_pc(PETSc, mat):
+    """Give a function that makes a preconditioner of a matrix."""
+
+    def make(A):
+        pc = PETSc.PC().create()
+        pc.setType("mmf")
+        pc.setOperators(A if isinstance(A, PETSc.Mat) else mat(A))
+        pc.setFromOptions()
+        return pc
+
+    return make
+
+
+def dense(pc):
+    """Give the preconditioner as an array."""
+    matrix = pc.getOperators()[1]
+    x, y = matrix.createVecs()
+    columns = []
+    for i in range(x.size):
+        x.set(0)
+        x[i] = 1
+        x.assemble()
+        pc.apply(x, y)
+        columns.append(y.array.copy())
+    return np.array(columns).T.reshape(x.size, x.size)
+
+
+def assert_spd(M):
+    assert np.isfinite(M).all()
+    size = np.abs(M).max(initial=0)
+    assert np.abs(M - M.T).max(initial=0) <= ROUNDING * size
+    assert (np.linalg.eigvalsh(M) > 0).all()
+
+
+# ---- the library ---------------------------------------------------------------------------------
+
+
+def test_register_again(PETSc):
+    pympf.petsc.register()
+    assert PETSc.PC().create().getType() is None
+    pc = PETSc.PC().create()
+    pc.setType("mmf")
+    assert pc.getType() == "mmf"
+
+
+def test_module_prints_the_path(plugin):
+    done = subprocess.run(
+        [sys.executable, "-m", "pympf.petsc"], capture_output=True, text=True, check=True
+    )
+    assert Path(done.stdout.strip()) == plugin
+    assert not done.stderr
+
+
+def test_no_plugin(monkeypatch, tmp_path):
+    monkeypatch.setattr(pympf, "__path__", [str(tmp_path)])
+    with pytest.raises(ImportError, match=r"built without PETSc: .*PYMPF_WITH_PETSC=ON"):
+        pympf.petsc.register()
+
+
+def test_broken_plugin(monkeypatch, tmp_path):
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib" / "libpympf_petsc.so").write_bytes(b"not a library")
+    monkeypatch.setattr(pympf, "__path__", [str(tmp_path)])
+    with pytest.raises(ImportError, match=r"cannot load .*libpympf_petsc\.so"):
+        pympf.petsc.register()
+
+
+def test_no_petsc4py(plugin, monkeypatch):
+    monkeypatch.setitem(sys.modules, "petsc4py", None)
+    with pytest.raises(ImportError, match=r"needs petsc4py.*pip install petsc4py=="):
+        pympf.petsc.register()
+
+
+def test_two_petsc_libraries(PETSc, monkeypatch):
+    files = iter(["/here/libpetsc.so.3.18", "/there/libpetsc.so.3.19"])
+    monkeypatch.setattr(pympf.petsc, "_defining_file", lambda library: next(files))
+    with pytest.raises(ImportError, match=r"uses /here/\S+, pympf was built for /there/\S+; build"):
+        pympf.petsc.register()
+
+
+# ---- the same numbers as in Python ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {},
+        {"order": 3, "eliminate": 2, "core_size": 30},
+        {"retire": "absolute", "gram": "blocks", "criterion": "inner_product"},
+        {"prenormalize": True, "tolerance": 0.3},
+        {"clustering": "inner_product", "max_cluster_size": 40, "bypass": False, "seed": 7},
+    ],
+)
+def test_same_as_factorize(make_pc, options, params, rng):
+    A = pympf.gallery.poisson((20, 18))
+    options(**params)
+    pc = make_pc(A)
+    x, y = pc.getOperators()[1].createVecs()
+    x.array = rng.standard_normal(360)
+    pc.apply(x, y)
+    expected = pympf.factorize(A, **params).preconditioner() @ x.array
+    scale = np.abs(expected).max()
+    assert np.abs(y.array - expected).max() <= ROUNDING * scale
+    y.set(0)
+    pc.applyTranspose(x, y)
+    assert np.abs(y.array - expected).max() <= ROUNDING * scale
+
+
+def test_blocks_of_vectors(PETSc, make_pc, rng):
+    A = pympf.gallery.poisson((20, 18))
+    pc = make_pc(A)
+    X = PETSc.Mat().createDense((360, 5), array=rng.standard_normal((360, 5)))
+    Y = X.duplicate()
+    for _ in range(2):
+        pc.matApply(X, Y)
+        expected = pympf.as_preconditioner(A) @ X.getDenseArray()
+        assert np.abs(Y.getDenseArray() - expected).max() <= ROUNDING * np.abs(expected).max()
+
+
+def test_new_values_as_refactorize(PETSc, make_pc, mat, rng):
+    A = pympf.gallery.poisson((20, 18))
+    B = A + sp.diags_array(rng.random(360))
+    matrix = mat(A)
+    pc = make_pc(matrix)
+    pc.setUp()
+    mat(B).copy(matrix, structure=PETSc.Mat.Structure.SAME_NONZERO_PATTERN)
+    pc.setUp()
+    expected = pympf.factorize(A).refactorize(B).preconditioner() @ np.eye(360)
+    assert np.abs(dense(pc) - expected).max() <= ROUNDING * np.abs(expected).max()
+
+
+def test_new_options_set_up_anew(make_pc, options):
+    A = pympf.gallery.poisson((20, 18))
+    pc = make_pc(A)
+    pc.setUp()
+    options(order=3)
+    pc.setFromOptions()
+    expected = pympf.as_preconditioner(A, order=3) @ np.eye(360)
+    assert np.abs(dense(pc) - expected).max() <= ROUNDING * np.abs(expected).max()
+
+
+def test_the_caller_s_matrix_is_unchanged(make_pc, mat):
+    A = mat(pympf.gallery.poisson((20, 18)))
+    copy = A.copy()
+    dense(make_pc(A))
+    assert A.equal(copy)
+    assert A.getType() == "seqaij"
+
+
+# ---- inside other preconditioners ----------------------------------------------------------------
+
+
+@pytest.fixture
+def solve(PETSc, mat, tmp_path):
+    """Give a function that solves by mmf somewhere inside and returns the true residual."""
+
+    def run(A, prepare=lambda ksp: None, **options):
+        database = PETSc.Options("t_")
+        for name, value in options.items():
+            database[name] = value
+        ksp = PETSc.KSP().create()
+        ksp.setOptionsPrefix("t_")
+        ksp.setOperators(mat(A))
+        ksp.setTolerances(rtol=1e-10)
+        prepare(ksp)
+        ksp.setFromOptions()
+        matrix = ksp.getOperators()[0]
+        x, b = matrix.createVecs()
+        b.set(1)
+        ksp.solve(b, x)
+        for name in options:
+            database.delValue(name)
+        ksp.view(PETSc.Viewer().createASCII(str(tmp_path / "view")))
+        assert "type: mmf" in (tmp_path / "view").read_text()
+        assert ksp.getConvergedReason() > 0
+        return (matrix * x - b).norm() / b.norm()
+
+    return run
+
+
+def test_in_block_jacobi(solve):
+    A = pympf.gallery.poisson((20, 18))
+    options = {"pc_type": "bjacobi", "pc_bjacobi_blocks": 3, "sub_pc_type": "mmf"}
+    assert solve(A, ksp_type="cg", **options, sub_pc_mmf_core_size=30) < 1e-8
+
+
+def test_in_fieldsplit(PETSc, solve):
+    A, E = pympf.gallery.poisson((20, 18)), sp.eye_array(360)
+
+    def split(ksp):
+        ksp.getPC().setType("fieldsplit")
+        fields = (PETSc.IS().createStride(360, first=i * 360, step=1) for i in range(2))
+        ksp.getPC().setFieldSplitIS(*zip("01", fields, strict=True))
+
+    options = {f"fieldsplit_{i}_pc_type": "mmf" for i in range(2)}
+    assert solve(sp.block_array([[A, E], [E, 2 * A]]), split, **options) < 1e-7
+
+
+# ---- matrices at the edge ------------------------------------------------------------------------
+
+P = pympf.gallery.poisson((12, 12))
+EDGE = {
+    "0 x 0": sp.csr_array((0, 0)),
+    "1 x 1": sp.csr_array([[3.0]]),
+    "a stored zero": sp.csr_array(([0.0], ([0], [0])), shape=(1, 1)),
+    "nothing stored": sp.csr_array((150, 150)),
+    "diagonal": sp.diags_array(np.arange(1.0, 151)),
+    "indefinite": P - 3 * sp.eye_array(144),
+    "negative": -P,
+    "disconnected": sp.block_diag([P, P]),
+    "zero rows": sp.block_diag([P, sp.csr_array((3, 3))]),
+    "singular": pympf.gallery.laplacian(sp.csr_array(abs(P - sp.diags_array(P.diagonal())))),
+    "dense": np.fromfunction(lambda i, j: 1 / (1 + i + j), (130, 130)),
+    "large": P * 1e100,
+    "small": P * 1e-100,
+}
+
+
+@pytest.mark.parametrize("name", EDGE)
+def test_positive_definite_whatever_the_matrix(make_pc, name):
+    assert_spd(dense(make_pc(EDGE[name])))
+
+
+@pytest.mark.parametrize("name", ["1 x 1", "diagonal"])
+def test_exact_where_nothing_is_dropped(make_pc, name):
+    M = dense(make_pc(EDGE[name]))
+    assert np.abs(M @ sp.csr_array(EDGE[name]) - np.eye(len(M))).max() <= ROUNDING
+
+
+def unsorted_matrix(PETSc):
+    """Rows not sorted, and an entry in two parts: [[2, -1], [-1, 3]]."""
+    indptr, indices = np.array([0, 2, 5], np.int32), np.array([1, 0, 1, 0, 1], np.int32)
+    values = np.array([-1.0, 2.0, 1.0, -1.0, 2.0])
+    return PETSc.Mat().createAIJWithArrays((2, 2), (indptr, indices, values))
+
+
+def test_unsorted_rows_and_duplicates(PETSc, make_pc):
+    expected = np.linalg.inv([[2.0, -1.0], [-1.0, 3.0]])
+    assert np.abs(dense(make_pc(unsorted_matrix(PETSc))) - expected).max() <= ROUNDING
+
+
+def test_nested_matrix(PETSc, make_pc, mat):
+    nest = PETSc.Mat().createNest([[mat(P), None], [None, mat(P)]])
+    assert np.array_equal(dense(make_pc(nest)), dense(make_pc(sp.block_diag([P, P]))))
+
+
+def with_entry(value):
+    A = P.copy()
+    A.data[1] = value
+    return A
+
+
+@pytest.mark.parametrize(
+    ("A", "code", "says"),
+    [
+        (with_entry(np.nan), ARG_WRONG, "expected finite entries, got nan at i = 0, j = 1"),
+        (with_entry(-np.inf), ARG_WRONG, "expected finite entries, got -inf at i = 0, j = 1"),
+        (with_entry(-1 - 1e-10), ARG_WRONG, "expected a symmetric matrix, got"),
+        (sp.csr_array([[1.0, 2.0], [0.0, 1.0]]), ARG_WRONG, "= 2 at i = 0, j = 1"),
+        (sp.csr_array(np.ones((3, 4))), ARG_SIZ, "expects a square matrix, got 3 rows and 4"),
+    ],
+)
+def test_refused(PETSc, make_pc, A, code, says):
+    with pytest.raises(PETSc.Error) as error:
+        make_pc(A).setUp()
+    assert error.value.ierr == code
+    assert says in str(error.value)
+
+
+def test_rounding_is_not_asymmetry(make_pc):
+    assert_spd(dense(make_pc(with_entry(-1 - 1e-12))))
+
+
+def test_unassembled_is_refused(PETSc, make_pc):
+    matrix = PETSc.Mat().createAIJ((4, 4))
+    matrix.setUp()
+    with pytest.raises(PETSc.Error, match="expects an assembled matrix") as error:
+        make_pc(matrix).setUp()
+    assert error.value.ierr == ARG_WRONGSTATE
+
+
+def test_matrix_free_is_refused(PETSc, make_pc):
+    matrix = PETSc.Mat().create()
+    matrix.setSizes((4, 4))
+    matrix.setType("shell")
+    matrix.setUp()
+    with pytest.raises(PETSc.Error, match="needs the entries of the matrix") as error:
+        make_pc(matrix).setUp()
+    assert error.value.ierr == SUP
+
+
+def test_column_out_of_range_is_refused(PETSc, make_pc):
+    arrays = np.array([0, 1, 2], np.int32), np.array([0, 7], np.int32), np.ones(2)
+    with pytest.raises(PETSc.Error, match="expected column indices from 0 to 1, got 7 in row 1"):
+        make_pc(PETSc.Mat().createAIJWithArrays((2, 2), arrays)).setUp()
+
+
+# ---- failures leave a usable object --------------------------------------------------------------
+
+
+def test_after_a_failed_setup(PETSc, make_pc, mat):
+    matrix = mat(P)
+    pc = make_pc(matrix)
+    before = dense(pc)
+    matrix.scale(np.nan)
+    with pytest.raises(PETSc.Error, match="expected finite entries"):
+        pc.setUp()
+    x, y = matrix.createVecs()
+    with pytest.raises(PETSc.Error, match="its last setup failed") as error:
+        pc.apply(x, y)
+    assert error.value.ierr == ORDER
+    mat(P).copy(matrix, structure=PETSc.Mat.Structure.SAME_NONZERO_PATTERN)
+    assert np.array_equal(dense(pc), before)
+
+
+def test_breakdown_stops_the_solver(PETSc, mat):
+    """1 / 1e-320 is infinite: the solver ends with a reason, or an error when it is told to."""
+    ksp = PETSc.KSP().create()
+    ksp.setOperators(mat(P * 1e-320))
+    ksp.getPC().setType("mmf")
+    x, b = ksp.getOperators()[0].createVecs()
+    b.set(1)
+    ksp.solve(b, x)
+    assert ksp.getConvergedReason() == DIVERGED_PC_FAILED
+    ksp.setOperators(mat(P))
+    ksp.solve(b, x)
+    assert ksp.getConvergedReason() > 0
+    ksp.setOperators(mat(P * 1e-320))
+    ksp.setErrorIfNotConverged(True)
+    with pytest.raises(PETSc.Error, match=r"not finite: .* scale it"):
+        ksp.solve(b, x)
+
+
+def test_another_size_after_reset(PETSc, make_pc, mat):
+    pc = make_pc(P)
+    pc.setUp()
+    pc.reset()
+    pc.setOperators(mat(EDGE["disconnected"]))
+    assert np.array_equal(dense(pc), dense(make_pc(EDGE["disconnected"])))
+
+
+def test_memory_is_returned(make_pc):
+    """Setups and applications in a row do not add up."""
+
+    def use() -> None:
+        pc = make_pc(A)
+        x, y = pc.getOperators()[1].createVecs()
+        pc.apply(x, y)
+        for thing in (pc, x, y):
+            thing.destroy()
+        gc.collect()
+
+    def resident() -> int:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+
+    A = pympf.gallery.poisson((120, 120))
+    for _ in range(3):
+        use()
+    before = resident()
+    for _ in range(20):
+        use()
+    assert resident() - before < 3 * pympf.factorize(A).report().bytes

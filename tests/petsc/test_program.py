@@ -1,0 +1,218 @@
+"""An ordinary C program that gets the preconditioner by -dll_append."""
+
+import re
+from typing import NamedTuple
+
+import pytest
+
+from pympf import Params
+
+SOLVE = re.compile(r"(\w+) iterations (\d+) residual (\S+)")
+TIGHT = "-pc_type mmf -ksp_rtol 1e-10"
+LEAKS = "-malloc_debug -malloc_dump"
+
+
+class Solve(NamedTuple):
+    reason: str
+    iterations: int
+    residual: float
+
+
+def solves(output: str) -> list[Solve]:
+    return [Solve(m[1], int(m[2]), float(m[3])) for m in SOLVE.finditer(output)]
+
+
+def assert_solved(run, count: int = 1, residual: float = 1e-8) -> None:
+    """All solves converged, and nothing else was printed: no warning, no block of memory left."""
+    found = solves(run.output)
+    assert len(run.output.splitlines()) == len(found) == count, run.output
+    for solve in found:
+        assert solve.reason.startswith("CONVERGED"), run.output
+        assert solve.residual < residual
+
+
+def test_malloc_dump_shows_a_leak(solve):
+    assert "bytes MatCreate()" in solve(f"{TIGHT} -forget {LEAKS}").output
+
+
+@pytest.mark.parametrize("ksp", ["cg", "minres", "gmres", "fcg"])
+@pytest.mark.parametrize(
+    ("mat", "block"),
+    [("seqaij", 1), ("seqsbaij", 1), ("seqsbaij", 4), ("seqbaij", 1), ("seqbaij", 4)],
+)
+def test_matrix_formats(solve, ksp, mat, block):
+    assert_solved(solve(f"{TIGHT} -ksp_type {ksp} -mat_type {mat} -mat_block_size {block} {LEAKS}"))
+
+
+@pytest.mark.parametrize("mat", ["mpiaij", "mpisbaij", "mpibaij", "seqdense"])
+def test_other_formats_are_converted(solve, mat):
+    assert_solved(solve(f"{TIGHT} -ksp_type cg -mat_type {mat} {LEAKS}"))
+
+
+def test_formats_give_the_same_preconditioner(solve):
+    runs = [
+        solve(f"{TIGHT} -mat_type {mat}") for mat in ("seqaij", "seqsbaij", "seqbaij", "mpiaij")
+    ]
+    assert len({run.output for run in runs}) == 1
+
+
+@pytest.mark.parametrize("ksp", ["cg", "minres", "gmres"])
+def test_singular(solve, ksp):
+    assert_solved(solve(f"{TIGHT} -ksp_type {ksp} -neumann {LEAKS}"))
+
+
+@pytest.mark.parametrize("ksp", ["minres", "gmres"])
+def test_indefinite(solve, ksp):
+    """MINRES would refuse a preconditioner that is not positive definite."""
+    options = f"{TIGHT} -ksp_type {ksp} -ksp_gmres_restart 400 -ksp_max_it 2000 -shift -0.5"
+    assert_solved(solve(f"{options} {LEAKS}"))
+
+
+def test_transpose(solve):
+    assert_solved(solve(f"{TIGHT} -transpose -ksp_type gmres {LEAKS}"))
+
+
+def test_several_right_hand_sides(solve):
+    assert_solved(solve(f"{TIGHT} -columns 3 -ksp_type cg {LEAKS}"))
+    # With a core that holds the whole matrix the preconditioner is the inverse: one PCMatApply.
+    assert_solved(solve(f"{TIGHT} -columns 3 -ksp_type preonly -pc_mmf_core_size 400 {LEAKS}"))
+
+
+def test_two_threads_give_the_same(solve):
+    options = f"{TIGHT} -m 120 -ksp_type cg"
+    assert solve(options, threads=2).output == solve(options).output
+
+
+def reused(output: str) -> list[int]:
+    return [int(count) for count in re.findall(r"rotations reused: (\d+) times", output)]
+
+
+def test_new_values_keep_the_rotations(solve):
+    run = solve(f"{TIGHT} -solves 3 -ksp_view {LEAKS}")
+    assert reused(run.output) == [0, 1, 2]
+    iterations = {found.iterations for found in solves(run.output)}
+    assert len(iterations) == 1  # the matrices differ by a factor
+    assert_solved(solve(f"{TIGHT} -solves 3 {LEAKS}"), 3)
+
+
+def test_new_values_without_reuse(solve):
+    run = solve(f"{TIGHT} -solves 3 -pc_mmf_reuse_rotations false -ksp_view")
+    assert reused(run.output) == [0, 0, 0]
+
+
+def test_petsc_can_keep_the_whole_preconditioner(solve):
+    run = solve(f"{TIGHT} -solves 3 -ksp_reuse_preconditioner -ksp_view")
+    assert reused(run.output) == [0, 0, 0]
+    assert len(solves(run.output)) == 3
+
+
+@pytest.mark.parametrize("then", ["pattern", "size"])
+def test_another_matrix_is_set_up_anew(solve, then):
+    run = solve(f"{TIGHT} -solves 2 -then {then} -pc_view {LEAKS}")
+    assert reused(run.output) == [0, 1, 0]
+    assert_solved(solve(f"{TIGHT} -solves 2 -then {then} {LEAKS}"), 3)
+
+
+def test_objects_are_destroyed(solve):
+    run = solve(f"{TIGHT} -solves 2 -then size -mat_type seqsbaij -log_view")
+    table = run.output.partition("Memory usage")[2] or run.output.partition("Creations")[2]
+    counts = re.findall(
+        r"^ *(Matrix|Preconditioner|Vector|Krylov Solver) +(\d+) +(\d+)", table, re.M
+    )
+    assert len(counts) == 4, run.output
+    assert all(created == destroyed for _, created, destroyed in counts)
+
+
+def test_view(solve):
+    run = solve("-pc_type mmf -ksp_view -pc_mmf_core_size 50 -pc_mmf_gram blocks")
+    assert "parameters: core_size=50 gram=blocks (the others at their defaults)" in run.output
+    assert re.search(
+        r"level +rows +nnz +clusters +rotations +retired +dropped +MB +seconds", run.output
+    )
+    assert re.search(r"^ +1 +400 +1920 +\d", run.output, re.M)
+    levels = int(re.search(r"(\d+) levels, core of 50 rows, stopped by core_size", run.output)[1])
+    assert (
+        len(re.findall(r"^ +\d+ +\d+ +\d+ +\d+ +\d+ +\d+ +\d\.\d\de-\d\d ", run.output, re.M))
+        == levels
+    )
+    assert re.search(r"relative Frobenius error 0\.\d+, \d+\.\d+ MB", run.output)
+
+
+def test_view_of_a_pc_and_short_view(solve):
+    run = solve("-pc_type mmf -pc_view -solves 2")
+    assert reused(run.output) == [0, 1]
+    assert run.output.count("level ") == 2
+    assert "has not been set up" not in run.output
+    run = solve("-pc_type mmf -ksp_view ::ascii_info")
+    assert "parameters: all at their defaults" in run.output
+    assert "level " not in run.output
+
+
+def test_help(solve):
+    text = solve("-pc_type mmf -help").output
+    assert "MMF options" in text
+    for field in Params.fields():
+        default = str(field["default"]).lower() if field["kind"] == "bool" else field["default"]
+        line = re.search(rf"^  -pc_mmf_{field['name']} <now (\S+) : .*", text, re.M)
+        assert line[1] == (f"{default:g}" if field["kind"] in ("int", "real") else default)
+        assert all(choice in line[0] for choice in field["choices"])
+    assert "-pc_mmf_order <now 2 : formerly 2>: Order k of the rotations" in text
+    assert "Allowed: an integer in [2, 16]" in text
+    assert "-pc_mmf_reuse_rotations <now true" in text
+
+
+@pytest.mark.parametrize(
+    ("option", "code", "says"),
+    [
+        ("order 1", "out of range", "order = 1 is not an integer in [2, 16]"),
+        ("order 2.5", "out of range", "order = 2.5 is not an integer in [2, 16]"),
+        ("order two", "out of range", "order = two is not an integer in [2, 16]"),
+        ("order", "out of range", "order =  is not an integer in [2, 16]"),
+        ("core_size 1e20", "out of range", "is not an integer in [1, 2147483647]"),
+        ("core_size -1", "out of range", "core_size = -1 is not an integer in [1, 2147483647]"),
+        ("tolerance nan", "out of range", "tolerance = nan is not a number in [0, 1]"),
+        ("gram rows", "Invalid", "gram = rows is not one of columns blocks"),
+        ("bypass maybe", "Invalid", "bypass = maybe is not true or false"),
+        ("eliminate 2", "Invalid", "eliminate = 2 is not below order = 2"),
+        ("ordr 3", "Invalid", "unknown parameter ordr; known: order max_stages"),
+    ],
+)
+def test_wrong_options(solve, option, code, says):
+    run = solve(f"-pc_type mmf -pc_mmf_{option}", fails=True)
+    assert code in run.errors
+    assert f"PC mmf: {says}" in run.errors or says in run.errors
+    assert not run.output
+
+
+@pytest.mark.parametrize(
+    ("word", "value"), [("", True), ("yes", True), ("NO", False), ("0", False)]
+)
+def test_logical_values_as_petsc_writes_them(solve, word, value):
+    run = solve(f"-pc_type mmf -pc_mmf_Prenormalize {word} -ksp_view")
+    assert ("parameters: prenormalize=true" in run.output) == value
+
+
+def test_asymmetric(solve):
+    run = solve("-pc_type mmf -convection 0.1", fails=True)
+    assert "expected a symmetric matrix, got max|a_ij - a_ji| = 0.2" in run.errors
+    assert "PC mmf" in run.errors
+
+
+def test_two_processes_are_refused(solve):
+    run = solve("-pc_type mmf", ranks=2, fails=True)
+    assert "PC mmf works on one process, the matrix is on 2" in run.errors
+    assert "-pc_type bjacobi -sub_pc_type mmf" in run.errors
+
+
+@pytest.mark.parametrize("pc", ["bjacobi", "asm"])
+@pytest.mark.parametrize("mat", ["aij", "sbaij"])
+def test_blocks_on_two_processes(solve, pc, mat):
+    options = f"-pc_type {pc} -sub_pc_type mmf -ksp_rtol 1e-10 -mat_type {mat} {LEAKS}"
+    assert_solved(solve(f"{options} -sub_pc_mmf_core_size 30", ranks=2))
+
+
+def test_options_of_blocks(solve):
+    run = solve("-pc_type bjacobi -sub_pc_type mmf -sub_pc_mmf_order 17", ranks=2, fails=True)
+    assert "order = 17 is not an integer in [2, 16]" in run.errors
+    run = solve("-pc_type bjacobi -sub_pc_type mmf -sub_pc_mmf_core_size 30 -ksp_view", ranks=2)
+    assert "parameters: core_size=30" in run.output

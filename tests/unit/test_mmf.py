@@ -1,0 +1,335 @@
+"""The factorization: its invariants, exact up to rounding, for all kinds of matrices."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import pympf
+from pympf import gallery
+
+from ..helpers import (
+    assert_close,
+    flat_state,
+    matrices,
+    nested_pairs,
+    parameters,
+    random_graph_laplacian,
+    random_spd,
+    random_symmetric,
+    rounding,
+    same_bits,
+)
+
+KINDS = {field["name"]: field for field in pympf.Params.fields()}
+
+
+def dense_H(F):
+    """The middle factor of F = D Qᵀ H Q D: the core, and the eigenvalues of the wavelets."""
+    return sp.block_diag([F.core(), sp.diags_array(F.spectrum()[F.core_size :])]).toarray()
+
+
+def check_invariants(F, A, dtype=np.float64):
+    """Check everything that holds up to rounding for an F that is not prenormalized."""
+    n = A.shape[0]
+    A = A.toarray().astype(np.float64)
+    Q, H = F.basis().toarray().astype(np.float64), dense_H(F)
+    size, multiple = np.linalg.norm(A), 50 * F.params["order"]
+    assert_close(Q @ Q.T, np.eye(n), multiple, dtype)
+    rotated = Q @ A @ Q.T
+    kept = np.diag(np.diag(rotated))
+    kept[: F.core_size, : F.core_size] = rotated[: F.core_size, : F.core_size]
+    assert_close(H, kept, multiple, dtype, scale=size)
+    approximation = F.to_csr().toarray()
+    assert_close(approximation, Q.T @ H @ Q, multiple, dtype, scale=size)
+    assert_close(F @ np.eye(n), approximation, multiple, dtype, scale=size)
+    # The squares of what was dropped, three ways.
+    dropped2 = np.linalg.norm(A - approximation) ** 2
+    tolerance = rounding(multiple, dtype) * size**2
+    assert abs(dropped2 - (size**2 - np.linalg.norm(H) ** 2)) <= tolerance
+    assert abs(dropped2 - (F.error(A) * size) ** 2) <= tolerance
+    assert abs(dropped2 - (F.report().relative_error * size) ** 2) <= tolerance
+    assert F.trace() == pytest.approx(np.trace(A), abs=rounding(30 * n, dtype) * abs(A).max())
+
+
+# The invariants
+
+
+@given(matrices(), parameters())
+@settings(max_examples=200)
+def test_invariants(A, params):
+    params["prenormalize"] = False
+    check_invariants(pympf.factorize(A, **params), A)
+
+
+@given(matrices(), parameters())
+def test_invariants_of_float32(A, params):
+    params["prenormalize"] = False
+    A = sp.csr_array((A / max(1, abs(A).max())).astype(np.float32))
+    F = pympf.factorize(A, **params)
+    assert F.dtype == np.float32
+    check_invariants(F, A, np.float32)
+
+
+@given(matrices(), parameters())
+def test_invariants_when_prenormalized(A, params):
+    F = pympf.factorize(A, **{**params, "prenormalize": True})
+    n = A.shape[0]
+    norms = np.sqrt((A**2).sum(axis=0))
+    D = np.diag(np.sqrt(np.where(norms > 0, norms, 1)))
+    inverse = np.linalg.inv(D)
+    Q, H = F.basis().toarray(), dense_H(F)
+    scaled = inverse @ A.toarray() @ inverse
+    size = np.linalg.norm(scaled)
+    assert_close(F.to_csr().toarray(), D @ Q.T @ H @ Q @ D, 100)
+    assert_close(F @ np.eye(n), F.to_csr().toarray(), 100)
+    dropped2 = np.linalg.norm(scaled - Q.T @ H @ Q) ** 2
+    assert abs(dropped2 - (size**2 - np.linalg.norm(H) ** 2)) <= rounding(100) * size**2
+    assert abs(dropped2 - (F.error(A) * size) ** 2) <= rounding(100) * size**2
+    assert F.trace() == pytest.approx(np.trace(F.to_csr().toarray()), rel=1e-13, abs=0)
+
+
+@given(st.integers(1, 40), st.integers(0, 2**32), parameters())
+def test_positive_definite_stays_within_the_spectrum(n, seed, params):
+    params["prenormalize"] = False
+    A = random_spd(n, np.random.default_rng(seed))
+    eigenvalues = np.linalg.eigvalsh(A.toarray())
+    found = pympf.factorize(A, **params).spectrum()
+    slack = rounding(100) * eigenvalues[-1]
+    assert found.min() >= eigenvalues[0] - slack
+    assert found.max() <= eigenvalues[-1] + slack
+
+
+@given(st.integers(0, 2**31 - 1), st.sampled_from(["relative", "absolute"]))
+@settings(max_examples=30)
+def test_hierarchical_matrix_is_reproduced(seed, retire):
+    A = nested_pairs(levels=5, rng=np.random.default_rng(seed))
+    F = pympf.factorize(A, core_size=2, retire=retire, seed=seed)
+    assert F.core_size == 2
+    assert F.error(A) <= rounding(1000)
+
+
+def test_ultrametric_matrix_is_reproduced(rng):
+    A = nested_pairs(levels=6, rng=rng, core_size=1, angles=np.pi / 4)
+    F = pympf.factorize(A, core_size=1)
+    assert F.error(A) <= rounding(1000)
+    assert_close(np.sort(F.spectrum()), np.linalg.eigvalsh(A), 1000)
+
+
+@pytest.mark.parametrize("core_size", [36, 37, 10**6])
+def test_core_of_the_whole_matrix_is_exact(rng, core_size):
+    A = random_symmetric(36, rng)
+    F = pympf.factorize(A, core_size=core_size)
+    assert (F.levels, F.core_size, F.error(A)) == (0, 36, 0)
+    np.testing.assert_array_equal(F.to_csr().toarray(), A.toarray())
+    np.testing.assert_array_equal(F.basis().toarray(), np.eye(36))
+
+
+# Every parameter
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_every_parameter_takes_its_range(rng, name):
+    A = random_spd(60, rng)
+    field = KINDS[name]
+    values = field["choices"] or [False, True]
+    if field["kind"] in ("int", "real"):
+        convert = int if field["kind"] == "int" else float
+        values = [convert(field["minimum"]), field["default"], convert(field["maximum"])]
+    needed = {"eliminate": {"order": 16}, "min_cluster_size": {"max_cluster_size": 2**31 - 1}}
+    for value in values:
+        F = pympf.factorize(A, **{"core_size": 10, **needed.get(name, {}), name: value})
+        assert F.params[name] == value
+        if name != "prenormalize":
+            check_invariants(F, A)
+
+
+@pytest.mark.parametrize("order", [2, 3, 4, 5])
+@pytest.mark.parametrize("eliminate", [1, 2, 3, 4])
+def test_order_and_eliminate(order, eliminate):
+    A = gallery.poisson((5, 10))
+    if eliminate >= order:
+        with pytest.raises(ValueError, match=f"eliminate = {eliminate} is not below order"):
+            pympf.factorize(A, order=order, eliminate=eliminate)
+        return
+    F = pympf.factorize(A, order=order, eliminate=eliminate, core_size=7)
+    assert F.core_size == 7
+    check_invariants(F, A)
+    first = F.report().stages[0]
+    assert first["retired"] <= eliminate * first["rotations"]
+
+
+def test_higher_order_loses_less():
+    A = gallery.poisson((20, 20))
+    errors = [pympf.factorize(A, order=k, core_size=200, max_stages=1).error(A) for k in (2, 4)]
+    assert errors[1] < errors[0]
+
+
+@pytest.mark.parametrize("clusters", [1, 3, 50])
+def test_clustering_by_inner_product(clusters):
+    A = gallery.poisson((20, 20))
+    F = pympf.factorize(
+        A, clustering="inner_product", clusters=clusters, max_cluster_size=60, core_size=40
+    )
+    assert F.report().stages[0]["clusters"] >= clusters
+    check_invariants(F, A)
+
+
+def test_bypassed_columns_sit_out(rng):
+    A = sp.csr_array(sp.block_diag([random_spd(30, rng), random_spd(30, rng)]))
+    given = {"clustering": "inner_product", "clusters": 1, "core_size": 5, "max_cluster_size": 10}
+    F = pympf.factorize(A, bypass=True, max_clustering_iterations=1, **given)
+    assert F.report().stages[0]["bypassed"] > 0
+    check_invariants(F, A)
+    F = pympf.factorize(A, bypass=False, max_clustering_iterations=1, **given)
+    assert F.report().stages[0]["bypassed"] == 0
+    check_invariants(F, A)
+
+
+# Where it stops
+
+
+@pytest.mark.parametrize("core_size", [1, 17, 100, 399])
+@pytest.mark.parametrize("eliminate", [1, 3])
+def test_core_size_is_met_exactly(core_size, eliminate):
+    F = pympf.factorize(
+        gallery.poisson((20, 20)), core_size=core_size, order=4, eliminate=eliminate
+    )
+    assert (F.core_size, F.report().stop) == (core_size, "core_size")
+
+
+@pytest.mark.parametrize("max_stages", [0, 1, 3])
+def test_number_of_stages(max_stages):
+    F = pympf.factorize(gallery.poisson((20, 20)), core_size=10, max_stages=max_stages)
+    assert (F.levels, F.report().stop) == (max_stages, "max_stages")
+
+
+@given(st.integers(0, 2**32), st.floats(0.001, 0.9), st.booleans())
+@settings(max_examples=30)
+def test_tolerance_is_kept(seed, tolerance, prenormalize):
+    A = random_graph_laplacian(80, np.random.default_rng(seed))
+    F = pympf.factorize(A, core_size=1, tolerance=tolerance, prenormalize=prenormalize)
+    assert F.error(A) <= tolerance
+    assert F.core_size > 1 or F.report().stop == "core_size"
+
+
+def test_smaller_tolerance_keeps_more():
+    A = gallery.poisson((30, 30))
+    sizes = [pympf.factorize(A, core_size=1, tolerance=t).core_size for t in (0.5, 0.2, 0.05)]
+    assert sizes[0] < sizes[1] < sizes[2]
+
+
+def test_what_cannot_be_paired_stalls():
+    A = sp.csr_array(sp.diags_array([1.0, 2.0, 3.0]))
+    assert pympf.factorize(A, core_size=1).error(A) == 0
+    A = sp.csr_array(np.diag([1.0, -1.0]) + np.fliplr(np.diag([0.0, 0.0])))
+    assert pympf.factorize(A, core_size=1).core_size == 1
+
+
+# The same answer every time
+
+
+def threads_give(count, A, **params):
+    before = pympf.get_num_threads()
+    pympf.set_num_threads(count)
+    try:
+        F = pympf.factorize(A, **params)
+        block = np.linspace(-1, 1, 4 * A.shape[0]).reshape(-1, 4)  # enough for several threads
+        return flat_state(F), F.apply(block), F.error(A)
+    finally:
+        pympf.set_num_threads(before)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {},
+        {"order": 4, "eliminate": 2},
+        {"clustering": "inner_product", "clusters": 20, "prenormalize": True},
+        {"selection": "random", "gram": "blocks"},
+    ],
+    ids=str,
+)
+def test_threads_do_not_change_a_bit(params):
+    A = gallery.laplacian(gallery.random_geometric_graph(10_000, seed=1))
+    params = {"max_cluster_size": 500, "max_stages": 3, **params}
+    state, y, error = threads_give(1, A, **params)
+    for count in (2, 4):
+        other, other_y, other_error = threads_give(count, A, **params)
+        assert all(np.array_equal(state[name], other[name]) for name in state)
+        np.testing.assert_array_equal(y, other_y)
+        assert error == other_error
+
+
+def test_seed():
+    A = gallery.poisson((30, 30))
+    for selection in ("best", "random"):
+        F, G = (pympf.factorize(A, selection=selection, seed=7) for _ in range(2))
+        assert same_bits(F, G)
+    assert not same_bits(F, pympf.factorize(A, selection="random", seed=8))
+
+
+# Other values, same rotations
+
+
+def test_refactorize(rng):
+    A = random_spd(80, rng)
+    F = pympf.factorize(A, core_size=20)
+    assert_close(F.refactorize(A).to_csr().toarray(), F.to_csr().toarray())
+    B = random_symmetric(80, rng)
+    G = F.refactorize(B)
+    np.testing.assert_array_equal(G.basis().toarray(), F.basis().toarray())
+    check_invariants(G, B)
+
+
+def test_refactorize_when_prenormalized(rng):
+    A = random_spd(80, rng)
+    F = pympf.factorize(A, core_size=20, prenormalize=True)
+    assert_close(F.refactorize(A).to_csr().toarray(), F.to_csr().toarray())
+    assert_close(F.refactorize(3 * A).to_csr().toarray(), 3 * F.to_csr().toarray())
+
+
+# Progress
+
+
+def test_progress_sees_every_stage():
+    lines = []
+    F = pympf.factorize(gallery.poisson((30, 30)), progress=lines.append)
+    assert lines == F.report().stages
+    assert [line["level"] for line in lines] == list(range(1, F.levels + 1))
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ZeroDivisionError])
+def test_progress_can_end_it(error):
+    seen = []
+
+    def stop_at_two(stage):
+        seen.append(stage["level"])
+        if stage["level"] == 2:
+            raise error
+
+    with pytest.raises(error):
+        pympf.factorize(gallery.poisson((30, 30)), progress=stop_at_two)
+    assert seen == [1, 2]
+
+
+# The report
+
+
+def test_report(rng):
+    A = gallery.poisson((30, 30))
+    F = pympf.factorize(A, core_size=50)
+    report = F.report()
+    stages = report.stages
+    assert report.rows == stages[0]["rows"] == 900
+    assert stages[0]["nnz"] == A.nnz
+    assert sum(stage["retired"] for stage in stages) == 900 - 50
+    for before, after in zip(stages, stages[1:], strict=False):
+        assert after["rows"] == before["rows"] - before["retired"]
+    dropped = np.sqrt(sum(stage["dropped"] ** 2 for stage in stages))
+    assert report.relative_error == pytest.approx(dropped) == pytest.approx(F.error(A))
+    assert report.bytes == F.nbytes
+    assert report.as_dict()["params"]["core_size"] == 50
+    assert len(str(report).splitlines()) == F.levels + 2
+    assert repr(F) == f"<Mmf 900 x 900, float64, {F.levels} levels, core 50>"
