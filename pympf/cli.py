@@ -409,7 +409,7 @@ def _add_solve(commands: Any) -> None:
         "--factorization", metavar="F.h5", help="precondition by a saved factorization"
     )
     command.add_argument(
-        "--rtol", type=float, default=1e-8, help="relative tolerance of the residual"
+        "--rtol", type=float, help="relative tolerance of the residual (1e-8; float32: 1e-5)"
     )
     command.add_argument(
         "--atol", type=float, default=0.0, help="absolute tolerance of the residual"

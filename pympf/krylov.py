@@ -44,7 +44,7 @@ def solve(
     method: str = "auto",
     preconditioner: Any = "mmf",
     x0: ArrayLike | None = None,
-    rtol: float = 1e-8,
+    rtol: float | None = None,
     atol: float = 0.0,
     maxiter: int | None = None,
     restart: int = 30,
@@ -71,7 +71,7 @@ def solve(
     x0 : array_like, shape (n,), optional
         Initial guess; zero by default.
     rtol, atol : float
-        Stop when ‖b − A x‖ ≤ max(rtol ‖b‖, atol).
+        Stop when ‖b − A x‖ ≤ max(rtol ‖b‖, atol). `rtol` is 1e-8 by default, 1e-5 in float32.
     maxiter : int, optional
         Most iterations; by default 10 000.
     restart : int
@@ -117,6 +117,9 @@ def solve(
     A = la.as_csr(A, symmetric=False)
     b = _one_vector(b, A, "b")
     x = np.zeros_like(b) if x0 is None else _one_vector(x0, A, "x0").copy()
+
+    if rtol is None:
+        rtol = 1e-8 if A.dtype == np.float64 else 1e-5
 
     start = time.perf_counter()
     symmetric = la.is_symmetric(A)

@@ -92,6 +92,6 @@ def _value(kind, choices, double value):
 def check_on_all(int comm, str error):
     """Collective over the communicator with this Fortran handle: RuntimeError on every rank if any rank has an error."""
     cdef Communicator c = comm_from_fortran(comm)
-    cdef string text = error.encode()
+    cdef string text = error.encode(errors="backslashreplace")  # an encoding error here would leave the others waiting
     with nogil:
         collective_check(c, text)

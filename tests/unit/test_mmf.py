@@ -50,7 +50,7 @@ def check_invariants(F, A, dtype=np.float64):
     assert abs(dropped2 - (size**2 - np.linalg.norm(H) ** 2)) <= tolerance
     assert abs(dropped2 - (F.error(A) * size) ** 2) <= tolerance
     assert abs(dropped2 - (F.report().relative_error * size) ** 2) <= tolerance
-    assert F.trace() == pytest.approx(np.trace(A), abs=rounding(30 * n, dtype) * abs(A).max())
+    assert abs(F.trace() - np.trace(A)) <= rounding(multiple, dtype) * np.sqrt(n) * size
 
 
 # The invariants
@@ -137,6 +137,7 @@ def test_every_parameter_takes_its_range(rng, name):
     if field["kind"] in ("int", "real"):
         convert = int if field["kind"] == "int" else float
         values = [convert(field["minimum"]), field["default"], convert(field["maximum"])]
+        values += [10**6] if field["maximum"] > 10**6 else []
     needed = {"eliminate": {"order": 16}, "min_cluster_size": {"max_cluster_size": 2**31 - 1}}
     for value in values:
         F = pympf.factorize(A, **{"core_size": 10, **needed.get(name, {}), name: value})
@@ -252,8 +253,8 @@ def threads_give(count, A, **params):
     ids=str,
 )
 def test_threads_do_not_change_a_bit(params):
-    A = gallery.laplacian(gallery.random_geometric_graph(10_000, seed=1))
-    params = {"max_cluster_size": 500, "max_stages": 3, **params}
+    A = gallery.laplacian(gallery.random_geometric_graph(9000, seed=1))
+    params = {"max_cluster_size": 500, "max_stages": 2, **params}
     state, y, error = threads_give(1, A, **params)
     for count in (2, 4):
         other, other_y, other_error = threads_give(count, A, **params)

@@ -1,0 +1,183 @@
+"""Errors on some ranks: all ranks learn of them, and a job never hangs."""
+
+import os
+import shutil
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+import pympf
+from pympf import gallery
+
+pytest.importorskip("mpi4py")
+from mpi4py import MPI  # noqa: E402
+
+pytestmark = pytest.mark.mpi
+COMM = MPI.COMM_WORLD
+
+
+def check(error, comm=COMM):
+    pympf._core.check_on_all(comm.py2f(), error)
+
+
+def test_the_package_was_built_with_mpi():
+    assert pympf._core.have_mpi
+
+
+def test_no_error_passes():
+    for _ in range(100):
+        check("")
+
+
+@pytest.mark.parametrize("failing", [0, -1])
+def test_an_error_on_one_rank_raises_on_all(failing):
+    failing %= COMM.size
+    with pytest.raises(RuntimeError, match=rf"^rank {failing} of {COMM.size}: no disk \(here\)$"):
+        check("no disk (here)" if COMM.rank == failing else "")
+    check("")  # and the communicator still works
+
+
+def test_errors_on_all_ranks_name_all():
+    ranks = ", ".join(map(str, range(min(COMM.size, 5))))
+    with pytest.raises(RuntimeError, match=f"^rank {ranks}.* of {COMM.size}: bad row 0$"):
+        check(f"bad row {COMM.rank}")
+
+
+@pytest.mark.parametrize("text", ["ε = 1e-16 · ‖A‖", "\udcff", "x" * 100_000], ids=ascii)
+def test_any_text_travels(text):
+    with pytest.raises(RuntimeError) as caught:
+        check(text if COMM.rank == COMM.size - 1 else "")
+    shown = text.encode(errors="backslashreplace").decode()
+    assert str(caught.value) == f"rank {COMM.size - 1} of {COMM.size}: {shown}"
+
+
+def test_other_communicators():
+    check("", MPI.COMM_SELF)
+    with pytest.raises(RuntimeError, match="^rank 0 of 1: mine$"):
+        check("mine", MPI.COMM_SELF)
+    for comm in (COMM.Dup(), COMM.Split(COMM.rank % 2, -COMM.rank)):
+        for _ in range(3):
+            check("", comm)
+        with pytest.raises(RuntimeError, match=f"^rank 0 of {comm.size}: first$"):
+            check("first" if comm.rank == 0 else "", comm)
+        comm.Free()
+    with pytest.raises(ValueError, match="MPI_COMM_NULL"):
+        check("", MPI.COMM_NULL)
+
+
+def test_own_messages_stay_apart():
+    """The checks travel on a communicator of their own, so pending messages do not meet them."""
+    right, left = (COMM.rank + 1) % COMM.size, (COMM.rank - 1) % COMM.size
+    request = COMM.isend(COMM.rank, right)
+    check("")
+    assert COMM.recv(source=left) == left
+    request.wait()
+
+
+@pytest.mark.parametrize(
+    "fail",
+    [
+        lambda: pympf.factorize([[1.0, 2.0], [3.0, 4.0]]),
+        lambda: pympf.factorize(gallery.poisson(5), order=99),
+        lambda: pympf.load("/no/such/file.h5"),
+    ],
+)
+def test_what_fails_on_one_rank_can_be_told_to_all(fail):
+    message = ""
+    if COMM.rank == 0:
+        try:
+            fail()
+        except (ValueError, OSError) as error:
+            message = str(error)
+    assert COMM.rank != 0 or message
+    with pytest.raises(RuntimeError, match=f"^rank 0 of {COMM.size}: ") as caught:
+        check(message)
+    assert len(set(COMM.allgather(str(caught.value)))) == 1
+
+
+# Jobs that end early. Rank 0 starts them, the others wait.
+
+
+def run_job(tmp_path, script, *options):
+    """Run a script on 3 ranks in a job of its own; give its exit code and what it printed."""
+    result = None
+    if COMM.rank == 0:
+        path = tmp_path / "job.py"
+        path.write_text(textwrap.dedent(script))
+        # The new job must not take itself for a part of this one.
+        inherited = ("OMPI_", "PMIX_", "PMI_", "HYDRA_", "ORTE_", "PRTE_")
+        environment = {
+            name: value for name, value in os.environ.items() if not name.startswith(inherited)
+        }
+        run = os.path.join(os.path.dirname(__file__), "run")
+        done = subprocess.run(
+            [run, "3", sys.executable, *options, str(path)],
+            env={**environment, "MPI_TIMEOUT": "60"},
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=90,
+        )
+        result = done.returncode, done.stdout
+    return COMM.bcast(result)
+
+
+needs_mpirun = pytest.mark.skipif(
+    shutil.which(os.environ.get("MPIRUN", "mpirun")) is None, reason="there is no mpirun"
+)
+
+
+@needs_mpirun
+def test_a_job_of_three_ranks_runs(tmp_path):
+    code, printed = run_job(
+        tmp_path,
+        """
+        from mpi4py import MPI
+        import pympf
+        F = pympf.factorize(pympf.gallery.poisson((10, 10)), core_size=20)
+        pympf._core.check_on_all(MPI.COMM_WORLD.py2f(), "")
+        print("sum", MPI.COMM_WORLD.allreduce(F.core_size), flush=True)
+        """,
+    )
+    assert code == 0, printed
+    assert "sum 60" in printed
+
+
+@needs_mpirun
+def test_an_uncaught_collective_error_ends_the_job(tmp_path):
+    code, printed = run_job(
+        tmp_path,
+        """
+        from mpi4py import MPI
+        import pympf
+        comm = MPI.COMM_WORLD
+        pympf._core.check_on_all(comm.py2f(), "no disk" if comm.rank == 2 else "")
+        print("went on")
+        """,
+    )
+    assert code != 0
+    assert "RuntimeError: rank 2 of 3: no disk" in printed
+    assert "went on" not in printed
+
+
+@needs_mpirun
+def test_an_uncaught_error_on_one_rank_ends_the_job(tmp_path):
+    code, printed = run_job(
+        tmp_path,
+        """
+        from mpi4py import MPI
+        import pympf
+        comm = MPI.COMM_WORLD
+        pympf.factorize([[1.0]] if comm.rank != 1 else [[1.0, 2.0], [3.0, 4.0]])
+        comm.Barrier()
+        print("went on")
+        """,
+        "-m",
+        "mpi4py",
+    )
+    assert code != 0
+    assert "expected a symmetric matrix" in printed
+    assert "went on" not in printed

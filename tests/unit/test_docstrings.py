@@ -1,0 +1,58 @@
+"""Every public function says what it does in the same form, and its examples run."""
+
+import doctest
+import importlib
+import inspect
+import pkgutil
+
+import pytest
+
+import pympf
+
+COMPILED = {"pympf._core", "pympf._float64", "pympf._float32"}
+NAMES = ["pympf"] + [
+    module.name
+    for module in pkgutil.walk_packages(pympf.__path__, "pympf.")
+    if module.name not in COMPILED and not module.name.endswith("__main__")
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_examples_run(name, tmp_path, monkeypatch):
+    module = importlib.import_module(name)
+    if name == "pympf.petsc":
+        pytest.importorskip("petsc4py")
+        try:
+            module.library_path()
+        except ImportError as error:
+            pytest.skip(str(error))
+    monkeypatch.chdir(tmp_path)
+    runner = doctest.DocTestRunner()
+    failures = []
+    for test in doctest.DocTestFinder(exclude_empty=True).find(module):
+        runner.run(test, out=failures.append)
+    assert runner.failures == 0, "".join(failures)
+
+
+def public_functions():
+    """Give the functions, and the methods of the classes, that the faces of the package export."""
+    for module in (pympf, pympf.la, pympf.io, pympf.gallery):
+        for name in module.__all__:
+            thing = getattr(module, name)
+            if inspect.isfunction(thing):
+                yield f"{module.__name__}.{name}", thing
+            elif inspect.isclass(thing):
+                for method, function in inspect.getmembers(thing, inspect.isfunction):
+                    if not method.startswith("_"):
+                        yield f"{name}.{method}", function
+
+
+@pytest.mark.parametrize(("name", "function"), list(public_functions()))
+def test_docstring_has_the_parts_that_all_have(name, function):
+    doc = inspect.getdoc(function)
+    assert doc.partition("\n")[0].endswith(".")
+    assert "ollective." in doc
+    assert "Examples\n--------\n" in doc
+    described = doc.partition("Parameters\n----------\n")[2].partition("\n\n")[0]
+    for parameter in inspect.signature(function).parameters:
+        assert parameter == "self" or parameter in described, f"{parameter} is not described"

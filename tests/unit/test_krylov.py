@@ -1,0 +1,292 @@
+"""Solving A x = b: every method with every preconditioner, on all kinds of matrices."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+import scipy.sparse.linalg as spl
+
+import pympf
+from pympf import gallery
+
+from ..helpers import assert_close, random_spd, random_symmetric, rounding
+
+METHODS = ["cg", "minres", "gmres", "fgmres"]
+PRECONDITIONERS = ["mmf", "jacobi", "none", "operator", "callable", "factorization"]
+
+
+def preconditioner(name, A):
+    """Give what stands for a preconditioner of this name, and the name that the solution reports."""
+    F = pympf.factorize(A, core_size=20)
+    return {
+        "operator": (F.preconditioner(), "operator"),
+        "callable": (F.preconditioner().matvec, "callable"),
+        "factorization": (F, "mmf"),
+    }.get(name, (name, name))
+
+
+def true_residual(A, solution, b):
+    return np.linalg.norm(b - A @ solution.x.astype(np.float64)) / np.linalg.norm(b)
+
+
+def check(A, b, solution, rtol=1e-8, dtype=np.float64):
+    """Check that a solution is one, and that it tells the truth."""
+    assert solution.converged, solution.reason
+    assert solution.reason == "converged_rtol"
+    residual = true_residual(A, solution, b)
+    assert residual <= 10 * rtol
+    assert solution.true_residual == pytest.approx(residual, rel=0.01, abs=rounding(100, dtype))
+    assert solution.x.dtype == dtype
+    assert solution.iterations == len(solution.history) - 1
+    assert min(solution.setup_s, solution.solve_s) >= 0
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("name", PRECONDITIONERS)
+def test_positive_definite(rng, method, name):
+    A = gallery.poisson((15, 15))
+    b = rng.standard_normal(225)
+    M, label = preconditioner(name, A)
+    solution = pympf.solve(A, b, method=method, preconditioner=M)
+    check(A, b, solution)
+    assert solution.method == method
+    assert solution.preconditioner == label
+    assert (solution.factorization is None) == (label != "mmf")
+    assert solution.history[0] == pytest.approx(np.linalg.norm(b))
+    assert solution.history[-1] <= 1e-7 * np.linalg.norm(b)
+
+
+@pytest.mark.parametrize("method", ["minres", "gmres", "fgmres"])
+@pytest.mark.parametrize("name", PRECONDITIONERS)
+def test_indefinite(rng, method, name):
+    A = sp.csr_array(gallery.poisson((12, 12)) - 0.7 * sp.eye_array(144))
+    assert np.linalg.eigvalsh(A.toarray())[0] < 0
+    b = rng.standard_normal(144)
+    solution = pympf.solve(
+        A, b, method=method, preconditioner=preconditioner(name, A)[0], restart=0
+    )
+    check(A, b, solution)
+
+
+def neumann(rng):
+    """The Laplacian of a grid graph: constants are its kernel."""
+    grid = abs(gallery.poisson((13, 13)))
+    A = gallery.laplacian(grid - sp.diags_array(grid.diagonal()))
+    return A, [np.ones(169)]
+
+
+def disconnected(rng):
+    """Two paths and a lonely vertex: the kernel is constant on each."""
+    path = sp.diags_array([np.ones(39), np.ones(39)], offsets=[-1, 1])
+    W = sp.csr_array(sp.block_diag([path, path, sp.csr_array((1, 1))]))
+    kernel = np.kron(np.eye(2), np.ones(40))
+    return gallery.laplacian(W), [*np.hstack([kernel, np.zeros((2, 1))]), np.eye(81)[80]]
+
+
+@pytest.mark.parametrize("make", [neumann, disconnected])
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("name", ["mmf", "jacobi", "none"])
+def test_singular_but_consistent(rng, make, method, name):
+    A, kernel = make(rng)
+    b = rng.standard_normal(A.shape[0])
+    for vector in kernel:
+        b -= vector * (vector @ b) / (vector @ vector)
+    params = {"core_size": 20} if name == "mmf" else {}
+    solution = pympf.solve(A, b, method=method, preconditioner=name, restart=0, **params)
+    check(A, b, solution)
+
+
+def test_singular_and_inconsistent(rng):
+    A, _ = neumann(rng)
+    solution = pympf.solve(A, np.ones(169), preconditioner="none")
+    assert not solution.converged
+    assert solution.reason.startswith("diverged_")
+    assert np.isfinite(solution.x).all()
+    assert solution.true_residual == pytest.approx(true_residual(A, solution, np.ones(169)))
+
+
+@pytest.mark.parametrize("method", ["auto", "gmres", "fgmres"])
+@pytest.mark.parametrize("name", ["jacobi", "none", "operator", "callable"])
+@pytest.mark.parametrize("restart", [0, 5, 40])
+def test_asymmetric(rng, method, name, restart):
+    A = sp.csr_array(gallery.poisson(80) + 2 * sp.eye_array(80) + sp.eye_array(80, k=1))
+    b = rng.standard_normal(80)
+    if name in ("operator", "callable"):
+        apply = spl.splu(sp.csc_array(sp.tril(A))).solve
+        M = apply if name == "callable" else spl.LinearOperator(A.shape, matvec=apply)
+    else:
+        M = name
+    solution = pympf.solve(A, b, method=method, preconditioner=M, restart=restart)
+    check(A, b, solution)
+    assert solution.method == ("gmres" if method == "auto" else method)
+
+
+@pytest.mark.parametrize("method", ["cg", "minres"])
+def test_asymmetric_is_refused_where_symmetry_is_needed(method):
+    A = np.array([[2.0, -1.0], [0.0, 2.0]])
+    with pytest.raises(ValueError, match="expected a symmetric matrix"):
+        pympf.solve(A, [1, 1], method=method, preconditioner="none")
+    with pytest.raises(ValueError, match="expected a symmetric matrix"):
+        pympf.solve(A, [1, 1], method="gmres", preconditioner="mmf")
+
+
+@pytest.mark.parametrize(
+    ("A", "method"),
+    [
+        (gallery.poisson(50), "cg"),
+        (-gallery.poisson(50), "minres"),
+        (sp.csr_array(gallery.poisson(200) - 0.5 * sp.eye_array(200)), "minres"),
+        (sp.csr_array([[1.0, 2.0], [2.0, 1.0]]), "minres"),
+    ],
+    ids=["definite", "negative", "indefinite", "indefinite with a positive diagonal"],
+)
+def test_auto(A, method):
+    solution = pympf.solve(A, np.ones(A.shape[0]))
+    assert solution.method == method
+    assert solution.converged
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("name", ["mmf", "jacobi", "none", "callable"])
+def test_float32(rng, method, name):
+    A = random_spd(120, rng).astype(np.float32)
+    b = rng.standard_normal(120)
+    M = preconditioner(name, A)[0]
+    solution = pympf.solve(A, b, method=method, preconditioner=M, rtol=1e-5)
+    check(A.astype(np.float64), b, solution, rtol=1e-5, dtype=np.float32)
+
+
+def test_left_preconditioning(rng):
+    A = gallery.poisson((15, 15))
+    b = rng.standard_normal(225)
+    F = pympf.factorize(A, core_size=20)
+    solution = pympf.solve(A, b, method="gmres", side="left", preconditioner=F, rtol=1e-10)
+    assert solution.converged
+    assert true_residual(A, solution, b) <= 1e-8
+    assert solution.history[0] == pytest.approx(np.linalg.norm(F.positive_inverse() @ b))
+
+
+def test_exact_preconditioner_needs_one_iteration(rng):
+    A = gallery.poisson((10, 10))
+    solution = pympf.solve(A, rng.standard_normal(100), core_size=100)
+    assert (solution.iterations, solution.converged) == (1, True)
+
+
+# Beginning and end
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_initial_guess(rng, method):
+    A = random_spd(80, rng)
+    x = rng.standard_normal(80)
+    b = A @ x
+    guess = x + 1e-3 * rng.standard_normal(80)
+    copy = guess.copy()
+    solution = pympf.solve(A, b, method=method, x0=guess, preconditioner="jacobi")
+    check(A, b, solution)
+    assert solution.history[0] == pytest.approx(np.linalg.norm(b - A @ guess))
+    np.testing.assert_array_equal(guess, copy)
+    exact = pympf.solve(A, b, method=method, x0=x, preconditioner="jacobi")
+    assert (exact.iterations, exact.converged) == (0, True)
+    np.testing.assert_array_equal(exact.x, x)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_zero_right_hand_side(rng, method):
+    solution = pympf.solve(random_spd(50, rng), np.zeros(50), method=method, x0=np.ones(50))
+    assert (solution.iterations, solution.converged, solution.true_residual) == (0, True, 0)
+    np.testing.assert_array_equal(solution.x, np.zeros(50))
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("maxiter", [0, 1, 7])
+def test_maxiter(method, maxiter):
+    A, b = gallery.poisson((20, 20)), np.ones(400)
+    solution = pympf.solve(A, b, method=method, preconditioner="none", maxiter=maxiter)
+    assert not solution.converged
+    assert solution.reason == "diverged_max_iterations"
+    assert solution.iterations == maxiter
+    assert solution.true_residual == pytest.approx(true_residual(A, solution, b))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_atol(method):
+    A, b = gallery.poisson((20, 20)), np.ones(400)
+    solution = pympf.solve(A, b, method=method, preconditioner="none", rtol=0, atol=1e-3)
+    assert solution.reason == "converged_atol"
+    assert np.linalg.norm(b - A @ solution.x) <= 1e-2
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_callback(method):
+    A = gallery.poisson((20, 20))
+    seen = []
+    solution = pympf.solve(A, np.ones(400), method=method, callback=lambda *pair: seen.append(pair))
+    iterations, norms = zip(*seen, strict=True)
+    assert iterations == tuple(range(solution.iterations + 1))
+    np.testing.assert_allclose(norms[:-1], solution.history[:-1])
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_callback_can_stop(method):
+    A = gallery.poisson((20, 20))
+    solution = pympf.solve(A, np.ones(400), method=method, callback=lambda i, norm: i == 3)
+    assert (solution.converged, solution.reason) == (False, "stopped_by_callback")
+    assert solution.iterations == 3
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ZeroDivisionError])
+def test_errors_of_callbacks_come_through(method, error):
+    def fail(*_):
+        raise error
+
+    for where in ({"callback": fail}, {"preconditioner": fail}):
+        with pytest.raises(error):
+            pympf.solve(gallery.poisson(50), np.ones(50), method=method, **where)
+
+
+def test_cg_notices_what_is_not_definite():
+    A = sp.csr_array([[1.0, 2.0], [2.0, 1.0]])
+    solution = pympf.solve(A, [1.0, -1.0], method="cg", preconditioner="none")
+    assert solution.reason == "diverged_indefinite_operator"
+    solution = pympf.solve(np.eye(2), [1.0, 1.0], method="cg", preconditioner=lambda r: -r)
+    assert solution.reason == "diverged_indefinite_preconditioner"
+
+
+def test_preconditioner_that_gives_nan():
+    solution = pympf.solve(np.eye(2), [1.0, 1.0], preconditioner=lambda r: r * np.nan)
+    assert solution.reason == "diverged_nan"
+    assert np.isfinite(solution.x).all()
+
+
+# SciPy's solvers
+
+
+@pytest.mark.parametrize("solver", [spl.cg, spl.minres, spl.gmres, spl.bicgstab, spl.lgmres])
+def test_scipy_solvers(rng, solver):
+    A = gallery.poisson((20, 20))
+    b = rng.standard_normal(400)
+    M = pympf.as_preconditioner(A, core_size=50)
+    assert (M.shape, M.dtype) == (A.shape, A.dtype)
+    x, info = solver(A, b, M=M, rtol=1e-10)
+    assert info == 0
+    assert np.linalg.norm(b - A @ x) <= 1e-7 * np.linalg.norm(b)
+
+
+def test_scipy_minres_on_an_indefinite_matrix(rng):
+    A = random_symmetric(100, rng, density=0.05)
+    A = sp.csr_array(A + sp.diags_array(np.where(np.arange(100) % 2, 3.0, -3.0)))
+    b = rng.standard_normal(100)
+    x, info = spl.minres(A, b, M=pympf.as_preconditioner(A, core_size=20), rtol=1e-12)
+    assert info == 0
+    assert_close(A @ x, b, 1e7)
+
+
+def test_same_iterations_as_scipy(rng):
+    A = gallery.poisson((20, 20))
+    b = rng.standard_normal(400)
+    F = pympf.factorize(A, core_size=50)
+    counted = []
+    spl.cg(A, b, M=F.preconditioner(), rtol=1e-8, callback=counted.append)
+    ours = pympf.solve(A, b, method="cg", preconditioner=F, rtol=1e-8)
+    assert abs(ours.iterations - len(counted)) <= 1
