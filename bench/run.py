@@ -1,11 +1,11 @@
 """The benchmarks.
 
-    python bench/run.py [CASE ...] [--tiny]   measure; lines of JSON go to bench/results/<case>.jsonl
-    python bench/run.py table                 write docs/benchmarks.md from them
+    python bench/run.py [CASE ...] [--tiny]   measure, one line of JSON for each point
+    python bench/run.py table                 write docs/benchmarks.md from these lines
 
-Every point of a case is measured in a process of its own, so that its memory and its number of
-threads (OMP_NUM_THREADS) are its own too. `--tiny` runs everything small, to see that it works; its
-lines go below build/.
+The lines go to bench/results/<case>.jsonl. Every point of a case is measured in a process of its
+own, so that its memory and its number of threads (OMP_NUM_THREADS) are its own too. `--tiny` runs
+everything small, to see that it works; its lines go below build/.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""What the tests of the engine share: tolerances, matrices, and what two factorizations differ in."""
+"""What the tests of the engine share: tolerances, matrices, and comparisons bit for bit."""
 
 import numpy as np
 import scipy.sparse as sp

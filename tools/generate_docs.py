@@ -54,11 +54,8 @@ def _allowed(field: dict[str, Any]) -> str:
     if field["kind"] == "choice":
         return ", ".join(f'`"{choice}"`' for choice in field["choices"])
     kind = "integer" if field["kind"] == "int" else "number"
-    largest = 2**31 - 1
-    bounded = field["maximum"] < largest
-    return f"{kind}, {field['minimum']:g} to {field['maximum']:g}" if bounded else (
-        f"{kind}, {field['minimum']:g} to 2³¹ − 1"
-    )
+    maximum = "2³¹ − 1" if field["maximum"] == 2**31 - 1 else f"{field['maximum']:g}"
+    return f"{kind}, {field['minimum']:g} to {maximum}"
 
 
 def _flag(field: dict[str, Any]) -> str:

@@ -1,9 +1,10 @@
 """One application of the preconditioner M = Qᵀ|H|⁻¹Q against one product with the matrix (2-D
-Poisson, 5 entries in a row): the median of many calls through the thinnest path, without the cost of
-a call that does nothing ("call"), which is Python's. "our SpMV" is the product inside our Krylov
-methods, SciPy's has one thread. With k vectors all times are per vector. "of bandwidth" compares the
-bytes that an application must move (the rotations twice, forward and back, H once, both vectors)
-per second with the triad a = b + s c on arrays of as many bytes, so in the same caches.
+Poisson, 5 entries in a row): the median of many calls through the thinnest path, without the cost
+of a call that does nothing ("call"), which is Python's. "our SpMV" is the product inside our Krylov
+methods; SciPy's has one thread. All times are for one vector, also where several are multiplied at
+once. "of bandwidth" compares the bytes that an application must move (the rotations twice, forward
+and back, H once, both vectors) per second with the triad a = b + s c on arrays of as many bytes, so
+in the same caches.
 """
 
 import ctypes

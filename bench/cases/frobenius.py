@@ -34,9 +34,7 @@ def points(tiny: bool) -> list[dict[str, Any]]:
 
 def run(problem: str, rows: int) -> dict[str, Any]:
     A = problems.build(problem, rows)
-    errors = {
-        params: [_error(A, seed, params) for seed in range(5)] for params in problems.PARAMS
-    }
+    errors = {params: [_error(A, seed, params) for seed in range(5)] for params in problems.PARAMS}
     return {"nnz": A.nnz, "errors": errors, "reference": REFERENCE.get((problem, rows))}
 
 

@@ -85,15 +85,22 @@ def _checks(A: Any, F: pympf.Mmf) -> dict[str, float]:
         ),
         "trace": float(abs(F.trace() - A.diagonal().sum()) / norm),
         "norms": float(abs((F.error(A) * norm) ** 2 - (norm**2 - H2)) / norm**2),
-        "symmetric": float(
-            abs(Mx @ y - x @ My) / (np.linalg.norm(Mx) * np.linalg.norm(y) or 1.0)
-        ),
+        "symmetric": float(abs(Mx @ y - x @ My) / (np.linalg.norm(Mx) * np.linalg.norm(y) or 1.0)),
         "loaded": float(np.linalg.norm(loaded @ x - F @ x) / (np.linalg.norm(F @ x) or 1.0)),
     }
 
 
 def render(rows: list[tables.Row]) -> str:
-    header = ("matrix", "rows", "nnz", "setup, ms", "kept B / nnz", "error", "error, absolute")
+    header = (
+        "matrix",
+        "rows",
+        "nnz",
+        "core",
+        "setup, ms",
+        "kept B / nnz",
+        "error",
+        "error, absolute",
+    )
     header += ("checks", "method", "none", "Jacobi", "MMF")
     return tables.markdown(header, [_line(row) for row in rows])
 
@@ -103,6 +110,7 @@ def _line(row: tables.Row) -> list[Any]:
         Path(row["file"]).name.removesuffix(".mtx.gz"),
         row["rows"],
         row["nnz"],
+        row["core_size"],
         tables.milli(row["setup_s"]),
         row["kept_bytes"] / max(row["nnz"], 1),
         row["relative_error"],

@@ -1,9 +1,9 @@
 """Wall time and memory of `pympf.factorize` (core 100) as the matrix grows. "thesis" has the
-parameters of the thesis's Figure 2.4; with them most columns are bypassed, because an anchor reaches
-few others on a sparse matrix, and 30 stages may end before the core is reached. "Peak" is how much
-the process grew by at its height, without the matrix; "kept" is what the factorization holds. Both
-include everything: the checks of the matrix, the engine, the result. PyAMG's smoothed aggregation
-is there for scale: it is the setup that a user would otherwise wait for.
+parameters of the thesis's Figure 2.4, "thesis, graph clusters" those but for the clustering.
+"peak" is how much the process grew by at its height, without the matrix itself; "kept" is what the
+factorization holds. Both include everything: the checks of the matrix, the engine, the result.
+PyAMG's smoothed aggregation is there for scale: it is the setup that a user would otherwise wait
+for.
 
 The reference implementation needs 44 s and 2.0 GB for 65 536 rows, 377 s and 11.8 GB for 262 144
 (2-D Poisson, thesis parameters, one core of the machine on which these figures were asked for).

@@ -1,12 +1,11 @@
-"""Iterations to a relative residual of 10⁻⁸ on the model problems of the thesis's Table 2.1 with the
-classic additive preconditioner M = QᵀH⁻¹Q, at most 1000, GMRES without restarts. Each cell has two
-numbers: b = 1 and random b (the problem's own b is in the JSON lines). "left" stops by M(b − Ax),
-"right" by b − Ax itself. "thesis" under "published" is what the thesis prints; the columns
-"thesis parameters" are our run with its Figure 2.4.
+"""Iterations to a relative residual of 10⁻⁸ on the model problems of the thesis's Table 2.1 with
+the classic additive preconditioner M = QᵀH⁻¹Q, at most 1000, GMRES without restarts. A cell has two
+numbers: b = 1 and random b (the problem's own b is in the lines of JSON). "left" stops by
+M(b − Ax), "right" by b − Ax itself. "published" is what the thesis prints; "thesis parameters" is
+our run with those of its Figure 2.4.
 
-The published counts for MMF are not reached, by this implementation or by the reference library.
-Those without preconditioner are, with random b. The reason is in `docs/papers.md`: an error small in
-the Frobenius norm can be large relative to the small eigenvalues, which decide about the iterations.
+The published counts for MMF are not reached, by this implementation or by the reference library;
+those without preconditioner are, with random b. Why: `docs/papers.md`.
 """
 
 from typing import Any
@@ -40,9 +39,7 @@ MOST = 1000
 
 def points(tiny: bool) -> list[dict[str, Any]]:
     return [
-        {"problem": problem, "rows": rows}
-        for problem, rows in PUBLISHED
-        if not tiny or rows <= 256
+        {"problem": problem, "rows": rows} for problem, rows in PUBLISHED if not tiny or rows <= 256
     ]
 
 

@@ -67,8 +67,7 @@ const std::vector<Field<PcMmf>>& options() {
   return list;
 }
 
-// ---- errors
-// --------------------------------------------------------------------------------------
+// ---- errors -------------------------------------------------------------------------------------
 
 // A factorization that breaks down is a property of the matrix: the outer solver may go on without
 // it, unless the user asked for an error (as PCLU does).
@@ -101,8 +100,7 @@ PetscErrorCode guarded(PC pc, const Body& body,
   PetscFunctionReturn(PetscErrorCode(0));
 }
 
-// ---- the matrix
-// ----------------------------------------------------------------------------------
+// ---- the matrix ---------------------------------------------------------------------------------
 
 PetscErrorCode check_operator(PC pc) {
   PetscLayout rows;
@@ -224,8 +222,7 @@ void check_symmetric(const Matrix& A) {
           "); give a symmetric one as the second matrix of KSPSetOperators()");
 }
 
-// ---- setup
-// ---------------------------------------------------------------------------------------
+// ---- setup --------------------------------------------------------------------------------------
 
 void require_finite(const mmf::CoreDiagonal<PetscScalar>& H) {
   const auto finite = [](const std::vector<PetscScalar>& values) {
@@ -296,8 +293,7 @@ PetscErrorCode PCSetUp_MMF(PC pc) {
   PetscFunctionReturn(PetscErrorCode(0));
 }
 
-// ---- apply
-// ---------------------------------------------------------------------------------------
+// ---- apply --------------------------------------------------------------------------------------
 
 PetscErrorCode check_factored(PC pc) {
   PetscFunctionBegin;
@@ -357,8 +353,7 @@ PetscErrorCode PCMatApply_MMF(PC pc, Mat X, Mat Y) {
   PetscFunctionReturn(PetscErrorCode(0));
 }
 
-// ---- options
-// -------------------------------------------------------------------------------------
+// ---- options ------------------------------------------------------------------------------------
 
 // PetscOptionItems* in PETSc 3.18, a type of its own in later ones.
 template <class Items>
@@ -448,8 +443,7 @@ PetscErrorCode PCSetFromOptions_MMF(PC pc, OptionItems PetscOptionsObject) {
   PetscFunctionReturn(PetscErrorCode(0));
 }
 
-// ---- view
-// ----------------------------------------------------------------------------------------
+// ---- view ---------------------------------------------------------------------------------------
 
 std::string megabytes(std::size_t bytes) {
   std::ostringstream out;
@@ -516,8 +510,7 @@ PetscErrorCode PCView_MMF(PC pc, PetscViewer viewer) {
   PetscFunctionReturn(PetscErrorCode(0));
 }
 
-// ---- life
-// ----------------------------------------------------------------------------------------
+// ---- life ---------------------------------------------------------------------------------------
 
 PetscErrorCode PCReset_MMF(PC pc) {
   PcMmf& mmf = data(pc);

@@ -18,13 +18,13 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from json import dumps
 from pathlib import Path
-from typing import Any
 
 from pympf._core import get_num_threads
 from pympf.demo._figure import draw
 from pympf.demo._problem import Problem
 from pympf.demo._scenes import CAMERA, RETINA
-from pympf.demo._trials import MAX_ITERATIONS, MMF, RTOL, Trial, solvers
+from pympf.demo._trials import MMF, RTOL, Trial, solvers
+from pympf.io import check_output
 
 __all__ = ["run"]
 
@@ -69,31 +69,41 @@ def run(
     Examples
     --------
     >>> from pympf import demo
-    >>> demo.run(output=Path("build"))  # doctest: +SKIP
+    >>> demo.run(quiet=True)  # takes a minute  # doctest: +SKIP
+    0
     """
     _check_installed("matplotlib", "skimage")
     scene = RETINA if large else CAMERA
     target = (Path() if output is None else output) / PICTURE
     target.parent.mkdir(parents=True, exist_ok=True)
+    check_output(target)
     say = _silent if json or quiet else _say
 
     problem = scene.problem()
     height, width = problem.labels.shape
     say(
-        f"{scene.subject} of scikit-image's picture {scene.name!r}, {width} x {height} pixels, "
-        f"by the random walker:\n{problem.A.shape[0]} unknowns, {problem.A.nnz} entries, to a "
-        f"relative residual of {RTOL:g} on {get_num_threads()} threads\n"
+        f"Segmenting {scene.subject} in scikit-image's picture {scene.name!r} by the random "
+        f"walker.\n{width} x {height} pixels, {problem.A.shape[0]} unknowns, {problem.A.nnz} "
+        f"entries; to a relative residual of {RTOL:g}, on {get_num_threads()} threads.\n"
     )
     trials = compare(problem, say)
-    report = trials[MMF].factorization.report()
-    say(f"\nthe factorization:\n{report}\n")
+    say(f"\nThe factorization:\n{trials[MMF].report}\n")
     draw(target, scene, problem, trials)
-    say(f"picture: {target}")
+    say(f"The picture: {target}")
     if json:
-        size = {"height": height, "width": width, "nnz": problem.A.nnz, "rtol": RTOL}
-        numbers = {name: trial.as_dict() for name, trial in trials.items()}
-        files = {"factorization": report.as_dict(), "output": str(target)}
-        print(dumps({"picture": scene.name, **size, "solvers": numbers, **files}))
+        print(
+            dumps(
+                {
+                    "picture": scene.name,
+                    "unknowns": problem.A.shape[0],
+                    "nnz": problem.A.nnz,
+                    "rtol": RTOL,
+                    "threads": get_num_threads(),
+                    "solvers": {name: trial.as_dict() for name, trial in trials.items()},
+                    "output": str(target),
+                }
+            )
+        )
     return 0 if trials[MMF].converged else 1
 
 
@@ -111,7 +121,7 @@ def compare(problem: Problem, say: Callable[..., None]) -> dict[str, Trial]:
             f"{trial.solve_s:.2f}",
             f"{trial.true_residual:.1e}",
         )
-        say(line if trial.converged else f"{line}  stopped: at most {MAX_ITERATIONS} iterations")
+        say(line if trial.converged else f"{line}  cut off: {trial.reason}")
     return trials
 
 

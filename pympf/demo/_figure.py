@@ -2,82 +2,103 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from pympf.demo._problem import BACKGROUND, FOREGROUND, Problem
-from pympf.demo._scenes import Scene, Window
-from pympf.demo._trials import RTOL, Trial
+from pympf.demo._scenes import Scene
+from pympf.demo._trials import AMG, JACOBI, LU, MMF, PLAIN, RTOL, Trial
 from pympf.io import atomic_write
 from pympf.mmf import Mmf, factorize
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.image import AxesImage
 
 # The colours of Okabe and Ito, which the colour-blind can tell apart.
-ORANGE, SKY, GREEN, BLUE, RED, GREY = (
-    "#e69f00",
-    "#56b4e9",
-    "#009e73",
-    "#0072b2",
-    "#d55e00",
-    "#7f7f7f",
-)
-COLOURS = {
-    "CG": GREY,
-    "CG + Jacobi": ORANGE,
-    "CG + MMF": BLUE,
-    "CG + PyAMG": GREEN,
-    "sparse LU": RED,
-}
-STYLE = {
+SKY, ORANGE, GREEN, BLUE, RED = "#56b4e9", "#e69f00", "#009e73", "#0072b2", "#d55e00"
+GREY = "#777777"
+COLOUR_OF_LABEL = {FOREGROUND: SKY, BACKGROUND: ORANGE}
+COLOUR_OF_SOLVER = {PLAIN: GREY, JACOBI: ORANGE, MMF: BLUE, AMG: GREEN, LU: RED}
+
+STYLE: dict[Any, Any] = {
     "font.size": 10,
-    "axes.titlesize": 11,
+    "axes.titlesize": 11.5,
     "axes.titlelocation": "left",
     "axes.spines.top": False,
     "axes.spines.right": False,
 }
-WIDTH, HEIGHT, DPI = 16, 12.9, 100
-SMALLEST = 1e-4
-"""Entries below this, relative to the largest one, are left white."""
+INCHES, DPI = (16, 13.2), 100
+# Fractions of the figure, and of a panel between panels: room for titles and tick labels.
+MARGINS = {"left": 0.01, "right": 0.99, "top": 0.925, "bottom": 0.01, "wspace": 0.15, "hspace": 0.2}
+SMALLEST_ENTRY = 1e-2
+"""Entries of a matrix below this, relative to its largest one, stay white."""
 
 
-def draw(
-    path: Path, scene: Scene, problem: Problem, trials: dict[str, Trial], mmf: Trial
-) -> None:
+def draw(path: Path, scene: Scene, problem: Problem, trials: dict[str, Trial]) -> None:
     """Write the picture as PNG, whole or not at all."""
     from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from PIL import Image
 
-    focus = problem.window(*scene.focus)
+    focus, detail = problem.window(*scene.focus), problem.window(*scene.detail)
     with rc_context(STYLE), atomic_write(path) as temporary:
-        figure = Figure(figsize=(WIDTH, HEIGHT), dpi=DPI, layout="constrained")
-        FigureCanvasAgg(figure)
-        axes = figure.subplots(3, 4)
-        _draw_strokes(axes[0, 0], scene, problem)
-        _draw_segmentation(axes[0, 1], problem, mmf.x)
-        _draw_histories(axes[0, 2], trials)
-        _draw_times(axes[0, 3], trials)
-        _draw_windows(axes[1, 0], scene, focus)
-        _draw_matrices(axes[1, 1:], problem.window(*scene.detail))
-        _draw_supports(axes[2, 0], focus, stages=4)
-        _draw_supports(axes[2, 1], focus, stages=6)
-        _draw_wavelets(axes[2, 2], focus, level=5)
-        _draw_wavelets(axes[2, 3], focus, level=7)
-        figure.savefig(temporary, format="png")
+        figure = Figure(figsize=INCHES, dpi=DPI)
+        canvas = FigureCanvasAgg(figure)
+        unknowns = f"{problem.A.shape[0]:,}".replace(",", " ")
+        title = (
+            f"Segmenting {scene.subject}: a random walker, {unknowns} unknowns, one linear system"
+        )
+        figure.suptitle(title, x=MARGINS["left"], y=0.985, ha="left", fontsize=16)
+        axes = figure.subplots(3, 4, gridspec_kw=MARGINS)
+        _draw_strokes(axes[0, 0], problem)
+        _draw_segmentation(axes[0, 1], problem, trials[MMF])
+        _draw_iterations(axes[0, 2], trials)
+        _draw_seconds(axes[0, 3], trials)
+        _draw_focus(axes[1, 0], focus, scene)
+        _draw_matrices(axes[1, 1:], detail)
+        for ax, stages in zip(axes[2, :2], (3, 5), strict=True):
+            _draw_supports(ax, focus, stages)
+        for ax, level in zip(axes[2, 2:], (5, 7), strict=True):
+            _draw_wavelets(ax, focus, level)
+        canvas.draw()
+        # Without the fourth channel, which is all opaque: a smaller file.
+        rgb = np.asarray(canvas.buffer_rgba())[..., :3]
+        Image.fromarray(rgb).save(temporary, format="PNG", optimize=True)
 
 
 # ---- the picture and its segmentation ------------------------------------------------------------
 
 
-def _show(ax: Axes, picture: NDArray[Any], title: str, **options: Any) -> None:
-    ax.imshow(picture, interpolation="nearest", **options)
+def _draw_strokes(ax: Axes, problem: Problem) -> None:
+    height, width = problem.labels.shape
+    _show(ax, f"{width} × {height} pixels, strokes of two labels", _with_labels(problem))
+
+
+def _draw_segmentation(ax: Axes, problem: Problem, trial: Trial) -> None:
+    p = problem.probability(trial.x)
+    weight = p[..., np.newaxis]
+    tint = weight * _rgb(COLOUR_OF_LABEL[FOREGROUND]) + (1 - weight) * _rgb(
+        COLOUR_OF_LABEL[BACKGROUND]
+    )
+    mixed = 0.55 * _luminance(problem.picture)[..., np.newaxis] + 0.45 * tint
+    _show(ax, "Probability of the foreground (line: ½)", np.clip(mixed, 0, 1))
+    ax.contour(p, [0.5], colors="black", linewidths=0.9)
+
+
+def _with_labels(problem: Problem) -> NDArray[np.float64]:
+    picture = _colours(problem.picture)
+    for label, colour in COLOUR_OF_LABEL.items():
+        picture[problem.labels == label] = _rgb(colour)
+    return picture
+
+
+def _show(ax: Axes, title: str, picture: NDArray[np.float64], **options: Any) -> None:
+    ax.imshow(picture, **options)
     ax.set_title(title)
     ax.set_axis_off()
 
@@ -88,207 +109,180 @@ def _rgb(colour: str) -> NDArray[np.float64]:
     return np.array(to_rgb(colour))
 
 
-def _grey(picture: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """The luminance as a grey picture with three channels, from 0 to 1."""
+def _luminance(picture: NDArray[np.uint8]) -> NDArray[np.float64]:
     values = picture / 255
-    luminance = values if values.ndim == 2 else values @ np.array([0.299, 0.587, 0.114])
-    return np.repeat(luminance[..., np.newaxis], 3, axis=2)
+    return values if values.ndim == 2 else values @ np.array([0.299, 0.587, 0.114])
 
 
-def _coloured(picture: NDArray[np.uint8]) -> NDArray[np.float64]:
-    return _grey(picture) if picture.ndim == 2 else picture / 255
-
-
-def _draw_strokes(ax: Axes, scene: Scene, problem: Problem) -> None:
-    height, width = problem.labels.shape
-    _show(ax, _coloured(problem.picture), f"{scene.name}: {width} × {height} pixels, two labels")
-    for label, colour in ((FOREGROUND, SKY), (BACKGROUND, ORANGE)):
-        layer = np.zeros((height, width, 4))
-        layer[problem.labels == label] = [*_rgb(colour), 1]
-        ax.imshow(layer, interpolation="antialiased")
-
-
-def _draw_segmentation(ax: Axes, problem: Problem, x: NDArray[np.float64]) -> None:
-    p = problem.probability(x)
-    tint = p[..., np.newaxis] * _rgb(SKY) + (1 - p[..., np.newaxis]) * _rgb(ORANGE)
-    picture = 0.55 * _grey(problem.picture) + 0.45 * tint
-    _show(ax, np.clip(picture, 0, 1), "Probability of the foreground; line: 1/2")
-    ax.contour(p, [0.5], colors="black", linewidths=0.9)
+def _colours(picture: NDArray[np.uint8]) -> NDArray[np.float64]:
+    values = picture / 255
+    return values if values.ndim == 3 else np.repeat(values[..., np.newaxis], 3, axis=2)
 
 
 # ---- the solvers ---------------------------------------------------------------------------------
 
 
-def _draw_histories(ax: Axes, trials: dict[str, Trial]) -> None:
-    iterative = {name: trial for name, trial in trials.items() if trial.iterations is not None}
-    ends = {}
-    for name, trial in iterative.items():
-        ax.semilogy(trial.history, color=COLOURS[name], linewidth=_width(name))
-        ends[f"{name}: {trial.iterations}"] = (trial.iterations, trial.history[-1], COLOURS[name])
-    ax.set_title("Residual ‖b − A x‖ / ‖b‖ against iterations")
-    _finish(ax, ends)
-
-
-def _draw_times(ax: Axes, trials: dict[str, Trial]) -> None:
+def _draw_iterations(ax: Axes, trials: dict[str, Trial]) -> None:
+    ax.set_title("Residual ‖b − Ax‖ / ‖b‖ against iterations")
     ends = {}
     for name, trial in trials.items():
-        seconds = trial.setup_s + trial.solve_s * np.linspace(0, 1, len(trial.history))
-        colour = COLOURS[name]
-        if trial.iterations is None:
-            ax.plot(seconds[-1], max(trial.history[-1], RTOL), "o", color=colour)
-        else:
-            ax.semilogy(seconds, trial.history, color=colour, linewidth=_width(name))
-        ends[f"{name}: {seconds[-1]:.1f} s"] = (
-            seconds[-1],
-            max(trial.history[-1], RTOL),
-            colour,
-        )
-    ax.set_title("… and against seconds, set-up included")
-    _finish(ax, ends)
+        if trial.iterations is not None:
+            cut_off = "" if trial.converged else ", cut off"
+            iterations = np.arange(len(trial.history))
+            _draw_history(ax, name, iterations, trial)
+            ends[name] = (f"{trial.iterations}{cut_off}", iterations[-1], trial.history[-1])
+    _label_ends(ax, ends)
 
 
-def _width(name: str) -> float:
-    return 2.4 if name == "CG + MMF" else 1.4
+def _draw_seconds(ax: Axes, trials: dict[str, Trial]) -> None:
+    ax.set_title("… and against seconds, with the set-up")
+    ends = {}
+    for name, trial in trials.items():
+        seconds = np.linspace(trial.setup_s, trial.total_s, len(trial.history))
+        if trial.iterations is not None:
+            _draw_history(ax, name, seconds, trial)
+        ends[name] = (f"{trial.total_s:.1f} s", trial.total_s, trial.history[-1])
+    _label_ends(ax, ends)
 
 
-def _finish(ax: Axes, ends: dict[str, tuple[float, float, str]]) -> None:
-    """Write the names of the curves below their ends, each on a row of its own."""
-    right = max(x for x, _, _ in ends.values())
-    ax.set_yscale("log")
-    ax.set_xlim(-0.02 * right, 1.04 * right)
-    ax.set_ylim(RTOL * 10.0 ** -(0.75 * len(ends) + 0.5), 3)
-    ax.axhline(RTOL, color="black", linewidth=0.6, linestyle=(0, (4, 4)))
-    ax.set_yticks([1, 1e-2, 1e-4, 1e-6, 1e-8])
-    ax.minorticks_off()
-    ax.set_box_aspect(1)
-    by_end = sorted(ends.items(), key=lambda end: end[1][0])
-    for row, (name, (x, y, colour)) in enumerate(by_end):
-        level = RTOL * 10 ** -(0.75 * (len(ends) - row) - 0.1)
-        ax.plot([x, x], [y, level], color=colour, linewidth=0.8)
-        left = x < right / 2
+def _draw_history(ax: Axes, name: str, x: NDArray[Any], trial: Trial) -> None:
+    width = 2.6 if name == MMF else 1.5
+    ax.plot(x, trial.history, color=COLOUR_OF_SOLVER[name], linewidth=width)
+
+
+def _label_ends(ax: Axes, ends: dict[str, tuple[str, float, float]]) -> None:
+    """Name each curve below its end, on a line of its own so that no two names collide."""
+    right = max(x for _, x, _ in ends.values())
+    lines = RTOL * 0.1 ** (0.8 * np.arange(1, len(ends) + 1) - 0.1)
+    by_end = sorted(ends.items(), key=lambda end: -end[1][1])
+    for (name, (text, x, y)), line in zip(by_end, lines, strict=True):
+        colour = COLOUR_OF_SOLVER[name]
+        ax.plot([x, x], [max(y, RTOL), line], color=colour, linewidth=0.9)
+        ax.plot(x, max(y, RTOL), "o", color=colour, markersize=4)
+        to_the_right = x < right / 2
         ax.annotate(
-            name,
-            (x, level),
-            (4 if left else -4, 0),
+            f"{name}: {text}",
+            (x, line),
+            (4 if to_the_right else -4, 0),
             textcoords="offset points",
-            ha="left" if left else "right",
+            ha="left" if to_the_right else "right",
             va="center",
             color=colour,
-            weight="bold" if name.startswith("CG + MMF") else "normal",
+            weight="bold" if name == MMF else "normal",
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8},
         )
+    ax.axhline(RTOL, color="black", linewidth=0.7, linestyle=(0, (4, 4)), zorder=0)
+    ax.set(yscale="log", xlim=(-0.02 * right, 1.04 * right), ylim=(lines[-1] / 5, 3), box_aspect=1)
+    ax.set_yticks([1, 1e-2, 1e-4, 1e-6, 1e-8])
+    ax.minorticks_off()
 
 
 # ---- the matrix and its factorization ------------------------------------------------------------
 
 
-def _draw_windows(ax: Axes, scene: Scene, focus: Problem) -> None:
-    size = scene.focus.size
-    _show(ax, _coloured(focus.picture), f"A part of {size} × {size} pixels; the square: 32 × 32")
-    x, y = scene.detail.x - scene.focus.x, scene.detail.y - scene.focus.y
-    side = scene.detail.size
-    ax.plot(
-        np.array([0, side, side, 0, 0]) + x - 0.5,
-        np.array([0, 0, side, side, 0]) + y - 0.5,
-        color=RED,
-        linewidth=2,
-    )
+def _draw_focus(ax: Axes, focus: Problem, scene: Scene) -> None:
+    side, square = scene.focus.size, scene.detail
+    title = f"A part of {side} × {side}; the square: {square.size} × {square.size}"
+    _show(ax, title, _colours(focus.picture))
+    x, y = square.x - scene.focus.x - 0.5, square.y - scene.focus.y - 0.5
+    corners = np.array([[0, 0], [1, 0], [1, 1], [0, 1], [0, 0]]) * square.size
+    ax.plot(corners[:, 0] + x, corners[:, 1] + y, color=RED, linewidth=2)
 
 
 def _draw_matrices(axes: NDArray[Any], detail: Problem) -> None:
     A = detail.A
-    n = A.shape[0]
-    F = factorize(A, core_size=max(n // 16, 1))
+    F = factorize(A, core_size=max(A.shape[0] // 16, 1))
     Q = F.basis()
-    whole = (Q @ A @ Q.T).toarray()
-    kept = np.diag(whole.diagonal())
+    rotated = (Q @ A @ Q.T).toarray()
     core = F.level_slice(0)
-    kept[core, core] = F.core().toarray()
+    H = np.diag(rotated.diagonal())
+    H[core, core] = F.core().toarray()
+    kept = np.linalg.norm(H) / np.linalg.norm(rotated)
     scale = abs(A).max()
-    share = np.linalg.norm(kept) / np.linalg.norm(whole)
-    _draw_matrix(axes[0], A.toarray(), scale, f"|A| of the square: {n} unknowns")
-    _draw_matrix(axes[1], whole, scale, "|Q A Qᵀ|: core, then wavelets")
-    _draw_matrix(axes[2], kept, scale, f"|H|: what is kept, {share:.0%} of ‖A‖")
+    image = _draw_matrix(axes[0], f"|A| of the square: {len(H)} unknowns", A.toarray() / scale)
+    bar = axes[0].inset_axes((0, -0.06, 1, 0.03))
+    axes[0].figure.colorbar(image, cax=bar, orientation="horizontal")
+    _draw_matrix(axes[1], "|QAQᵀ|: core, wavelets of stages … 2, 1", rotated / scale)
+    _draw_matrix(axes[2], f"|H|: what is kept, {kept:.0%} of the norm", H / scale)
     for ax in axes[1:]:
-        _draw_levels(ax, F)
+        for level in range(1, F.levels + 1):
+            ax.axhline(F.level_slice(level).start, color=RED, linewidth=0.8)
+            ax.axvline(F.level_slice(level).start, color=RED, linewidth=0.8)
 
 
-def _draw_matrix(ax: Axes, A: NDArray[np.float64], scale: float, title: str) -> None:
+def _draw_matrix(ax: Axes, title: str, A: NDArray[np.float64]) -> AxesImage:
     from matplotlib.colors import LogNorm
 
+    ax.set_title(title)
+    ax.set(xticks=[], yticks=[])
+    ax.spines[:].set_visible(True)
     n = len(A)
-    # A pixel of the screen shows the largest of the entries that it covers, not their mean.
-    cells = max(n // 256, 1)
-    padded = np.pad(abs(A) / scale, (0, -n % cells))
-    side = len(padded) // cells
-    largest = padded.reshape(side, cells, side, cells).max(axis=(1, 3))
-    image = ax.imshow(
-        np.where(largest >= SMALLEST, largest, np.nan),
-        norm=LogNorm(SMALLEST, 1),
+    # A dot shows the largest of the entries that it covers: their mean would hide single ones.
+    cell = max(n // 256, 1)
+    padded = np.pad(abs(A), (0, -n % cell))
+    dots = len(padded) // cell
+    largest = padded.reshape(dots, cell, dots, cell).max(axis=(1, 3))
+    return ax.imshow(
+        np.where(largest >= SMALLEST_ENTRY, largest, np.nan),
+        norm=LogNorm(SMALLEST_ENTRY, 1),
         cmap="cividis_r",
         extent=(0, n, n, 0),
         interpolation="nearest",
     )
-    ax.set_title(title)
-    ax.set(xticks=[], yticks=[])
-    ax.spines[:].set_visible(True)
-    bar = ax.inset_axes((0.0, -0.06, 1, 0.03))
-    ax.figure.colorbar(image, cax=bar, orientation="horizontal")
 
 
-def _draw_levels(ax: Axes, F: Mmf) -> None:
-    for level in range(F.levels + 1):
-        where = F.level_slice(level)
-        ax.axhline(where.stop, color=RED, linewidth=0.7)
-        ax.axvline(where.stop, color=RED, linewidth=0.7)
+# ---- the functions on the picture ----------------------------------------------------------------
 
 
 def _draw_supports(ax: Axes, focus: Problem, stages: int) -> None:
+    """Fill the support of each active function with its mean colour."""
     F = factorize(focus.A, max_stages=stages, core_size=1)
     owner = _owners(F)
-    mosaic = np.ones((focus.labels.size, 3))
-    colours = _coloured(focus.picture).reshape(-1, 3)[focus.pixels]
-    count = np.maximum(np.bincount(owner, minlength=F.core_size + 1), 1)
-    for channel in range(3):
-        mean = np.bincount(owner, colours[:, channel], F.core_size + 1) / count
-        mean[0] = 1
-        mosaic[focus.pixels, channel] = mean[owner]
-    mosaic = mosaic.reshape(*focus.labels.shape, 3)
-    _show(ax, mosaic, f"Supports of the {F.core_size} functions left after stage {stages}")
+    colours = _colours(focus.picture).reshape(-1, 3)[focus.pixels]
+    sizes = np.bincount(owner, minlength=F.core_size + 1)
+    sums = np.stack([np.bincount(owner, c, F.core_size + 1) for c in colours.T], axis=1)
+    means = sums / np.maximum(sizes, 1)[:, np.newaxis]
+    means[0] = 1
+    mosaic = _with_labels(focus).reshape(-1, 3)
+    mosaic[focus.pixels] = means[owner]
+    title = f"Supports of {F.core_size} functions, stage {stages}; white: none"
+    _show(ax, title, mosaic.reshape(*focus.labels.shape, 3), interpolation="nearest")
 
 
 def _owners(F: Mmf) -> NDArray[np.int64]:
-    """For each pixel the function of the core (from 1) whose support it is in, 0 if in none.
+    """Number, from 1, the function of the core in whose support each row lies; 0: in none.
 
-    With rotations of two columns the supports do not overlap, so that one transform of the
-    numbers of the functions, divided by one of ones, tells them apart.
+    Rotations of two columns keep the supports apart: the transform of the numbers of the
+    functions, divided by that of ones, is the number of the only function that is there.
     """
     core = F.level_slice(0)
     coefficients = np.zeros((F.shape[0], 2))
     coefficients[core, 0] = 1
     coefficients[core, 1] = np.arange(1, F.core_size + 1)
     ones, numbers = F.inverse_transform(coefficients).T
-    covered = abs(ones) > 1e-9
-    return np.rint(np.divide(numbers, ones, where=covered, out=np.zeros_like(ones))).astype(np.int64)
+    owner = np.zeros(F.shape[0], np.int64)
+    # What rounding left of a column that a rotation turned all but away is no part of a support.
+    inside = abs(ones) > 1e-9
+    owner[inside] = np.rint(numbers[inside] / ones[inside])
+    return owner
 
 
 def _draw_wavelets(ax: Axes, focus: Problem, level: int, count: int = 16) -> None:
+    """Lay wavelets of a level on the picture: the widest ones that do not overlap."""
     F = factorize(focus.A)
-    level = min(level, F.levels)
-    where = F.level_slice(level)
-    rows = F.basis()[where]
-    # The inverse participation ratio: the number of pixels over which a wavelet spreads.
-    spread = 1 / np.asarray((rows**4).sum(axis=1))
-    widest = np.argsort(-spread, kind="stable")[:count]
-    w = np.asarray(abs(rows[widest]).argmax(axis=0))
-    layer = sp.csr_array(rows[widest]).toarray()[w, np.arange(F.shape[0])]
-    _show(ax, _grey(focus.picture), f"{count} wavelets of level {level}")
-    grid = np.full(focus.labels.size, np.nan)
-    grid[focus.pixels] = np.where(abs(layer) > 1e-3, layer, np.nan)
-    top = np.nanmax(abs(grid))
-    ax.imshow(
-        grid.reshape(focus.labels.shape),
-        cmap="RdBu_r",
-        vmin=-top,
-        vmax=top,
-        interpolation="nearest",
-    )
+    wavelets = F.basis()[F.level_slice(level)]
+    pixels_covered = 1 / (wavelets**4).sum(axis=1)
+    values = np.zeros(F.shape[0])
+    drawn = 0
+    for index in np.argsort(-pixels_covered, kind="stable"):
+        wavelet = wavelets[[index]].toarray().ravel()
+        wavelet /= abs(wavelet).max()
+        wavelet[abs(wavelet) < 0.01] = 0
+        if drawn < count and not (values * wavelet).any():
+            values += wavelet
+            drawn += 1
+    layer = np.full(focus.labels.shape, np.nan)
+    layer.flat[focus.pixels] = np.where(values == 0, np.nan, values)
+    grey = {"cmap": "gray", "vmin": 0, "vmax": 1}
+    _show(ax, f"{drawn} wavelets of stage {level}", _luminance(focus.picture), **grey)
+    ax.imshow(layer, cmap="RdBu_r", vmin=-1, vmax=1, interpolation="nearest")

@@ -7,6 +7,7 @@ pixels near them. A line of text is a stroke: the x,y of its corners in pixels.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -53,7 +54,7 @@ def draw_strokes(labels: NDArray[np.int64], strokes: str, label: int) -> None:
     height, width = labels.shape
     for stroke in strokes.strip().splitlines():
         corners = [tuple(map(int, corner.split(","))) for corner in stroke.split()]
-        for (x0, y0), (x1, y1) in zip(corners, corners[1:], strict=False):
+        for (x0, y0), (x1, y1) in pairwise(corners):
             rows, columns = line(y0, x0, y1, x1)
             for r, c in ((rows, columns), (rows + 1, columns), (rows, columns + 1)):
                 inside = (r >= 0) & (r < height) & (c >= 0) & (c < width)
@@ -116,7 +117,8 @@ RETINA = Scene(
         200,570 137,572 103,514 89,484 75,455
         530,320 524,270 527,231 554,201 596,172
         200,700 183,723 175,773 204,842 236,922 254,947 260,1000 294,1044 291,1075 304,1093
-        304,1093 368,1154 460,1205 676,1228 790,1215 823,1224 894,1228 1014,1229 1083,1194 1134,1180 1206,1142
+        304,1093 368,1154 460,1205 676,1228 790,1215
+        790,1215 823,1224 894,1228 1014,1229 1083,1194 1134,1180 1206,1142
         300,1050 363,1078 448,1134 495,1164 576,1204 625,1244 700,1290 760,1365
         172,770 138,792 110,880 70,935
         204,855 251,883 305,890 335,904 405,956 450,967 575,964

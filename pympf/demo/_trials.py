@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 from scipy.sparse.linalg import splu
 
 from pympf.krylov import solve
-from pympf.mmf import Mmf
+from pympf.mmf import Report
 
 RTOL = 1e-8
 MAX_ITERATIONS = 3000
+
+PLAIN, JACOBI, MMF, AMG, LU = "CG", "CG + Jacobi", "CG + MMF", "CG + PyAMG", "sparse LU"
 
 Solver = Callable[[sp.csr_array, NDArray[np.float64]], "Trial"]
 
@@ -28,44 +30,54 @@ class Trial:
 
     x: NDArray[np.float64]
     iterations: int | None
+    reason: str
     converged: bool
     setup_s: float
     solve_s: float
     true_residual: float
     history: NDArray[np.float64]
-    factorization: Mmf | None = None
+    report: Report | None = None
+
+    @property
+    def total_s(self) -> float:
+        """Seconds from the matrix to the solution."""
+        return self.setup_s + self.solve_s
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the numbers that a table shows."""
-        names = ("iterations", "converged", "setup_s", "solve_s", "true_residual")
-        return {name: getattr(self, name) for name in names}
+        """Return the numbers as plain data, fit for JSON."""
+        names = ("iterations", "reason", "converged", "setup_s", "solve_s", "true_residual")
+        factorization = self.report.as_dict() if self.report else None
+        return {**{name: getattr(self, name) for name in names}, "factorization": factorization}
 
 
 def solvers() -> dict[str, Solver]:
-    """Name the solvers; the one of PyAMG is there when PyAMG is."""
+    """Name the solvers; the one of PyAMG is among them when PyAMG is installed."""
     found: dict[str, Solver] = {
-        "CG": lambda A, b: _cg(A, b, "none"),
-        "CG + Jacobi": lambda A, b: _cg(A, b, "jacobi"),
-        "CG + MMF": lambda A, b: _cg(A, b, "mmf"),
+        PLAIN: lambda A, b: _cg(A, b, "none"),
+        JACOBI: lambda A, b: _cg(A, b, "jacobi"),
+        MMF: lambda A, b: _cg(A, b, "mmf"),
     }
     if find_spec("pyamg"):
-        found["CG + PyAMG"] = _smoothed_aggregation
-    return {**found, "sparse LU": _sparse_lu}
+        found[AMG] = _smoothed_aggregation
+    return {**found, LU: _sparse_lu}
 
 
-def _cg(A: sp.csr_array, b: NDArray[np.float64], preconditioner: Any, setup_s: float = 0) -> Trial:
+def _cg(
+    A: sp.csr_array, b: NDArray[np.float64], preconditioner: Any, setup_s: float = 0.0
+) -> Trial:
     solution = solve(
         A, b, method="cg", preconditioner=preconditioner, rtol=RTOL, maxiter=MAX_ITERATIONS
     )
     return Trial(
-        solution.x,
-        solution.iterations,
-        solution.converged,
-        setup_s + solution.setup_s,
-        solution.solve_s,
-        solution.true_residual,
-        solution.history / solution.history[0],
-        solution.factorization,
+        x=solution.x,
+        iterations=solution.iterations,
+        reason=solution.reason,
+        converged=solution.converged,
+        setup_s=setup_s + solution.setup_s,
+        solve_s=solution.solve_s,
+        true_residual=solution.true_residual,
+        history=solution.history / solution.history[0],
+        report=solution.factorization.report() if solution.factorization else None,
     )
 
 
@@ -73,15 +85,16 @@ def _smoothed_aggregation(A: sp.csr_array, b: NDArray[np.float64]) -> Trial:
     import pyamg
 
     start = time.perf_counter()
-    # The usual threshold of strong couplings; with PyAMG's default, 0, the jumps of the weights
-    # cost it fifteen times as many iterations.
+    # The usual threshold for strong couplings; with PyAMG's default, 0, the jumps of the weights
+    # cost it more than ten times as many iterations.
     strength = ("symmetric", {"theta": 0.08})
     M = pyamg.smoothed_aggregation_solver(A, strength=strength).aspreconditioner()
-    return _cg(A, b, M, time.perf_counter() - start)
+    return _cg(A, b, M, setup_s=time.perf_counter() - start)
 
 
 def _sparse_lu(A: sp.csr_array, b: NDArray[np.float64]) -> Trial:
     start = time.perf_counter()
+    # What SuperLU's manual advises for a symmetric positive definite matrix.
     factors = splu(
         A.tocsc(),
         permc_spec="MMD_AT_PLUS_A",
@@ -90,8 +103,15 @@ def _sparse_lu(A: sp.csr_array, b: NDArray[np.float64]) -> Trial:
     )
     factored = time.perf_counter()
     x = factors.solve(b)
-    solve_s = time.perf_counter() - factored
+    solved = time.perf_counter()
     residual = float(np.linalg.norm(b - A @ x) / np.linalg.norm(b))
     return Trial(
-        x, None, residual <= RTOL, factored - start, solve_s, residual, np.array([1.0, residual])
+        x=x,
+        iterations=None,
+        reason="direct",
+        converged=residual <= RTOL,
+        setup_s=factored - start,
+        solve_s=solved - factored,
+        true_residual=residual,
+        history=np.array([1.0, residual]),
     )

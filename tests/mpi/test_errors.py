@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +13,7 @@ import pympf
 from pympf import gallery
 
 pytest.importorskip("mpi4py")
-from mpi4py import MPI  # noqa: E402
+from mpi4py import MPI
 
 pytestmark = pytest.mark.mpi
 COMM = MPI.COMM_WORLD
@@ -55,7 +56,7 @@ def test_any_text_travels(text):
 
 def test_other_communicators():
     check("", MPI.COMM_SELF)
-    with pytest.raises(RuntimeError, match="^rank 0 of 1: mine$"):
+    with pytest.raises(RuntimeError, match=r"^rank 0 of 1: mine$"):
         check("mine", MPI.COMM_SELF)
     for comm in (COMM.Dup(), COMM.Split(COMM.rank % 2, -COMM.rank)):
         for _ in range(3):
@@ -97,40 +98,34 @@ def test_what_fails_on_one_rank_can_be_told_to_all(fail):
     assert len(set(COMM.allgather(str(caught.value)))) == 1
 
 
-# Jobs that end early. Rank 0 starts them, the others wait.
+# Jobs that end early
 
 
-def run_job(tmp_path, script, *options):
-    """Run a script on 3 ranks in a job of its own; give its exit code and what it printed."""
-    result = None
-    if COMM.rank == 0:
-        path = tmp_path / "job.py"
-        path.write_text(textwrap.dedent(script))
-        # The new job must not take itself for a part of this one.
-        inherited = ("OMPI_", "PMIX_", "PMI_", "HYDRA_", "ORTE_", "PRTE_")
-        environment = {
-            name: value for name, value in os.environ.items() if not name.startswith(inherited)
-        }
-        run = os.path.join(os.path.dirname(__file__), "run")
-        done = subprocess.run(
-            [run, "3", sys.executable, *options, str(path)],
-            env={**environment, "MPI_TIMEOUT": "60"},
-            cwd=tmp_path,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=90,
-        )
-        result = done.returncode, done.stdout
-    return COMM.bcast(result)
-
-
-needs_mpirun = pytest.mark.skipif(
-    shutil.which(os.environ.get("MPIRUN", "mpirun")) is None, reason="there is no mpirun"
+starts_a_job = pytest.mark.skipif(
+    COMM.size > 1 or shutil.which(os.environ.get("MPIRUN", "mpirun")) is None,
+    reason="starts a job of three ranks itself: once is enough, and it needs mpirun",
 )
 
 
-@needs_mpirun
+def run_job(folder, script, *options):
+    """Run a script on 3 ranks in a job of its own; give its exit code and what it printed."""
+    (folder / "job.py").write_text(textwrap.dedent(script))
+    # The new job must not take itself for a part of this one.
+    inherited = ("OMPI_", "PMIX_", "PMI_", "HYDRA_")
+    own = {name: value for name, value in os.environ.items() if not name.startswith(inherited)}
+    done = subprocess.run(
+        [Path(__file__).parent / "run", "3", sys.executable, *options, "job.py"],
+        env={**own, "MPI_TIMEOUT": "60"},
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=90,
+    )
+    return done.returncode, done.stdout
+
+
+@starts_a_job
 def test_a_job_of_three_ranks_runs(tmp_path):
     code, printed = run_job(
         tmp_path,
@@ -146,7 +141,7 @@ def test_a_job_of_three_ranks_runs(tmp_path):
     assert "sum 60" in printed
 
 
-@needs_mpirun
+@starts_a_job
 def test_an_uncaught_collective_error_ends_the_job(tmp_path):
     code, printed = run_job(
         tmp_path,
@@ -163,7 +158,7 @@ def test_an_uncaught_collective_error_ends_the_job(tmp_path):
     assert "went on" not in printed
 
 
-@needs_mpirun
+@starts_a_job
 def test_an_uncaught_error_on_one_rank_ends_the_job(tmp_path):
     code, printed = run_job(
         tmp_path,

@@ -11,7 +11,7 @@ from pympf import gallery
 from ..helpers import flat_state, same_bits
 
 pytest.importorskip("mpi4py")
-from mpi4py import MPI  # noqa: E402
+from mpi4py import MPI
 
 pytestmark = pytest.mark.mpi
 COMM = MPI.COMM_WORLD

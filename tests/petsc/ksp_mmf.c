@@ -7,7 +7,8 @@ static char help[] =
     "  -neumann         no boundary condition: A is singular, its null space the constants\n"
     "  -convection <0>  makes A asymmetric\n"
     "  -solves <1>      solve again with 1 + k/10 times A, the same nonzero pattern\n"
-    "  -then <none>     and then with another matrix: 'pattern' (nine-point), or 'size' (larger grid)\n"
+    "  -then <none>     and then with another matrix: 'pattern' (nine-point), or 'size' (larger "
+    "grid)\n"
     "  -transpose       solve A^T x = b\n"
     "  -columns <0>     solve for so many right-hand sides at once\n"
     "  -forget          forget to destroy the matrix, for -malloc_dump to see\n\n";
@@ -22,8 +23,7 @@ typedef struct {
   PetscInt columns;
 } Problem;
 
-static PetscErrorCode SetRow(Mat A, const Problem *p, PetscInt i, PetscInt j, PetscBool corners)
-{
+static PetscErrorCode SetRow(Mat A, const Problem* p, PetscInt i, PetscInt j, PetscBool corners) {
   const PetscInt m = p->m, row = i * m + j;
   PetscScalar sum = 0;
 
@@ -48,8 +48,7 @@ static PetscErrorCode SetRow(Mat A, const Problem *p, PetscInt i, PetscInt j, Pe
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode CreateMatrix(const Problem *p, PetscBool corners, Mat *A)
-{
+static PetscErrorCode CreateMatrix(const Problem* p, PetscBool corners, Mat* A) {
   const PetscInt n = p->m * p->m;
   PetscInt first, last;
   PetscBool upper_only;
@@ -60,10 +59,12 @@ static PetscErrorCode CreateMatrix(const Problem *p, PetscBool corners, Mat *A)
   PetscCall(MatSetFromOptions(*A));
   PetscCall(MatSetUp(*A));
   PetscCall(MatSetOption(*A, MAT_NEW_NONZERO_ALLOCATION_ERR, PETSC_FALSE));
-  PetscCall(PetscObjectTypeCompareAny((PetscObject)*A, &upper_only, MATSEQSBAIJ, MATMPISBAIJ, NULL));
+  PetscCall(
+      PetscObjectTypeCompareAny((PetscObject)*A, &upper_only, MATSEQSBAIJ, MATMPISBAIJ, NULL));
   if (upper_only) PetscCall(MatSetOption(*A, MAT_IGNORE_LOWER_TRIANGULAR, PETSC_TRUE));
   PetscCall(MatGetOwnershipRange(*A, &first, &last));
-  for (PetscInt row = first; row < last; ++row) PetscCall(SetRow(*A, p, row / p->m, row % p->m, corners));
+  for (PetscInt row = first; row < last; ++row)
+    PetscCall(SetRow(*A, p, row / p->m, row % p->m, corners));
   PetscCall(MatAssemblyBegin(*A, MAT_FINAL_ASSEMBLY));
   PetscCall(MatAssemblyEnd(*A, MAT_FINAL_ASSEMBLY));
   if (p->neumann) {
@@ -75,8 +76,7 @@ static PetscErrorCode CreateMatrix(const Problem *p, PetscBool corners, Mat *A)
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode Report(KSP ksp, PetscReal residual)
-{
+static PetscErrorCode Report(KSP ksp, PetscReal residual) {
   KSPConvergedReason reason;
   PetscInt iterations;
 
@@ -88,8 +88,7 @@ static PetscErrorCode Report(KSP ksp, PetscReal residual)
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode SolveVector(KSP ksp, Mat A, PetscBool transpose)
-{
+static PetscErrorCode SolveVector(KSP ksp, Mat A, PetscBool transpose) {
   Vec x, b;
   PetscReal norm, residual;
 
@@ -98,8 +97,10 @@ static PetscErrorCode SolveVector(KSP ksp, Mat A, PetscBool transpose)
   PetscCall(VecSetRandom(x, NULL));
   PetscCall(MatMult(A, x, b));
   PetscCall(VecNorm(b, NORM_2, &norm));
-  if (transpose) PetscCall(KSPSolveTranspose(ksp, b, x));
-  else PetscCall(KSPSolve(ksp, b, x));
+  if (transpose)
+    PetscCall(KSPSolveTranspose(ksp, b, x));
+  else
+    PetscCall(KSPSolve(ksp, b, x));
   PetscCall(VecScale(b, -1));
   PetscCall(MatMultAdd(A, x, b, b));
   PetscCall(VecNorm(b, NORM_2, &residual));
@@ -109,8 +110,7 @@ static PetscErrorCode SolveVector(KSP ksp, Mat A, PetscBool transpose)
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode SolveBlock(KSP ksp, Mat A, PetscInt columns)
-{
+static PetscErrorCode SolveBlock(KSP ksp, Mat A, PetscInt columns) {
   Mat X, B, R;
   PetscInt n;
   PetscReal norm, residual;
@@ -133,17 +133,17 @@ static PetscErrorCode SolveBlock(KSP ksp, Mat A, PetscInt columns)
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode Solve(KSP ksp, Mat A, const Problem *p)
-{
+static PetscErrorCode Solve(KSP ksp, Mat A, const Problem* p) {
   PetscFunctionBeginUser;
   PetscCall(KSPSetOperators(ksp, A, A));
-  if (p->columns) PetscCall(SolveBlock(ksp, A, p->columns));
-  else PetscCall(SolveVector(ksp, A, p->transpose));
+  if (p->columns)
+    PetscCall(SolveBlock(ksp, A, p->columns));
+  else
+    PetscCall(SolveVector(ksp, A, p->transpose));
   PetscFunctionReturn(0);
 }
 
-int main(int argc, char **argv)
-{
+int main(int argc, char** argv) {
   Problem p = {20, 0, 0, PETSC_FALSE, PETSC_FALSE, 0};
   PetscInt solves = 1;
   PetscBool forget = PETSC_FALSE;

@@ -89,7 +89,7 @@ def test_arguments_stay_as_they_are(rng, method):
 )
 def test_vectors_that_are_refused(rng, method, x, error):
     F, _ = factored("spd", rng)
-    with pytest.raises(error, match="^[xby]: expected"):
+    with pytest.raises(error, match=r"^[xby]: expected"):
         getattr(F, method)(x)
 
 
@@ -140,7 +140,7 @@ def test_inverse_and_solve(rng, kind, prenormalize):
 def test_singular_matrix_has_no_inverse(rng):
     F, _ = factored("singular", rng)
     for call in (F.inverse, F.inv_sqrt, lambda: F.solve(np.ones(N))):
-        with pytest.raises(np.linalg.LinAlgError, match="singular|not positive"):
+        with pytest.raises(np.linalg.LinAlgError, match=r"singular|not positive"):
             call()
     assert F.slogdet() == (0.0, -np.inf)
     with pytest.raises(np.linalg.LinAlgError, match="determinant is zero"):
@@ -186,7 +186,7 @@ def test_inverse_square_root(rng):
 def test_indefinite_matrix_has_no_square_root(rng):
     F, _ = factored("indefinite", rng)
     for call in (F.sqrt, F.inv_sqrt):
-        with pytest.raises(np.linalg.LinAlgError, match="negative|not positive"):
+        with pytest.raises(np.linalg.LinAlgError, match=r"negative|not positive"):
             call()
 
 
@@ -205,7 +205,7 @@ def test_function(rng, kind):
 )
 def test_function_that_is_refused(rng, f):
     F, _ = factored("indefinite", rng)
-    with np.errstate(all="ignore"), pytest.raises(ValueError, match="finite|real values"):
+    with np.errstate(all="ignore"), pytest.raises(ValueError, match=r"finite|real values"):
         F.function(f)
 
 

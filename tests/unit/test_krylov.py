@@ -15,7 +15,7 @@ PRECONDITIONERS = ["mmf", "jacobi", "none", "operator", "callable", "factorizati
 
 
 def preconditioner(name, A):
-    """Give what stands for a preconditioner of this name, and the name that the solution reports."""
+    """Give what stands for a preconditioner of this name, and the name that is reported."""
     F = pympf.factorize(A, core_size=20)
     return {
         "operator": (F.preconditioner(), "operator"),

@@ -1,5 +1,7 @@
 """The factorization: its invariants, exact up to rounding, for all kinds of matrices."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -326,7 +328,7 @@ def test_report(rng):
     assert report.rows == stages[0]["rows"] == 900
     assert stages[0]["nnz"] == A.nnz
     assert sum(stage["retired"] for stage in stages) == 900 - 50
-    for before, after in zip(stages, stages[1:], strict=False):
+    for before, after in pairwise(stages):
         assert after["rows"] == before["rows"] - before["retired"]
     dropped = np.sqrt(sum(stage["dropped"] ** 2 for stage in stages))
     assert report.relative_error == pytest.approx(dropped) == pytest.approx(F.error(A))

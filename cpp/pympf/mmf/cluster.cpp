@@ -10,7 +10,7 @@
 namespace pympf::mmf {
 namespace {
 
-Index divide_up(Index a, Index b) { return (a + b - 1) / b; }
+Index divide_up(Index a, Index b) { return a / b + (a % b != 0); }
 
 // Grows clusters of equal size breadth first. A cluster starts on the frontier of the one before
 // it, so that clusters are compact and follow each other in space; it goes on elsewhere when its

@@ -1,0 +1,91 @@
+"""The documentation is true: its code runs, its generated pages are current, its links lead on."""
+
+import doctest
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
+
+
+def load(path):
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def blocks(page, language):
+    return [code for found, code in BLOCK.findall(page.read_text()) if found == language]
+
+
+def has_petsc():
+    try:
+        import petsc4py  # noqa: F401
+
+        import pympf.petsc
+
+        pympf.petsc.library_path()
+    except ImportError:
+        return False
+    return True
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A folder with the matrices in it, where blocks may write."""
+    (tmp_path / "data").symlink_to(ROOT / "data")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_python_blocks_run(page, folder):
+    """The blocks of a page run in turn, in one namespace."""
+    names = {"__name__": page.stem}
+    for number, code in enumerate(blocks(page, "python"), 1):
+        if "pympf.petsc" in code and not has_petsc():
+            continue
+        if ">>>" in code:
+            test = doctest.DocTestParser().get_doctest(code, names, page.name, str(page), 0)
+            assert doctest.DocTestRunner().run(test, clear_globs=False).failed == 0
+        else:
+            exec(compile(code, f"{page.name}, block {number}", "exec"), names)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_shell_blocks_run(page, folder):
+    commands = os.environ["PATH"]
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{commands}"}
+    for code in blocks(page, "bash"):
+        subprocess.run(["bash", "-euo", "pipefail", "-c", code], env=environment, check=True)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    for target in LINK.findall(page.read_text()):
+        if "://" not in target:
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_options_page_is_current():
+    page = load(ROOT / "tools" / "generate_docs.py").options_page()
+    written = (ROOT / "docs" / "options.md").read_text()
+    assert written == page, "docs/options.md: run `make docs`"
+
+
+def test_benchmarks_page_is_current(monkeypatch):
+    if not (ROOT / "bench" / "results").is_dir():
+        pytest.skip("there are no results of benchmarks")
+    monkeypatch.syspath_prepend(ROOT / "bench")
+    page = load(ROOT / "bench" / "run.py").page()
+    written = (ROOT / "docs" / "benchmarks.md").read_text()
+    assert written == page, "docs/benchmarks.md: run `python bench/run.py table`"
