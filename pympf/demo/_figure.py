@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import maximum_filter
 
 from pympf.demo._problem import BACKGROUND, FOREGROUND, Problem
 from pympf.demo._scenes import Scene
@@ -76,7 +77,10 @@ def draw(path: Path, scene: Scene, problem: Problem, trials: dict[str, Trial]) -
 
 def _draw_strokes(ax: Axes, problem: Problem) -> None:
     height, width = problem.labels.shape
-    _show(ax, f"{width} × {height} pixels, strokes of two labels", _with_labels(problem))
+    # So thick that a line survives when the picture is shrunk to a panel.
+    thick = maximum_filter(problem.labels, size=1 + width // 300)
+    picture = _with_labels(problem.picture, thick)
+    _show(ax, f"{width} × {height} pixels, strokes of two labels", picture)
 
 
 def _draw_segmentation(ax: Axes, problem: Problem, trial: Trial) -> None:
@@ -90,11 +94,11 @@ def _draw_segmentation(ax: Axes, problem: Problem, trial: Trial) -> None:
     ax.contour(p, [0.5], colors="black", linewidths=0.9)
 
 
-def _with_labels(problem: Problem) -> NDArray[np.float64]:
-    picture = _colours(problem.picture)
+def _with_labels(picture: NDArray[np.uint8], labels: NDArray[np.int64]) -> NDArray[np.float64]:
+    painted = _colours(picture)
     for label, colour in COLOUR_OF_LABEL.items():
-        picture[problem.labels == label] = _rgb(colour)
-    return picture
+        painted[labels == label] = _rgb(colour)
+    return painted
 
 
 def _show(ax: Axes, title: str, picture: NDArray[np.float64], **options: Any) -> None:
@@ -141,7 +145,8 @@ def _draw_seconds(ax: Axes, trials: dict[str, Trial]) -> None:
         seconds = np.linspace(trial.setup_s, trial.total_s, len(trial.history))
         if trial.iterations is not None:
             _draw_history(ax, name, seconds, trial)
-        ends[name] = (f"{trial.total_s:.1f} s", trial.total_s, trial.history[-1])
+        text = f"{trial.total_s:.1f} s" if trial.converged else "cut off"
+        ends[name] = (text, trial.total_s, trial.history[-1])
     _label_ends(ax, ends)
 
 
@@ -186,7 +191,7 @@ def _draw_focus(ax: Axes, focus: Problem, scene: Scene) -> None:
     _show(ax, title, _colours(focus.picture))
     x, y = square.x - scene.focus.x - 0.5, square.y - scene.focus.y - 0.5
     corners = np.array([[0, 0], [1, 0], [1, 1], [0, 1], [0, 0]]) * square.size
-    ax.plot(corners[:, 0] + x, corners[:, 1] + y, color=RED, linewidth=2)
+    ax.plot(corners[:, 0] + x, corners[:, 1] + y, color=BLUE, linewidth=2.5)
 
 
 def _draw_matrices(axes: NDArray[Any], detail: Problem) -> None:
@@ -243,9 +248,9 @@ def _draw_supports(ax: Axes, focus: Problem, stages: int) -> None:
     sums = np.stack([np.bincount(owner, c, F.core_size + 1) for c in colours.T], axis=1)
     means = sums / np.maximum(sizes, 1)[:, np.newaxis]
     means[0] = 1
-    mosaic = _with_labels(focus).reshape(-1, 3)
+    mosaic = _with_labels(focus.picture, focus.labels).reshape(-1, 3)
     mosaic[focus.pixels] = means[owner]
-    title = f"Supports of {F.core_size} functions, stage {stages}; white: none"
+    title = f"{F.core_size} supports after stage {stages}; white: none"
     _show(ax, title, mosaic.reshape(*focus.labels.shape, 3), interpolation="nearest")
 
 

@@ -106,7 +106,7 @@ RETINA = Scene(
     name="retina",
     subject="the vessels",
     beta=600,
-    focus=Window(150, 500, 200),
+    focus=Window(165, 505, 140),
     detail=Window(180, 540, 32),
     foreground="""
         212,565 227,510 250,490 249,471 300,415 325,412 413,331 530,320 564,335 662,343 699,355

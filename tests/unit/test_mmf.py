@@ -180,7 +180,8 @@ def test_clustering_by_inner_product(clusters):
 
 
 def test_bypassed_columns_sit_out(rng):
-    A = sp.csr_array(sp.block_diag([random_spd(30, rng), random_spd(30, rng)]))
+    # 60 columns in clusters of 10 have 6 anchors, and no anchor reaches another of the 12 blocks.
+    A = sp.csr_array(sp.block_diag([random_spd(5, rng) for _ in range(12)]))
     given = {"clustering": "inner_product", "clusters": 1, "core_size": 5, "max_cluster_size": 10}
     F = pympf.factorize(A, bypass=True, max_clustering_iterations=1, **given)
     assert F.report().stages[0]["bypassed"] > 0

@@ -49,6 +49,18 @@ Csr<T> unscaled(const CsrView<T>& A, const std::vector<T>& scale) {
   return out;
 }
 
+// The Gram matrix holds squares, and sums of squares, of the entries: they must neither overflow
+// nor vanish.
+template <class T>
+void check_range(const CsrView<T>& A) {
+  constexpr double least = 1e-140, most = 1e140;
+  double largest = 0;
+  for (Index p = 0; p < A.nnz(); ++p)
+    largest = std::max(largest, static_cast<double>(std::abs(A.data[p])));
+  require(largest == 0 || (largest >= least && largest <= most), "the largest entry is ", largest,
+          " in size, outside [1e-140, 1e140], where squares are safe: scale the matrix");
+}
+
 // d_i = sqrt ||A_:,i||, so that the columns of D^-1 A D^-1 have comparable norms; 1 for a zero
 // column.
 template <class T>
@@ -206,6 +218,7 @@ Factorization<T> factorize(const CsrView<T>& matrix, const Params& params,
   check(params);
   require(matrix.rows == matrix.cols, "a square matrix is needed, not ", matrix.rows, " x ",
           matrix.cols);
+  check_range(matrix);
   Factorization<T> F;
   F.params = params;
   Csr<T> owned;
@@ -271,6 +284,7 @@ CoreDiagonal<T> project(const CsrView<T>& matrix, const Hierarchy<T>& Q,
                         const std::vector<T>& scale) {
   require(matrix.rows == Q.rows && matrix.cols == Q.rows, "expected a ", Q.rows, " x ", Q.rows,
           " matrix, not ", matrix.rows, " x ", matrix.cols);
+  check_range(matrix);
   Csr<T> owned;
   CsrView<T> A = matrix;
   if (!scale.empty()) A = owned = unscaled(A, scale);
@@ -292,6 +306,7 @@ double error(const CsrView<T>& matrix, const Hierarchy<T>& Q, const CoreDiagonal
              const std::vector<T>& scale, double* relative_to) {
   require(matrix.rows == Q.rows && matrix.cols == Q.rows, "expected a ", Q.rows, " x ", Q.rows,
           " matrix, not ", matrix.rows, " x ", matrix.cols);
+  check_range(matrix);
   Csr<T> owned;
   CsrView<T> A = matrix;
   if (!scale.empty()) A = owned = unscaled(A, scale);
