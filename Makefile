@@ -19,6 +19,8 @@ PYMPF_WERROR ?= OFF
 PYMPF_NATIVE ?= OFF
 
 export PYTHON VENV BUILD
+# Threads that wait do not spin: on a shared machine that costs far more than it gains.
+export OMP_WAIT_POLICY ?= passive
 export CMAKE_BUILD_PARALLEL_LEVEL := $(JOBS)
 export CMAKE_GENERATOR ?= Unix Makefiles
 
@@ -40,7 +42,7 @@ help:  ## list the targets
 demo:  ## set up, build, and solve a real system of 262 144 unknowns (DEMO_ARGS=--large: 2 million)
 	@tools/setup.sh demo
 	@$(MAKE) install
-	$(VENV)/bin/pympf demo $(DEMO_ARGS)
+	$(VENV)/bin/pympf demo --output $(BUILD)/demo $(DEMO_ARGS)
 
 TESTS := cpp-test unit-test mpi-test petsc-test papers-test
 test:  ## set up, build, and run all tests

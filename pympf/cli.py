@@ -27,7 +27,7 @@ EXIT_CODES = """\
 exit codes:
   0    success
   1    solve: stopped before the residual was small enough (results are written)
-  2    wrong usage of the command line
+  2    wrong usage of the command line, or an optional package is missing
   3    bad input: a matrix, vector or parameter that cannot be used
   4    a file that cannot be read or written
   5    numerical failure: singular or not definite where it has to be
@@ -77,6 +77,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _failed(args, NUMERICAL_FAILURE, error)
     except (ValueError, TypeError) as error:
         return _failed(args, BAD_INPUT, error)
+    except ImportError as error:  # says which extra to install
+        return _failed(args, USAGE, error)
 
 
 def _failed(args: argparse.Namespace, code: int, reason: object) -> int:
@@ -192,7 +194,7 @@ def _convert(args: argparse.Namespace) -> int:
 def _demo(args: argparse.Namespace) -> int:
     from pympf import demo
 
-    return int(demo.run(large=args.large, output=args.output) or 0)
+    return demo.run(large=args.large, output=args.output, json=args.json, quiet=args.quiet)
 
 
 # What they have in common

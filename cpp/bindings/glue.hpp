@@ -143,8 +143,8 @@ struct Parts {
     mmf::check(Q);
     mmf::check(factors.H, Q);
     const auto& scale = factors.scale;
-    require(scale.empty() || scale.size() == static_cast<std::size_t>(Q.rows), "scale has ", scale.size(),
-            " entries, expected none or ", Q.rows);
+    require(scale.empty() || scale.size() == static_cast<std::size_t>(Q.rows), "scale has ",
+            scale.size(), " entries, expected none or ", Q.rows);
     for (T d : scale) require(d > 0, "scale has an entry ", d, ", expected positive ones");
     factors.Q = std::make_shared<const mmf::Hierarchy<T>>(std::move(Q));
     return share(mmf::Mmf<T>(std::move(factors)));

@@ -103,8 +103,8 @@ TEST_CASE("clusters along the graph of a path are its intervals") {
   const auto clusters = cluster(grid({100}).view(), params, 1);
   CHECK(clusters.count() == 15);
   for (Index k = 0; k < 100; ++k) CHECK(clusters.members[k] == k);
-  CHECK(clusters.ptr == std::vector<Index>{0,  7,  14, 21, 28, 35, 42, 49,
-                                           56, 63, 70, 77, 84, 91, 98, 100});
+  CHECK(clusters.ptr ==
+        std::vector<Index>{0, 7, 14, 21, 28, 35, 42, 49, 56, 63, 70, 77, 84, 91, 98, 100});
 }
 
 TEST_CASE("clusters along the graph have equal sizes, and as many as asked for") {
@@ -179,7 +179,7 @@ TEST_CASE("what no anchor reaches sits out, is shared out, or is reached by new 
 }
 
 TEST_CASE("a column joins the anchor that it overlaps most") {
-  // Columns 0 and 3 are the anchors whichever are drawn: {0, 1} and {2, 3} are parallel pairs.
+  // {0, 1} and {2, 3} are nearly parallel pairs, and hardly couple with each other.
   Builder B(4);
   for (Index i = 0; i < 4; ++i) B.add(i, i, 2);
   B.add(0, 1, 1.9);

@@ -81,8 +81,8 @@ TEST_CASE("integers, choices and booleans refuse fractions; real numbers keep al
 TEST_CASE("text is read whole or not at all") {
   Params params;
   for (const char* text : {"", " ", "two", "3x", "3 4", "0x", "1e999", "nan", "inf", "true"})
-    CHECK_THROWS_WITH_AS(named("order").set(params, std::string(text)),
-                         Contains("order = "), InvalidArgument);
+    CHECK_THROWS_WITH_AS(named("order").set(params, std::string(text)), Contains("order = "),
+                         InvalidArgument);
   CHECK(params.order == 2);
   named("order").set(params, std::string("3"));
   CHECK(params.order == 3);
@@ -91,7 +91,8 @@ TEST_CASE("text is read whole or not at all") {
 }
 
 TEST_CASE("booleans read true, false, 1 and 0") {
-  for (auto [text, value] : {std::pair{"false", false}, {"true", true}, {"0", false}, {"1", true}}) {
+  for (auto [text, value] :
+       {std::pair{"false", false}, {"true", true}, {"0", false}, {"1", true}}) {
     Params params;
     named("bypass").set(params, std::string(text));
     CHECK(params.bypass == value);

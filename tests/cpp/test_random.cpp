@@ -26,8 +26,9 @@ TEST_CASE("Philox 4x32-10 gives the published answers") {  // kat_vectors of Ran
   const std::uint32_t ones = 0xffffffff;
   CHECK(Random::philox({ones, ones, ones, ones}, {ones, ones}) ==
         Random::Block{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd});
-  CHECK(Random::philox({0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}, {0xa4093822, 0x299f31d0}) ==
-        Random::Block{0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1});
+  CHECK(
+      Random::philox({0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}, {0xa4093822, 0x299f31d0}) ==
+      Random::Block{0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1});
 }
 
 TEST_CASE("a stream runs through the blocks of its counter") {

@@ -154,14 +154,11 @@ def test_zero_rows_cost_nothing():
 @pytest.mark.parametrize("size", [1e-300, 1e-200, 1e-160, 1e150, 1e160, 1e200, 1e300])
 def test_very_small_and_very_large_entries(size):
     """The squares of such entries do not fit into a double."""
-    A = gallery.poisson((15, 15)) * size
-    F = pympf.factorize(A, core_size=50)
-    assert F.core_size == 50
-    expected = pympf.factorize(A / size, core_size=50).error(A / size)
-    assert F.error(A) == pytest.approx(expected, rel=0.2)
-    assert F.report().relative_error == pytest.approx(F.error(A), rel=1e-6)
-    assert_close(F.solve(F @ np.ones(225)), np.ones(225), 1e4)
-    solution = pympf.solve(A, np.ones(225), core_size=50)
+    A = gallery.poisson((15, 15))
+    for call in (pympf.factorize, pympf.factorize(A).refactorize, pympf.factorize(A).error):
+        with pytest.raises(ValueError, match=r"the largest entry is .* outside \[1e-140, 1e140\]"):
+            call(A * size)
+    solution = pympf.solve(A * size, np.ones(225), preconditioner="jacobi")
     assert solution.converged
 
 

@@ -266,7 +266,7 @@ def test_convert_a_vector(folder):
 def test_demo(monkeypatch, options, expected):
     seen = []
     demo = types.ModuleType("pympf.demo")
-    demo.run = lambda *, large, output: seen.append((large, output))
+    demo.run = lambda *, large, output, json, quiet: seen.append((large, output)) or 0
     monkeypatch.setitem(sys.modules, "pympf.demo", demo)
     monkeypatch.setattr(pympf, "demo", demo, raising=False)
     assert main(["demo", *options]) == 0

@@ -209,13 +209,21 @@ def test_number_of_stages(max_stages):
     assert (F.levels, F.report().stop) == (max_stages, "max_stages")
 
 
+@pytest.mark.parametrize("gram", KINDS["gram"]["choices"])
 @given(st.integers(0, 2**32), st.floats(0.001, 0.9), st.booleans())
 @settings(max_examples=30)
-def test_tolerance_is_kept(seed, tolerance, prenormalize):
+def test_tolerance_is_kept(gram, seed, tolerance, prenormalize):
     A = random_graph_laplacian(80, np.random.default_rng(seed))
-    F = pympf.factorize(A, core_size=1, tolerance=tolerance, prenormalize=prenormalize)
+    given = {"gram": gram, "tolerance": tolerance, "prenormalize": prenormalize}
+    F = pympf.factorize(A, core_size=1, max_cluster_size=20, **given)
     assert F.error(A) <= tolerance
     assert F.core_size > 1 or F.report().stop == "core_size"
+
+
+def test_tolerance_is_kept_next_to_hubs():
+    A = gallery.laplacian(gallery.barabasi_albert(600, m=4))
+    F = pympf.factorize(A, core_size=1, tolerance=0.1, hub_factor=1)
+    assert F.error(A) <= 0.1
 
 
 def test_smaller_tolerance_keeps_more():

@@ -7,7 +7,8 @@
 
 namespace pympf {
 
-// Sorts the columns that a row has touched; when it is a good part of them all, one pass over their marks is cheaper.
+// Sorts the columns that a row has touched; when it is a good part of them all, one pass over their
+// marks is cheaper.
 template <class Touched>
 void sort_columns(std::vector<Index>& columns, Index count, const Touched& touched) {
   if (static_cast<Index>(columns.size()) < count / 16) {
