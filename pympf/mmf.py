@@ -14,7 +14,9 @@ import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse.linalg import LinearOperator, eigsh
 
-from pympf import _core, _float32, _float64, la
+import pympf._float32 as _float32
+import pympf._float64 as _float64
+from pympf import _core, la
 from pympf.io import create_hdf5, open_hdf5
 
 __all__ = ["Mmf", "Params", "Report", "factorize", "load"]

@@ -102,12 +102,12 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     Examples
     --------
-    >>> import os, tempfile
+    >>> import os, pathlib, tempfile
     >>> from pympf.io import atomic_write
     >>> path = os.path.join(tempfile.mkdtemp(), "notes.txt")
     >>> with atomic_write(path) as temporary:
     ...     _ = temporary.write_text("done")
-    >>> open(path).read()
+    >>> pathlib.Path(path).read_text()
     'done'
     """
     target = checked_target(path)

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+#include <string>
 #include <vector>
 
 #include "matrices.hpp"
@@ -13,7 +14,7 @@ using namespace pympf::test;
 
 namespace {
 
-std::vector<std::pair<const char*, Csr<double>>> matrices() {
+std::vector<std::pair<std::string, Csr<double>>> matrices() {
   return {{"grid", grid({13, 17})},
           {"random", random_symmetric(150, 5, 1)},
           {"star", star(120)},
