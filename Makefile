@@ -94,26 +94,23 @@ no-petsc:  ## build and unit tests in an environment without PETSc and MPI
 
 # The C++ tests under a sanitizer, in a build tree of their own.
 define sanitized
-	cmake -S . -B $(BUILD)/$@ -DPYMPF_SANITIZE=$(1) -DPYMPF_WITH_MPI=OFF -DPYMPF_WITH_PETSC=OFF $(2) >/dev/null
+	@tools/setup.sh $(if $(filter tsan,$@),tsan,cpp)
+	cmake -S . -B $(BUILD)/$@ -DPYMPF_SANITIZE=$(1) -DPYMPF_WITH_MPI=OFF -DPYMPF_WITH_PETSC=OFF >/dev/null
 	cmake --build $(BUILD)/$@
-	ctest --test-dir $(BUILD)/$@ --output-on-failure
+	$(2) ctest --test-dir $(BUILD)/$@ --output-on-failure
 endef
 
 asan:  ## the C++ tests under the address sanitizer
-	@tools/setup.sh cpp
 	$(call sanitized,address)
 
 ubsan:  ## the C++ tests under the undefined behaviour sanitizer
-	@tools/setup.sh cpp
 	$(call sanitized,undefined)
 
-# Archer tells the thread sanitizer what the OpenMP runtime orders; with gcc's runtime it would
-# report races that are none.
-tsan: export OMP_TOOL_LIBRARIES = libarcher.so
-tsan: export TSAN_OPTIONS = ignore_noninstrumented_modules=1
+# LLVM's OpenMP runtime takes the place of gcc's, for its tool Archer tells the thread sanitizer what
+# the runtime orders; under gcc's runtime every parallel loop looks like a race.
 tsan:  ## the C++ tests under the thread sanitizer
-	@tools/setup.sh tsan
-	$(call sanitized,thread,-DCMAKE_CXX_COMPILER=clang++)
+	$(call sanitized,thread,LD_PRELOAD=libomp.so.5 OMP_TOOL_LIBRARIES=libarcher.so \
+	  TSAN_OPTIONS=ignore_noninstrumented_modules=1)
 
 lint:  ## format (clang-format, ruff), types (mypy), dependencies between the parts
 	@tools/setup.sh lint

@@ -60,8 +60,11 @@ inline Dense operator*(const Dense& A, const Dense& B) {
   Dense out(A.rows, B.cols);
   for (Index i = 0; i < A.rows; ++i)
     for (Index k = 0; k < A.cols; ++k) {
-      if (A(i, k) == 0) continue;
-      for (Index j = 0; j < B.cols; ++j) out(i, j) += A(i, k) * B(k, j);
+      const double a = A(i, k);
+      if (a == 0) continue;
+      double* row = &out.entries[static_cast<std::size_t>(i) * out.cols];
+      const double* from = &B.entries[static_cast<std::size_t>(k) * B.cols];
+      for (Index j = 0; j < B.cols; ++j) row[j] += a * from[j];
     }
   return out;
 }

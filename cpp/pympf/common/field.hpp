@@ -75,7 +75,10 @@ struct Field {
     if (kind == Kind::choice) return choices[static_cast<std::size_t>(value)];
     if (kind == Kind::boolean) return value != 0 ? "true" : "false";
     char digits[32];  // the shortest text that reads back as the same number
-    return {digits, std::to_chars(digits, digits + sizeof digits, value).ptr};
+    const auto end = kind == Kind::integer ? std::to_chars(digits, digits + sizeof digits,
+                                                           static_cast<long long>(value))
+                                           : std::to_chars(digits, digits + sizeof digits, value);
+    return {digits, end.ptr};
   }
 };
 

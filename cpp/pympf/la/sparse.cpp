@@ -38,29 +38,37 @@ Csr<T> galerkin(const CsrView<T>& A, const CsrView<T>& R) {
 #pragma omp parallel
   {
     std::vector<T> sum(R.rows);
-    std::vector<Index> mark(R.rows, -1), touched;
+    std::vector<T> product_sum(A.cols);
+    std::vector<Index> mark(R.rows, -1), touched, product_mark(A.cols, -1), product;
 #pragma omp for schedule(dynamic)
     for (Index chunk = 0; chunk < chunks; ++chunk) {
       auto& out = entries[chunk];
       const Index end = std::min(R.rows, (chunk + 1) * chunk_rows);
       for (Index row = chunk * chunk_rows; row < end; ++row) {
-        touched.clear();
+        product.clear();  // row of R A
         for (Index r = R.indptr[row]; r < R.indptr[row + 1]; ++r) {
           const Index i = R.indices[r];
           for (Index p = A.indptr[i]; p < A.indptr[i + 1]; ++p) {
             const Index k = A.indices[p];
-            const T ra = R.data[r] * A.data[p];
-            for (Index q = P.indptr[k]; q < P.indptr[k + 1]; ++q) {
-              const Index j = P.indices[q];
-              if (mark[j] != row) {
-                mark[j] = row;
-                sum[j] = 0;
-                touched.push_back(j);
-              }
-              sum[j] += ra * P.data[q];
+            if (product_mark[k] != row) {
+              product_mark[k] = row;
+              product_sum[k] = 0;
+              product.push_back(k);
             }
+            product_sum[k] += R.data[r] * A.data[p];
           }
         }
+        touched.clear();
+        for (Index k : product)
+          for (Index q = P.indptr[k]; q < P.indptr[k + 1]; ++q) {
+            const Index j = P.indices[q];
+            if (mark[j] != row) {
+              mark[j] = row;
+              sum[j] = 0;
+              touched.push_back(j);
+            }
+            sum[j] += product_sum[k] * P.data[q];
+          }
         sort_columns(touched, R.rows, [&](Index j) { return mark[j] == row; });
         for (Index j : touched) out.emplace_back(j, sum[j]);
         length[row + 1] = static_cast<Global>(touched.size());

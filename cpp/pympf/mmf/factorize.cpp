@@ -53,12 +53,12 @@ Csr<T> unscaled(const CsrView<T>& A, const std::vector<T>& scale) {
 // nor vanish.
 template <class T>
 void check_range(const CsrView<T>& A) {
-  constexpr double least = 1e-140, most = 1e140;
+  constexpr double least = 1e-70, most = 1e70;
   double largest = 0;
   for (Index p = 0; p < A.nnz(); ++p)
     largest = std::max(largest, static_cast<double>(std::abs(A.data[p])));
   require(largest == 0 || (largest >= least && largest <= most), "the largest entry is ", largest,
-          " in size, outside [1e-140, 1e140], where squares are safe: scale the matrix");
+          " in size, outside [1e-70, 1e70], where fourth powers are safe: scale the matrix");
 }
 
 // d_i = sqrt ||A_:,i||, so that the columns of D^-1 A D^-1 have comparable norms; 1 for a zero
@@ -200,6 +200,7 @@ double squares(const auto& values) {
 
 namespace {
 
+constexpr double infinity = std::numeric_limits<double>::infinity();
 constexpr const char* stop_names[] = {"core_size", "max_stages", "tolerance", "stalled"};
 
 }  // namespace
@@ -240,20 +241,28 @@ Factorization<T> factorize(const CsrView<T>& matrix, const Params& params,
     F.stop = A.rows <= params.core_size ? Stop::core_size : Stop::max_stages;
     if (A.rows <= params.core_size || level > params.max_stages) break;
     const auto start = Clock::now();
-    Clusters clusters = cluster(A, params, level);
-    // Half of what the tolerance has left: what is cheap to drop now need not be cheap to drop on
-    // the next stage.
-    const double budget = params.tolerance > 0 ? 0.5 * (allowed2 - dropped2)
-                                               : std::numeric_limits<double>::infinity();
-    Stage<T> stage =
-        assemble<T>(find_all_rotations(A, clusters, params, level, budget), clusters, A.rows);
+    Clusters clusters;
+    // Half of what the tolerance has left: what is cheap to drop now need not be cheap later. Where
+    // the Gram matrix does not see all that a row drops (hubs, blocks), the stage is tried again
+    // with less.
+    double budget = params.tolerance > 0 ? 0.5 * (allowed2 - dropped2) : infinity;
+    Stage<T> stage;
+    Projected<T> projected;
+    double next2 = 0, lost2 = 0;
+    for (int attempt = 0; attempt < 4; ++attempt, budget *= 0.25) {
+      clusters = cluster(A, params, level);
+      stage = assemble<T>(find_all_rotations(A, clusters, params, level, budget), clusters, A.rows);
+      if (stage.kept == stage.rows) break;
+      projected = project_stage(A, stage, clusters.members.data());
+      next2 = norm2(projected.A.view());
+      lost2 = std::max(0.0, kept2 - next2 - squares(projected.diagonal));
+      if (budget == infinity || dropped2 + lost2 <= allowed2) break;
+      stage.kept = stage.rows;  // refused
+    }
     if (stage.kept == stage.rows) {
       F.stop = params.tolerance > 0 ? Stop::tolerance : Stop::stalled;
       break;
     }
-    auto [next, diag] = project_stage(A, stage, clusters.members.data());
-    const double next2 = norm2(next.view());
-    const double lost2 = std::max(0.0, kept2 - next2 - squares(diag));
 
     if (level == 1)
       Q->order = clusters.members;
@@ -265,8 +274,8 @@ Factorization<T> factorize(const CsrView<T>& matrix, const Params& params,
                         seconds_since(start)});
     if (progress) progress(F.stages.back());
     Q->stages.push_back(std::move(stage));
-    diagonals.push_back(std::move(diag));
-    owned = std::move(next);
+    diagonals.push_back(std::move(projected.diagonal));
+    owned = std::move(projected.A);
     A = owned;
     kept2 = next2;
     dropped2 += lost2;
