@@ -423,7 +423,7 @@ def test_module_is_the_command(folder):
     assert run("solve", "A.mtx", "--rhs", "random", "--maxiter", "1").returncode == 1
 
 
-def test_help_lists_the_exit_codes_and_every_parameter():
+def test_help_lists_the_exit_codes_and_every_parameter(folder):
     text = run("--help").stdout
     assert "5    numerical failure" in text
     text = run("factor", "--help", env={**os.environ, "COLUMNS": "400"}).stdout

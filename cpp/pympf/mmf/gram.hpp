@@ -4,9 +4,9 @@
 //   U                columns of A_{p-1} that form the cluster
 //   G = U^T U        Entry::g, norm2 on the diagonal
 //   [A]_{B_u,B_u}    Entry::a, diagonal on the diagonal
-// Both are kept as one sparse symmetric matrix: on a mesh a row has a dozen entries however large
-// the cluster is. Rows are in no order. Each entry knows the place of its mirror image, so a
-// rotation finds what it changes without searching: it costs O(entries of its k rows).
+// Both are kept as one sparse symmetric matrix with sorted rows: on a mesh a row has a dozen
+// entries however large the cluster is. Entries of retired columns stay behind until a row is half
+// dead.
 #pragma once
 
 #include <vector>
@@ -19,7 +19,7 @@ namespace pympf::mmf {
 class ClusterGram {
  public:
   struct Entry {
-    Index column, mirror;  // entry (i, column) is the mirror image of row(column)[mirror]
+    Index column;
     double g, a;
   };
 
@@ -30,7 +30,6 @@ class ClusterGram {
              const Index* members, Index first, Index size, Index hub_limit, Gram gram);
 
   Index size() const { return static_cast<Index>(active.size()); }
-  // Entries with active columns other than i.
   const std::vector<Entry>& row(Index i) const { return rows_[i]; }
 
   // Replaces the columns index[0..k) by O times them; those from `kept` on retire.
@@ -45,24 +44,18 @@ class ClusterGram {
   std::vector<char> isolated;    // no off-diagonal entry in the whole column
 
  private:
-  template <class T>
-  void find_local_rows(const CsrView<T>& A, const std::vector<Index>& position,
-                       const Index* members, Index first, Index size);
-  void link(Index i, Index j, double g, double a);
-  void remove(Index i, Index place);
+  void store(Index i, Index j, double g, double a);
+  void drop_dead(Index i);
   void collect(const Index* index, Index k);
-  void rotate_block(const Index* index, const double* O, Index k, Index kept);
-  void rotate_touched(std::size_t t, const Index* index, const double* O, Index k, Index kept);
+  void rotate_block(const Index* index, const double* O, Index k);
 
   std::vector<std::vector<Entry>> rows_;
-  // The cluster's diagonal block of A: row l has local columns and values from local_ptr_[l] on.
-  std::vector<Index> local_ptr_, local_column_;
-  std::vector<double> local_value_;
+  std::vector<Index> dead_;  // retired columns among the entries of a row
   // scratch
   std::vector<double> g_, a_;
   std::vector<Index> slot_, touched_;
   std::vector<double> mixed_;  // k inner products, then k couplings of each touched column
-  std::vector<Index> places_;  // of the k entries in the row of each touched column, or -1
+  std::vector<std::vector<Entry>> fresh_;
 };
 
 }  // namespace pympf::mmf

@@ -134,7 +134,7 @@ class Finder {
     if (params_.order == 2) return choose_partner(i);
     candidates_.clear();
     for (const auto& e : gram_.row(i))
-      if (e.g != 0) candidates_.emplace_back(-score(i, e), e.column);
+      if (gram_.active[e.column] && e.g != 0) candidates_.emplace_back(-score(i, e), e.column);
     if (candidates_.empty()) return false;
     k_ = std::min<Index>(params_.order, static_cast<Index>(candidates_.size()) + 1);
     std::partial_sort(candidates_.begin(), candidates_.begin() + (k_ - 1), candidates_.end());
@@ -147,7 +147,7 @@ class Finder {
   bool choose_partner(Index i) {
     std::pair<double, Index> best{infinity, -1};
     for (const auto& e : gram_.row(i)) {
-      if (e.g == 0) continue;
+      if (!gram_.active[e.column] || e.g == 0) continue;
       const std::pair<double, Index> candidate{-score(i, e), e.column};
       if (best.second < 0 || candidate < best) best = candidate;
     }
@@ -164,7 +164,7 @@ class Finder {
     for (Index r = 0; r < k_; ++r)
       for (Index s = 0; s < k_; ++s) {
         const auto e =
-            r == s ? ClusterGram::Entry{0, 0, gram_.norm2[index_[r]], gram_.diagonal[index_[r]]}
+            r == s ? ClusterGram::Entry{0, gram_.norm2[index_[r]], gram_.diagonal[index_[r]]}
                    : gram_.at(index_[r], index_[s]);
         G[r * k_ + s] = e.g, A[r * k_ + s] = e.a;
       }
