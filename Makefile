@@ -109,8 +109,8 @@ ubsan:  ## the C++ tests under the undefined behaviour sanitizer
 # LLVM's OpenMP runtime takes the place of gcc's, for its tool Archer tells the thread sanitizer what
 # the runtime orders; under gcc's runtime every parallel loop looks like a race.
 tsan:  ## the C++ tests under the thread sanitizer
-	$(call sanitized,thread,LD_PRELOAD=libomp.so.5 OMP_TOOL_LIBRARIES=libarcher.so \
-	  TSAN_OPTIONS=ignore_noninstrumented_modules=1)
+	$(call sanitized,thread,LD_LIBRARY_PATH=$$(dirname /usr/lib/llvm-*/lib/libarcher.so | tail -n 1) \
+	  LD_PRELOAD=libomp.so.5 OMP_TOOL_LIBRARIES=libarcher.so TSAN_OPTIONS=ignore_noninstrumented_modules=1)
 
 lint:  ## format (clang-format, ruff), types (mypy), dependencies between the parts
 	@tools/setup.sh lint

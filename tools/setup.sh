@@ -65,7 +65,7 @@ find_missing_packages() {
     need petsc-dev pkg-config --exists PETSc
   fi
   if wants tsan; then
-    need libomp-dev bash -c 'LD_PRELOAD=libomp.so.5 true 2>&1 | grep -q . && exit 1 || exit 0'
+    need libomp-dev ls /usr/lib/llvm-*/lib/libarcher.so
   fi
 }
 

@@ -15,7 +15,6 @@ import pympf.petsc
 
 ROUNDING = 64 * np.finfo(float).eps
 ARG_SIZ, ARG_WRONG, ARG_WRONGSTATE, SUP, ORDER = 60, 62, 73, 56, 58
-DIVERGED_PC_FAILED = -11
 
 
 @pytest.fixture
@@ -92,10 +91,9 @@ def test_register_again(PETSc):
     assert pc.getType() == "mmf"
 
 
-def test_module_prints_the_path(plugin):
-    done = subprocess.run(
-        [sys.executable, "-m", "pympf.petsc"], capture_output=True, text=True, check=True
-    )
+def test_module_prints_the_path(plugin, tmp_path):
+    command = [sys.executable, "-m", "pympf.petsc"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert Path(done.stdout.strip()) == plugin
     assert not done.stderr
 
@@ -260,8 +258,8 @@ EDGE = {
     "zero rows": sp.block_diag([P, sp.csr_array((3, 3))]),
     "singular": pympf.gallery.laplacian(sp.csr_array(abs(P - sp.diags_array(P.diagonal())))),
     "dense": np.fromfunction(lambda i, j: 1 / (1 + i + j), (130, 130)),
-    "large": P * 1e100,
-    "small": P * 1e-100,
+    "large": P * 1e60,
+    "small": P * 1e-60,
 }
 
 
@@ -365,22 +363,18 @@ def test_after_a_failed_setup(PETSc, make_pc, mat):
     assert np.array_equal(dense(pc), dense(make_pc(good)))
 
 
-def test_breakdown_stops_the_solver(PETSc, mat):
-    """1 / 1e-320 is infinite: the solver ends with a reason, or an error when it is told to."""
+def test_refused_values_leave_the_solver_usable(PETSc, mat):
+    """Entries of 1e-320 are refused; the next operators work."""
     ksp = PETSc.KSP().create()
     ksp.setOperators(mat(P * 1e-320))
     ksp.getPC().setType("mmf")
     x, b = ksp.getOperators()[0].createVecs()
     b.set(1)
-    ksp.solve(b, x)
-    assert ksp.getConvergedReason() == DIVERGED_PC_FAILED
+    with pytest.raises(PETSc.Error, match=r"outside \[1e-70, 1e70\].* scale the matrix"):
+        ksp.solve(b, x)
     ksp.setOperators(mat(P))
     ksp.solve(b, x)
     assert ksp.getConvergedReason() > 0
-    ksp.setOperators(mat(P * 1e-320))
-    ksp.setErrorIfNotConverged(True)
-    with pytest.raises(PETSc.Error, match=r"not finite: .* scale it"):
-        ksp.solve(b, x)
 
 
 def test_another_size_after_reset(PETSc, make_pc, mat):
