@@ -12,6 +12,15 @@ A ≈ Q₁ᵀ … Q_Lᵀ H Q_L … Q₁ with sparse orthogonal stages and a core
 True
 """
 
+from importlib.util import find_spec
+
+if find_spec("pympf._core") is None:
+    raise ImportError(
+        f"{__path__[0]} holds the sources of pympf and no compiled core: install the package "
+        "(`pip install .`, or `make build` for the environment .venv) and start Python in a folder "
+        "other than that of the sources"
+    )
+
 from pympf import gallery, io, la
 from pympf._core import get_num_threads, set_num_threads
 from pympf.krylov import Solution, solve

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -13,16 +14,18 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.sparse.linalg import LinearOperator
 
 from pympf import la
-from pympf.mmf import Mmf, Progress, engine, factorize
+from pympf._engine import engine
+from pympf.mmf import Mmf, Progress, factorize
 
 __all__ = ["Solution", "solve"]
 
 METHODS = ("auto", "cg", "minres", "gmres", "fgmres")
+SIDES = ("right", "left")
 
 
 @dataclass(frozen=True)
 class Solution:
-    """What `solve` found. `history` starts with the initial residual norm."""
+    """What `solve` found: see there."""
 
     x: NDArray[Any] = field(repr=False)
     converged: bool
@@ -73,7 +76,10 @@ def solve(
     rtol, atol : float
         Stop when ‖b − A x‖ ≤ max(rtol ‖b‖, atol). `rtol` is 1e-8 by default, 1e-5 in float32.
     maxiter : int, optional
-        Most iterations; by default 10 000.
+        Most iterations; by default 10 000. When they are spent, ``x`` is the last iterate; but
+        preconditioned MINRES, whose residual may grow in the 2-norm while it falls in that of the
+        preconditioner, returns `x0` (or a later x whose true residual was computed) when that has
+        the smaller residual, and says so by the reason 'diverged_residual_grew'.
     restart : int
         Basis vectors of GMRES and FGMRES between restarts; 0: no restart.
     side : {'right', 'left'}
@@ -88,7 +94,16 @@ def solve(
     Returns
     -------
     Solution
-        Its ``true_residual`` is ‖b − A x‖ / ‖b‖, computed at the end.
+        ``converged`` speaks of the ``x`` returned: a method updates its residual by recurrence,
+        and when that meets the tolerance above, b − A x is computed afresh. x has converged if
+        the fresh norm is at most 10 times the tolerance (what rounding may have made of the
+        recurrence); else the method starts again from x, and ends as 'diverged_stagnated' when
+        that no longer helps. An x whose fresh norm meets the tolerance itself has converged
+        whatever ended the run, except the callback. From the left the norms are those of
+        M (b − A x) and M b.
+        ``true_residual`` is ‖b − A x‖ / ‖b‖ of that x, whatever the side; ``history`` has the
+        residual norms, the initial one first and the fresh one of x last; ``reason`` says why the
+        run ended, 'converged_…' or not.
 
     Raises
     ------
@@ -108,12 +123,17 @@ def solve(
     >>> solution.method, solution.true_residual <= 1e-6
     ('cg', True)
     """
-    if method not in METHODS:
-        raise ValueError(f"method = {method!r} is not one of {', '.join(METHODS)}")
+    _choice(method, METHODS, "method")
+    _choice(side, SIDES, "side")
     if params and not (isinstance(preconditioner, str) and preconditioner == "mmf"):
         raise ValueError(f"{', '.join(params)}: only preconditioner='mmf' takes parameters")
     maxiter = 10_000 if maxiter is None else _count(maxiter, "maxiter")
     restart = _count(restart, "restart")
+    if rtol is not None:
+        _tolerance(rtol, "rtol", below=1.0)
+    _tolerance(atol, "atol", below=np.inf)
+    if callback is not None and not callable(callback):
+        raise TypeError(f"callback is a {type(callback).__name__}, expected a callable")
     A = la.as_csr(A, symmetric=False)
     b = _one_vector(b, A, "b")
     x = np.zeros_like(b) if x0 is None else _one_vector(x0, A, "x0").copy()
@@ -125,6 +145,8 @@ def solve(
     symmetric = la.is_symmetric(A)
     if method in ("cg", "minres") and not symmetric:
         la.as_csr(A)  # says where
+    if side == "left" and (method != "gmres" if method != "auto" else symmetric):
+        raise ValueError(f"side = 'left' is for the method 'gmres' only, got method = {method!r}")
     M, label, factorization = _preconditioner(preconditioner, A, progress, params)
     if method == "auto":
         method = _choose(A, symmetric, factorization)
@@ -155,6 +177,18 @@ def solve(
         factorization=factorization,
         **result,
     )
+
+
+def _choice(value: Any, allowed: tuple[str, ...], name: str) -> None:
+    if value not in allowed:
+        raise ValueError(f"{name} = {value!r} is not one of {', '.join(allowed)}")
+
+
+def _tolerance(value: Any, name: str, below: float) -> None:
+    if not isinstance(value, Real) or isinstance(value, bool):
+        raise TypeError(f"{name} = {value!r} is not a real number, but a {type(value).__name__}")
+    if not 0 <= float(value) < below:
+        raise ValueError(f"{name} = {value} is not in [0, {below:g})")
 
 
 def _count(value: Any, name: str) -> int:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -14,95 +12,14 @@ import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse.linalg import LinearOperator, eigsh
 
-import pympf._float32 as _float32
-import pympf._float64 as _float64
-from pympf import _core, la
-from pympf.io import create_hdf5, open_hdf5
+from pympf import la
+from pympf._engine import engine
+from pympf._params import Params, Report, check_kinds, from_text
+from pympf._storage import load_factors, save_factors
 
 __all__ = ["Mmf", "Params", "Report", "factorize", "load"]
 
-FILE_TYPE = "mmf"
-FILE_VERSION = 1
-
 Progress = Callable[[dict[str, Any]], None]
-
-
-def engine(dtype: Any) -> ModuleType:
-    """Return the compiled engine of a scalar type."""
-    return _float64 if np.dtype(dtype) == np.float64 else _float32
-
-
-class Params:
-    """The parameters of `factorize`: the field list that all faces of the package share."""
-
-    @staticmethod
-    def fields() -> list[dict[str, Any]]:
-        """List the parameters.
-
-        Not collective.
-
-        Returns
-        -------
-        list of dict
-            With keys ``name``, ``kind`` ('int', 'real', 'bool' or 'choice'), ``default``,
-            ``minimum``, ``maximum``, ``choices`` and ``doc``.
-
-        Examples
-        --------
-        >>> import pympf
-        >>> [field["name"] for field in pympf.Params.fields()][:3]
-        ['order', 'max_stages', 'rotation_fraction']
-        """
-        return _core.param_fields()
-
-
-@dataclass(frozen=True)
-class Report:
-    """What a factorization did, stage by stage; `print` shows it as a table."""
-
-    rows: int
-    dtype: str
-    core_size: int
-    stop: str
-    relative_error: float
-    bytes: int
-    seconds: float
-    stages: list[dict[str, Any]]
-    params: dict[str, Any]
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the report as plain data, fit for JSON.
-
-        Not collective.
-
-        Examples
-        --------
-        >>> import pympf
-        >>> pympf.factorize(pympf.gallery.poisson(10)).report().as_dict()["rows"]
-        10
-        """
-        return dict(self.__dict__)
-
-    def __str__(self) -> str:
-        columns = [
-            ("level", "{:d}"),
-            ("rows", "{:d}"),
-            ("nnz", "{:d}"),
-            ("clusters", "{:d}"),
-            ("bypassed", "{:d}"),
-            ("rotations", "{:d}"),
-            ("retired", "{:d}"),
-            ("dropped", "{:.2e}"),
-            ("bytes", "{:d}"),
-            ("seconds", "{:.3f}"),
-        ]
-        lines = ["".join(f"{name:>11}" for name, _ in columns)]
-        lines += ["".join(f"{f.format(s[n]):>11}" for n, f in columns) for s in self.stages]
-        lines.append(
-            f"{self.rows} rows, {self.dtype}, core {self.core_size} ({self.stop}), relative error "
-            f"{self.relative_error:.3g}, {self.bytes} bytes, {self.seconds:.3f} s"
-        )
-        return "\n".join(lines)
 
 
 class Mmf:
@@ -161,7 +78,7 @@ class Mmf:
     def params(self) -> dict[str, Any]:
         """The parameters that it was made with."""
         text = self._factors.report()["params"]
-        return {f["name"]: _from_text(f, text[f["name"]]) for f in Params.fields()}
+        return {f["name"]: from_text(f, text[f["name"]]) for f in Params.fields()}
 
     def report(self) -> Report:
         """Return what the factorization did, stage by stage.
@@ -797,16 +714,7 @@ class Mmf:
         >>> pympf.load(path).shape
         (256, 256)
         """
-        arrays, stages = self._factors.state()
-        report = self._factors.report()
-        with create_hdf5(path) as file:
-            attributes = {key: report[key] for key in ("stop", "norm", "dropped")}
-            attributes |= {"type": FILE_TYPE, "format_version": FILE_VERSION}
-            attributes |= {"dtype": self.dtype.name, "rows": self.shape[0]}
-            _write_group(file, {**attributes, "core_size": self.core_size}, arrays)
-            _write_group(file.create_group("params"), report["params"], {})
-            for level, (named, line) in enumerate(zip(stages, report["stages"], strict=True), 1):
-                _write_group(file.create_group(f"stage_{level}"), line, named)
+        save_factors(self._factors, path)
 
 
 def load(path: str | os.PathLike[str]) -> Mmf:
@@ -831,69 +739,7 @@ def load(path: str | os.PathLike[str]) -> Mmf:
     --------
     See `Mmf.save`.
     """
-    with open_hdf5(path, "factorization") as file:
-        kind, version = _value(file.attrs.get("type")), file.attrs.get("format_version")
-        if kind != FILE_TYPE or version != FILE_VERSION:
-            raise ValueError(
-                f"expected type {FILE_TYPE!r} in format_version {FILE_VERSION}, "
-                f"got type {kind!r} in format_version {version!r}"
-            )
-        return _read(file)
-
-
-def _write_group(group: Any, attributes: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
-    """Write what checksums can protect: texts of fixed length, arrays with Fletcher's sum."""
-    for name, value in attributes.items():
-        group.attrs[name] = np.bytes_(value) if isinstance(value, str) else value
-    for name, array in arrays.items():
-        group.create_dataset(name, data=array, fletcher32=array.size > 0)
-
-
-def _value(attribute: Any) -> Any:
-    return attribute.decode() if isinstance(attribute, bytes) else attribute
-
-
-def _read(file: Any) -> Mmf:
-    dtype = np.dtype(_value(file.attrs["dtype"]))
-    if dtype not in (np.float64, np.float32):
-        raise ValueError(f"dtype {dtype} is not float64 or float32")
-    groups = [file[f"stage_{i + 1}"] for i in range(sum(k.startswith("stage_") for k in file))]
-    lines = [
-        {k: int(v) if k in _LINE_INTEGERS else float(v) for k, v in group.attrs.items()}
-        for group in groups
-    ]
-    report = {
-        "params": {k: str(_value(v)) for k, v in file["params"].attrs.items()},
-        "norm": float(file.attrs["norm"]),
-        "dropped": float(file.attrs["dropped"]),
-        "stop": str(_value(file.attrs["stop"])),
-        "stages": lines,
-    }
-    rows, core_size = int(file.attrs["rows"]), int(file.attrs["core_size"])
-    arrays = {k: _array(file[k]) for k in file if k != "params" and k[:6] != "stage_"}
-    stages = [{k: _array(group[k]) for k in group} for group in groups]
-    return Mmf(engine(dtype).from_state(rows, core_size, arrays, stages, report))
-
-
-_LINE_INTEGERS = {"level", "rows", "nnz", "clusters", "bypassed", "rotations", "retired", "bytes"}
-
-
-def _array(dataset: Any) -> NDArray[Any]:
-    array = dataset[()]
-    if not isinstance(array, np.ndarray) or array.ndim != 1:
-        raise ValueError(f"{dataset.name} is not a 1-D array")
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise ValueError(f"{dataset.name} is not finite")
-    return np.ascontiguousarray(array)
-
-
-def _from_text(field: dict[str, Any], text: str) -> Any:
-    if field["kind"] == "bool":
-        return text == "true"
-    if field["kind"] == "choice":
-        return text
-    number = float(text)  # also for integers: 10^6 is written as 1e+06
-    return int(number) if field["kind"] == "int" else number
+    return Mmf(load_factors(path))
 
 
 def _spectral_norm(op: LinearOperator) -> float:
@@ -949,26 +795,6 @@ def factorize(A: Any, *, progress: Progress | None = None, **params: Any) -> Mmf
     >>> F
     <Mmf 4096 x 4096, float64, 6 levels, core 64>
     """
-    _check_kinds(params)
+    check_kinds(params)
     A = la.as_csr(A)
     return Mmf(engine(A.dtype).factorize(A.indptr, A.indices, A.data, params, progress))
-
-
-def _check_kinds(params: dict[str, Any]) -> None:
-    """Refuse values of a kind that the core would have to guess at, such as 2.5 for an int."""
-    kinds = {field["name"]: field["kind"] for field in Params.fields()}
-    accepted = {
-        "int": (int, np.integer),
-        "real": (int, float, np.integer, np.floating),
-        "bool": (bool, np.bool_),
-        "choice": (str,),
-    }
-    for name, value in params.items():
-        kind = kinds.get(name)
-        if kind is None:
-            raise ValueError(f"unknown parameter {name}; known: {', '.join(kinds)}")
-        is_bool = isinstance(value, bool | np.bool_)
-        if not isinstance(value, accepted[kind]) or is_bool != (kind == "bool"):
-            raise TypeError(f"{name} = {value!r} is not of kind {kind}")
-        if isinstance(value, int) and value.bit_length() > 64:  # the core takes numbers as double
-            raise ValueError(f"{name} = {value} is out of range")

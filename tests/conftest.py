@@ -24,7 +24,8 @@ def rng() -> np.random.Generator:
 @pytest.fixture
 def shared_matrices() -> Path:
     """Give the folder of the matrix collection, which lies next to the tree where there is one."""
-    folder = Path(__file__).parents[2] / "shared" / "data" / "matrices"
+    shared = Path(os.environ.get("PYMPF_SHARED", Path(__file__).parents[2] / "shared"))
+    folder = shared / "data" / "matrices"
     if not folder.is_dir():
-        pytest.skip(f"the matrix collection is not at {folder}")
+        pytest.skip(f"no matrix collection at {folder}: set PYMPF_SHARED")
     return folder

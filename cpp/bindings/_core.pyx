@@ -57,10 +57,27 @@ have_mpi = pympf_have_mpi
 
 
 def get_num_threads():
+    """Number of threads that work started by the calling thread may use."""
     return omp_get_max_threads()
 
 
 def set_num_threads(count):
+    """Let the work that the calling thread starts use this many threads.
+
+    Not collective. Each Python thread has its own number, and begins with that of
+    OMP_NUM_THREADS (by default the number of cores), whatever others have set. Results do not
+    depend on it.
+
+    Parameters
+    ----------
+    count : int
+        1 to 4096.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `count` is not such a number.
+    """
     if not isinstance(count, int) or isinstance(count, bool):
         raise TypeError(f"expected a number of threads, got {count!r}")
     if not 1 <= count <= 4096:

@@ -123,7 +123,9 @@ def minres(
     -------
     x : ndarray, shape (n,)
     history : ndarray, shape (iterations + 1,)
-        The 2-norms of the residuals, whose M-norms sqrt(rᵀ M r) the method minimizes.
+        The 2-norms of the residuals, whose M-norms sqrt(rᵀ M r) the method minimizes. Where the
+        last of `maxiter` iterates has a larger one than `x0`, the result is `x0`, and the last
+        entry its norm.
 
     References
     ----------
@@ -166,6 +168,9 @@ def minres(
         r = s**2 * r + c * phi * v
         beta = beta_next
         history.append(np.linalg.norm(r))
+    if len(history) > maxiter and history[-1] > history[0]:
+        x = np.zeros_like(b) if x0 is None else x0.copy()
+        history[-1] = history[0]
     return x, np.array(history)
 
 

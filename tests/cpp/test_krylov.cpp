@@ -805,6 +805,36 @@ TEST_CASE("the number of iterations is limited") {
   }
 }
 
+TEST_CASE("minres ends at the guess when its residual has grown: M hardly sees the second row") {
+  Dense A(2);
+  A.entries = {1, 3, 3, 1};
+  const Dense P = diagonal(Vector{1, 1e-4});
+  const Operator<double> M = P.as_operator();
+  for (const Vector& x0 : {Vector{0, 0}, Vector{5, -7}}) {
+    const Vector b = plus(A * x0, 1, Vector{1, 0});
+    double grown = 0;
+    const auto watch = [&](int, double residual_norm, const double*) {
+      grown = residual_norm;
+      return false;
+    };
+    KrylovParams params{.method = Method::minres, .max_iterations = 1};
+    const auto [result, x] = run(A.as_operator(), b, params, &M, x0, watch);
+    CHECK(grown > 2.9);
+    CHECK(result.reason == Reason::diverged_residual_grew);
+    CHECK_FALSE(result.converged);
+    CHECK(x == x0);
+    CHECK(result.iterations == 1);
+    CHECK(result.history.back() == doctest::Approx(1));
+    CHECK(result.true_residual == doctest::Approx(1 / norm(b)));
+    params.max_iterations = 2;
+    CHECK(run(A.as_operator(), b, params, &M, x0).result.converged);
+    params.max_iterations = 1;
+    params.method = Method::cg;
+    CHECK(run(random_spd(2).as_operator(), b, params, &M, x0).result.reason ==
+          Reason::diverged_max_iterations);
+  }
+}
+
 TEST_CASE("an x that meets the tolerance has converged, whatever ended the run") {
   const Dense A = random_spd(30);
   const Vector b = random_vector(30);

@@ -11,6 +11,7 @@ import pytest
 
 import pympf
 from pympf import gallery
+from pympf._mpi import check_on_all
 
 pytest.importorskip("mpi4py")
 from mpi4py import MPI
@@ -20,7 +21,7 @@ COMM = MPI.COMM_WORLD
 
 
 def check(error, comm=COMM):
-    pympf._core.check_on_all(comm.py2f(), error)
+    check_on_all(comm, error)
 
 
 def test_the_package_was_built_with_mpi():
@@ -132,8 +133,9 @@ def test_a_job_of_three_ranks_runs(tmp_path):
         """
         from mpi4py import MPI
         import pympf
+        from pympf._mpi import check_on_all
         F = pympf.factorize(pympf.gallery.poisson((10, 10)), core_size=20)
-        pympf._core.check_on_all(MPI.COMM_WORLD.py2f(), "")
+        check_on_all(MPI.COMM_WORLD, "")
         print("sum", MPI.COMM_WORLD.allreduce(F.core_size), flush=True)
         """,
     )
@@ -147,9 +149,9 @@ def test_an_uncaught_collective_error_ends_the_job(tmp_path):
         tmp_path,
         """
         from mpi4py import MPI
-        import pympf
+        from pympf._mpi import check_on_all
         comm = MPI.COMM_WORLD
-        pympf._core.check_on_all(comm.py2f(), "no disk" if comm.rank == 2 else "")
+        check_on_all(comm, "no disk" if comm.rank == 2 else "")
         print("went on")
         """,
     )
@@ -159,20 +161,44 @@ def test_an_uncaught_collective_error_ends_the_job(tmp_path):
 
 
 @starts_a_job
-def test_an_uncaught_error_on_one_rank_ends_the_job(tmp_path):
+@pytest.mark.parametrize(
+    ("launcher", "first"),
+    [
+        (["-m", "mpi4py"], "pass"),  # mpi4py ends the job, whoever communicates
+        ([], "check_on_all(comm, '')"),  # pympf does, once it has communicated
+    ],
+    ids=["mpi4py", "plain"],
+)
+def test_an_uncaught_error_on_one_rank_ends_the_job(tmp_path, launcher, first):
     code, printed = run_job(
         tmp_path,
-        """
+        f"""
+        import sys
         from mpi4py import MPI
         import pympf
+        from pympf._mpi import check_on_all
+
+        def show(*error, shown=sys.excepthook):
+            print("the hook that was there", file=sys.stderr)
+            shown(*error)
+
+        sys.excepthook = show
         comm = MPI.COMM_WORLD
+        {first}
         pympf.factorize([[1.0]] if comm.rank != 1 else [[1.0, 2.0], [3.0, 4.0]])
         comm.Barrier()
         print("went on")
         """,
-        "-m",
-        "mpi4py",
+        *launcher,
     )
-    assert code != 0
+    assert code not in (0, 124), printed  # 124: hung until the time limit
     assert "expected a symmetric matrix" in printed
+    assert "the hook that was there" in printed
+    assert ("rank 1 of 3 ends the job by an uncaught error:" in printed) == (not launcher)
     assert "went on" not in printed
+
+
+def test_one_process_keeps_its_hook():
+    before = sys.excepthook
+    check("", MPI.COMM_SELF)
+    assert sys.excepthook is before

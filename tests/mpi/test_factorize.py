@@ -36,6 +36,12 @@ def shared_folder(tmp_path):
     return COMM.bcast(tmp_path)
 
 
+def test_every_rank_has_temporary_folders_of_its_own(tmp_path_factory):
+    """Or else pytest's cleaning up on one rank meets that on another."""
+    root = tmp_path_factory.getbasetemp().parent
+    assert len(set(COMM.allgather(str(root)))) == COMM.size
+
+
 @pytest.mark.parametrize(
     "params",
     [

@@ -1,6 +1,11 @@
 """Bad and unusual input: what each kind of matrix, vector and parameter gives on every way in."""
 
 import math
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -268,12 +273,19 @@ def test_unknown_parameters(call):
         ({"preconditioner": lambda r: None}, ValueError, "gave object"),
         ({"preconditioner": "jacobi", "seed": 1}, ValueError, "seed: only preconditioner='mmf'"),
         ({"preconditioner": np.eye(5), "seed": 1}, ValueError, "seed: only"),
-        ({"side": "up"}, ValueError, "side: expected one of 'right', 'left'"),
+        ({"side": "up"}, ValueError, "side = 'up' is not one of right, left"),
         ({"side": "left", "method": "cg"}, ValueError, "'left' is for the method 'gmres' only"),
+        (
+            {"side": "left"},
+            ValueError,
+            "'left' is for .* only, got method = 'auto'",
+        ),
         ({"rtol": -1e-3}, ValueError, "rtol"),
         ({"rtol": 1.0}, ValueError, "rtol"),
         ({"rtol": math.nan}, ValueError, "rtol"),
-        ({"rtol": "small"}, TypeError, "str"),
+        ({"rtol": "small"}, TypeError, "rtol = 'small' is not a real number, but a str"),
+        ({"rtol": True}, TypeError, "rtol = True"),
+        ({"rtol": 1e-3j}, TypeError, "complex"),
         ({"atol": -1.0}, ValueError, "atol"),
         ({"atol": math.inf}, ValueError, "atol"),
         ({"maxiter": -1}, ValueError, "maxiter = -1"),
@@ -282,7 +294,7 @@ def test_unknown_parameters(call):
         ({"maxiter": True}, TypeError, "maxiter = True"),
         ({"restart": -1}, ValueError, "restart = -1"),
         ({"restart": "30"}, TypeError, "restart = '30'"),
-        ({"callback": 3}, TypeError, "callable"),
+        ({"callback": 3}, TypeError, "callback is a int, expected a callable"),
         ({"cores": 3}, ValueError, "unknown parameter cores"),
     ],
     ids=str,
@@ -290,6 +302,34 @@ def test_unknown_parameters(call):
 def test_options_of_solve_that_are_refused(options, error, message):
     with pytest.raises(error, match=message):
         pympf.solve(gallery.poisson(5), np.ones(5), **options)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"method": "lu"},
+        {"side": "up"},
+        {"side": "left"},
+        {"side": "left", "method": "minres"},
+        {"rtol": 2.0},
+        {"rtol": "small"},
+        {"atol": -1.0},
+        {"maxiter": -1},
+        {"restart": 2.5},
+        {"callback": 3},
+    ],
+    ids=str,
+)
+def test_options_are_refused_before_the_setup(options):
+    stages = []
+    with pytest.raises((ValueError, TypeError)):
+        pympf.solve(gallery.poisson(400), np.ones(400), progress=stages.append, **options)
+    assert stages == []
+
+
+@pytest.mark.parametrize("number", [np.float32(0.5), np.float64(0.5), 0])
+def test_tolerances_of_other_kinds_of_numbers(number):
+    assert pympf.solve(gallery.poisson(5), np.ones(5), rtol=number, atol=0.1).converged
 
 
 @pytest.mark.parametrize(
@@ -301,6 +341,35 @@ def test_numbers_of_threads_that_are_refused(count, error):
     with pytest.raises(error, match="threads"):
         pympf.set_num_threads(count)
     assert pympf.get_num_threads() == before
+
+
+def test_each_thread_has_its_own_number_of_threads():
+    before = pympf.get_num_threads()
+    with ThreadPoolExecutor(1) as executor:
+        executor.submit(pympf.set_num_threads, before + 1).result()
+        assert executor.submit(pympf.get_num_threads).result() == before + 1
+    assert pympf.get_num_threads() == before
+    assert "calling thread" in pympf.set_num_threads.__doc__
+
+
+# The installation
+
+
+def test_sources_without_the_compiled_core_say_so(tmp_path):
+    sources = tmp_path / "sources"
+    sources.mkdir()
+    shutil.copytree(
+        Path(pympf.__file__).parent,
+        sources / "pympf",
+        ignore=shutil.ignore_patterns("*.so", "*.pyd", "__pycache__"),
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", "import pympf"], cwd=sources, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith(f"ImportError: {sources / 'pympf'} holds the sources of pympf and no")
+    assert "pip install" in last
 
 
 # The command line

@@ -7,6 +7,7 @@ import scipy.sparse.linalg as spl
 
 import pympf
 from pympf import gallery
+from pympf.ref import krylov as ref
 
 from ..helpers import assert_close, random_spd, random_symmetric, rounding
 
@@ -206,6 +207,45 @@ def test_maxiter(method, maxiter):
     assert solution.reason == "diverged_max_iterations"
     assert solution.iterations == maxiter
     assert solution.true_residual == pytest.approx(true_residual(A, solution, b))
+
+
+@pytest.mark.parametrize("guess", [None, [5.0, -7.0]])
+def test_minres_ends_at_the_guess_when_the_residual_has_grown(guess):
+    """The preconditioner hardly sees the second row, where the first step puts the residual."""
+    A, x0 = np.array([[1.0, 3.0], [3.0, 1.0]]), np.zeros(2) if guess is None else np.array(guess)
+    b = A @ x0 + [1, 0]
+    weights, norms = np.array([1, 1e-4]), []
+
+    def solve(maxiter):
+        return pympf.solve(
+            A,
+            b,
+            method="minres",
+            preconditioner=lambda r: weights * r,
+            x0=guess,
+            maxiter=maxiter,
+            callback=lambda _, norm: norms.append(norm),
+        )
+
+    solution = solve(1)
+    assert norms[1] > 2.9 * norms[0]
+    assert (solution.reason, solution.converged) == ("diverged_residual_grew", False)
+    np.testing.assert_array_equal(solution.x, x0)
+    assert solution.history.tolist() == pytest.approx([1, 1])
+    assert solution.true_residual == pytest.approx(1 / np.linalg.norm(b))
+    twin, history = ref.minres(A, b, M=np.diag(weights), x0=x0, maxiter=1)
+    np.testing.assert_array_equal(twin, x0)
+    assert history.tolist() == pytest.approx([1, 1])
+    assert solve(2).converged
+
+
+@pytest.mark.parametrize("name", ["indefinite/tuma1", "graph/email-Enron"])
+def test_minres_never_returns_less_than_it_was_given(shared_matrices, name):
+    (path,) = shared_matrices.glob(f"{name}.*")
+    A = pympf.io.read_matrix(path)
+    b = np.ones(A.shape[0])
+    solution = pympf.solve(A, b, method="minres", maxiter=20, core_size=200)
+    assert solution.true_residual <= 1 + 1e-12
 
 
 @pytest.mark.parametrize("method", METHODS)

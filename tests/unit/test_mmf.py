@@ -1,5 +1,9 @@
 """The factorization: its invariants, exact up to rounding, for all kinds of matrices."""
 
+import os
+import subprocess
+import sys
+import textwrap
 from itertools import pairwise
 
 import numpy as np
@@ -324,6 +328,41 @@ def test_progress_can_end_it(error):
     with pytest.raises(error):
         pympf.factorize(gallery.poisson((30, 30)), progress=stop_at_two)
     assert seen == [1, 2]
+
+
+def test_tiny_work_wakes_no_threads(tmp_path):
+    """A team of threads costs more than a small matrix: libgomp has none until one is worth it."""
+    script = """
+        import os
+        import numpy as np
+        import pympf
+
+        def threads():
+            return len(os.listdir("/proc/self/task"))
+
+        def work(A, **params):
+            F = pympf.factorize(A, **params)
+            b = np.ones(A.shape[0])
+            F.error(A), F @ b, F.refactorize(A)
+            pympf.solve(A, b, preconditioner=F, maxiter=3)
+
+        before = threads()
+        A = pympf.gallery.poisson((8, 8))
+        for params in ({}, {"order": 3}, {"prenormalize": True}, {"clustering": "inner_product"}):
+            work(A, core_size=10, **params)
+        print(threads() - before, end=" ")
+        work(pympf.gallery.poisson((150, 150)))
+        print(threads() - before)
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)],
+        cwd=tmp_path,
+        env={**os.environ, "OMP_NUM_THREADS": "3", "OPENBLAS_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == ["0", "2"]
 
 
 # The report

@@ -15,8 +15,6 @@ namespace pympf {
 
 inline constexpr std::size_t kChunk = 4096;      // entries, while there are at most kMaxChunks
 inline constexpr std::size_t kMaxChunks = 1024;  // partial sums of a dot product, kept on the stack
-inline constexpr std::size_t kSerial =
-    8 * kChunk;  // below this, waking threads costs more than they save
 
 inline std::size_t chunk_length(std::size_t n) {
   return kChunk * std::max<std::size_t>(1, (n + kChunk * kMaxChunks - 1) / (kChunk * kMaxChunks));

@@ -1,9 +1,10 @@
 #include "pympf/la/csr.hpp"
 
+#include <algorithm>
+
 namespace pympf {
 namespace {
 
-constexpr Index kSerialEntries = 32768;  // below this, waking threads costs more than they save
 constexpr int kRowBlock = 512;  // dealt out in turn, so that a stretch of long rows is shared
 
 template <class T>
@@ -16,12 +17,8 @@ T row_product(const CsrView<T>& A, Index i, const T* x) {
 // Each row is the work of one thread, so the result does not depend on their number.
 template <class T, class Row>
 void for_rows(const CsrView<T>& A, const Row& row) {
-  if (A.nnz() < kSerialEntries && A.rows < kSerialEntries) {
-    for (Index i = 0; i < A.rows; ++i) row(i);
-  } else {
-#pragma omp parallel for schedule(static, kRowBlock)
-    for (Index i = 0; i < A.rows; ++i) row(i);
-  }
+#pragma omp parallel for schedule(static, kRowBlock) if (worth_threads(std::max(A.nnz(), A.rows)))
+  for (Index i = 0; i < A.rows; ++i) row(i);
 }
 
 }  // namespace

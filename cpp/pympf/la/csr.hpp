@@ -2,8 +2,10 @@
 // owns them.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <numeric>
 #include <vector>
 
 #include "pympf/common/error.hpp"
@@ -12,6 +14,13 @@ namespace pympf {
 
 using Index = std::int32_t;   // rows, columns and entries of one process
 using Global = std::int64_t;  // sizes before they are known to fit
+
+// Numbers to stream through; for fewer, waking threads costs more than they save.
+inline constexpr std::size_t kSerial = 32768;
+
+// Whether a loop is worth more than one thread. `work` counts what costs about as much as a
+// multiplication of two numbers in memory.
+inline bool worth_threads(std::size_t work) { return work >= kSerial; }
 
 template <class T>
 struct CsrView {
@@ -41,6 +50,18 @@ inline Index to_index(Global count, const char* what) {
   require(count <= std::numeric_limits<Index>::max(), what, ": ", count,
           " is more than one process holds (2147483647 = 2^31 - 1)");
   return static_cast<Index>(count);
+}
+
+// A matrix to fill in whose row i has length[i + 1] entries; length[0] = 0. On return `length`
+// holds their sums.
+template <class T>
+Csr<T> with_row_lengths(std::vector<Global>& length, Index cols, const char* what) {
+  std::partial_sum(length.begin(), length.end(), length.begin());
+  const Index nnz = to_index(length.back(), what);
+  Csr<T> out{static_cast<Index>(length.size() - 1), cols, {length.begin(), length.end()}, {}, {}};
+  out.indices.resize(nnz);
+  out.data.resize(nnz);
+  return out;
 }
 
 // y = A x, or y = b - A x; rows in parallel.

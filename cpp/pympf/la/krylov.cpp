@@ -41,6 +41,7 @@ constexpr Named<Reason> kReasons[] = {
     {Reason::converged_atol, "converged_atol"},
     {Reason::iterating, "iterating"},
     {Reason::diverged_max_iterations, "diverged_max_iterations"},
+    {Reason::diverged_residual_grew, "diverged_residual_grew"},
     {Reason::diverged_breakdown, "diverged_breakdown"},
     {Reason::diverged_stagnated, "diverged_stagnated"},
     {Reason::diverged_indefinite_operator, "diverged_indefinite_operator"},
@@ -111,6 +112,7 @@ bool has_converged(Reason reason) {
 // The method cannot go on; not when it was told to stop, or when x is the last one before a NaN.
 bool has_failed(Reason reason) {
   return reason == Reason::diverged_breakdown || reason == Reason::diverged_stagnated ||
+         reason == Reason::diverged_residual_grew ||
          reason == Reason::diverged_indefinite_operator ||
          reason == Reason::diverged_indefinite_preconditioner;
 }
@@ -196,13 +198,15 @@ class Judge {
     if (has_converged(reason) && norm <= kDrift * run_.tolerance) return reason;
     if (has_converged(reason)) {
       if (!worth_another(norm)) return Reason::diverged_stagnated;
+    } else if (reason == Reason::diverged_max_iterations) {
+      return out_of_iterations(norm);
     } else if (reason != Reason::iterating) {
       return reason;
     } else if (norm >= before * (1 - 10 * Run<T>::epsilon)) {  // the next cycle would be the same
       return Reason::diverged_stagnated;
     }
     const bool spent = static_cast<int>(run_.history.size()) > run_.params.max_iterations;
-    return spent ? Reason::diverged_max_iterations : Reason::iterating;
+    return spent ? out_of_iterations(norm) : Reason::iterating;
   }
 
   // A failed run ends at the best of the iterates whose residual was computed afresh, the guess
@@ -218,6 +222,14 @@ class Judge {
   }
 
  private:
+  // With a preconditioner minres lets the 2-norm of the residual grow while its M-norm falls. Who
+  // asks for a small 2-norm must not be left with less than what there was.
+  Reason out_of_iterations(double norm) const {
+    const bool may_grow = run_.params.method == Method::minres && run_.M;
+    return may_grow && norm > best_ ? Reason::diverged_residual_grew
+                                    : Reason::diverged_max_iterations;
+  }
+
   // A fresh start is worth while as long as it halves the residual. One failure is forgiven: on a
   // nearly singular A the next start often repairs what the last one has lost.
   bool worth_another(double norm) {

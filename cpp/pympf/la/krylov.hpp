@@ -10,7 +10,10 @@
 // residual passes the test, b - A x is computed afresh and must pass too (up to the factor kDrift).
 // When it does not, the method starts again from it, and ends with diverged_stagnated when that no
 // longer helps. So `converged` always speaks of the x that is returned. A method that fails returns
-// the best x whose residual was computed afresh, the guess among them.
+// the best x whose residual was computed afresh, the guess among them. Out of iterations, a method
+// returns its last iterate, the best in the norm that it minimizes; but minres, whose norm is that
+// of M, tells and returns that best x where its iterate has the larger residual
+// (diverged_residual_grew).
 #pragma once
 
 #include <functional>
@@ -30,8 +33,9 @@ enum class Reason {
   converged_atol,
   iterating,
   diverged_max_iterations,
-  diverged_breakdown,  // A is singular, and the space of the method holds no solution
-  diverged_stagnated,  // the residual is as small as A, b and the precision of T let it become
+  diverged_residual_grew,  // minres: out of iterations above an earlier residual; x is that one's
+  diverged_breakdown,      // A is singular, and the space of the method holds no solution
+  diverged_stagnated,      // the residual is as small as A, b and the precision of T let it become
   diverged_indefinite_operator,        // cg: p^T A p <= 0
   diverged_indefinite_preconditioner,  // cg, minres: r^T M r <= 0 with r != 0
   diverged_nan,  // NaN or overflow in A, M or a recurrence; x is the last good iterate

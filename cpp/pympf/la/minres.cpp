@@ -10,6 +10,7 @@
 // The M-norm of the residual is |phi_k|. The stopping test wants its 2-norm, which is not a
 // by-product, so the residual itself is carried along:
 //   r_k = s_k^2 r_{k-1} + phi_k c_k v_{k+1}.
+// That norm may grow: where it ends above the guess's, the driver (krylov.cpp) restores the guess.
 //
 //   paper     (c_k, s_k)     phi_k   beta_k   alpha_k   bar gamma_k   bar delta_k
 //   name      now.c, now.s   phi     beta     alpha     gamma_bar     delta_bar

@@ -35,7 +35,7 @@ Csr<T> galerkin(const CsrView<T>& A, const CsrView<T>& R) {
   const Index chunks = (R.rows + chunk_rows - 1) / chunk_rows;
   std::vector<std::vector<std::pair<Index, T>>> entries(chunks);
   std::vector<Global> length(R.rows + 1, 0);
-#pragma omp parallel
+#pragma omp parallel if (chunks > 1)
   {
     std::vector<T> sum(R.rows);
     std::vector<T> product_sum(A.cols);
@@ -75,15 +75,9 @@ Csr<T> galerkin(const CsrView<T>& A, const CsrView<T>& R) {
       }
     }
   }
-  for (Index row = 0; row < R.rows; ++row) length[row + 1] += length[row];
 
-  Csr<T> out;
-  out.rows = out.cols = R.rows;
-  const Index nnz = to_index(length.back(), "entries of a sparse product");
-  out.indptr.assign(length.begin(), length.end());
-  out.indices.resize(nnz);
-  out.data.resize(nnz);
-#pragma omp parallel for schedule(dynamic)
+  auto out = with_row_lengths<T>(length, R.rows, "entries of a sparse product");
+#pragma omp parallel for schedule(dynamic) if (worth_threads(out.nnz()))
   for (Index chunk = 0; chunk < chunks; ++chunk) {
     Index p = out.indptr[chunk * chunk_rows];
     for (const auto& [j, value] : entries[chunk]) {
@@ -97,7 +91,7 @@ Csr<T> galerkin(const CsrView<T>& A, const CsrView<T>& R) {
 template <class T>
 std::vector<T> galerkin_diagonal(const CsrView<T>& A, const CsrView<T>& W) {
   std::vector<T> out(W.rows);
-#pragma omp parallel
+#pragma omp parallel if (worth_threads(A.nnz()))
   {
     std::vector<T> w(A.rows, T(0));
 #pragma omp for schedule(static)
@@ -121,7 +115,7 @@ std::vector<T> galerkin_diagonal(const CsrView<T>& A, const CsrView<T>& W) {
 template <class T>
 std::vector<T> diagonal(const CsrView<T>& A) {
   std::vector<T> out(A.rows, T(0));
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (worth_threads(A.nnz()))
   for (Index i = 0; i < A.rows; ++i)
     for (Index p = A.indptr[i]; p < A.indptr[i + 1]; ++p)
       if (A.indices[p] == i) out[i] = A.data[p];
@@ -132,7 +126,7 @@ template <class T>
 double norm2(const CsrView<T>& A) {
   const Index chunks = (A.rows + chunk_rows - 1) / chunk_rows;
   std::vector<double> part(chunks, 0.0);
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (worth_threads(A.nnz()))
   for (Index chunk = 0; chunk < chunks; ++chunk) {
     const Index end = std::min(A.rows, (chunk + 1) * chunk_rows);
     for (Index p = A.indptr[chunk * chunk_rows]; p < A.indptr[end]; ++p)

@@ -19,7 +19,8 @@ void CoreDiagonal<T>::multiply(T* y, T* scratch, Index m) const {
   const Index c = core_size;
   const std::size_t count = static_cast<std::size_t>(c) * m;
   if (!is_dense()) {
-#pragma omp parallel for schedule(static)
+    const std::size_t products = sparse_core.data.size() * m;
+#pragma omp parallel for schedule(static) if (worth_threads(products))
     for (Index i = 0; i < c; ++i) {
       T* out = scratch + static_cast<std::size_t>(i) * m;
       std::fill(out, out + m, T(0));
@@ -54,7 +55,8 @@ void CoreDiagonal<T>::multiply(T* y, T* scratch, Index m) const {
   }
   std::copy(scratch, scratch + count, y);
   const Index wavelets = static_cast<Index>(diagonal.size());
-#pragma omp parallel for schedule(static) if (wavelets >= 65536)
+  const std::size_t products = diagonal.size() * m;
+#pragma omp parallel for schedule(static) if (worth_threads(products))
   for (Index i = 0; i < wavelets; ++i) {
     T* out = y + (static_cast<std::size_t>(c) + i) * m;
     for (Index q = 0; q < m; ++q) out[q] *= diagonal[i];

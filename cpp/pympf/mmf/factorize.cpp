@@ -42,7 +42,7 @@ Csr<T> unscaled(const CsrView<T>& A, const std::vector<T>& scale) {
   Csr<T> out{
       A.rows, A.cols, {A.indptr, A.indptr + A.rows + 1}, {A.indices, A.indices + A.nnz()}, {}};
   out.data.resize(A.nnz());
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (worth_threads(A.nnz()))
   for (Index i = 0; i < A.rows; ++i)
     for (Index p = A.indptr[i]; p < A.indptr[i + 1]; ++p)
       out.data[p] = A.data[p] / (scale[i] * scale[A.indices[p]]);
@@ -90,6 +90,13 @@ std::vector<Limits> share_limits(const Clusters& clusters, Index rows, Index cor
   return limits;
 }
 
+// About what the Gram matrices cost, in products: one for each pair of entries of a row of A.
+template <class T>
+std::size_t gram_work(const CsrView<T>& A) {
+  const std::size_t rows = A.rows, nnz = A.nnz();
+  return nnz * nnz / rows;
+}
+
 // The rotations of all clusters.
 template <class T>
 std::vector<RotationList> find_all_rotations(const CsrView<T>& A, const Clusters& clusters,
@@ -100,7 +107,7 @@ std::vector<RotationList> find_all_rotations(const CsrView<T>& A, const Clusters
   std::vector<Index> position(A.rows);
   for (Index i = 0; i < A.rows; ++i) position[clusters.members[i]] = i;
   std::vector<RotationList> found(clusters.count());
-#pragma omp parallel
+#pragma omp parallel if (worth_threads(gram_work(A)))
   {
     ClusterGram gram;
 #pragma omp for schedule(dynamic)
@@ -196,9 +203,17 @@ double squares(const auto& values) {
   return sum;
 }
 
-}  // namespace
-
-namespace {
+// What the first stage of Q works on: the matrix, or D^-1 A D^-1, which is then kept in `owned`.
+template <class T>
+CsrView<T> input_of(const Hierarchy<T>& Q, const CsrView<T>& matrix, const std::vector<T>& scale,
+                    Csr<T>& owned) {
+  require(matrix.rows == Q.rows && matrix.cols == Q.rows, "expected a ", Q.rows, " x ", Q.rows,
+          " matrix, not ", matrix.rows, " x ", matrix.cols);
+  check_range(matrix);
+  if (scale.empty()) return matrix;
+  owned = unscaled(matrix, scale);
+  return owned;
+}
 
 constexpr double infinity = std::numeric_limits<double>::infinity();
 constexpr const char* stop_names[] = {"core_size", "max_stages", "tolerance", "stalled"};
@@ -291,12 +306,8 @@ Factorization<T> factorize(const CsrView<T>& matrix, const Params& params,
 template <class T>
 CoreDiagonal<T> project(const CsrView<T>& matrix, const Hierarchy<T>& Q,
                         const std::vector<T>& scale) {
-  require(matrix.rows == Q.rows && matrix.cols == Q.rows, "expected a ", Q.rows, " x ", Q.rows,
-          " matrix, not ", matrix.rows, " x ", matrix.cols);
-  check_range(matrix);
   Csr<T> owned;
-  CsrView<T> A = matrix;
-  if (!scale.empty()) A = owned = unscaled(A, scale);
+  CsrView<T> A = input_of(Q, matrix, scale, owned);
   std::vector<std::vector<T>> diagonals;
   for (const auto& stage : Q.stages) {
     auto [next, diag] =
@@ -313,12 +324,8 @@ CoreDiagonal<T> project(const CsrView<T>& matrix, const Hierarchy<T>& Q,
 template <class T>
 double error(const CsrView<T>& matrix, const Hierarchy<T>& Q, const CoreDiagonal<T>& H,
              const std::vector<T>& scale, double* relative_to) {
-  require(matrix.rows == Q.rows && matrix.cols == Q.rows, "expected a ", Q.rows, " x ", Q.rows,
-          " matrix, not ", matrix.rows, " x ", matrix.cols);
-  check_range(matrix);
   Csr<T> owned;
-  CsrView<T> A = matrix;
-  if (!scale.empty()) A = owned = unscaled(A, scale);
+  CsrView<T> A = input_of(Q, matrix, scale, owned);
   *relative_to = std::sqrt(norm2(A));
   double sum = 0;
   for (const auto& stage : Q.stages) {

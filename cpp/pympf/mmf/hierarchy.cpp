@@ -5,9 +5,6 @@
 namespace pympf::mmf {
 namespace {
 
-constexpr std::size_t parallel_size =
-    32768;  // numbers below which a parallel region costs more than it gains
-
 template <class T>
 void grow(std::vector<T>& v, std::size_t size) {
   if (v.size() < size) v.resize(size);
@@ -67,7 +64,7 @@ void Hierarchy<T>::forward(const T* x, T* y, Index m, Workspace<T>& workspace) c
   }
   grow(workspace.in, size);
   grow(workspace.next, size);
-#pragma omp parallel if (size >= parallel_size)
+#pragma omp parallel if (worth_threads(size))
   {
     T *in = workspace.in.data(), *next = workspace.next.data();
     for (int p = 0; p < levels(); ++p) {
@@ -96,7 +93,7 @@ void Hierarchy<T>::backward(const T* y, T* x, Index m, Workspace<T>& workspace, 
   }
   grow(workspace.in, size);
   grow(workspace.next, size);
-#pragma omp parallel if (size >= parallel_size)
+#pragma omp parallel if (worth_threads(size))
   {
     T *out = workspace.in.data(), *coarse = workspace.next.data();
     for (int p = level - 1; p >= 0; --p) {

@@ -6,6 +6,7 @@ namespace pympf::mmf {
 namespace {
 
 constexpr Index max_order = 16;
+constexpr std::size_t function_work = 8;  // of building a function, in products of two numbers
 
 template <class T>
 void rotate_pairs(const Stage<T>& stage, Index u, T* v) {
@@ -123,6 +124,7 @@ void rotate_cluster_back(const Stage<T>& stage, Index u, T* v, Index m) {
 template <class T>
 Csr<T> stage_functions(const Stage<T>& stage, const Index* members, Index first, Index last) {
   const Index count = stage.clusters();
+  const bool threads = worth_threads(function_work * stage.rows);
   std::vector<Global> length(last - first + 1, 0);
   std::vector<std::vector<std::pair<Index, T>>> terms(count);
   // Calls visit(position, coefficient) for the functions of cluster u that are wanted.
@@ -134,7 +136,7 @@ Csr<T> stage_functions(const Stage<T>& stage, const Index* members, Index first,
       if (row >= first && row < last) visit(start + l, row - first);
     }
   };
-#pragma omp parallel
+#pragma omp parallel if (threads)
   {
     std::vector<Function<T>> functions;
 #pragma omp for schedule(dynamic)
@@ -147,16 +149,9 @@ Csr<T> stage_functions(const Stage<T>& stage, const Index* members, Index first,
       });
     }
   }
-  for (Index r = 0; r < last - first; ++r) length[r + 1] += length[r];
 
-  Csr<T> out;
-  out.rows = last - first;
-  out.cols = stage.rows;
-  const Index nnz = to_index(length.back(), "entries of the functions of a stage");
-  out.indptr.assign(length.begin(), length.end());
-  out.indices.resize(nnz);
-  out.data.resize(nnz);
-#pragma omp parallel for schedule(dynamic)
+  auto out = with_row_lengths<T>(length, stage.rows, "entries of the functions of a stage");
+#pragma omp parallel for schedule(dynamic) if (threads)
   for (Index u = 0; u < count; ++u) {
     auto term = terms[u].begin();
     for_each_wanted(u, [&](Index, Index row) {

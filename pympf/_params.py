@@ -1,0 +1,115 @@
+"""The parameters of `factorize`, and the report of what it did with them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pympf import _core
+
+__all__ = ["Params", "Report", "check_kinds", "from_text"]
+
+
+class Params:
+    """The parameters of `factorize`: the field list that all faces of the package share."""
+
+    @staticmethod
+    def fields() -> list[dict[str, Any]]:
+        """List the parameters.
+
+        Not collective.
+
+        Returns
+        -------
+        list of dict
+            With keys ``name``, ``kind`` ('int', 'real', 'bool' or 'choice'), ``default``,
+            ``minimum``, ``maximum``, ``choices`` and ``doc``.
+
+        Examples
+        --------
+        >>> import pympf
+        >>> [field["name"] for field in pympf.Params.fields()][:3]
+        ['order', 'max_stages', 'rotation_fraction']
+        """
+        return _core.param_fields()
+
+
+def check_kinds(params: dict[str, Any]) -> None:
+    """Refuse values of a kind that the core would have to guess at, such as 2.5 for an int."""
+    kinds = {field["name"]: field["kind"] for field in Params.fields()}
+    accepted = {
+        "int": (int, np.integer),
+        "real": (int, float, np.integer, np.floating),
+        "bool": (bool, np.bool_),
+        "choice": (str,),
+    }
+    for name, value in params.items():
+        kind = kinds.get(name)
+        if kind is None:
+            raise ValueError(f"unknown parameter {name}; known: {', '.join(kinds)}")
+        is_bool = isinstance(value, bool | np.bool_)
+        if not isinstance(value, accepted[kind]) or is_bool != (kind == "bool"):
+            raise TypeError(f"{name} = {value!r} is not of kind {kind}")
+        if isinstance(value, int) and value.bit_length() > 64:  # the core takes numbers as double
+            raise ValueError(f"{name} = {value} is out of range")
+
+
+def from_text(field: dict[str, Any], text: str) -> Any:
+    """Read the value of a parameter as the core writes it."""
+    if field["kind"] == "bool":
+        return text == "true"
+    if field["kind"] == "choice":
+        return text
+    number = float(text)  # also for integers: 10^6 is written as 1e+06
+    return int(number) if field["kind"] == "int" else number
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a factorization did, stage by stage; `print` shows it as a table."""
+
+    rows: int
+    dtype: str
+    core_size: int
+    stop: str
+    relative_error: float
+    bytes: int
+    seconds: float
+    stages: list[dict[str, Any]]
+    params: dict[str, Any]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the report as plain data, fit for JSON.
+
+        Not collective.
+
+        Examples
+        --------
+        >>> import pympf
+        >>> pympf.factorize(pympf.gallery.poisson(10)).report().as_dict()["rows"]
+        10
+        """
+        return dict(self.__dict__)
+
+    def __str__(self) -> str:
+        columns = [
+            ("level", "{:d}"),
+            ("rows", "{:d}"),
+            ("nnz", "{:d}"),
+            ("clusters", "{:d}"),
+            ("bypassed", "{:d}"),
+            ("rotations", "{:d}"),
+            ("retired", "{:d}"),
+            ("dropped", "{:.2e}"),
+            ("bytes", "{:d}"),
+            ("seconds", "{:.3f}"),
+        ]
+        lines = ["".join(f"{name:>11}" for name, _ in columns)]
+        lines += ["".join(f"{f.format(s[n]):>11}" for n, f in columns) for s in self.stages]
+        lines.append(
+            f"{self.rows} rows, {self.dtype}, core {self.core_size} ({self.stop}), relative error "
+            f"{self.relative_error:.3g}, {self.bytes} bytes, {self.seconds:.3f} s"
+        )
+        return "\n".join(lines)
