@@ -1,0 +1,193 @@
+#include "pympf/precond/couplings.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "pympf/la/sparse.hpp"
+#include "pympf/precond/rows.hpp"
+
+namespace pympf::precond {
+namespace {
+
+// Sums entries by column.
+class Accumulator {
+ public:
+  explicit Accumulator(Index columns) : sum_(columns, 0), mark_(columns, -1) {}
+
+  void add(Index row, Index column, double value) {
+    if (mark_[column] != row) {
+      mark_[column] = row;
+      sum_[column] = 0;
+      touched_.push_back(column);
+    }
+    sum_[column] += value;
+  }
+  template <class Emit>
+  void flush(const Emit& emit) {
+    std::sort(touched_.begin(), touched_.end());
+    for (Index j : touched_) emit(j, sum_[j]);
+    touched_.clear();
+  }
+
+ private:
+  std::vector<double> sum_;
+  std::vector<Index> mark_, touched_;
+};
+
+}  // namespace
+
+Graph couplings(const CsrView<double>& A, const double* b, Index block) {
+  if (block == 1)
+    return build_rows(A.rows, A.rows, [&] {
+      return [&](Index i, Entries& out) {
+        for (Index p = A.indptr[i]; p < A.indptr[i + 1]; ++p)
+          if (const double w = -b[i] * A.data[p] * b[A.indices[p]]; A.indices[p] != i && w > 0)
+            out.emplace_back(A.indices[p], w);
+      };
+    });
+  const std::vector<double> d = diagonal(A);
+  return build_rows(A.rows / block, A.rows / block, [&] {
+    return [&, sum = Accumulator(A.rows / block)](Index node, Entries& out) mutable {
+      for (Index i = node * block; i < (node + 1) * block; ++i)
+        for (Index p = A.indptr[i]; p < A.indptr[i + 1]; ++p) {
+          const Index j = A.indices[p], other = j / block;
+          const double scale = d[i] * d[j];
+          if (other != node && scale > 0) sum.add(node, other, A.data[p] * A.data[p] / scale);
+        }
+      sum.flush([&](Index j, double square) {
+        if (square > 0) out.emplace_back(j, std::sqrt(square));
+      });
+    };
+  });
+}
+
+namespace {
+
+class Stars {
+ public:
+  Stars(const Graph& W, double theta, Index largest)
+      : W_(W), theta_(theta), largest_(largest), strongest_(W.rows, 0), label_(W.rows, -1) {
+    for (Index i = 0; i < W.rows; ++i)
+      for (Index p = W.indptr[i]; p < W.indptr[i + 1]; ++p)
+        strongest_[i] = std::max(strongest_[i], W.data[p]);
+  }
+
+  Clustering run() {
+    for (Index r = 0; r < W_.rows; ++r)
+      if (is_free(r) && may_be_root(r)) start(r);
+    join_leftovers();
+    for (Index r = 0; r < W_.rows; ++r)
+      if (is_free(r)) start(r);
+    join_singletons();
+    return numbered();
+  }
+
+ private:
+  bool is_free(Index i) const { return label_[i] < 0 && strongest_[i] > 0; }
+  bool follows(Index j, double weight) const { return weight >= theta_ * strongest_[j]; }
+
+  // All strong neighbours are free, and at least one follows.
+  bool may_be_root(Index r) const {
+    bool followed = false;
+    for (Index p = W_.indptr[r]; p < W_.indptr[r + 1]; ++p) {
+      const Index j = W_.indices[p];
+      if (follows(j, W_.data[p]) || follows(r, W_.data[p])) {
+        if (label_[j] >= 0) return false;
+        followed = followed || follows(j, W_.data[p]);
+      }
+    }
+    return followed;
+  }
+
+  // Root r and its free followers.
+  void start(Index r) {
+    const auto u = static_cast<Index>(size_.size());
+    label_[r] = u;
+    size_.push_back(1);
+    for (Index p = W_.indptr[r]; p < W_.indptr[r + 1] && size_[u] < largest_; ++p)
+      if (const Index j = W_.indices[p]; label_[j] < 0 && follows(j, W_.data[p])) {
+        label_[j] = u;
+        ++size_[u];
+      }
+  }
+
+  // The label of the strongest neighbour whose cluster has room, seen from i; -1: none is strong.
+  Index best_cluster(Index i) const {
+    double best = 0;
+    Index chosen = -1;
+    for (Index p = W_.indptr[i]; p < W_.indptr[i + 1]; ++p) {
+      const Index u = label_[W_.indices[p]];
+      if (u < 0 || u == label_[i] || size_[u] >= largest_) continue;
+      if (W_.data[p] > best && follows(i, W_.data[p])) best = W_.data[p], chosen = u;
+    }
+    return chosen;
+  }
+
+  void join_leftovers() {
+    std::vector<std::pair<Index, Index>> joined;  // seen by nobody before all have chosen
+    for (Index i = 0; i < W_.rows; ++i)
+      if (is_free(i))
+        if (const Index u = best_cluster(i); u >= 0) {
+          joined.emplace_back(i, u);
+          ++size_[u];
+        }
+    for (const auto& [i, u] : joined) label_[i] = u;
+  }
+
+  void join_singletons() {
+    for (Index i = 0; i < W_.rows; ++i) {
+      if (label_[i] < 0 || size_[label_[i]] != 1) continue;
+      if (const Index u = best_cluster(i); u >= 0) {
+        size_[label_[i]] = 0;
+        label_[i] = u;
+        ++size_[u];
+      }
+    }
+  }
+
+  // Clusters numbered in the order of their first nodes.
+  Clustering numbered() {
+    Clustering out{0, std::move(label_)};
+    std::vector<Index> number(size_.size(), -1);
+    for (Index& u : out.label) {
+      if (u < 0) continue;
+      if (number[u] < 0) number[u] = out.count++;
+      u = number[u];
+    }
+    return out;
+  }
+
+  const Graph& W_;
+  const double theta_;
+  const Index largest_;
+  std::vector<double> strongest_;
+  std::vector<Index> label_, size_;
+};
+
+}  // namespace
+
+Clustering cluster(const Graph& W, Shape shape, double theta, Index largest) {
+  if (shape == Shape::pair) largest = std::min<Index>(largest, 2);
+  if (shape == Shape::triple) largest = std::min<Index>(largest, 3);
+  return Stars(W, theta, largest).run();
+}
+
+Graph contract(const Graph& W, const Clustering& clusters) {
+  std::vector<Index> ptr(clusters.count + 1, 0), members(W.rows);
+  for (Index u : clusters.label)
+    if (u >= 0) ++ptr[u + 1];
+  for (Index u = 0; u < clusters.count; ++u) ptr[u + 1] += ptr[u];
+  std::vector<Index> next(ptr.begin(), ptr.end() - 1);
+  for (Index i = 0; i < W.rows; ++i)
+    if (clusters.label[i] >= 0) members[next[clusters.label[i]]++] = i;
+  return build_rows(clusters.count, clusters.count, [&] {
+    return [&, sum = Accumulator(clusters.count)](Index u, Entries& out) mutable {
+      for (Index m = ptr[u]; m < ptr[u + 1]; ++m)
+        for (Index p = W.indptr[members[m]]; p < W.indptr[members[m] + 1]; ++p)
+          if (const Index v = clusters.label[W.indices[p]]; v != u) sum.add(u, v, W.data[p]);
+      sum.flush([&](Index v, double w) { out.emplace_back(v, w); });
+    };
+  });
+}
+
+}  // namespace pympf::precond

@@ -1,0 +1,32 @@
+// The graph that decides which rows belong together, and the clusters along its strong edges.
+//
+// T-chain: w_ij = -b_i a_ij b_j where that is positive, and on the next stage W' = S^T W S without
+// its diagonal, S the 0/1 matrix of the clusters. It stays a graph of about the same degree while
+// the lifted matrices grow, and all its weights stay positive.
+#pragma once
+
+#include <vector>
+
+#include "pympf/la/csr.hpp"
+#include "pympf/precond/params.hpp"
+
+namespace pympf::precond {
+
+// Positive symmetric weights, no diagonal, sorted rows.
+using Graph = Csr<double>;
+
+// Row i of the matrix belongs to node i / block. With one row per node, weights -b_i a_ij b_j; with
+// several, the Frobenius norm of D_I^-1/2 A_IJ D_J^-1/2.
+Graph couplings(const CsrView<double>& A, const double* b, Index block);
+
+struct Clustering {
+  Index count = 0;
+  std::vector<Index> label;  // of each node; -1: no coupling at all, the smoother solves it exactly
+};
+
+// A node j follows its neighbour i when w_ij >= theta max_k w_jk.
+Clustering cluster(const Graph& W, Shape shape, double theta, Index largest);
+
+Graph contract(const Graph& W, const Clustering& clusters);
+
+}  // namespace pympf::precond

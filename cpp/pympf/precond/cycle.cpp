@@ -1,0 +1,134 @@
+// V(l):  x = S b;  r = b - A x;  x += c P V(l+1)(P^T r);  x += S^T (b - A x)
+// W:     the coarse problem twice, the second time for what the first left
+// K:     the coarse problem by two steps of flexible CG (Notay and Vassilevski, "Recursive
+//        Krylov-based multigrid cycles", Numer. Linear Algebra Appl. 15, 2008)
+#include "pympf/precond/cycle.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "pympf/la/blas1.hpp"
+#include "pympf/precond/smoother.hpp"
+
+namespace pympf::precond {
+namespace {
+
+constexpr int last_sweeps = 3;     // on a last level too large for a dense solve
+constexpr double k_enough = 0.25;  // of the residual, after the first step of a K-cycle
+
+template <class T>
+class Cycle {
+ public:
+  Cycle(const Levels<T>& levels, const Params& params, CycleSpace<T>& space)
+      : levels_(levels), params_(params), space_(space) {}
+
+  // x = cycle(b) from level l on.
+  void run(std::size_t l, const T* b, T* x) {
+    if (l == levels_.levels.size()) return coarse(b, x);
+    const Level<T>& level = levels_.levels[l];
+    T* work = space_.levels[l].work.data();
+    smooth_from_zero(level, params_, b, x, work);
+    if (level.P.rows == 0) {  // the last level, without a dense solve
+      for (int sweep = 1; l > 0 && sweep < last_sweeps; ++sweep)
+        smooth(level, params_, b, x, work, sweep % 2 == 0);
+      return;
+    }
+    residual(level.A.view(), x, b, work);
+    auto& next = space_.levels[l + 1];
+    spmv(level.R.view(), work, next.b.data());
+    correct(l + 1, next.b.data(), next.x.data());
+    spmv(level.P.view(), next.x.data(), work);
+    axpy(level.rows(), params_.overcorrection, work, x);
+    for (int sweep = 0; sweep < params_.sweeps; ++sweep) smooth(level, params_, b, x, work, false);
+  }
+
+ private:
+  void correct(std::size_t l, T* b, T* x) {
+    const bool last = l == levels_.levels.size();
+    if (last || params_.cycle == CycleKind::v) return run(l, b, x);
+    if (params_.cycle == CycleKind::w) return twice(l, b, x);
+    krylov(l, b, x);
+  }
+
+  void twice(std::size_t l, const T* b, T* x) {
+    const Level<T>& level = levels_.levels[l];
+    const Index n = level.rows();
+    T* left = space_.levels[l].work.data() + 2 * static_cast<std::size_t>(n);
+    T* more = left + n;
+    run(l, b, x);
+    residual(level.A.view(), x, b, left);
+    run(l, left, more);
+    axpy(n, 1, more, x);
+  }
+
+  void krylov(std::size_t l, T* b, T* x) {
+    const Level<T>& level = levels_.levels[l];
+    const Index n = level.rows();
+    T* v = space_.levels[l].work.data() + 2 * static_cast<std::size_t>(n);
+    T* d = v + n;
+    T* w = d + n;
+    run(l, b, x);
+    spmv(level.A.view(), x, v);
+    const double rho = dot(n, x, v), alpha = dot(n, x, b);
+    if (!(rho > 0)) return;
+    const double before = norm(n, b);
+    axpy(n, -alpha / rho, v, b);
+    if (norm(n, b) <= k_enough * before) return scale(n, alpha / rho, x, x);
+    run(l, b, d);
+    spmv(level.A.view(), d, w);
+    const double gamma = dot(n, d, v), beta = dot(n, d, w), delta = dot(n, d, b);
+    const double rest = beta - gamma * gamma / rho;
+    if (!(rest > 0)) return scale(n, alpha / rho, x, x);
+    axpby(n, delta / rest, d, alpha / rho - gamma * delta / (rho * rest), x);
+  }
+
+  void coarse(const T* b, T* x) {
+    const Index n = levels_.coarse_rows;
+    for (Index i = 0; i < n; ++i) {
+      const T* row = &levels_.coarse[static_cast<std::size_t>(i) * n];
+      T sum = 0;
+      for (Index j = 0; j < n; ++j) sum += row[j] * b[j];
+      x[i] = sum;
+    }
+  }
+
+  const Levels<T>& levels_;
+  const Params& params_;
+  CycleSpace<T>& space_;
+};
+
+}  // namespace
+
+template <class T>
+CycleSpace<T>::CycleSpace(const Levels<T>& from) {
+  for (const auto& level : from.levels) {
+    const auto n = static_cast<std::size_t>(level.rows());
+    levels.push_back({std::vector<T>(n), std::vector<T>(n), std::vector<T>(5 * n)});
+  }
+  const auto n = static_cast<std::size_t>(from.coarse_rows);
+  levels.push_back({std::vector<T>(n), std::vector<T>(n), {}});
+}
+
+template <class T, class V>
+void apply(const Levels<T>& levels, const Params& params, const V* r, V* z, CycleSpace<T>& space) {
+  const auto n = static_cast<std::size_t>(levels.rows);
+  T* b = space.levels[0].b.data();
+  T* x = space.levels[0].x.data();
+  for_chunks(n, [&](std::size_t, std::size_t begin, std::size_t end) {
+    for (std::size_t i = begin; i < end; ++i) b[i] = static_cast<T>(r[levels.order[i]]);
+  });
+  Cycle<T>(levels, params, space).run(0, b, x);
+  for_chunks(n, [&](std::size_t, std::size_t begin, std::size_t end) {
+    for (std::size_t i = begin; i < end; ++i) z[levels.order[i]] = static_cast<V>(x[i]);
+  });
+}
+
+template struct CycleSpace<float>;
+template struct CycleSpace<double>;
+template void apply(const Levels<float>&, const Params&, const float*, float*, CycleSpace<float>&);
+template void apply(const Levels<float>&, const Params&, const double*, double*,
+                    CycleSpace<float>&);
+template void apply(const Levels<double>&, const Params&, const double*, double*,
+                    CycleSpace<double>&);
+
+}  // namespace pympf::precond

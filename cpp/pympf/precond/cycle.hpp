@@ -1,0 +1,24 @@
+// z = M r by one cycle over the levels.
+#pragma once
+
+#include <vector>
+
+#include "pympf/precond/level.hpp"
+
+namespace pympf::precond {
+
+template <class T>
+struct CycleSpace {
+  struct PerLevel {
+    std::vector<T> x, b, work;  // work: four vectors, six for the K-cycle
+  };
+  std::vector<PerLevel> levels;
+
+  CycleSpace(const Levels<T>& levels);
+};
+
+// Symmetric positive definite for v and w when A is positive semidefinite.
+template <class T, class V>
+void apply(const Levels<T>& levels, const Params& params, const V* r, V* z, CycleSpace<T>& space);
+
+}  // namespace pympf::precond

@@ -1,0 +1,332 @@
+#include "pympf/precond/incomplete_cholesky.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+namespace pympf::precond {
+namespace {
+
+constexpr double least_pivot = 1e-10;  // of the scaled matrix
+
+// s_i: the square root of what row i is scaled by; 0 for a row without entries.
+std::vector<double> row_scale(const CsrView<double>& A) {
+  std::vector<double> s(A.rows);
+#pragma omp parallel for schedule(static) if (A.rows > 16384)
+  for (Index i = 0; i < A.rows; ++i) {
+    double diagonal = 0, sum = 0;
+    for (Index p = A.indptr[i]; p < A.indptr[i + 1]; ++p) {
+      sum += std::abs(A.data[p]);
+      if (A.indices[p] == i) diagonal = std::abs(A.data[p]);
+    }
+    s[i] = std::sqrt(diagonal > 0 ? diagonal : sum);
+  }
+  return s;
+}
+
+// Some columns of the factor, L_jj left out.
+struct Columns {
+  std::vector<Index> length, row;
+  std::vector<double> value;
+};
+
+// Left-looking factorization. Strips write to columns and rows of their own and, for interface
+// rows, to `extra` arrays of their own, which are added in the order of the strips.
+class Factorizer {
+ public:
+  Factorizer(const CsrView<double>& A, const Domains& domains, double tolerance, int fill)
+      : A_(A),
+        domains_(domains),
+        tolerance_(tolerance),
+        fill_(fill),
+        scale(row_scale(A)),
+        pivot(A.rows),
+        start(A.rows + 1, 0),
+        extra_(A.rows, 0),
+        first_(A.rows, -1),
+        next_(A.rows, -1),
+        at_(A.rows, 0) {}
+
+  void run() {
+    const Index strips = domains_.count(), interior = domains_.interior();
+    std::vector<Columns> parts(strips);
+    std::vector<std::vector<double>> extra(strips);
+    std::vector<Sums> sums(strips + 1);
+#pragma omp parallel if (strips > 1)
+    {
+      Work work(A_.rows);
+#pragma omp for schedule(dynamic)
+      for (Index s = 0; s < strips; ++s) {
+        extra[s].assign(A_.rows - interior, 0);
+        factor(
+            domains_.ptr[s], domains_.ptr[s + 1], interior, parts[s], work, sums[s],
+            [&](Index i, double v) { (i < interior ? extra_[i] : extra[s][i - interior]) += v; });
+      }
+    }
+    for (Index s = 0; s < strips; ++s) {
+      append(domains_.ptr[s], parts[s]);
+      for (Index i = interior; i < A_.rows; ++i) extra_[i] += extra[s][i - interior];
+      parts[s] = {};
+    }
+    split.resize(interior);
+    for (Index k = 0; k < interior; ++k) {
+      const auto end = row.begin() + start[k + 1];
+      split[k] =
+          static_cast<Index>(std::lower_bound(row.begin() + start[k], end, interior) - row.begin());
+      at_[k] = split[k];
+      link(k, row.data(), start[k + 1], A_.rows);
+    }
+    Columns last;
+    Work work(A_.rows);
+    factor(interior, A_.rows, A_.rows, last, work, sums[strips],
+           [&](Index i, double v) { extra_[i] += v; });
+    append(interior, last);
+    for (const Sums& sum : sums) {
+      compensation += sum.compensation;
+      found_negative = found_negative || sum.found_negative;
+    }
+  }
+
+ private:
+  struct Sums {
+    double compensation = 0;
+    bool found_negative = false;
+  };
+
+  // One column at a time: work space of a thread.
+  struct Work {
+    std::vector<double> w;
+    std::vector<Index> mark, pattern;
+    std::vector<double> size;
+    std::vector<std::pair<Index, double>> kept;
+    explicit Work(Index n) : w(n, 0), mark(n, -1) {}
+  };
+
+  // Puts column k into the list of the row that comes next in it, if that is below `limit`: the
+  // lists of interface rows would be shared between the strips and are made afterwards.
+  void link(Index k, const Index* rows, Index end, Index limit) {
+    if (at_[k] >= end || rows[at_[k]] >= limit) return;
+    Index& first = first_[rows[at_[k]]];
+    next_[k] = first;
+    first = k;
+  }
+
+  void load(Index j, Work& work, double* norm2) {
+    work.pattern.clear();
+    *norm2 = 1;  // the scaled diagonal
+    for (Index p = A_.indptr[j]; p < A_.indptr[j + 1]; ++p) {
+      const Index i = A_.indices[p];
+      if (i <= j || A_.data[p] == 0) continue;
+      const double v = A_.data[p] / (scale[i] * scale[j]);
+      work.w[i] = v;
+      work.mark[i] = j;
+      work.pattern.push_back(i);
+      *norm2 += v * v;
+    }
+  }
+
+  // w -= l_jk L_k over the rows of column k from `from` on, which is row j itself.
+  static double subtract(Index j, const Index* rows, const double* values, Index from, Index end,
+                         Work& work) {
+    const double l = values[from];
+    for (Index p = from + 1; p < end; ++p) {
+      const Index i = rows[p];
+      if (work.mark[i] != j) {
+        work.mark[i] = j;
+        work.w[i] = 0;
+        work.pattern.push_back(i);
+      }
+      work.w[i] -= l * values[p];
+    }
+    return l * l;
+  }
+
+  // Chooses what column j keeps; what it drops goes to the diagonals. Returns the pivot.
+  template <class Compensate>
+  double finish(double diagonal, double norm2, std::size_t entries, Work& work, Sums& sums,
+                const Compensate& compensate) {
+    const double least = tolerance_ * std::sqrt(norm2);
+    const std::size_t most = entries + static_cast<std::size_t>(fill_);
+    work.size.clear();
+    work.kept.clear();
+    const auto drop = [&](Index i, double v) {
+      diagonal += std::abs(v);
+      compensate(i, std::abs(v));
+      sums.compensation += 2 * std::abs(v);
+    };
+    for (Index i : work.pattern) {
+      const double v = work.w[i];
+      if (std::abs(v) > least) {
+        work.kept.emplace_back(i, v);
+        work.size.push_back(std::abs(v));
+      } else if (v != 0) {
+        drop(i, v);
+      }
+    }
+    if (work.kept.size() > most) {
+      double cut = 0;
+      if (most == 0) {
+        cut = std::numeric_limits<double>::infinity();
+      } else {
+        const auto nth = work.size.end() - static_cast<std::ptrdiff_t>(most);
+        std::nth_element(work.size.begin(), nth, work.size.end());
+        cut = *nth;
+      }
+      std::erase_if(work.kept, [&](const auto& entry) {
+        if (std::abs(entry.second) >= cut) return false;
+        drop(entry.first, entry.second);
+        return true;
+      });
+    }
+    std::sort(work.kept.begin(), work.kept.end());
+    if (!(diagonal > least_pivot)) {
+      sums.found_negative = sums.found_negative || diagonal < -least_pivot;
+      sums.compensation += 1 - diagonal;
+      diagonal = 1;
+    }
+    return std::sqrt(diagonal);
+  }
+
+  // Columns begin .. end - 1 go to `out`; those before it that they need are in `row`, `value`.
+  template <class Compensate>
+  void factor(Index begin, Index end, Index limit, Columns& out, Work& work, Sums& sums,
+              const Compensate& compensate) {
+    std::vector<Index> column_end(end - begin, 0);
+    for (Index j = begin; j < end; ++j) {
+      double norm2, diagonal = 1 + extra_[j];
+      load(j, work, &norm2);
+      const std::size_t entries = work.pattern.size();
+      for (Index k = first_[j], following; k >= 0; k = following) {
+        following = next_[k];
+        const bool before = k < begin;
+        const Index* rows = before ? row.data() : out.row.data();
+        const double* values = before ? value.data() : out.value.data();
+        const Index last = before ? start[k + 1] : column_end[k - begin];
+        diagonal -= subtract(j, rows, values, at_[k]++, last, work);
+        link(k, rows, last, limit);
+      }
+      pivot[j] = finish(diagonal, norm2, entries, work, sums, compensate);
+      at_[j] = static_cast<Index>(out.row.size());
+      for (const auto& [i, v] : work.kept) {
+        out.row.push_back(i);
+        out.value.push_back(v / pivot[j]);
+      }
+      out.length.push_back(static_cast<Index>(work.kept.size()));
+      column_end[j - begin] = static_cast<Index>(out.row.size());
+      link(j, out.row.data(), column_end[j - begin], limit);
+    }
+  }
+
+  void append(Index first, const Columns& part) {
+    for (std::size_t c = 0; c < part.length.size(); ++c) {
+      const auto k = static_cast<std::size_t>(first) + c;
+      start[k + 1] = start[k] + part.length[c];
+    }
+    row.insert(row.end(), part.row.begin(), part.row.end());
+    value.insert(value.end(), part.value.begin(), part.value.end());
+  }
+
+  const CsrView<double> A_;
+  const Domains& domains_;
+  const double tolerance_;
+  const int fill_;
+
+ public:
+  std::vector<double> scale, pivot;
+  std::vector<Index> start, split, row;
+  std::vector<double> value;
+  double compensation = 0;
+  bool found_negative = false;
+
+ private:
+  std::vector<double> extra_;
+  std::vector<Index> first_, next_, at_;  // columns by the row that comes next in them
+};
+
+}  // namespace
+
+template <class T>
+IncompleteCholesky<T>::IncompleteCholesky(const CsrView<double>& A, const Domains& domains,
+                                          double drop_tolerance, int fill)
+    : rows_(A.rows), strips_(domains.ptr), inverse_(A.rows) {
+  Factorizer factorizer(A, domains, drop_tolerance, fill);
+  factorizer.run();
+  const auto& s = factorizer.scale;
+  compensation_ = A.rows > 0 ? factorizer.compensation / A.rows : 0;
+  found_negative_ = factorizer.found_negative;
+  start_ = std::move(factorizer.start);
+  split_ = std::move(factorizer.split);
+  index_ = std::move(factorizer.row);
+  value_.resize(index_.size());
+#pragma omp parallel for schedule(static) if (rows_ > 16384)
+  for (Index j = 0; j < rows_; ++j) {
+    const double d = s[j] * factorizer.pivot[j];
+    inverse_[j] = s[j] > 0 ? static_cast<T>(1 / (d * d)) : T(0);
+    for (Index p = start_[j]; p < start_[j + 1]; ++p)
+      value_[p] = static_cast<T>(factorizer.value[p] * s[index_[p]] / d);
+  }
+  const Index interior = domains.interior();
+  tail_start_.assign(rows_ - interior + 1, 0);
+  for (Index j = 0; j < interior; ++j)
+    for (Index p = split_[j]; p < start_[j + 1]; ++p) ++tail_start_[index_[p] - interior + 1];
+  for (Index i = 0; i < rows_ - interior; ++i) tail_start_[i + 1] += tail_start_[i];
+  tail_index_.resize(tail_start_.back());
+  tail_value_.resize(tail_start_.back());
+  std::vector<Index> next(tail_start_.begin(), tail_start_.end() - 1);
+  for (Index j = 0; j < interior; ++j)
+    for (Index p = split_[j]; p < start_[j + 1]; ++p) {
+      const Index q = next[index_[p] - interior]++;
+      tail_index_[q] = j;
+      // The unknowns of the interior are divided by D when this is used.
+      const double d = s[j] * factorizer.pivot[j];
+      tail_value_[q] = static_cast<T>(factorizer.value[p] * s[index_[p]] * d);
+    }
+}
+
+template <class T>
+void IncompleteCholesky<T>::forward(T* x) const {
+  const Index strips = static_cast<Index>(strips_.size()) - 1, interior = strips_.back();
+#pragma omp parallel for schedule(static) if (strips > 1)
+  for (Index s = 0; s < strips; ++s)
+    for (Index j = strips_[s]; j < strips_[s + 1]; ++j) {
+      const T v = x[j];
+      for (Index p = start_[j]; p < split_[j]; ++p) x[index_[p]] -= value_[p] * v;
+      x[j] = v * inverse_[j];
+    }
+  for (Index i = interior; i < rows_; ++i) {
+    T sum = 0;
+    for (Index p = tail_start_[i - interior]; p < tail_start_[i - interior + 1]; ++p)
+      sum += tail_value_[p] * x[tail_index_[p]];
+    x[i] -= sum;
+  }
+  for (Index j = interior; j < rows_; ++j) {
+    const T v = x[j];
+    for (Index p = start_[j]; p < start_[j + 1]; ++p) x[index_[p]] -= value_[p] * v;
+    x[j] = v * inverse_[j];
+  }
+}
+
+template <class T>
+void IncompleteCholesky<T>::backward(T* x) const {
+  const Index strips = static_cast<Index>(strips_.size()) - 1, interior = strips_.back();
+  const auto column = [&](Index j) {
+    T v = x[j];
+    for (Index p = start_[j]; p < start_[j + 1]; ++p) v -= value_[p] * x[index_[p]];
+    x[j] = v;
+  };
+  for (Index j = rows_ - 1; j >= interior; --j) column(j);
+#pragma omp parallel for schedule(static) if (strips > 1)
+  for (Index s = 0; s < strips; ++s)
+    for (Index j = strips_[s + 1] - 1; j >= strips_[s]; --j) column(j);
+}
+
+template <class T>
+void IncompleteCholesky<T>::solve(T* x) const {
+  forward(x);
+  backward(x);
+}
+
+template class IncompleteCholesky<float>;
+template class IncompleteCholesky<double>;
+
+}  // namespace pympf::precond

@@ -1,0 +1,56 @@
+// M = U D U^T >= A: threshold incomplete Cholesky of the symmetrically scaled matrix where every
+// dropped number |v| is added to the two diagonal entries that it couples (Ajiz and Jennings, "A
+// robust incomplete Choleski-conjugate gradient algorithm", Int. J. Numer. Meth. Eng. 20, 1984).
+//
+// M - A is a sum of |v| [1 -s; -s 1], s = sign(v): positive semidefinite. So no pivot of a positive
+// semidefinite A is negative, x <- x + M^-1 (b - A x) converges, and no eigenvalue need be
+// estimated. A pivot that vanishes or is negative is raised to 1 (of the scaled matrix), which
+// keeps M >= A.
+#pragma once
+
+#include <vector>
+
+#include "pympf/la/csr.hpp"
+#include "pympf/precond/domains.hpp"
+
+namespace pympf::precond {
+
+template <class T>
+class IncompleteCholesky {
+ public:
+  IncompleteCholesky() = default;
+  // Drops below drop_tolerance times the norm of the column, and keeps at most as many entries as
+  // the column of A has, and `fill` more.
+  IncompleteCholesky(const CsrView<double>& A, const Domains& domains, double drop_tolerance,
+                     int fill);
+
+  // x <- M^-1 x
+  void solve(T* x) const;
+
+  std::size_t nnz() const { return value_.size(); }
+  std::size_t bytes() const {
+    return (value_.size() + tail_value_.size()) * (sizeof(T) + sizeof(Index));
+  }
+  // Sum of what was added to the scaled diagonal, over the number of rows; 0: M = A.
+  double compensation() const { return compensation_; }
+  // A pivot of the exact M was negative: A is not positive semidefinite.
+  bool found_negative() const { return found_negative_; }
+
+ private:
+  void forward(T* x) const;
+  void backward(T* x) const;
+
+  Index rows_ = 0;
+  std::vector<Index> strips_;  // Domains::ptr
+  std::vector<Index> start_,
+      split_;  // columns of U below the unit diagonal; interface rows from split
+  std::vector<Index> index_;
+  std::vector<T> value_;
+  std::vector<Index> tail_start_, tail_index_;  // interface rows of the interior columns, by rows
+  std::vector<T> tail_value_;
+  std::vector<T> inverse_;  // D^-1
+  double compensation_ = 0;
+  bool found_negative_ = false;
+};
+
+}  // namespace pympf::precond

@@ -1,0 +1,46 @@
+// A stage of the preconditioner as the cycle needs it, in the precision of the cycle.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "pympf/la/csr.hpp"
+#include "pympf/precond/incomplete_cholesky.hpp"
+#include "pympf/precond/params.hpp"
+
+namespace pympf::precond {
+
+template <class T>
+struct Level {
+  Csr<T> A;
+  Csr<T> P, R;                // lifted scaling functions as columns, as rows
+  std::vector<Index> strips;  // Domains::ptr
+  IncompleteCholesky<T> factor;
+  std::vector<T> inverse;  // of the diagonal, or of the l1 norms of the rows; 0 for a zero row
+  T radius = 0;            // of D^-1 A, from above (Chebyshev)
+
+  Index rows() const { return A.rows; }
+};
+
+struct LevelReport {
+  int level = 0;
+  Index rows = 0, nnz = 0, clusters = 0;
+  bool lifted = false;
+  double prolongation = 0;  // entries of P per row
+  double factor = 0;        // entries of the smoother's factor over nnz
+  std::size_t bytes = 0;
+  double seconds = 0;
+};
+
+// What is applied: rows in the order `order`, new -> old.
+template <class T>
+struct Levels {
+  Index rows = 0;
+  std::vector<Index> order;
+  std::vector<Level<T>> levels;
+  Index coarse_rows = 0;  // 0: the last level is only smoothed
+  std::vector<T> coarse;  // its pseudo-inverse, dense
+  bool coarse_absolute = false;
+};
+
+}  // namespace pympf::precond

@@ -1,0 +1,65 @@
+#include "pympf/precond/params.hpp"
+
+namespace pympf::precond {
+
+const std::vector<Field<Params>>& fields() {
+  constexpr double big = 2147483647;
+  static const std::vector<Field<Params>> list = {
+      field(
+          "method", &Params::method, {"auto", "multilevel", "ict", "jacobi"},
+          "Multilevel cycle, incomplete Cholesky alone, or Jacobi; auto: what promises least work, "
+          "with the reason in the report."),
+      field("cycle", &Params::cycle, {"v", "w", "k", "additive"},
+            "Way through the stages; k varies from one application to the next and needs FGMRES."),
+      field("smoother", &Params::smoother, {"ict", "gs", "chebyshev", "l1_jacobi"},
+            "Threshold incomplete Cholesky (Ajiz-Jennings), Gauss-Seidel (forward, then backward), "
+            "Chebyshev polynomial, or l1-Jacobi."),
+      field("sweeps", &Params::sweeps, 1, 100,
+            "Smoothing steps before and after the coarse stage."),
+      field("shape", &Params::shape, {"star", "triple", "pair"},
+            "Clusters: a root and all that follow it, or at most three or two rows."),
+      field("strength", &Params::strength, 0, 1,
+            "A row follows a neighbour whose coupling is at least this part of its strongest one."),
+      field("strength_decay", &Params::strength_decay, 0, 1,
+            "Factor of the strength from one stage to the next."),
+      field("cluster_size", &Params::cluster_size, 2, big, "Most rows (nodes) of a cluster."),
+      field("lift", &Params::lift, 0, 1, "Smooth the scaling functions."),
+      field("lift_weight", &Params::lift_weight, 0, 1, "Weight omega of the smoothing step."),
+      field("truncation", &Params::truncation, 0, 0.99,
+            "Part of each row of the lifted scaling functions that may be dropped."),
+      field("overcorrection", &Params::overcorrection, 0.5, 1.9,
+            "Factor of the correction that comes from the coarse stage."),
+      field("drop_tolerance", &Params::drop_tolerance, 0, 1,
+            "The incomplete Cholesky drops below this part of a column's norm."),
+      field(
+          "fill", &Params::fill, 0, big,
+          "The incomplete Cholesky keeps this many entries of a column more than the matrix has."),
+      field("degree", &Params::degree, 1, 100, "Degree of the Chebyshev polynomial."),
+      field("coarse_size", &Params::coarse_size, 0, 20000,
+            "Rows at which the hierarchy ends with a dense solve; 0: max(64, cbrt(20 nnz))."),
+      field("max_levels", &Params::max_levels, 1, 1000, "Most levels, with the matrix itself."),
+      field("max_complexity", &Params::max_complexity, 1, 100,
+            "The entries of all levels stay below this many times those of the matrix."),
+      field("relaxations", &Params::relaxations, 0, 1000,
+            "Steps of relaxation that adapt the constant vector when it is no near-nullspace; none "
+            "when vectors are given."),
+      field("ordering", &Params::ordering, {"rcm", "natural"},
+            "Order of the rows: reverse Cuthill-McKee, or as given."),
+      field(
+          "strips", &Params::strips, 0, 4096,
+          "Strips of rows that threads smooth side by side (at most that many threads help there); "
+          "0: one for each 65 536 rows, at most 16. The result depends on it, not on the threads."),
+      field("precision", &Params::precision, {"single", "working"},
+            "Numbers of the cycle: float32, or those of the matrix. The setup works in float64."),
+  };
+  return list;
+}
+
+void check(const Params& params) {
+  for (const auto& f : fields()) {
+    Params copy;
+    f.set(copy, f.get(params));
+  }
+}
+
+}  // namespace pympf::precond

@@ -1,0 +1,45 @@
+// Parameters of the multilevel preconditioner.
+#pragma once
+
+#include <vector>
+
+#include "pympf/common/field.hpp"
+
+namespace pympf::precond {
+
+enum class Method { automatic, multilevel, incomplete_cholesky, jacobi };
+enum class CycleKind { v, w, k, additive };
+enum class SmootherKind { incomplete_cholesky, gauss_seidel, chebyshev, l1_jacobi };
+enum class Shape { star, triple, pair };
+enum class Ordering { rcm, natural };
+enum class Precision { single, working };
+
+struct Params {
+  Method method = Method::automatic;
+  CycleKind cycle = CycleKind::v;
+  SmootherKind smoother = SmootherKind::incomplete_cholesky;
+  int sweeps = 1;
+  Shape shape = Shape::star;
+  double strength = 0.35;
+  double strength_decay = 1;
+  int cluster_size = 64;
+  bool lift = true;
+  double lift_weight = 0.72;
+  double truncation = 0.07;
+  double overcorrection = 1.05;
+  double drop_tolerance = 0.01;
+  int fill = 1;
+  int degree = 2;
+  int coarse_size = 0;
+  int max_levels = 30;
+  double max_complexity = 2.5;
+  int relaxations = 5;
+  Ordering ordering = Ordering::rcm;
+  int strips = 0;
+  Precision precision = Precision::single;
+};
+
+const std::vector<Field<Params>>& fields();
+void check(const Params& params);
+
+}  // namespace pympf::precond

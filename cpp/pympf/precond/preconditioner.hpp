@@ -1,0 +1,36 @@
+// M, an approximate inverse of a symmetric matrix: what the ways in (Python, PETSc) hold.
+#pragma once
+
+#include <memory>
+
+#include "pympf/precond/setup.hpp"
+
+namespace pympf::precond {
+
+// M is symmetric, and positive definite unless A is singular (then semidefinite on what the levels
+// can see) or the cycle is 'k' (then it varies). For a negative definite A, M approximates (-A)^-1;
+// for an indefinite one the coarse solve takes absolute values.
+template <class T>
+class Preconditioner {
+ public:
+  // near_nullspace: rows() x vectors, or empty for constants; the rows of A come in nodes of
+  // `block`.
+  Preconditioner(const CsrView<T>& A, const Params& params, NearNullspace near_nullspace = {},
+                 Index block = 1);
+  ~Preconditioner();
+  Preconditioner(Preconditioner&&) noexcept;
+  Preconditioner& operator=(Preconditioner&&) noexcept;
+
+  Index rows() const;
+  const Params& params() const;
+  const Report& report() const;
+
+  // z = M r. Any number of threads may call; allocates only the first time.
+  void apply(const T* r, T* z) const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace pympf::precond

@@ -1,0 +1,53 @@
+// Sparse matrices made row by row, in parallel.
+#pragma once
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "pympf/la/csr.hpp"
+
+namespace pympf::precond {
+
+using Entries = std::vector<std::pair<Index, double>>;  // column, value
+
+// make_body() is called once per thread and gives body(i, entries), which appends the entries of
+// row i, sorted. Rows are made in chunks and put together in order: the result does not depend on
+// the number of threads.
+template <class MakeBody>
+Csr<double> build_rows(Index rows, Index cols, const MakeBody& make_body) {
+  constexpr Index chunk_rows = 4096;
+  const Index chunks = (rows + chunk_rows - 1) / chunk_rows;
+  const auto end_of = [&](Index c) { return std::min(rows, (c + 1) * chunk_rows); };
+  std::vector<Entries> entries(chunks);
+  Csr<double> out{rows, cols, std::vector<Index>(rows + 1, 0), {}, {}};
+#pragma omp parallel if (chunks > 4)
+  {
+    auto body = make_body();
+#pragma omp for schedule(dynamic)
+    for (Index c = 0; c < chunks; ++c)
+      for (Index i = c * chunk_rows; i < end_of(c); ++i) {
+        const std::size_t before = entries[c].size();
+        body(i, entries[c]);
+        out.indptr[i + 1] = static_cast<Index>(entries[c].size() - before);
+      }
+  }
+  Global nnz = 0;
+  for (const auto& part : entries) nnz += static_cast<Global>(part.size());
+  to_index(nnz, "entries of a sparse product");
+  for (Index i = 0; i < rows; ++i) out.indptr[i + 1] += out.indptr[i];
+  out.indices.resize(static_cast<std::size_t>(nnz));
+  out.data.resize(static_cast<std::size_t>(nnz));
+#pragma omp parallel for schedule(static) if (chunks > 4)
+  for (Index c = 0; c < chunks; ++c) {
+    Index at = out.indptr[c * chunk_rows];
+    for (const auto& [column, value] : entries[c]) {
+      out.indices[at] = column;
+      out.data[at++] = value;
+    }
+    Entries().swap(entries[c]);
+  }
+  return out;
+}
+
+}  // namespace pympf::precond

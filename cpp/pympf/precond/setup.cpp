@@ -1,0 +1,375 @@
+// The loop of the setup; what a stage is made of: couplings.hpp, transfer.hpp, smoother.hpp.
+//
+//   paper / ALGORITHMS.md      code
+//   T_l                        W      graph of the couplings
+//   B, b                       B      near-nullspace
+//   clusters, S                clusters
+//   Q = [scaling | wavelets]   Rotated::scaling
+//   P                          P
+//   A_{l+1} = P^T A_l P        galerkin
+#include "pympf/precond/setup.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <numeric>
+
+#include "pympf/common/random.hpp"
+#include "pympf/la/blas1.hpp"
+#include "pympf/la/dense.hpp"
+#include "pympf/la/sparse.hpp"
+#include "pympf/precond/ordering.hpp"
+#include "pympf/precond/smoother.hpp"
+
+namespace pympf::precond {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+// Contraction that hardly shrinks the graph (expanders): lifting would fill in.
+constexpr double expander = 0.6;
+// A stage must remove a fifth of the rows.
+constexpr double least_reduction = 0.8;
+// Multiply-adds of a product with lifted functions, over nnz.
+constexpr double most_work = 15;
+
+template <class T>
+Csr<T> cast(const Csr<double>& A) {
+  Csr<T> out{A.rows, A.cols, A.indptr, A.indices, {}};
+  out.data.resize(A.data.size());
+  for_chunks(A.data.size(), [&](std::size_t, std::size_t begin, std::size_t end) {
+    for (std::size_t p = begin; p < end; ++p) out.data[p] = static_cast<T>(A.data[p]);
+  });
+  return out;
+}
+
+std::vector<Index> natural_order(Index rows) {
+  std::vector<Index> order(rows);
+  std::iota(order.begin(), order.end(), 0);
+  return order;
+}
+
+template <class V>
+void permute_rows(V& values, const std::vector<Index>& order, Index width) {
+  V out(values.size());
+  for (std::size_t i = 0; i < order.size(); ++i)
+    std::copy_n(&values[static_cast<std::size_t>(order[i]) * width], width, &out[i * width]);
+  values = std::move(out);
+}
+
+// Multiply-adds of A P.
+Global product_work(const CsrView<double>& A, const CsrView<double>& P) {
+  Global sum = 0;
+#pragma omp parallel for schedule(static) reduction(+ : sum) if (A.rows > 16384)
+  for (Index i = 0; i < A.rows; ++i)
+    for (Index p = A.indptr[i]; p < A.indptr[i + 1]; ++p)
+      sum += P.indptr[A.indices[p] + 1] - P.indptr[A.indices[p]];
+  return sum;
+}
+
+// x^T A x / x^T D x
+double rayleigh(const CsrView<double>& A, const std::vector<double>& d, const double* x) {
+  std::vector<double> y(A.rows);
+  spmv(A, x, y.data());
+  double energy = 0, mass = 0;
+  for (Index i = 0; i < A.rows; ++i) {
+    energy += x[i] * y[i];
+    mass += d[i] * x[i] * x[i];
+  }
+  return mass > 0 ? energy / mass : 0;
+}
+
+// Median over the rows of |A b|_i / (a_ii |b_i|).
+double relative_residual(const CsrView<double>& A, const std::vector<double>& d,
+                         const std::vector<double>& b) {
+  std::vector<double> r(A.rows);
+  spmv(A, b.data(), r.data());
+  for (Index i = 0; i < A.rows; ++i) {
+    const double size = d[i] * std::abs(b[i]);
+    r[i] = size > 0 ? std::abs(r[i]) / size : 0;
+  }
+  const auto middle = r.begin() + A.rows / 2;
+  std::nth_element(r.begin(), middle, r.end());
+  return A.rows > 0 ? *middle : 0;
+}
+
+// Constants; D^-1/2 1 when its Rayleigh quotient is ten times smaller; either relaxed on A b = 0
+// when it is no near-nullspace.
+template <class T>
+NearNullspace default_vector(const CsrView<double>& A, const Level<T>& level,
+                             const Params& params) {
+  const Index n = A.rows;
+  const std::vector<double> d = diagonal(A);
+  std::vector<double> b(n, 1.0), scaled(n);
+  if (std::all_of(d.begin(), d.end(), [](double x) { return x > 0; })) {
+    for (Index i = 0; i < n; ++i) scaled[i] = 1 / std::sqrt(d[i]);
+    if (rayleigh(A, d, scaled.data()) < 0.1 * rayleigh(A, d, b.data())) b = scaled;
+  }
+  if (params.relaxations > 0 && relative_residual(A, d, b) > 1e-3) {
+    std::vector<T> x(b.begin(), b.end()), zero(n, T(0)), work(2 * static_cast<std::size_t>(n));
+    for (int step = 0; step < params.relaxations; ++step)
+      smooth(level, params, zero.data(), x.data(), work.data(), step % 2 == 0);
+    b.assign(x.begin(), x.end());
+  }
+  const double size = norm(n, b.data());
+  if (size > 0) scale(n, std::sqrt(static_cast<double>(n)) / size, b.data(), b.data());
+  return {1, std::move(b)};
+}
+
+// The pseudo-inverse of the last matrix: |A|^+ when it has negative eigenvalues.
+template <class T>
+void solve_coarse(const CsrView<double>& A, Levels<T>& out, Report& report) {
+  const Index n = A.rows;
+  std::vector<double> V(static_cast<std::size_t>(n) * n, 0.0);
+  for (Index i = 0; i < n; ++i)
+    for (Index p = A.indptr[i]; p < A.indptr[i + 1]; ++p) {
+      V[static_cast<std::size_t>(i) * n + A.indices[p]] += A.data[p] / 2;
+      V[static_cast<std::size_t>(A.indices[p]) * n + i] += A.data[p] / 2;
+    }
+  std::vector<double> values = symmetric_eigen(V, n);
+  double largest = 0;
+  for (double v : values) largest = std::max(largest, std::abs(v));
+  for (double& v : values) {
+    const bool zero = std::abs(v) <= 1e-13 * largest;
+    report.coarse_nullity += zero;
+    report.coarse_negative += !zero && v < 0;
+    v = zero ? 0 : 1 / std::abs(v);
+  }
+  report.indefinite = report.indefinite || report.coarse_negative > 0;
+  const std::vector<double> inverse = congruence(V, values.data(), n);
+  out.coarse.assign(inverse.begin(), inverse.end());
+  out.coarse_rows = report.coarse_rows = n;
+}
+
+Index coarse_size(const CsrView<double>& A, const Params& params) {
+  if (params.coarse_size > 0) return params.coarse_size;
+  return std::max<Index>(64, static_cast<Index>(std::cbrt(20.0 * A.nnz())));
+}
+
+// The matrix, its graph and its near-nullspace on one level.
+struct Stage {
+  Csr<double> A;
+  Graph W;
+  NearNullspace B;
+  Domains domains;
+  Index block = 1;
+
+  Index nodes() const { return A.rows / block; }
+};
+
+struct Next {
+  Csr<double> P;
+  Stage stage;
+  Index clusters = 0;
+  bool lifted = false;
+};
+
+// Null rows of a coarse matrix: what is left of a component whose couplings are all inside.
+void clear_null_rows(const CsrView<double>& fine, const CsrView<double>& P, Csr<double>& A) {
+  const std::vector<double> d = diagonal(fine);
+  std::vector<double> size(A.rows, 0.0);
+  for (Index i = 0; i < P.rows; ++i)
+    for (Index p = P.indptr[i]; p < P.indptr[i + 1]; ++p)
+      size[P.indices[p]] += P.data[p] * P.data[p] * std::abs(d[i]);
+  for (Index i = 0; i < A.rows; ++i) {
+    double sum = 0;
+    for (Index p = A.indptr[i]; p < A.indptr[i + 1]; ++p) sum += std::abs(A.data[p]);
+    if (sum <= 1e-13 * size[i])
+      for (Index p = A.indptr[i]; p < A.indptr[i + 1]; ++p) A.data[p] = 0;
+  }
+}
+
+// Puts the rows of the next stage into the order of its strips.
+void reorder(Next& next, const Params& params) {
+  Stage& stage = next.stage;
+  stage.domains = cut(stage.A, natural_order(stage.A.rows), stage.block, params.strips);
+  if (stage.domains.count() == 1) return;
+  const auto& order = stage.domains.order;
+  stage.A = permuted(stage.A, order);
+  permute_rows(stage.B.values, order, stage.B.vectors);
+  std::vector<Index> nodes(stage.nodes()), position(order.size());
+  for (Index i = 0; i < stage.nodes(); ++i) nodes[i] = order[i * stage.block] / stage.block;
+  stage.W = permuted(stage.W, nodes);
+  for (std::size_t i = 0; i < order.size(); ++i) position[order[i]] = static_cast<Index>(i);
+  for (Index& j : next.P.indices) j = position[j];
+}
+
+// The next stage; empty when there is none worth having.
+bool coarsen(const Stage& stage, const Params& params, int level, Global left, Next& next) {
+  const double theta = params.strength * std::pow(params.strength_decay, level - 1);
+  const Clustering clusters = cluster(stage.W, params.shape, theta, params.cluster_size);
+  const Index m = stage.B.vectors;
+  next.clusters = clusters.count;
+  if (Global{clusters.count} * m > least_reduction * stage.A.rows) return false;
+  Graph W = contract(stage.W, clusters);
+  const Rotated Q = rotate(stage.B, clusters, stage.block);
+  const auto project = [&] {
+    next.stage.A = galerkin(stage.A.view(), transpose(next.P.view()).view());
+    return next.stage.A.nnz() <= left;
+  };
+  next.lifted = params.lift && W.nnz() <= expander * stage.W.nnz();
+  if (next.lifted) {
+    next.P = lifted_prolongation(stage.A, stage.B, Q, clusters, stage.block, params);
+    next.lifted = product_work(stage.A, next.P) <= most_work * stage.A.nnz() && project() &&
+                  (next.stage.A.nnz() <= 0.9 * stage.A.nnz() || stage.A.rows <= 1000);
+  }
+  if (!next.lifted) {
+    next.P = prolongation(Q, clusters, stage.block);
+    if (!project()) return false;
+  }
+  if (next.stage.A.nnz() > stage.A.nnz() && next.stage.A.rows > 2500) return false;
+  clear_null_rows(stage.A, next.P, next.stage.A);
+  next.stage.W = std::move(W);
+  next.stage.B = Q.coarse;
+  next.stage.block = m;
+  reorder(next, params);
+  return true;
+}
+
+template <class T>
+std::size_t bytes_of(const Level<T>& level) {
+  return (level.A.data.size() + level.P.data.size() + level.R.data.size()) *
+             (sizeof(T) + sizeof(Index)) +
+         level.factor.bytes();
+}
+
+}  // namespace
+
+// How far k steps of CG, preconditioned by the smoother, bring sqrt(r^T M r) down, each relative to
+// the first, for a random right-hand side.
+template <class T>
+std::vector<double> probe(const Level<T>& level, const Params& params, int steps) {
+  const Index n = level.rows();
+  std::vector<T> r(n), z(n), p(n), q(n), work(2 * static_cast<std::size_t>(n));
+  Random random(0, 0, 0);
+  for (T& v : r) v = static_cast<T>(random.next() / 2147483648.0 - 1);
+  std::vector<double> reduction;
+  double before = 0, first = 0;
+  for (int k = 0; k <= steps; ++k) {
+    smooth_from_zero(level, params, r.data(), z.data(), work.data());
+    const double rho = dot(n, r.data(), z.data());
+    if (k == 0) first = rho;
+    if (k > 0) reduction.push_back(first > 0 ? std::sqrt(std::abs(rho) / first) : 0);
+    axpby(n, 1, z.data(), k > 0 && before != 0 ? rho / before : 0, p.data());
+    before = rho;
+    spmv(level.A.view(), p.data(), q.data());
+    const double curvature = dot(n, p.data(), q.data());
+    if (!(curvature > 0)) break;
+    axpy(n, -rho / curvature, q.data(), r.data());
+  }
+  return reduction;
+}
+
+// Iterations below which the smoother alone costs less than building and running a hierarchy.
+constexpr double few_iterations = 35;
+constexpr int probe_steps = 8;
+
+// The smoother alone is exact, or converges so fast that a hierarchy would not pay for itself. The
+// iterations to 1e-8 are foretold from the last of a few steps: until then an outlying eigenvalue
+// (a jump, a hub) has shown itself as a slow one.
+template <class T>
+bool smoother_is_enough(const Level<T>& level, const Params& params, Report& report) {
+  if (params.method != Method::automatic || params.smoother != SmootherKind::incomplete_cholesky)
+    return false;
+  if (level.factor.compensation() == 0) {
+    report.reason = "the incomplete Cholesky factorization dropped nothing: it is exact";
+    return true;
+  }
+  double before = 1;
+  int steps = 0;
+  for (const int more : {3, probe_steps}) {
+    const auto reduction = probe(level, params, more);
+    if (static_cast<int>(reduction.size()) < more) return false;
+    before = reduction[more - 2];
+    const double now = reduction[more - 1], rate = now / before;
+    steps =
+        rate > 0 && rate < 1 ? more + static_cast<int>(std::log(1e-8 / now) / std::log(rate)) : 0;
+    if (rate >= 1 || steps > few_iterations * probe_steps / more) return false;
+  }
+  report.reason = concat("the incomplete Cholesky factorization alone needs about ", steps,
+                         " iterations to 1e-8 by a probe of ", probe_steps, " steps");
+  return true;
+}
+
+template <class T>
+Levels<T> build_levels(const CsrView<double>& A, const NearNullspace& near_nullspace, Index block,
+                       const Params& params, Report& report) {
+  const auto begin = Clock::now();
+  Levels<T> out;
+  out.rows = A.rows;
+  Stage stage;
+  stage.block = block;
+  stage.domains =
+      cut(A, params.ordering == Ordering::rcm ? reverse_cuthill_mckee(A) : natural_order(A.rows),
+          block, params.strips);
+  stage.A = permuted(A, stage.domains.order);
+  out.order = stage.domains.order;
+
+  const Index smallest = coarse_size(stage.A, params);
+  Global entries = stage.A.nnz(), rows = A.rows;
+  const auto most = static_cast<Global>(params.max_complexity * A.nnz());
+  for (int number = 1;; ++number) {
+    const auto start = Clock::now();
+    LevelReport line;
+    line.level = number;
+    line.rows = stage.A.rows;
+    line.nnz = stage.A.nnz();
+    if (stage.A.rows <= smallest) {
+      solve_coarse(stage.A, out, report);
+      line.bytes = out.coarse.size() * sizeof(T);
+      line.seconds = seconds_since(start);
+      report.levels.push_back(line);
+      break;
+    }
+    Level<T> level;
+    level.A = cast<T>(stage.A);
+    build_smoother(stage.A, stage.domains, params, level);
+    report.indefinite = report.indefinite || level.factor.found_negative();
+    line.factor = stage.A.nnz() > 0 ? static_cast<double>(level.factor.nnz()) / stage.A.nnz() : 0;
+    bool last = number == params.max_levels || params.method == Method::incomplete_cholesky;
+    if (number == 1 && !last) last = smoother_is_enough(level, params, report);
+    if (number == 1 && !last) {
+      stage.B = near_nullspace;
+      if (stage.B.values.empty())
+        stage.B = default_vector(stage.A, level, params);
+      else
+        permute_rows(stage.B.values, out.order, stage.B.vectors);
+      stage.W = couplings(stage.A, stage.B.values.data(), block);
+    }
+    Next next;
+    if (!last) last = !coarsen(stage, params, number, most - entries, next);
+    if (!last) {
+      line.clusters = next.clusters;
+      line.lifted = next.lifted;
+      line.prolongation = static_cast<double>(next.P.nnz()) / next.P.rows;
+      level.P = cast<T>(next.P);
+      level.R = transpose(level.P.view());
+      entries += next.stage.A.nnz();
+      rows += next.stage.A.rows;
+    }
+    line.bytes = bytes_of(level);
+    line.seconds = seconds_since(start);
+    report.levels.push_back(line);
+    out.levels.push_back(std::move(level));
+    if (last) break;
+    stage = std::move(next.stage);
+  }
+  report.method = out.levels.size() + (out.coarse_rows > 0) > 1 ? "multilevel"
+                  : out.levels.empty()                          ? "dense"
+                                                                : "ict";
+  report.operator_complexity = A.nnz() > 0 ? static_cast<double>(entries) / A.nnz() : 1;
+  report.grid_complexity = A.rows > 0 ? static_cast<double>(rows) / A.rows : 1;
+  report.seconds = seconds_since(begin);
+  return out;
+}
+
+template Levels<float> build_levels(const CsrView<double>&, const NearNullspace&, Index,
+                                    const Params&, Report&);
+template Levels<double> build_levels(const CsrView<double>&, const NearNullspace&, Index,
+                                     const Params&, Report&);
+
+}  // namespace pympf::precond

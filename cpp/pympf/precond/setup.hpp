@@ -1,0 +1,26 @@
+// From a matrix to the levels of the preconditioner.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "pympf/precond/level.hpp"
+#include "pympf/precond/transfer.hpp"
+
+namespace pympf::precond {
+
+struct Report {
+  std::vector<LevelReport> levels;
+  double operator_complexity = 1, grid_complexity = 1;
+  Index coarse_rows = 0, coarse_nullity = 0, coarse_negative = 0;
+  bool indefinite = false;  // a negative eigenvalue was found
+  std::string method, reason;
+  double seconds = 0;
+};
+
+// A is symmetric; `near_nullspace` is empty for constants.
+template <class T>
+Levels<T> build_levels(const CsrView<double>& A, const NearNullspace& near_nullspace, Index block,
+                       const Params& params, Report& report);
+
+}  // namespace pympf::precond

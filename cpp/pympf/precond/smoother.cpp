@@ -1,0 +1,175 @@
+#include "pympf/precond/smoother.hpp"
+
+#include <cmath>
+
+#include "pympf/la/blas1.hpp"
+#include "pympf/la/sparse.hpp"
+
+namespace pympf::precond {
+namespace {
+
+template <class T>
+std::vector<T> inverse_diagonal(const CsrView<double>& A, bool l1) {
+  std::vector<T> out(A.rows);
+#pragma omp parallel for schedule(static) if (A.rows > 16384)
+  for (Index i = 0; i < A.rows; ++i) {
+    double sum = 0, diagonal = 0;
+    for (Index p = A.indptr[i]; p < A.indptr[i + 1]; ++p) {
+      sum += std::abs(A.data[p]);
+      if (A.indices[p] == i) diagonal = std::abs(A.data[p]);
+    }
+    const double d = l1 || diagonal == 0 ? sum : diagonal;
+    out[i] = d > 0 ? static_cast<T>(1 / d) : T(0);
+  }
+  return out;
+}
+
+// 1.1 times the largest eigenvalue of D^-1 A as 12 steps of the power method see it; never above
+// the largest l1 norm of a row.
+template <class T>
+T radius_of(const CsrView<double>& A, const std::vector<T>& inverse) {
+  std::vector<double> v(A.rows), w(A.rows);
+  for (Index i = 0; i < A.rows; ++i)
+    v[i] = (i % 2 ? -1 : 1) * (1 + 0.1 * static_cast<double>((i * 2654435761u) >> 24) / 256);
+  double rho = 1, bound = 0;
+  for (int step = 0; step < 12; ++step) {
+    spmv(A, v.data(), w.data());
+    for (Index i = 0; i < A.rows; ++i) w[i] *= inverse[i];
+    rho = norm(A.rows, w.data());
+    if (!(rho > 0)) return 1;
+    scale(A.rows, 1 / rho, w.data(), v.data());
+  }
+  for (Index i = 0; i < A.rows; ++i) {
+    double sum = 0;
+    for (Index p = A.indptr[i]; p < A.indptr[i + 1]; ++p) sum += std::abs(A.data[p]);
+    bound = std::max(bound, sum * inverse[i]);
+  }
+  return static_cast<T>(std::min(1.1 * rho, bound));
+}
+
+// Rows of the strips side by side, then the interface: Gauss-Seidel in the order of the rows.
+template <class T, bool from_zero>
+void gauss_seidel(const Level<T>& level, const T* b, T* x, bool forward) {
+  const CsrView<T> A = level.A;
+  const Index strips = static_cast<Index>(level.strips.size()) - 1, interior = level.strips.back();
+  const auto row = [&](Index i) {
+    T sum = b[i], own = 0;
+    for (Index p = A.indptr[i]; p < A.indptr[i + 1]; ++p) {
+      const Index j = A.indices[p];
+      if (from_zero && j >= i) break;
+      sum -= A.data[p] * x[j];
+      if (j == i) own = x[i];
+    }
+    x[i] = own + sum * level.inverse[i];
+  };
+  const auto range = [&](Index begin, Index end) {
+    if (forward)
+      for (Index i = begin; i < end; ++i) row(i);
+    else
+      for (Index i = end - 1; i >= begin; --i) row(i);
+  };
+  if (!forward) range(interior, level.rows());
+#pragma omp parallel for schedule(static) if (strips > 1)
+  for (Index s = 0; s < strips; ++s) range(level.strips[s], level.strips[s + 1]);
+  if (forward) range(interior, level.rows());
+}
+
+// x += p(D^-1 A) D^-1 r, r = b - A x: the Chebyshev polynomial on [radius / 4, radius].
+template <class T>
+void chebyshev(const Level<T>& level, int degree, const T* r, T* x, T* work) {
+  const Index n = level.rows();
+  const T high = level.radius, low = high / 4, center = (high + low) / 2, half = (high - low) / 2;
+  const T* inverse = level.inverse.data();
+  T* left = work;
+  T* step = work + n;
+  const T sigma = center / half;
+  T rho = 1 / sigma;
+  for_chunks(n, [&](std::size_t, std::size_t begin, std::size_t end) {
+    for (std::size_t i = begin; i < end; ++i) {
+      left[i] = r[i];
+      step[i] = inverse[i] * r[i] / center;
+      x[i] += step[i];
+    }
+  });
+  for (int k = 1; k < degree; ++k) {
+    residual(level.A.view(), step, left, left);
+    const T next = 1 / (2 * sigma - rho), a = next * rho, c = 2 * next / half;
+    for_chunks(n, [&](std::size_t, std::size_t begin, std::size_t end) {
+      for (std::size_t i = begin; i < end; ++i) {
+        step[i] = a * step[i] + c * inverse[i] * left[i];
+        x[i] += step[i];
+      }
+    });
+    rho = next;
+  }
+}
+
+template <class T>
+void add_scaled(Index n, const T* factor, const T* r, T* x) {
+  for_chunks(n, [&](std::size_t, std::size_t begin, std::size_t end) {
+    for (std::size_t i = begin; i < end; ++i) x[i] += factor[i] * r[i];
+  });
+}
+
+}  // namespace
+
+template <class T>
+void build_smoother(const CsrView<double>& A, const Domains& domains, const Params& params,
+                    Level<T>& level) {
+  level.strips = domains.ptr;
+  if (params.smoother == SmootherKind::incomplete_cholesky) {
+    level.factor = IncompleteCholesky<T>(A, domains, params.drop_tolerance, params.fill);
+    return;
+  }
+  level.inverse = inverse_diagonal<T>(A, params.smoother == SmootherKind::l1_jacobi);
+  if (params.smoother == SmootherKind::chebyshev) level.radius = radius_of(A, level.inverse);
+}
+
+template <class T>
+void smooth_from_zero(const Level<T>& level, const Params& params, const T* b, T* x, T* work) {
+  const Index n = level.rows();
+  switch (params.smoother) {
+    case SmootherKind::incomplete_cholesky:
+      copy(n, b, x);
+      level.factor.solve(x);
+      break;
+    case SmootherKind::gauss_seidel:
+      gauss_seidel<T, true>(level, b, x, true);
+      break;
+    case SmootherKind::chebyshev:
+      std::fill_n(x, n, T(0));
+      chebyshev(level, params.degree, b, x, work);
+      break;
+    case SmootherKind::l1_jacobi:
+      std::fill_n(x, n, T(0));
+      add_scaled(n, level.inverse.data(), b, x);
+      break;
+  }
+  for (int sweep = 1; sweep < params.sweeps; ++sweep) smooth(level, params, b, x, work, true);
+}
+
+template <class T>
+void smooth(const Level<T>& level, const Params& params, const T* b, T* x, T* work, bool forward) {
+  const Index n = level.rows();
+  if (params.smoother == SmootherKind::gauss_seidel)
+    return gauss_seidel<T, false>(level, b, x, forward);
+  residual(level.A.view(), x, b, work);
+  if (params.smoother == SmootherKind::incomplete_cholesky) {
+    level.factor.solve(work);
+    axpy(n, 1, work, x);
+  } else if (params.smoother == SmootherKind::chebyshev) {
+    chebyshev(level, params.degree, work, x, work);
+  } else {
+    add_scaled(n, level.inverse.data(), work, x);
+  }
+}
+
+#define PYMPF_SMOOTHER(T)                                                                         \
+  template void build_smoother(const CsrView<double>&, const Domains&, const Params&, Level<T>&); \
+  template void smooth_from_zero(const Level<T>&, const Params&, const T*, T*, T*);               \
+  template void smooth(const Level<T>&, const Params&, const T*, T*, T*, bool);
+PYMPF_SMOOTHER(float)
+PYMPF_SMOOTHER(double)
+#undef PYMPF_SMOOTHER
+
+}  // namespace pympf::precond

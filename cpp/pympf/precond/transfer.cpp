@@ -1,0 +1,286 @@
+#include "pympf/precond/transfer.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "pympf/la/sparse.hpp"
+#include "pympf/precond/rows.hpp"
+
+namespace pympf::precond {
+namespace {
+
+std::size_t at(Index row, Index columns) { return static_cast<std::size_t>(row) * columns; }
+
+struct Members {
+  std::vector<Index> ptr, nodes;
+};
+
+Members members_of(const Clustering& clusters) {
+  Members out{std::vector<Index>(clusters.count + 1, 0), {}};
+  for (Index u : clusters.label)
+    if (u >= 0) ++out.ptr[u + 1];
+  std::partial_sum(out.ptr.begin(), out.ptr.end(), out.ptr.begin());
+  out.nodes.resize(out.ptr.back());
+  std::vector<Index> next(out.ptr.begin(), out.ptr.end() - 1);
+  for (Index i = 0; i < static_cast<Index>(clusters.label.size()); ++i)
+    if (clusters.label[i] >= 0) out.nodes[next[clusters.label[i]]++] = i;
+  return out;
+}
+
+// B_C = Q R by modified Gram-Schmidt, each column twice; a column that depends on those before
+// leaves a zero column in Q and a zero row in R.
+void orthonormalize(std::vector<double>& Q, Index rows, Index m, double* R) {
+  std::fill(R, R + m * m, 0.0);
+  const auto column_dot = [&](Index e, Index f) {
+    double sum = 0;
+    for (Index a = 0; a < rows; ++a) sum += Q[at(a, m) + e] * Q[at(a, m) + f];
+    return sum;
+  };
+  for (Index e = 0; e < m; ++e) {
+    const double before = std::sqrt(column_dot(e, e));
+    for (int pass = 0; pass < 2; ++pass)
+      for (Index f = 0; f < e; ++f) {
+        const double r = column_dot(f, e);
+        R[f * m + e] += r;
+        for (Index a = 0; a < rows; ++a) Q[at(a, m) + e] -= r * Q[at(a, m) + f];
+      }
+    const double norm = std::sqrt(column_dot(e, e));
+    const bool depends = norm <= 1e-10 * before;
+    R[e * m + e] = depends ? 0 : norm;
+    for (Index a = 0; a < rows; ++a) Q[at(a, m) + e] *= depends ? 0 : 1 / norm;
+  }
+}
+
+// Largest eigenvalue of D^-1 A, from below, by the power method.
+double spectral_radius(const CsrView<double>& A, const std::vector<double>& d) {
+  std::vector<double> v(A.rows), w(A.rows);
+  for (Index i = 0; i < A.rows; ++i) v[i] = 0.5 + ((i * 2654435761u) >> 16 & 0xffff) / 65536.0;
+  for (Index i = 0; i < A.rows; i += 2) v[i] = -v[i];
+  double rho = 0;
+  for (int iteration = 0; iteration < 12; ++iteration) {
+    spmv(A, v.data(), w.data());
+    double norm2 = 0;
+    for (Index i = 0; i < A.rows; ++i) {
+      w[i] = d[i] > 0 ? w[i] / d[i] : 0;
+      norm2 += w[i] * w[i];
+    }
+    rho = std::sqrt(norm2);
+    if (!(rho > 0)) return 1;
+    for (Index i = 0; i < A.rows; ++i) v[i] = w[i] / rho;
+  }
+  return rho;
+}
+
+// One row of P as it is made: blocks of m numbers, one for each cluster that it reaches.
+class Row {
+ public:
+  Row(Index clusters, Index m) : m_(m), slot_(clusters, -1) {}
+
+  void add(Index u, double factor, const double* values) {
+    if (slot_[u] < 0) {
+      slot_[u] = static_cast<Index>(cluster_.size());
+      cluster_.push_back(u);
+      value_.resize(value_.size() + m_, 0.0);
+    }
+    double* v = &value_[at(slot_[u], m_)];
+    for (Index e = 0; e < m_; ++e) v[e] += factor * values[e];
+  }
+
+  void truncate(const NearNullspace& coarse, double delta) {
+    const auto blocks = static_cast<Index>(cluster_.size());
+    if (delta <= 0 || blocks < 2) return;
+    reproduce(coarse, before_);
+    weight_.resize(blocks);
+    order_.resize(blocks);
+    std::iota(order_.begin(), order_.end(), 0);
+    for (Index s = 0; s < blocks; ++s) weight_[s] = weight(coarse, s);
+    std::sort(order_.begin(), order_.end(), [&](Index x, Index y) {
+      return weight_[x] != weight_[y] ? weight_[x] < weight_[y] : cluster_[x] > cluster_[y];
+    });
+    double left = delta * std::accumulate(weight_.begin(), weight_.end(), 0.0);
+    bool dropped = false;
+    for (Index t = 0; t + 1 < blocks; ++t) {
+      left -= weight_[order_[t]];
+      if (left < 0) break;
+      std::fill_n(&value_[at(order_[t], m_)], m_, 0.0);
+      dropped = true;
+    }
+    if (dropped) correct(coarse);
+  }
+
+  void flush(Entries& out) {
+    order_.resize(cluster_.size());
+    std::iota(order_.begin(), order_.end(), 0);
+    std::sort(order_.begin(), order_.end(),
+              [&](Index x, Index y) { return cluster_[x] < cluster_[y]; });
+    for (Index s : order_)
+      for (Index e = 0; e < m_; ++e)
+        if (const double v = value_[at(s, m_) + e]; v != 0)
+          out.emplace_back(cluster_[s] * m_ + e, v);
+    for (Index u : cluster_) slot_[u] = -1;
+    cluster_.clear();
+    value_.clear();
+  }
+
+ private:
+  double weight(const NearNullspace& coarse, Index s) const {
+    double sum = 0;
+    for (Index e = 0; e < m_; ++e) {
+      const double* b = coarse.row(cluster_[s] * m_ + e);
+      double norm2 = 0;
+      for (Index f = 0; f < m_; ++f) norm2 += b[f] * b[f];
+      sum += std::abs(value_[at(s, m_) + e]) * std::sqrt(norm2);
+    }
+    return sum;
+  }
+
+  // The row of P B'.
+  void reproduce(const NearNullspace& coarse, std::vector<double>& out) const {
+    out.assign(m_, 0.0);
+    for (std::size_t s = 0; s < cluster_.size(); ++s)
+      for (Index e = 0; e < m_; ++e) {
+        const double* b = coarse.row(cluster_[s] * m_ + e);
+        for (Index f = 0; f < m_; ++f) out[f] += value_[at(static_cast<Index>(s), m_) + e] * b[f];
+      }
+  }
+
+  void correct(const NearNullspace& coarse) {
+    reproduce(coarse, after_);
+    if (m_ == 1) {
+      const double factor = after_[0] != 0 ? before_[0] / after_[0] : 1;
+      for (double& v : value_) v *= std::clamp(factor, 0.5, 2.0);
+      return;
+    }
+    // The least change on the entries that stayed: v += C (C^T C)^-1 (before - after).
+    gram_.assign(at(m_, m_), 0.0);
+    for (std::size_t s = 0; s < cluster_.size(); ++s)
+      for (Index e = 0; e < m_; ++e) {
+        if (value_[at(static_cast<Index>(s), m_) + e] == 0) continue;
+        const double* b = coarse.row(cluster_[s] * m_ + e);
+        for (Index f = 0; f < m_; ++f)
+          for (Index g = 0; g < m_; ++g) gram_[at(f, m_) + g] += b[f] * b[g];
+      }
+    for (Index f = 0; f < m_; ++f) before_[f] -= after_[f];
+    solve_gram();
+    for (std::size_t s = 0; s < cluster_.size(); ++s)
+      for (Index e = 0; e < m_; ++e) {
+        double& v = value_[at(static_cast<Index>(s), m_) + e];
+        if (v == 0) continue;
+        const double* b = coarse.row(cluster_[s] * m_ + e);
+        for (Index f = 0; f < m_; ++f) v += b[f] * before_[f];
+      }
+  }
+
+  // before_ <- G^-1 before_ by Cholesky, with a small multiple of the trace on the diagonal.
+  void solve_gram() {
+    double trace = 0;
+    for (Index f = 0; f < m_; ++f) trace += gram_[at(f, m_) + f];
+    for (Index f = 0; f < m_; ++f) gram_[at(f, m_) + f] += 1e-12 * trace + 1e-300;
+    for (Index f = 0; f < m_; ++f) {
+      for (Index g = 0; g <= f; ++g) {
+        double sum = gram_[at(f, m_) + g];
+        for (Index h = 0; h < g; ++h) sum -= gram_[at(f, m_) + h] * gram_[at(g, m_) + h];
+        gram_[at(f, m_) + g] =
+            f == g ? std::sqrt(std::max(sum, 1e-300)) : sum / gram_[at(g, m_) + g];
+      }
+      for (Index h = 0; h < f; ++h) before_[f] -= gram_[at(f, m_) + h] * before_[h];
+      before_[f] /= gram_[at(f, m_) + f];
+    }
+    for (Index f = m_ - 1; f >= 0; --f) {
+      for (Index h = f + 1; h < m_; ++h) before_[f] -= gram_[at(h, m_) + f] * before_[h];
+      before_[f] /= gram_[at(f, m_) + f];
+    }
+  }
+
+  const Index m_;
+  std::vector<Index> slot_, cluster_, order_;
+  std::vector<double> value_, weight_, before_, after_, gram_;
+};
+
+}  // namespace
+
+Rotated rotate(const NearNullspace& B, const Clustering& clusters, Index block) {
+  const Index m = B.vectors;
+  const Members members = members_of(clusters);
+  Rotated out;
+  out.scaling.assign(B.values.size(), 0.0);
+  out.coarse.vectors = m;
+  out.coarse.values.assign(at(clusters.count, m * m), 0.0);
+#pragma omp parallel if (clusters.count > 4096)
+  {
+    std::vector<double> Q;
+#pragma omp for schedule(static)
+    for (Index u = 0; u < clusters.count; ++u) {
+      const Index rows = (members.ptr[u + 1] - members.ptr[u]) * block;
+      Q.resize(at(rows, m));
+      const auto row_of = [&](Index a) {
+        return members.nodes[members.ptr[u] + a / block] * block + a % block;
+      };
+      for (Index a = 0; a < rows; ++a) std::copy_n(B.row(row_of(a)), m, &Q[at(a, m)]);
+      orthonormalize(Q, rows, m, &out.coarse.values[at(u, m * m)]);
+      for (Index a = 0; a < rows; ++a) std::copy_n(&Q[at(a, m)], m, &out.scaling[at(row_of(a), m)]);
+    }
+  }
+  return out;
+}
+
+Csr<double> prolongation(const Rotated& Q, const Clustering& clusters, Index block) {
+  const Index m = Q.coarse.vectors, rows = static_cast<Index>(clusters.label.size()) * block;
+  return build_rows(rows, clusters.count * m, [&] {
+    return [&](Index i, Entries& out) {
+      const Index u = clusters.label[i / block];
+      for (Index e = 0; u >= 0 && e < m; ++e)
+        if (const double v = Q.scaling[at(i, m) + e]; v != 0) out.emplace_back(u * m + e, v);
+    };
+  });
+}
+
+Csr<double> lifted_prolongation(const CsrView<double>& A, const NearNullspace& B, const Rotated& Q,
+                                const Clustering& clusters, Index block, const Params& params) {
+  const Index m = B.vectors;
+  const double omega = params.lift_weight;
+  const auto label = [&](Index i) { return clusters.label[i / block]; };
+  const auto scaling = [&](Index i) { return &Q.scaling[at(i, m)]; };
+
+  if (m == 1 && block == 1) {
+    const double* b = B.values.data();
+    return build_rows(A.rows, clusters.count, [&] {
+      return [&, row = Row(clusters.count, 1)](Index i, Entries& out) mutable {
+        if (label(i) < 0) return;
+        double kept = 0, excess = 0;
+        for (Index p = A.indptr[i]; p < A.indptr[i + 1]; ++p) {
+          const Index j = A.indices[p];
+          excess += A.data[p] * b[j];
+          if (j != i && A.data[p] * b[i] * b[j] < 0) kept += std::abs(A.data[p] * b[j]);
+        }
+        // D_i |b_i| and its parts
+        const double total = kept + std::max(b[i] < 0 ? -excess : excess, 0.0);
+        row.add(label(i), kept > 0 ? 1 - omega : 1, scaling(i));
+        for (Index p = A.indptr[i]; kept > 0 && p < A.indptr[i + 1]; ++p) {
+          const Index j = A.indices[p];
+          if (j != i && A.data[p] * b[i] * b[j] < 0 && label(j) >= 0)
+            row.add(label(j), -omega * A.data[p] * std::abs(b[i]) / total, scaling(j));
+        }
+        row.truncate(Q.coarse, params.truncation);
+        row.flush(out);
+      };
+    });
+  }
+
+  const std::vector<double> d = diagonal(A);
+  const double step = 2 * omega / spectral_radius(A, d);
+  return build_rows(A.rows, clusters.count * m, [&] {
+    return [&, row = Row(clusters.count, m)](Index i, Entries& out) mutable {
+      if (label(i) < 0) return;
+      row.add(label(i), 1, scaling(i));
+      for (Index p = A.indptr[i]; d[i] > 0 && p < A.indptr[i + 1]; ++p)
+        if (const Index j = A.indices[p]; label(j) >= 0)
+          row.add(label(j), -step * A.data[p] / d[i], scaling(j));
+      row.truncate(Q.coarse, params.truncation);
+      row.flush(out);
+    };
+  });
+}
+
+}  // namespace pympf::precond
