@@ -38,59 +38,106 @@ Csr<double> in_double(const auto& A, double sign) {
 
 template <class T>
 struct Preconditioner<T>::Impl {
-  Index rows;
+  Index rows = 0;
+  std::size_t pattern = 0;
   Params params;
   Report report;
   std::vector<Index> null_rows;  // z_i = r_i
   std::variant<Jacobi<T>, std::unique_ptr<Cycles<float>>, std::unique_ptr<Cycles<double>>> kind;
 };
 
+namespace {
+
+template <class T>
+Jacobi<T> jacobi(const CsrView<T>& A) {
+  Jacobi<T> out{diagonal(A)};
+  for (T& d : out.inverse) d = d != 0 ? T(1) / std::abs(d) : T(1);
+  return out;
+}
+
+template <class T>
+bool is_negative(const CsrView<T>& A) {
+  const std::vector<T> d = diagonal(A);
+  return std::any_of(d.begin(), d.end(), [](T x) { return x < 0; }) &&
+         std::none_of(d.begin(), d.end(), [](T x) { return x > 0; });
+}
+
+// The matrix in double precision, positive if it is definite; its arrays may be in `copy`.
+template <class T>
+CsrView<double> working_copy(const CsrView<T>& A, Csr<double>& copy) {
+  const bool negative = is_negative(A);
+  if constexpr (std::is_same_v<T, double>)
+    if (!negative) return A;
+  copy = in_double(A, negative ? -1 : 1);
+  return copy;
+}
+
+// Of the pattern: to see whether it is the same one.
+template <class T>
+std::size_t hash(const CsrView<T>& A) {
+  std::size_t h = static_cast<std::size_t>(A.rows);
+  const auto mix = [&](Index v) {
+    h = (h ^ static_cast<std::size_t>(v)) * 0x9E3779B97F4A7C15ull;
+    h ^= h >> 29;
+  };
+  for (Index i = 0; i <= A.rows; ++i) mix(A.indptr[i]);
+  for (Index p = 0; p < A.nnz(); ++p) mix(A.indices[p]);
+  return h;
+}
+
+}  // namespace
+
 template <class T>
 Preconditioner<T>::Preconditioner(const CsrView<T>& A, const Params& params,
                                   NearNullspace near_nullspace, Index block)
     : impl_(std::make_unique<Impl>()) {
   check(params);
-  require(A.rows == A.cols, "a square matrix is needed, not ", A.rows, " x ", A.cols);
+  require(A.rows == A.cols && A.rows > 0, "a square matrix is needed, not ", A.rows, " x ", A.cols);
   require(block >= 1 && A.rows % block == 0, "block size ", block, " does not divide the ", A.rows,
           " rows");
-  const auto vectors = near_nullspace.vectors;
-  require(near_nullspace.values.empty() ||
-              near_nullspace.values.size() == static_cast<std::size_t>(A.rows) * vectors,
-          "the near-nullspace has ", near_nullspace.values.size(), " numbers, expected ", A.rows,
-          " x ", vectors);
+  require(
+      near_nullspace.values.empty() ||
+          near_nullspace.values.size() == static_cast<std::size_t>(A.rows) * near_nullspace.vectors,
+      "the near-nullspace has ", near_nullspace.values.size(), " numbers, expected ", A.rows, " x ",
+      near_nullspace.vectors);
   Impl& impl = *impl_;
   impl.rows = A.rows;
   impl.params = params;
-  const std::vector<T> d = diagonal(A);
-  if (params.method == Method::jacobi) {
-    Jacobi<T> jacobi;
-    for (T x : d) jacobi.inverse.push_back(x != 0 ? T(1) / std::abs(x) : T(1));
-    impl.kind = std::move(jacobi);
-    impl.report.method = "jacobi";
-    impl.report.reason = "asked for";
-    return;
-  }
+  impl.pattern = hash(A);
   for (Index i = 0; i < A.rows; ++i)
     if (std::all_of(A.data + A.indptr[i], A.data + A.indptr[i + 1], [](T v) { return v == 0; }))
       impl.null_rows.push_back(i);
-  const bool negative = std::any_of(d.begin(), d.end(), [](T x) { return x < 0; }) &&
-                        std::none_of(d.begin(), d.end(), [](T x) { return x > 0; });
-  Csr<double> copy;
-  CsrView<double> matrix;
-  if constexpr (std::is_same_v<T, double>) matrix = A;
-  if (negative || !std::is_same_v<T, double>) {
-    copy = in_double(A, negative ? -1 : 1);
-    matrix = copy;
+  if (params.method == Method::jacobi) {
+    impl.kind = jacobi(A);
+    impl.report.method = "jacobi";
+  } else {
+    Csr<double> copy;
+    const CsrView<double> matrix = working_copy(A, copy);
+    const auto build = [&]<class S>(S) {
+      impl.kind = std::make_unique<Cycles<S>>(
+          build_levels<S>(matrix, near_nullspace, block, params, impl.report));
+    };
+    if (params.precision == Precision::single || std::is_same_v<T, float>)
+      build(float());
+    else
+      build(double());
   }
-  const auto build = [&]<class S>(S) {
-    impl.kind = std::make_unique<Cycles<S>>(
-        build_levels<S>(matrix, near_nullspace, block, params, impl.report));
+  impl.report.indefinite = impl.report.indefinite || is_negative(A);
+}
+
+template <class T>
+void Preconditioner<T>::update(const CsrView<T>& A) {
+  Impl& impl = *impl_;
+  require(A.rows == impl.rows && A.cols == impl.rows && hash(A) == impl.pattern,
+          "an update needs a matrix with the rows and the pattern of the first one");
+  Csr<double> copy;
+  const auto refresh = [&](auto& cycles) {
+    refresh_levels(working_copy(A, copy), impl.params, cycles->levels, impl.report);
   };
-  if (params.precision == Precision::single || std::is_same_v<T, float>)
-    build(float());
-  else
-    build(double());
-  impl.report.indefinite = impl.report.indefinite || negative;
+  if (auto* old = std::get_if<Jacobi<T>>(&impl.kind)) *old = jacobi(A);
+  if (auto* single = std::get_if<std::unique_ptr<Cycles<float>>>(&impl.kind)) refresh(*single);
+  if (auto* full = std::get_if<std::unique_ptr<Cycles<double>>>(&impl.kind)) refresh(*full);
+  impl.report.indefinite = impl.report.indefinite || is_negative(A);
 }
 
 template <class T>

@@ -37,8 +37,8 @@ constexpr double least_reduction = 0.8;
 // Multiply-adds of a product with lifted functions, over nnz.
 constexpr double most_work = 15;
 
-template <class T>
-Csr<T> cast(const Csr<double>& A) {
+template <class T, class S>
+Csr<T> cast(const Csr<S>& A) {
   Csr<T> out{A.rows, A.cols, A.indptr, A.indices, {}};
   out.data.resize(A.data.size());
   for_chunks(A.data.size(), [&](std::size_t, std::size_t begin, std::size_t end) {
@@ -162,25 +162,26 @@ struct Stage {
 };
 
 struct Next {
-  Csr<double> P;
+  Csr<double> P, R;  // R = P^T
   Stage stage;
   Index clusters = 0;
   bool lifted = false;
 };
 
-// Null rows of a coarse matrix: what is left of a component whose couplings are all inside.
-void clear_null_rows(const CsrView<double>& fine, const CsrView<double>& P, Csr<double>& A) {
-  const std::vector<double> d = diagonal(fine);
-  std::vector<double> size(A.rows, 0.0);
-  for (Index i = 0; i < P.rows; ++i)
-    for (Index p = P.indptr[i]; p < P.indptr[i + 1]; ++p)
-      size[P.indices[p]] += P.data[p] * P.data[p] * std::abs(d[i]);
-  for (Index i = 0; i < A.rows; ++i) {
-    double sum = 0;
-    for (Index p = A.indptr[i]; p < A.indptr[i + 1]; ++p) sum += std::abs(A.data[p]);
-    if (sum <= 1e-13 * size[i])
-      for (Index p = A.indptr[i]; p < A.indptr[i + 1]; ++p) A.data[p] = 0;
+// The coarse matrix R A R^T. What is left of a component whose couplings are all inside a scaling
+// function is rounding, and becomes zero.
+Csr<double> coarse_matrix(const CsrView<double>& A, const CsrView<double>& R) {
+  Csr<double> out = galerkin(A, R);
+  const std::vector<double> d = diagonal(A);
+  for (Index i = 0; i < out.rows; ++i) {
+    double size = 0, sum = 0;
+    for (Index p = R.indptr[i]; p < R.indptr[i + 1]; ++p)
+      size += R.data[p] * R.data[p] * std::abs(d[R.indices[p]]);
+    for (Index p = out.indptr[i]; p < out.indptr[i + 1]; ++p) sum += std::abs(out.data[p]);
+    if (sum <= 1e-13 * size)
+      std::fill(out.data.begin() + out.indptr[i], out.data.begin() + out.indptr[i + 1], 0.0);
   }
+  return out;
 }
 
 // Puts the rows of the next stage into the order of its strips.
@@ -196,6 +197,7 @@ void reorder(Next& next, const Params& params) {
   stage.W = permuted(stage.W, nodes);
   for (std::size_t i = 0; i < order.size(); ++i) position[order[i]] = static_cast<Index>(i);
   for (Index& j : next.P.indices) j = position[j];
+  next.R = transpose(next.P.view());
 }
 
 // The next stage; empty when there is none worth having.
@@ -208,7 +210,8 @@ bool coarsen(const Stage& stage, const Params& params, int level, Global left, N
   Graph W = contract(stage.W, clusters);
   const Rotated Q = rotate(stage.B, clusters, stage.block);
   const auto project = [&] {
-    next.stage.A = galerkin(stage.A.view(), transpose(next.P.view()).view());
+    next.R = transpose(next.P.view());
+    next.stage.A = coarse_matrix(stage.A, next.R);
     return next.stage.A.nnz() <= left;
   };
   next.lifted = params.lift && W.nnz() <= expander * stage.W.nnz();
@@ -222,7 +225,6 @@ bool coarsen(const Stage& stage, const Params& params, int level, Global left, N
     if (!project()) return false;
   }
   if (next.stage.A.nnz() > stage.A.nnz() && next.stage.A.rows > 2500) return false;
-  clear_null_rows(stage.A, next.P, next.stage.A);
   next.stage.W = std::move(W);
   next.stage.B = Q.coarse;
   next.stage.block = m;
@@ -236,8 +238,6 @@ std::size_t bytes_of(const Level<T>& level) {
              (sizeof(T) + sizeof(Index)) +
          level.factor.bytes();
 }
-
-}  // namespace
 
 // How far k steps of CG, preconditioned by the smoother, bring sqrt(r^T M r) down, each relative to
 // the first, for a random right-hand side.
@@ -295,81 +295,135 @@ bool smoother_is_enough(const Level<T>& level, const Params& params, Report& rep
   return true;
 }
 
+// What a level is besides its scaling functions: the matrix in the precision of the cycle and the
+// smoother. What it is worth to know goes to its line of the report.
 template <class T>
-Levels<T> build_levels(const CsrView<double>& A, const NearNullspace& near_nullspace, Index block,
-                       const Params& params, Report& report) {
-  const auto begin = Clock::now();
-  Levels<T> out;
-  out.rows = A.rows;
+void fill_level(const Csr<double>& A, const Domains& domains, const Params& params, Level<T>& level,
+                LevelReport& line, Report& report) {
+  level.A = cast<T>(A);
+  build_smoother(A, domains, params, level);
+  line.rows = A.rows;
+  line.nnz = A.nnz();
+  line.factor = A.nnz() > 0 ? static_cast<double>(level.factor.nnz()) / A.nnz() : 0;
+  line.bytes = bytes_of(level);
+  report.indefinite = report.indefinite || level.factor.found_negative();
+}
+
+template <class T>
+void fill_coarse(const Csr<double>& A, Levels<T>& out, LevelReport& line, Report& report) {
+  solve_coarse(A, out, report);
+  line.rows = A.rows;
+  line.nnz = A.nnz();
+  line.bytes = out.coarse.size() * sizeof(T);
+}
+
+void sum_up(Report& report) {
+  double entries = 0, rows = 0;
+  for (const auto& line : report.levels) entries += line.nnz, rows += line.rows;
+  const auto& first = report.levels.front();
+  report.operator_complexity = first.nnz > 0 ? entries / first.nnz : 1;
+  report.grid_complexity = rows / first.rows;
+  report.method = report.levels.size() > 1 ? "multilevel"
+                  : report.coarse_rows > 0 ? "dense"
+                                           : "ict";
+}
+
+// The matrix in the order of the first level; the rest of the first stage follows when the smoother
+// is there.
+Stage first_stage(const CsrView<double>& A, Index block, const Params& params) {
   Stage stage;
   stage.block = block;
   stage.domains =
       cut(A, params.ordering == Ordering::rcm ? reverse_cuthill_mckee(A) : natural_order(A.rows),
           block, params.strips);
   stage.A = permuted(A, stage.domains.order);
-  out.order = stage.domains.order;
+  return stage;
+}
 
+}  // namespace
+
+template <class T>
+Levels<T> build_levels(const CsrView<double>& A, const NearNullspace& near_nullspace, Index block,
+                       const Params& params, Report& report) {
+  const auto begin = Clock::now();
+  Levels<T> out;
+  out.rows = A.rows;
+  Stage stage = first_stage(A, block, params);
+  out.order = stage.domains.order;
   const Index smallest = coarse_size(stage.A, params);
-  Global entries = stage.A.nnz(), rows = A.rows;
-  const auto most = static_cast<Global>(params.max_complexity * A.nnz());
-  for (int number = 1;; ++number) {
+  auto left = static_cast<Global>(params.max_complexity * A.nnz());
+
+  for (bool last = false; !last;) {
     const auto start = Clock::now();
+    const bool first = out.levels.empty();
     LevelReport line;
-    line.level = number;
-    line.rows = stage.A.rows;
-    line.nnz = stage.A.nnz();
-    if (stage.A.rows <= smallest) {
-      solve_coarse(stage.A, out, report);
-      line.bytes = out.coarse.size() * sizeof(T);
-      line.seconds = seconds_since(start);
-      report.levels.push_back(line);
-      break;
+    line.level = static_cast<int>(out.levels.size()) + 1;
+    left -= stage.A.nnz();
+    last = stage.A.rows <= smallest;
+    if (last) {
+      fill_coarse(stage.A, out, line, report);
+    } else {
+      Level<T>& level = out.levels.emplace_back();
+      fill_level(stage.A, stage.domains, params, level, line, report);
+      last = line.level == params.max_levels || params.method == Method::incomplete_cholesky ||
+             (first && smoother_is_enough(level, params, report));
+      if (first && !last) {
+        stage.B = near_nullspace;
+        if (stage.B.values.empty())
+          stage.B = default_vector(stage.A, level, params);
+        else
+          permute_rows(stage.B.values, out.order, stage.B.vectors);
+        stage.W = couplings(stage.A, stage.B.values.data(), block);
+      }
+      Next next;
+      last = last || !coarsen(stage, params, line.level, left, next);
+      if (!last) {
+        level.P = cast<T>(next.P);
+        level.R = cast<T>(next.R);
+        line.clusters = next.clusters;
+        line.lifted = next.lifted;
+        line.prolongation = static_cast<double>(next.P.nnz()) / next.P.rows;
+        line.bytes = bytes_of(level);
+        stage = std::move(next.stage);
+      }
     }
-    Level<T> level;
-    level.A = cast<T>(stage.A);
-    build_smoother(stage.A, stage.domains, params, level);
-    report.indefinite = report.indefinite || level.factor.found_negative();
-    line.factor = stage.A.nnz() > 0 ? static_cast<double>(level.factor.nnz()) / stage.A.nnz() : 0;
-    bool last = number == params.max_levels || params.method == Method::incomplete_cholesky;
-    if (number == 1 && !last) last = smoother_is_enough(level, params, report);
-    if (number == 1 && !last) {
-      stage.B = near_nullspace;
-      if (stage.B.values.empty())
-        stage.B = default_vector(stage.A, level, params);
-      else
-        permute_rows(stage.B.values, out.order, stage.B.vectors);
-      stage.W = couplings(stage.A, stage.B.values.data(), block);
-    }
-    Next next;
-    if (!last) last = !coarsen(stage, params, number, most - entries, next);
-    if (!last) {
-      line.clusters = next.clusters;
-      line.lifted = next.lifted;
-      line.prolongation = static_cast<double>(next.P.nnz()) / next.P.rows;
-      level.P = cast<T>(next.P);
-      level.R = transpose(level.P.view());
-      entries += next.stage.A.nnz();
-      rows += next.stage.A.rows;
-    }
-    line.bytes = bytes_of(level);
     line.seconds = seconds_since(start);
     report.levels.push_back(line);
-    out.levels.push_back(std::move(level));
-    if (last) break;
-    stage = std::move(next.stage);
   }
-  report.method = out.levels.size() + (out.coarse_rows > 0) > 1 ? "multilevel"
-                  : out.levels.empty()                          ? "dense"
-                                                                : "ict";
-  report.operator_complexity = A.nnz() > 0 ? static_cast<double>(entries) / A.nnz() : 1;
-  report.grid_complexity = A.rows > 0 ? static_cast<double>(rows) / A.rows : 1;
+  sum_up(report);
   report.seconds = seconds_since(begin);
   return out;
 }
 
-template Levels<float> build_levels(const CsrView<double>&, const NearNullspace&, Index,
-                                    const Params&, Report&);
-template Levels<double> build_levels(const CsrView<double>&, const NearNullspace&, Index,
-                                     const Params&, Report&);
+template <class T>
+void refresh_levels(const CsrView<double>& matrix, const Params& params, Levels<T>& levels,
+                    Report& report) {
+  const auto begin = Clock::now();
+  report.indefinite = false;
+  report.coarse_nullity = report.coarse_negative = 0;
+  Csr<double> A = permuted(matrix, levels.order);
+  for (std::size_t l = 0; l < report.levels.size(); ++l) {
+    const auto start = Clock::now();
+    LevelReport& line = report.levels[l];
+    if (l == levels.levels.size()) {
+      fill_coarse(A, levels, line, report);
+    } else {
+      Level<T>& level = levels.levels[l];
+      fill_level(A, Domains{{}, level.strips}, params, level, line, report);
+      if (level.P.rows > 0) A = coarse_matrix(A, cast<double>(level.R));
+    }
+    line.seconds = seconds_since(start);
+  }
+  sum_up(report);
+  report.seconds = seconds_since(begin);
+}
+
+#define PYMPF_SETUP(T)                                                                 \
+  template Levels<T> build_levels(const CsrView<double>&, const NearNullspace&, Index, \
+                                  const Params&, Report&);                             \
+  template void refresh_levels(const CsrView<double>&, const Params&, Levels<T>&, Report&);
+PYMPF_SETUP(float)
+PYMPF_SETUP(double)
+#undef PYMPF_SETUP
 
 }  // namespace pympf::precond

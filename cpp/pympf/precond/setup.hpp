@@ -23,4 +23,10 @@ template <class T>
 Levels<T> build_levels(const CsrView<double>& A, const NearNullspace& near_nullspace, Index block,
                        const Params& params, Report& report);
 
+// New values on the same pattern: keeps the order, the clusters and the scaling functions, and
+// makes the matrices of the levels, their smoothers and the coarse solve anew.
+template <class T>
+void refresh_levels(const CsrView<double>& A, const Params& params, Levels<T>& levels,
+                    Report& report);
+
 }  // namespace pympf::precond
