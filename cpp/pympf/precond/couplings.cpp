@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "pympf/la/sparse.hpp"
 #include "pympf/precond/rows.hpp"
@@ -172,19 +173,27 @@ Clustering cluster(const Graph& W, Shape shape, double theta, Index largest) {
   return Stars(W, theta, largest).run();
 }
 
-Graph contract(const Graph& W, const Clustering& clusters) {
-  std::vector<Index> ptr(clusters.count + 1, 0), members(W.rows);
+Members members_of(const Clustering& clusters) {
+  Members out{std::vector<Index>(clusters.count + 1, 0), {}};
   for (Index u : clusters.label)
-    if (u >= 0) ++ptr[u + 1];
-  for (Index u = 0; u < clusters.count; ++u) ptr[u + 1] += ptr[u];
-  std::vector<Index> next(ptr.begin(), ptr.end() - 1);
-  for (Index i = 0; i < W.rows; ++i)
-    if (clusters.label[i] >= 0) members[next[clusters.label[i]]++] = i;
+    if (u >= 0) ++out.ptr[u + 1];
+  std::partial_sum(out.ptr.begin(), out.ptr.end(), out.ptr.begin());
+  out.nodes.resize(out.ptr.back());
+  std::vector<Index> next(out.ptr.begin(), out.ptr.end() - 1);
+  for (Index i = 0; i < static_cast<Index>(clusters.label.size()); ++i)
+    if (clusters.label[i] >= 0) out.nodes[next[clusters.label[i]]++] = i;
+  return out;
+}
+
+Graph contract(const Graph& W, const Clustering& clusters) {
+  const Members members = members_of(clusters);
   return build_rows(clusters.count, clusters.count, [&] {
     return [&, sum = Accumulator(clusters.count)](Index u, Entries& out) mutable {
-      for (Index m = ptr[u]; m < ptr[u + 1]; ++m)
-        for (Index p = W.indptr[members[m]]; p < W.indptr[members[m] + 1]; ++p)
+      for (Index q = members.ptr[u]; q < members.ptr[u + 1]; ++q) {
+        const Index i = members.nodes[q];
+        for (Index p = W.indptr[i]; p < W.indptr[i + 1]; ++p)
           if (const Index v = clusters.label[W.indices[p]]; v != u) sum.add(u, v, W.data[p]);
+      }
       sum.flush([&](Index v, double w) { out.emplace_back(v, w); });
     };
   });

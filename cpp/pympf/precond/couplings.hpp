@@ -24,6 +24,13 @@ struct Clustering {
   std::vector<Index> label;  // of each node; -1: no coupling at all, the smoother solves it exactly
 };
 
+// The nodes of cluster u, ascending: nodes[ptr[u]] .. nodes[ptr[u + 1] - 1].
+struct Members {
+  std::vector<Index> ptr, nodes;
+};
+
+Members members_of(const Clustering& clusters);
+
 // A node j follows its neighbour i when w_ij >= theta max_k w_jk.
 Clustering cluster(const Graph& W, Shape shape, double theta, Index largest);
 

@@ -1,5 +1,6 @@
 // V(l):  x = S b;  r = b - A x;  x += c P V(l+1)(P^T r);  x += S^T (b - A x)
 // W:     the coarse problem twice, the second time for what the first left
+// additive:  x = Z b + P x',  x' the same of P^T b on the next level
 // K:     the coarse problem by two steps of flexible CG (Notay and Vassilevski, "Recursive
 //        Krylov-based multigrid cycles", Numer. Linear Algebra Appl. 15, 2008)
 #include "pympf/precond/cycle.hpp"
@@ -25,6 +26,7 @@ class Cycle {
   // x = cycle(b) from level l on.
   void run(std::size_t l, const T* b, T* x) {
     if (l == levels_.levels.size()) return coarse(b, x);
+    if (params_.cycle == CycleKind::additive) return add(l, b, x);
     const Level<T>& level = levels_.levels[l];
     T* work = space_.levels[l].work.data();
     smooth_from_zero(level, params_, b, x, work);
@@ -43,6 +45,18 @@ class Cycle {
   }
 
  private:
+  void add(std::size_t l, const T* b, T* x) {
+    const Level<T>& level = levels_.levels[l];
+    spmv(level.Z.view(), b, x);
+    if (level.P.rows == 0) return;
+    auto& next = space_.levels[l + 1];
+    spmv(level.R.view(), b, next.b.data());
+    run(l + 1, next.b.data(), next.x.data());
+    T* work = space_.levels[l].work.data();
+    spmv(level.P.view(), next.x.data(), work);
+    axpy(level.rows(), 1, work, x);
+  }
+
   void correct(std::size_t l, T* b, T* x) {
     const bool last = l == levels_.levels.size();
     if (last || params_.cycle == CycleKind::v) return run(l, b, x);

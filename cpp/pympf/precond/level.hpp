@@ -17,9 +17,10 @@ struct Level {
   std::vector<Index> strips;  // Domains::ptr
   IncompleteCholesky<T> factor;
   std::vector<T> inverse;  // of the diagonal, or of the l1 norms of the rows; 0 for a zero row
+  Csr<T> Z;                // of the wavelets; all that the additive cycle needs besides P and R
   T radius = 0;            // of D^-1 A, from above (Chebyshev)
 
-  Index rows() const { return A.rows; }
+  Index rows() const { return Z.rows > 0 ? Z.rows : A.rows; }
 };
 
 struct LevelReport {

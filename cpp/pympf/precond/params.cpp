@@ -9,8 +9,11 @@ const std::vector<Field<Params>>& fields() {
           "method", &Params::method, {"auto", "multilevel", "ict", "jacobi"},
           "Multilevel cycle, incomplete Cholesky alone, or Jacobi; auto: what promises least work, "
           "with the reason in the report."),
-      field("cycle", &Params::cycle, {"v", "w", "k", "additive"},
-            "Way through the stages; k varies from one application to the next and needs FGMRES."),
+      field(
+          "cycle", &Params::cycle, {"v", "w", "k", "additive"},
+          "Way through the stages; k varies from one application to the next and needs FGMRES; "
+          "additive: no smoother, the wavelets of each cluster are solved for, all stages at once, "
+          "with 0.5 for strength, 16 for cluster_size and 0.55 for lift_weight as defaults."),
       field("smoother", &Params::smoother, {"ict", "gs", "chebyshev", "l1_jacobi"},
             "Threshold incomplete Cholesky (Ajiz-Jennings), Gauss-Seidel (forward, then backward), "
             "Chebyshev polynomial, or l1-Jacobi."),
@@ -53,6 +56,15 @@ const std::vector<Field<Params>>& fields() {
             "Numbers of the cycle: float32, or those of the matrix. The setup works in float64."),
   };
   return list;
+}
+
+Params tuned(Params params) {
+  const Params other;
+  if (params.cycle != CycleKind::additive) return params;
+  if (params.strength == other.strength) params.strength = 0.5;
+  if (params.cluster_size == other.cluster_size) params.cluster_size = 16;
+  if (params.lift_weight == other.lift_weight) params.lift_weight = 0.55;
+  return params;
 }
 
 void check(const Params& params) {

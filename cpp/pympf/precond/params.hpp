@@ -39,6 +39,9 @@ struct Params {
   Precision precision = Precision::single;
 };
 
+// The additive cycle has best values of its own: they take the place of the defaults of the others.
+Params tuned(Params params);
+
 const std::vector<Field<Params>>& fields();
 void check(const Params& params);
 

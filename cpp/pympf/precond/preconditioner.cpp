@@ -36,16 +36,6 @@ Csr<double> in_double(const auto& A, double sign) {
 
 }  // namespace
 
-template <class T>
-struct Preconditioner<T>::Impl {
-  Index rows = 0;
-  std::size_t pattern = 0;
-  Params params;
-  Report report;
-  std::vector<Index> null_rows;  // z_i = r_i
-  std::variant<Jacobi<T>, std::unique_ptr<Cycles<float>>, std::unique_ptr<Cycles<double>>> kind;
-};
-
 namespace {
 
 template <class T>
@@ -88,6 +78,47 @@ std::size_t hash(const CsrView<T>& A) {
 }  // namespace
 
 template <class T>
+struct Preconditioner<T>::Impl {
+  Index rows = 0;
+  std::size_t pattern = 0;
+  Params params;
+  NearNullspace near_nullspace;
+  Index block = 1;
+  Report report;
+  std::vector<Index> null_rows;  // z_i = r_i
+  std::variant<Jacobi<T>, std::unique_ptr<Cycles<float>>, std::unique_ptr<Cycles<double>>> kind;
+
+  void build(const CsrView<T>& A) {
+    report = {};
+    if (params.method == Method::jacobi) {
+      kind = jacobi(A);
+      report.method = "jacobi";
+    } else if (params.precision == Precision::single || std::is_same_v<T, float>) {
+      build_cycles<float>(A);
+    } else {
+      build_cycles<double>(A);
+    }
+  }
+
+  // What is the same for a first matrix and for new values.
+  void finish(const CsrView<T>& A) {
+    report.indefinite = report.indefinite || is_negative(A);
+    null_rows.clear();
+    for (Index i = 0; i < A.rows; ++i)
+      if (std::all_of(A.data + A.indptr[i], A.data + A.indptr[i + 1], [](T v) { return v == 0; }))
+        null_rows.push_back(i);
+  }
+
+ private:
+  template <class S>
+  void build_cycles(const CsrView<T>& A) {
+    Csr<double> copy;
+    kind = std::make_unique<Cycles<S>>(
+        build_levels<S>(working_copy(A, copy), near_nullspace, block, params, report));
+  }
+};
+
+template <class T>
 Preconditioner<T>::Preconditioner(const CsrView<T>& A, const Params& params,
                                   NearNullspace near_nullspace, Index block)
     : impl_(std::make_unique<Impl>()) {
@@ -104,25 +135,10 @@ Preconditioner<T>::Preconditioner(const CsrView<T>& A, const Params& params,
   impl.rows = A.rows;
   impl.params = params;
   impl.pattern = hash(A);
-  for (Index i = 0; i < A.rows; ++i)
-    if (std::all_of(A.data + A.indptr[i], A.data + A.indptr[i + 1], [](T v) { return v == 0; }))
-      impl.null_rows.push_back(i);
-  if (params.method == Method::jacobi) {
-    impl.kind = jacobi(A);
-    impl.report.method = "jacobi";
-  } else {
-    Csr<double> copy;
-    const CsrView<double> matrix = working_copy(A, copy);
-    const auto build = [&]<class S>(S) {
-      impl.kind = std::make_unique<Cycles<S>>(
-          build_levels<S>(matrix, near_nullspace, block, params, impl.report));
-    };
-    if (params.precision == Precision::single || std::is_same_v<T, float>)
-      build(float());
-    else
-      build(double());
-  }
-  impl.report.indefinite = impl.report.indefinite || is_negative(A);
+  impl.near_nullspace = std::move(near_nullspace);
+  impl.block = block;
+  impl.build(A);
+  impl.finish(A);
 }
 
 template <class T>
@@ -134,10 +150,13 @@ void Preconditioner<T>::update(const CsrView<T>& A) {
   const auto refresh = [&](auto& cycles) {
     refresh_levels(working_copy(A, copy), impl.params, cycles->levels, impl.report);
   };
-  if (auto* old = std::get_if<Jacobi<T>>(&impl.kind)) *old = jacobi(A);
-  if (auto* single = std::get_if<std::unique_ptr<Cycles<float>>>(&impl.kind)) refresh(*single);
-  if (auto* full = std::get_if<std::unique_ptr<Cycles<double>>>(&impl.kind)) refresh(*full);
-  impl.report.indefinite = impl.report.indefinite || is_negative(A);
+  if (impl.params.method == Method::jacobi || impl.params.cycle == CycleKind::additive)
+    impl.build(A);
+  else if (auto* single = std::get_if<std::unique_ptr<Cycles<float>>>(&impl.kind))
+    refresh(*single);
+  else
+    refresh(std::get<std::unique_ptr<Cycles<double>>>(impl.kind));
+  impl.finish(A);
 }
 
 template <class T>

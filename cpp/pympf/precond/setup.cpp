@@ -6,7 +6,7 @@
 //   clusters, S                clusters
 //   Q = [scaling | wavelets]   Rotated::scaling
 //   P                          P
-//   A_{l+1} = P^T A_l P        galerkin
+//   A_{l+1} = P^T A_l P        coarse_matrix
 #include "pympf/precond/setup.hpp"
 
 #include <algorithm>
@@ -20,6 +20,7 @@
 #include "pympf/la/sparse.hpp"
 #include "pympf/precond/ordering.hpp"
 #include "pympf/precond/smoother.hpp"
+#include "pympf/precond/wavelets.hpp"
 
 namespace pympf::precond {
 namespace {
@@ -164,7 +165,7 @@ struct Stage {
 struct Next {
   Csr<double> P, R;  // R = P^T
   Stage stage;
-  Index clusters = 0;
+  Clustering clusters;
   bool lifted = false;
 };
 
@@ -203,9 +204,9 @@ void reorder(Next& next, const Params& params) {
 // The next stage; empty when there is none worth having.
 bool coarsen(const Stage& stage, const Params& params, int level, Global left, Next& next) {
   const double theta = params.strength * std::pow(params.strength_decay, level - 1);
-  const Clustering clusters = cluster(stage.W, params.shape, theta, params.cluster_size);
+  next.clusters = cluster(stage.W, params.shape, theta, params.cluster_size);
   const Index m = stage.B.vectors;
-  next.clusters = clusters.count;
+  const Clustering& clusters = next.clusters;
   if (Global{clusters.count} * m > least_reduction * stage.A.rows) return false;
   Graph W = contract(stage.W, clusters);
   const Rotated Q = rotate(stage.B, clusters, stage.block);
@@ -234,7 +235,7 @@ bool coarsen(const Stage& stage, const Params& params, int level, Global left, N
 
 template <class T>
 std::size_t bytes_of(const Level<T>& level) {
-  return (level.A.data.size() + level.P.data.size() + level.R.data.size()) *
+  return (level.A.data.size() + level.P.data.size() + level.R.data.size() + level.Z.data.size()) *
              (sizeof(T) + sizeof(Index)) +
          level.factor.bytes();
 }
@@ -273,7 +274,8 @@ constexpr int probe_steps = 8;
 // (a jump, a hub) has shown itself as a slow one.
 template <class T>
 bool smoother_is_enough(const Level<T>& level, const Params& params, Report& report) {
-  if (params.method != Method::automatic || params.smoother != SmootherKind::incomplete_cholesky)
+  if (params.method != Method::automatic || params.cycle == CycleKind::additive ||
+      params.smoother != SmootherKind::incomplete_cholesky)
     return false;
   if (level.factor.compensation() == 0) {
     report.reason = "the incomplete Cholesky factorization dropped nothing: it is exact";
@@ -309,6 +311,17 @@ void fill_level(const Csr<double>& A, const Domains& domains, const Params& para
   report.indefinite = report.indefinite || level.factor.found_negative();
 }
 
+// For the additive cycle the wavelets' solves take the place of both.
+template <class T>
+void fill_additive(const Stage& stage, const Clustering& clusters, Level<T>& level,
+                   LevelReport& line) {
+  level = {{}, std::move(level.P), std::move(level.R), level.strips, {}, {}, {}, 0};
+  level.Z = cast<T>(wavelet_inverse(stage.A, stage.B, clusters, stage.block));
+  line.rows = stage.A.rows;
+  line.nnz = stage.A.nnz();
+  line.factor = stage.A.nnz() > 0 ? static_cast<double>(level.Z.nnz()) / stage.A.nnz() : 0;
+}
+
 template <class T>
 void fill_coarse(const Csr<double>& A, Levels<T>& out, LevelReport& line, Report& report) {
   solve_coarse(A, out, report);
@@ -319,7 +332,7 @@ void fill_coarse(const Csr<double>& A, Levels<T>& out, LevelReport& line, Report
 
 void sum_up(Report& report) {
   double entries = 0, rows = 0;
-  for (const auto& line : report.levels) entries += line.nnz, rows += line.rows;
+  for (const LevelReport& line : report.levels) entries += line.nnz, rows += line.rows;
   const auto& first = report.levels.front();
   report.operator_complexity = first.nnz > 0 ? entries / first.nnz : 1;
   report.grid_complexity = rows / first.rows;
@@ -340,12 +353,27 @@ Stage first_stage(const CsrView<double>& A, Index block, const Params& params) {
   return stage;
 }
 
+// Near-nullspace and couplings of the first stage; constants are tried with its smoother.
+template <class T>
+void complete(const NearNullspace& given, const std::vector<Index>& order, const Level<T>& level,
+              const Params& params, Stage& stage) {
+  if (given.values.empty()) {
+    stage.B = default_vector(stage.A, level, params);
+  } else {
+    stage.B = given;
+    permute_rows(stage.B.values, order, given.vectors);
+  }
+  stage.W = couplings(stage.A, stage.B.values.data(), stage.block);
+}
+
 }  // namespace
 
 template <class T>
 Levels<T> build_levels(const CsrView<double>& A, const NearNullspace& near_nullspace, Index block,
-                       const Params& params, Report& report) {
+                       const Params& given, Report& report) {
   const auto begin = Clock::now();
+  const Params params = tuned(given);
+  const bool additive = params.cycle == CycleKind::additive;
   Levels<T> out;
   out.rows = A.rows;
   Stage stage = first_stage(A, block, params);
@@ -359,33 +387,29 @@ Levels<T> build_levels(const CsrView<double>& A, const NearNullspace& near_nulls
     LevelReport line;
     line.level = static_cast<int>(out.levels.size()) + 1;
     left -= stage.A.nnz();
-    last = stage.A.rows <= smallest;
-    if (last) {
+    if (stage.A.rows <= smallest) {
       fill_coarse(stage.A, out, line, report);
+      last = true;
     } else {
       Level<T>& level = out.levels.emplace_back();
-      fill_level(stage.A, stage.domains, params, level, line, report);
+      if (first || !additive) fill_level(stage.A, stage.domains, params, level, line, report);
       last = line.level == params.max_levels || params.method == Method::incomplete_cholesky ||
              (first && smoother_is_enough(level, params, report));
-      if (first && !last) {
-        stage.B = near_nullspace;
-        if (stage.B.values.empty())
-          stage.B = default_vector(stage.A, level, params);
-        else
-          permute_rows(stage.B.values, out.order, stage.B.vectors);
-        stage.W = couplings(stage.A, stage.B.values.data(), block);
-      }
+      if (first && !last) complete(near_nullspace, out.order, level, params, stage);
       Next next;
       last = last || !coarsen(stage, params, line.level, left, next);
       if (!last) {
         level.P = cast<T>(next.P);
         level.R = cast<T>(next.R);
-        line.clusters = next.clusters;
+        line.clusters = next.clusters.count;
         line.lifted = next.lifted;
         line.prolongation = static_cast<double>(next.P.nnz()) / next.P.rows;
-        line.bytes = bytes_of(level);
-        stage = std::move(next.stage);
+      } else {
+        next.clusters.label.assign(stage.nodes(), -1);
       }
+      if (additive) fill_additive(stage, next.clusters, level, line);
+      line.bytes = bytes_of(level);
+      if (!last) stage = std::move(next.stage);
     }
     line.seconds = seconds_since(start);
     report.levels.push_back(line);

@@ -12,22 +12,6 @@ namespace {
 
 std::size_t at(Index row, Index columns) { return static_cast<std::size_t>(row) * columns; }
 
-struct Members {
-  std::vector<Index> ptr, nodes;
-};
-
-Members members_of(const Clustering& clusters) {
-  Members out{std::vector<Index>(clusters.count + 1, 0), {}};
-  for (Index u : clusters.label)
-    if (u >= 0) ++out.ptr[u + 1];
-  std::partial_sum(out.ptr.begin(), out.ptr.end(), out.ptr.begin());
-  out.nodes.resize(out.ptr.back());
-  std::vector<Index> next(out.ptr.begin(), out.ptr.end() - 1);
-  for (Index i = 0; i < static_cast<Index>(clusters.label.size()); ++i)
-    if (clusters.label[i] >= 0) out.nodes[next[clusters.label[i]]++] = i;
-  return out;
-}
-
 // B_C = Q R by modified Gram-Schmidt, each column twice; a column that depends on those before
 // leaves a zero column in Q and a zero row in R.
 void orthonormalize(std::vector<double>& Q, Index rows, Index m, double* R) {
