@@ -185,20 +185,36 @@ Csr<T> star(Index leaves) {
   return A.matrix<T>();
 }
 
-// Laplacian of a graph that grows by preferential attachment, m edges a vertex.
-template <class T = double>
-Csr<T> power_law(Index n, Index m, int seed) {
-  Random random(seed, 0, 0);
-  Builder A(n);
+// A graph that grows by preferential attachment, m edges a vertex.
+inline std::vector<std::pair<Index, Index>> attachment(Index n, Index m, Random& random) {
+  std::vector<std::pair<Index, Index>> edges;
   std::vector<Index> ends;
   for (Index i = 1; i < n; ++i) {
     const std::size_t count = ends.size();
     for (Index e = 0; e < std::min(i, m); ++e) {
       const Index j = count == 0 ? 0 : ends[random.below(static_cast<std::uint32_t>(count))];
-      A.add_edge(i, j, 0.5 + uniform(random));
+      edges.emplace_back(i, j);
       ends.insert(ends.end(), {i, j});
     }
   }
+  return edges;
+}
+
+// Its Laplacian with random weights.
+template <class T = double>
+Csr<T> power_law(Index n, Index m, int seed) {
+  Random random(seed, 0, 0);
+  Builder A(n);
+  for (auto [i, j] : attachment(n, m, random)) A.add_edge(i, j, 0.5 + uniform(random));
+  return A.matrix<T>();
+}
+
+// Its adjacency matrix: small integers and no diagonal, so columns are parallel and choices tie.
+template <class T = double>
+Csr<T> adjacency(Index n, Index m, int seed) {
+  Random random(seed, 0, 0);
+  Builder A(n);
+  for (auto [i, j] : attachment(n, m, random)) A.add(i, j, 1);
   return A.matrix<T>();
 }
 

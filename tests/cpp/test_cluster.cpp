@@ -19,6 +19,7 @@ std::vector<std::pair<std::string, Csr<double>>> matrices() {
           {"random", random_symmetric(150, 5, 1)},
           {"star", star(120)},
           {"power law", power_law(200, 3, 2)},
+          {"adjacency", adjacency(200, 1, 2)},
           {"disconnected", disconnected({40, 1, 7, 60, 1, 1, 25}, 3)},
           {"zero", Builder(30).matrix()},
           {"one", diagonal_matrix({2.0})}};

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pympf.ref.cluster import cluster, hub_limit
 from pympf.ref.mmf import Params, factorize
 from pympf.ref.random import Random, philox
-from pympf.ref.rotation import eigenvectors, gram_matrix
+from pympf.ref.rotation import eigenvectors, gram_matrix, joint_eigenvectors
 
 CHOICES = {
     "criterion": ["inner_product", "normalized_inner_product", "residual"],
@@ -445,6 +445,36 @@ def test_jacobi_finds_eigenvectors(k, seed):
     np.testing.assert_allclose(q @ q.T, np.eye(k), atol=rounding(100))
     np.testing.assert_allclose(q @ G @ q.T, np.diag(values), atol=rounding(100, size))
     np.testing.assert_allclose(np.sort(values), np.linalg.eigvalsh(G), atol=rounding(100, size))
+
+
+@pytest.mark.parametrize("values", [[2, -2, 3], [1, -1, 1, -1], [4, 4, -4, 2, -2]])
+def test_equal_eigenvalues_of_the_gram_block_leave_the_choice_to_a(values):
+    V = np.linalg.qr(np.random.default_rng(1).standard_normal((len(values), len(values))))[0]
+    A = V @ np.diag(values) @ V.T
+    q = joint_eigenvectors(A @ A, A)
+    np.testing.assert_allclose(q @ q.T, np.eye(len(A)), atol=rounding(100))
+    np.testing.assert_allclose(np.sort(np.diag(q @ A @ q.T)), np.sort(values), atol=rounding(1000))
+
+
+@pytest.mark.parametrize("criterion", CHOICES["criterion"])
+@pytest.mark.parametrize("retire", CHOICES["retire"])
+def test_an_edge_without_diagonal_is_exact_and_keeps_its_smooth_row(criterion, retire):
+    A = np.array([[0.0, 3.0], [3.0, 0.0]])
+    F = factorize(A, Params(core_size=1, criterion=criterion, retire=retire))
+    np.testing.assert_allclose(F.H, np.diag([3.0, -3.0]), atol=rounding(10))
+
+
+@pytest.mark.parametrize("n", [30, 31])
+@pytest.mark.parametrize("order", [2, 3, 5])
+def test_adjacency_matrices_are_factored_to_the_core(n, order):
+    path_edges = np.eye(n, k=1)
+    star_edges = np.outer(np.arange(n) == 0, np.arange(n) > 0).astype(float)
+    matching = path_edges * (np.arange(n) % 2 == 0)[:, None]
+    for edges in (path_edges, star_edges, matching):
+        A = edges + edges.T
+        F = factorize(A, Params(core_size=2, order=order, max_stages=100))
+        assert F.stop == "core_size"
+        check_invariants(A, F)
 
 
 def test_a_small_rotation_stays_close_to_the_identity():

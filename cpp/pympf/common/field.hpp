@@ -59,14 +59,10 @@ struct Field {
     }
     if (kind == Kind::boolean && (text == "true" || text == "false"))
       return assign(params, text == "true");
-    std::size_t used = 0;
     double value = 0;
-    try {
-      value = std::stod(text, &used);
-    } catch (const std::logic_error&) {  // invalid_argument or out_of_range
-      used = 0;
-    }
-    require(used == text.size() && used > 0, name, " = ", text, " is not ", allowed());
+    const char* last = text.data() + text.size();
+    const auto [end, error] = std::from_chars(text.data(), last, value);
+    require(error == std::errc() && end == last, name, " = ", text, " is not ", allowed());
     set(params, value);
   }
 

@@ -14,7 +14,7 @@ Index divide_up(Index a, Index b) { return a / b + (a % b != 0); }
 
 // Grows clusters of equal size breadth first. A cluster starts on the frontier of the one before
 // it, so that clusters are compact and follow each other in space; it goes on elsewhere when its
-// component ends. O(nnz).
+// component ends. A stored zero is no edge. O(nnz).
 template <class T>
 Clusters along_graph(const CsrView<T>& A, const Params& params) {
   const Index n = A.rows;
@@ -52,7 +52,7 @@ Clusters along_graph(const CsrView<T>& A, const Params& params) {
       out.members.push_back(i);
       for (Index p = A.indptr[i]; p < A.indptr[i + 1]; ++p) {
         const Index j = A.indices[p];
-        if (taken[j] || mark[j] == u) continue;
+        if (taken[j] || mark[j] == u || A.data[p] == T(0)) continue;
         mark[j] = u;
         frontier.push_back(j);
       }

@@ -1,6 +1,8 @@
 #include "pympf/mmf/gram.hpp"
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 
 #include "pympf/la/sparse.hpp"
 
@@ -10,10 +12,11 @@ template <class T>
 void ClusterGram::build(const CsrView<T>& A, const T* diag, const std::vector<Index>& position,
                         const Index* members, Index first, Index size, Index hub_limit, Gram gram) {
   active.assign(size, 1);
-  isolated.assign(size, 1);
+  isolated.assign(size, 0);
   norm2.assign(size, 0);
   diagonal.assign(size, 0);
   dead_.assign(size, 0);
+  rounding = 64 * std::numeric_limits<T>::epsilon();
   if (static_cast<Index>(rows_.size()) < size) rows_.resize(size);
   if (static_cast<Index>(g_.size()) < size) {
     g_.resize(size, 0);
@@ -26,6 +29,7 @@ void ClusterGram::build(const CsrView<T>& A, const T* diag, const std::vector<In
   for (Index li = 0; li < size; ++li) {
     const Index i = members[li];
     touched_.clear();
+    double largest = 0;  // off the diagonal
     const auto add = [&](Index l, double g, double a) {
       if (slot_[l] < 0) {
         slot_[l] = 0;
@@ -37,7 +41,7 @@ void ClusterGram::build(const CsrView<T>& A, const T* diag, const std::vector<In
     for (Index p = A.indptr[i]; p < A.indptr[i + 1]; ++p) {
       const Index k = A.indices[p], lk = local(k);
       const double aik = A.data[p];
-      if (k != i && aik != 0) isolated[li] = 0;
+      if (k != i) largest = std::max(largest, std::abs(aik));
       if (inside(lk)) add(lk, 0, aik);
       if (gram == Gram::blocks && !inside(lk)) continue;
       norm2[li] += aik * aik;
@@ -55,6 +59,7 @@ void ClusterGram::build(const CsrView<T>& A, const T* diag, const std::vector<In
         if (inside(lj) && !(hub && lj == lk)) add(lj, aik * A.data[q], 0);
       }
     }
+    isolated[li] = largest * largest <= rounding * rounding * norm2[li];
     sort_columns(touched_, size, [&](Index l) { return slot_[l] == 0; });
     auto& row = rows_[li];
     row.clear();
@@ -124,22 +129,28 @@ void ClusterGram::rotate_block(const Index* index, const double* O, Index k) {
     for (Index s = 0; s < k; ++s)
       block[r * k + s] =
           r == s ? Entry{0, norm2[index[r]], diagonal[index[r]]} : at(index[r], index[s]);
-  for (Index r = 0; r < k; ++r) fresh_[r].clear();
-  std::vector<std::pair<double, double>> diag(k);
+  double total2 = 0;
+  for (Index r = 0; r < k; ++r) {
+    fresh_[r].clear();
+    total2 += norm2[index[r]];
+  }
   for (Index r = 0; r < k; ++r)
-    for (Index s = 0; s < k; ++s) {
+    for (Index s = r; s < k; ++s) {
       double g = 0, a = 0;
       for (Index p = 0; p < k; ++p)
         for (Index q = 0; q < k; ++q) {
           g += O[r * k + p] * O[s * k + q] * block[p * k + q].g;
           a += O[r * k + p] * O[s * k + q] * block[p * k + q].a;
         }
-      if (r == s)
-        diag[r] = {g, a};
-      else if (active[index[r]] && active[index[s]])
+      if (r == s) {
+        norm2[index[r]] = std::max(0.0, g), diagonal[index[r]] = a;
+      } else if (active[index[r]] && active[index[s]]) {
+        // Eigenvectors of [G] are orthogonal: what is left must not pass for an inner product.
+        if (std::abs(g) <= rounding * total2) g = 0;
         fresh_[r].push_back({index[s], g, a});
+        fresh_[s].push_back({index[r], g, a});
+      }
     }
-  for (Index r = 0; r < k; ++r) std::tie(norm2[index[r]], diagonal[index[r]]) = diag[r];
 }
 
 void ClusterGram::rotate(const Index* index, const double* O, Index k, Index kept) {

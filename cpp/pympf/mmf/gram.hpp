@@ -41,7 +41,8 @@ class ClusterGram {
   std::vector<char> active;
   std::vector<double> norm2;     // G_ii
   std::vector<double> diagonal;  // A_ii
-  std::vector<char> isolated;    // no off-diagonal entry in the whole column
+  std::vector<char> isolated;    // couplings in the whole column are rounding errors
+  double rounding = 0;           // of inner products, relative to the norms of their columns
 
  private:
   void store(Index i, Index j, double g, double a);
