@@ -25,13 +25,20 @@ from pympf import gallery, io, la
 from pympf._core import get_num_threads, set_num_threads
 from pympf.krylov import Solution, solve
 from pympf.mmf import Mmf, Params, Report, factorize, load
-from pympf.precond import as_preconditioner
+from pympf.precond import (
+    Preconditioner,
+    PreconditionerReport,
+    as_preconditioner,
+    rigid_body_modes,
+)
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Mmf",
     "Params",
+    "Preconditioner",
+    "PreconditionerReport",
     "Report",
     "Solution",
     "as_preconditioner",
@@ -41,6 +48,7 @@ __all__ = [
     "io",
     "la",
     "load",
+    "rigid_body_modes",
     "set_num_threads",
     "solve",
 ]

@@ -1,7 +1,8 @@
-"""The parameters of `factorize`, and the report of what it did with them."""
+"""The parameters of `factorize`, the report of what it did with them, and what reports share."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from pympf import _core
 
-__all__ = ["Params", "Report", "check_kinds", "from_text"]
+__all__ = ["Params", "Report", "check_kinds", "from_text", "table"]
 
 
 class Params:
@@ -36,9 +37,12 @@ class Params:
         return _core.param_fields()
 
 
-def check_kinds(params: dict[str, Any]) -> None:
-    """Refuse values of a kind that the core would have to guess at, such as 2.5 for an int."""
-    kinds = {field["name"]: field["kind"] for field in Params.fields()}
+def check_kinds(params: dict[str, Any], fields: list[dict[str, Any]] | None = None) -> None:
+    """Refuse values of a kind that the core would have to guess at, such as 2.5 for an int.
+
+    `fields` lists the parameters; those of `factorize` by default.
+    """
+    kinds = {field["name"]: field["kind"] for field in fields or Params.fields()}
     accepted = {
         "int": (int, np.integer),
         "real": (int, float, np.integer, np.floating),
@@ -64,6 +68,13 @@ def from_text(field: dict[str, Any], text: str) -> Any:
         return text
     number = float(text)  # also for integers: 10^6 is written as 1e+06
     return int(number) if field["kind"] == "int" else number
+
+
+def table(columns: Sequence[tuple[str, str]], rows: Iterable[dict[str, Any]]) -> list[str]:
+    """Give the lines of a table with these columns (key, format)."""
+    cells = [[key for key, _ in columns]]
+    cells += [[form.format(row[key]) for key, form in columns] for row in rows]
+    return ["".join(f"{cell:>11}" for cell in line) for line in cells]
 
 
 @dataclass(frozen=True)
@@ -106,8 +117,7 @@ class Report:
             ("bytes", "{:d}"),
             ("seconds", "{:.3f}"),
         ]
-        lines = ["".join(f"{name:>11}" for name, _ in columns)]
-        lines += ["".join(f"{f.format(s[n]):>11}" for n, f in columns) for s in self.stages]
+        lines = table(columns, self.stages)
         lines.append(
             f"{self.rows} rows, {self.dtype}, core {self.core_size} ({self.stop}), relative error "
             f"{self.relative_error:.3g}, {self.bytes} bytes, {self.seconds:.3f} s"

@@ -95,7 +95,7 @@ def _factor(args: argparse.Namespace) -> int:
     io.check_output(args.output)
     A = _read_matrix(args)
     with _stages(args) as progress:
-        F = pympf.factorize(A, **_given_params(args), progress=progress)
+        F = pympf.factorize(A, **_given_params(args, pympf.Params.fields()), progress=progress)
     F.save(args.output)
     _report(
         args, {"matrix": args.matrix, "output": args.output, **F.report().as_dict()}, F.report()
@@ -104,14 +104,15 @@ def _factor(args: argparse.Namespace) -> int:
 
 
 def _solve(args: argparse.Namespace) -> int:
-    if _given_params(args) and (args.factorization or args.preconditioner != "mmf"):
-        args.usage_error("parameters of the factorization are for --preconditioner mmf")
+    params = _params_of_solve(args)
     if args.output is not None:
         io.check_output(args.output, "vector")
     if args.history is not None:
         io.check_output(args.history)
     A = _read_matrix(args)
     given = pympf.load(args.factorization) if args.factorization else args.preconditioner
+    if "near_nullspace" in params:
+        params["near_nullspace"] = io.read_vector(params["near_nullspace"])
     with _stages(args) as progress, _iterations(args) as callback:
         solution = pympf.solve(
             A,
@@ -125,18 +126,23 @@ def _solve(args: argparse.Namespace) -> int:
             side=args.side,
             callback=callback,
             progress=progress,
-            **_given_params(args),
+            **params,
         )
+    if args.verbose and not args.quiet and solution.operator is not None:
+        print(solution.operator.report(), file=sys.stderr)
     if args.output is not None:
         io.write_vector(args.output, solution.x)
     if args.history is not None:
         _write_history(args.history, solution.history)
-    names = ("method", "preconditioner", "converged", "reason", "iterations", "true_residual")
+    names = ("method", "preconditioner", "choice", "converged", "reason", "iterations")
     report = {
         "matrix": args.matrix,
         "rows": A.shape[0],
         "nnz": A.nnz,
-        **{name: getattr(solution, name) for name in (*names, "setup_s", "solve_s")},
+        **{
+            name: getattr(solution, name)
+            for name in (*names, "true_residual", "setup_s", "solve_s")
+        },
     }
     _report(args, {**report, "history": solution.history}, _table(report))
     return 0 if solution.converged else NOT_CONVERGED
@@ -205,10 +211,38 @@ def _read_matrix(args: argparse.Namespace) -> sp.csr_array:
     return io.read_matrix(path, key=args.key, laplacian=args.laplacian, shift=args.shift)
 
 
-def _given_params(args: argparse.Namespace) -> dict[str, Any]:
+def _given_params(args: argparse.Namespace, fields: list[dict[str, Any]]) -> dict[str, Any]:
     """Return the parameters on the command line; the others keep the defaults of the core."""
-    names = (field["name"] for field in pympf.Params.fields())
+    names = (field["name"] for field in fields)
     return {name: getattr(args, name) for name in names if hasattr(args, name)}
+
+
+def _params_of_solve(args: argparse.Namespace) -> dict[str, Any]:
+    """Return the parameters for the preconditioner; wrong usage when it does not take them."""
+    classic = _given_params(args, pympf.Params.fields())
+    multilevel = _given_params(args, _fields_of_solve())
+    for name in ("near_nullspace", "block_size"):
+        if hasattr(args, name):
+            multilevel[name] = getattr(args, name)
+    taker = None if args.factorization else args.preconditioner
+    if classic and taker != "classic":
+        args.usage_error(f"{_flags(classic)}: only --preconditioner classic takes that")
+    if multilevel and taker not in ("mmf", "multilevel", "ict"):
+        args.usage_error(f"{_flags(multilevel)}: only --preconditioner mmf takes that")
+    return classic | multilevel
+
+
+def _fields_of_solve() -> list[dict[str, Any]]:
+    """List the parameters of the preconditioner; --preconditioner stands for its method."""
+    return [field for field in pympf.Preconditioner.fields() if field["name"] != "method"]
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _flags(names: Iterable[str]) -> str:
+    return ", ".join(map(_flag, names))
 
 
 def _right_hand_side(args: argparse.Namespace, n: int) -> NDArray[Any]:
@@ -382,7 +416,7 @@ def _add_factor(commands: Any) -> None:
     command.add_argument(
         "-o", "--output", required=True, metavar="F.h5", help="where to save the factorization"
     )
-    _add_params(command)
+    _add_params(command, "parameters of the factorization", pympf.Params.fields())
 
 
 def _add_solve(commands: Any) -> None:
@@ -405,10 +439,25 @@ def _add_solve(commands: Any) -> None:
     )
     preconditioner = command.add_mutually_exclusive_group()
     preconditioner.add_argument(
-        "--preconditioner", choices=("mmf", "jacobi", "none"), default="mmf"
+        "--preconditioner",
+        choices=("mmf", "multilevel", "ict", "classic", "jacobi", "none"),
+        default="mmf",
+        help="mmf: multilevel or ict, whichever promises less work; classic: that of 'factor'",
     )
     preconditioner.add_argument(
         "--factorization", metavar="F.h5", help="precondition by a saved factorization"
+    )
+    command.add_argument(
+        "--near-nullspace",
+        metavar="FILE",
+        default=argparse.SUPPRESS,
+        help="vectors that the coarse levels keep, as columns",
+    )
+    command.add_argument(
+        "--block-size",
+        type=_positive,
+        default=argparse.SUPPRESS,
+        help="unknowns of a node, next to each other",
     )
     command.add_argument(
         "--rtol", type=float, help="relative tolerance of the residual (1e-8; float32: 1e-5)"
@@ -421,7 +470,8 @@ def _add_solve(commands: Any) -> None:
     command.add_argument(
         "--side", choices=("right", "left"), default="right", help="of the preconditioner in GMRES"
     )
-    _add_params(command)
+    _add_params(command, "parameters of the preconditioner", _fields_of_solve())
+    _add_params(command, "parameters of --preconditioner classic", pympf.Params.fields())
 
 
 def _add_apply(commands: Any) -> None:
@@ -465,9 +515,9 @@ def _add_matrix(command: argparse.ArgumentParser, name: str) -> None:
     command.add_argument("--shift", type=float, default=0.0, help="added to the diagonal")
 
 
-def _add_params(command: argparse.ArgumentParser) -> None:
-    group = command.add_argument_group("parameters of the factorization")
-    for field in pympf.Params.fields():
+def _add_params(command: argparse.ArgumentParser, title: str, fields: list[dict[str, Any]]) -> None:
+    group = command.add_argument_group(title)
+    for field in fields:
         options: dict[str, Any] = {
             "dest": field["name"],
             "default": argparse.SUPPRESS,
@@ -479,7 +529,7 @@ def _add_params(command: argparse.ArgumentParser) -> None:
             options["choices"] = field["choices"]
         else:
             options |= {"type": int if field["kind"] == "int" else float, "metavar": "X"}
-        group.add_argument(f"--{field['name'].replace('_', '-')}", **options)
+        group.add_argument(_flag(field["name"]), **options)
 
 
 def _positive(text: str) -> int:

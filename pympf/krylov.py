@@ -15,12 +15,23 @@ from scipy.sparse.linalg import LinearOperator
 
 from pympf import la
 from pympf._engine import engine
-from pympf.mmf import Mmf, Progress, factorize
+from pympf.mmf import Mmf, Progress
+from pympf.precond import CLASSIC, Preconditioner, classic, precondition
 
 __all__ = ["Solution", "solve"]
 
 METHODS = ("auto", "cg", "minres", "gmres", "fgmres")
 SIDES = ("right", "left")
+METHOD_OF = {"mmf": "auto", "multilevel": "multilevel", "ict": "ict", CLASSIC: CLASSIC}
+"""The preconditioners that are built from the matrix, and the `method` of `as_preconditioner`."""
+NOT_DEFINITE = ("diverged_nan", "diverged_indefinite_preconditioner")
+TAMER: tuple[dict[str, Any], ...] = (
+    {"method": "multilevel", "smoother": "l1_jacobi"},
+    {"method": "jacobi"},
+)
+"""What takes the place of 'mmf' where that is not definite because the matrix is not; measured
+on indefinite matrices the first needs the fewest iterations, and the second never fails."""
+PRECONDITIONERS = (*METHOD_OF, "jacobi", "none")
 
 
 @dataclass(frozen=True)
@@ -37,7 +48,8 @@ class Solution:
     solve_s: float
     method: str
     preconditioner: str
-    factorization: Mmf | None = field(repr=False, default=None)
+    choice: str
+    operator: Preconditioner | None = field(repr=False, default=None)
 
 
 def solve(
@@ -46,6 +58,8 @@ def solve(
     *,
     method: str = "auto",
     preconditioner: Any = "mmf",
+    near_nullspace: ArrayLike | None = None,
+    block_size: int = 1,
     x0: ArrayLike | None = None,
     rtol: float | None = None,
     atol: float = 0.0,
@@ -63,14 +77,24 @@ def solve(
     Parameters
     ----------
     A : sparse array or matrix, 2-D array_like, or petsc4py.PETSc.Mat, shape (n, n)
-        Real; symmetric unless `method` is 'gmres' or 'fgmres' and no factorization is made.
+        Real; symmetric unless `method` is 'auto', 'gmres' or 'fgmres' and `preconditioner` is
+        'jacobi', 'none' or one that was made elsewhere. It may be singular: see Notes.
     b : array_like, shape (n,)
     method : {'auto', 'cg', 'minres', 'gmres', 'fgmres'}
-        'auto': CG when all diagonal entries are positive and the factorization finds no negative
-        eigenvalue, else MINRES; GMRES when `A` is not symmetric.
-    preconditioner : {'mmf', 'jacobi', 'none'}, Mmf, LinearOperator or callable
-        An `Mmf` F of `A` stands for its |F|⁻¹. An operator or callable takes r and returns M r,
-        M ≈ A⁻¹; CG and MINRES need it symmetric positive definite.
+        'auto': CG when the diagonal is positive (but for rows of zeros) and the preconditioner
+        found no negative eigenvalue, else, and when CG meets one, MINRES; FGMRES when the
+        preconditioner varies (``cycle='k'``), GMRES when `A` is not symmetric.
+    preconditioner : str, Preconditioner, Mmf, LinearOperator or callable
+        'mmf': that of `pympf.as_preconditioner`, which chooses its method by itself; where it is
+        not definite because `A` is not, it is made again with a smoother that is, or Jacobi;
+        'multilevel', 'ict': that one with this method; 'classic': Qᵀ|H|⁻¹Q of a factorization;
+        'jacobi': the diagonal; 'none'. An `Mmf` F of `A` stands for its |F|⁻¹. An operator or
+        callable takes r and returns M r, M ≈ A⁻¹; CG and MINRES need it symmetric positive
+        definite.
+    near_nullspace : array_like, shape (n,) or (n, m), optional
+        As in `pympf.as_preconditioner`, for 'mmf' and 'multilevel'.
+    block_size : int
+        As in `pympf.as_preconditioner`, for 'mmf' and 'multilevel'.
     x0 : array_like, shape (n,), optional
         Initial guess; zero by default.
     rtol, atol : float
@@ -85,11 +109,13 @@ def solve(
     side : {'right', 'left'}
         Side of the preconditioner in GMRES; from the left the history is that of M (b − A x).
     callback : callable, optional
-        ``callback(iteration, residual_norm)`` after each iteration; a true value stops.
+        ``callback(iteration, residual_norm)`` after each iteration; a true value stops. The count
+        begins anew when 'auto' goes on with another method, or 'mmf' is made again.
     progress : callable, optional
-        As in `pympf.factorize`.
+        As in `pympf.factorize`, for ``preconditioner='classic'``.
     **params
-        Those of `pympf.factorize`, for ``preconditioner='mmf'``.
+        Those of `pympf.as_preconditioner` but ``method``, for 'mmf', 'multilevel' and 'ict';
+        those of `pympf.factorize` for 'classic'.
 
     Returns
     -------
@@ -103,12 +129,21 @@ def solve(
         M (b − A x) and M b.
         ``true_residual`` is ‖b − A x‖ / ‖b‖ of that x, whatever the side; ``history`` has the
         residual norms, the initial one first and the fresh one of x last; ``reason`` says why the
-        run ended, 'converged_…' or not.
+        run ended, 'converged_…' or not. ``choice`` says what 'mmf' and 'auto' took and why,
+        ``operator`` is the `Preconditioner`, None where it is not one.
 
     Raises
     ------
     ValueError, TypeError
         If `A`, `b` or an option is refused.
+
+    Notes
+    -----
+    A singular `A`, such as the Laplacian of a graph with one or more components, works when `b`
+    is in its range (for the Laplacian: the entries of b sum to zero on each component). Nothing is
+    shifted: of the solutions, which differ by vectors of the kernel, the ``x`` returned is the one
+    that the method reaches from `x0`, not the one of least norm. When `b` is not in the range,
+    there is no solution, and ``converged`` is False.
 
     References
     ----------
@@ -125,8 +160,7 @@ def solve(
     """
     _choice(method, METHODS, "method")
     _choice(side, SIDES, "side")
-    if params and not (isinstance(preconditioner, str) and preconditioner == "mmf"):
-        raise ValueError(f"{', '.join(params)}: only preconditioner='mmf' takes parameters")
+    _check_options(preconditioner, near_nullspace, block_size, params)
     maxiter = 10_000 if maxiter is None else _count(maxiter, "maxiter")
     restart = _count(restart, "restart")
     if rtol is not None:
@@ -147,36 +181,68 @@ def solve(
         la.as_csr(A)  # says where
     if side == "left" and (method != "gmres" if method != "auto" else symmetric):
         raise ValueError(f"side = 'left' is for the method 'gmres' only, got method = {method!r}")
-    M, label, factorization = _preconditioner(preconditioner, A, progress, params)
-    if method == "auto":
-        method = _choose(A, symmetric, factorization)
+    if isinstance(preconditioner, str) and preconditioner in METHOD_OF:
+        if not symmetric:
+            _refuse_asymmetric(A, preconditioner)
+        given = {**params, "method": METHOD_OF[preconditioner]}
+        if preconditioner == CLASSIC:
+            given["progress"] = progress
+        M = _Chosen.of(precondition(A, near_nullspace, block_size, given), preconditioner)
+    else:
+        M = _given(preconditioner, A)
+    krylov, why = _method(method, A, symmetric, M.operator)
     setup_s = time.perf_counter() - start
 
-    start = time.perf_counter()
-    result = engine(A.dtype).solve(
-        A.indptr,
-        A.indices,
-        A.data,
-        b,
-        x,
-        M,
-        method,
-        side,
-        rtol,
-        atol,
-        maxiter,
-        restart,
-        callback,
-    )
+    def run(x: NDArray[Any]) -> dict[str, Any]:
+        return engine(A.dtype).solve(
+            *(A.indptr, A.indices, A.data, b, x, M.core, krylov, side),
+            *(rtol, atol, maxiter, restart, callback),
+        )
+
+    start, guess = time.perf_counter(), x.copy()
+    result = run(x)
+    if method == "auto" and result["reason"] == "diverged_indefinite_operator":
+        krylov, why, x = "minres", "CG met a direction in which A is not positive", guess.copy()
+        result = run(x)
+    for other in TAMER:
+        indefinite = M.operator is not None and M.operator.indefinite
+        if M.name != "mmf" or not indefinite or result["reason"] not in NOT_DEFINITE:
+            break
+        begin = time.perf_counter()
+        operator = precondition(A, near_nullspace, block_size, {**params, **other})
+        reason = "what the matrix asks for is not definite, as A is not"
+        M = _Chosen(operator._core, "mmf", f"{_text(other)}: {reason}", operator)
+        again_s = time.perf_counter() - begin
+        setup_s, start, x = setup_s + again_s, start + again_s, guess.copy()
+        result = run(x)
     return Solution(
         x=x,
         setup_s=setup_s,
         solve_s=time.perf_counter() - start,
-        method=method,
-        preconditioner=label,
-        factorization=factorization,
+        method=krylov,
+        preconditioner=M.name,
+        choice=f"{M.choice}; {krylov}: {why}",
+        operator=M.operator,
         **result,
     )
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    """A preconditioner as the compiled solver takes it, with its name and what is known of it."""
+
+    core: Any
+    name: str
+    choice: str
+    operator: Preconditioner | None = None
+
+    @classmethod
+    def of(cls, operator: Preconditioner, name: str) -> _Chosen:
+        return cls(operator._core, name, operator.choice, operator)
+
+
+def _text(params: dict[str, Any]) -> str:
+    return ", ".join(f"{name} = {value!r}" for name, value in params.items())
 
 
 def _choice(value: Any, allowed: tuple[str, ...], name: str) -> None:
@@ -206,47 +272,85 @@ def _one_vector(v: ArrayLike, A: sp.csr_array, name: str) -> NDArray[Any]:
     return v
 
 
-def _choose(A: sp.csr_array, symmetric: bool, factorization: Mmf | None) -> str:
+def _check_options(
+    preconditioner: Any, near_nullspace: Any, block_size: Any, params: dict[str, Any]
+) -> None:
+    """Refuse what only a preconditioner that is built here can take."""
+    name = preconditioner if isinstance(preconditioner, str) else None
+    if params and name not in METHOD_OF:
+        raise ValueError(
+            f"{', '.join(params)}: only preconditioner='mmf', 'multilevel', 'ict' or 'classic' "
+            "takes parameters"
+        )
+    if name not in ("mmf", "multilevel"):
+        if near_nullspace is not None:
+            raise ValueError("near_nullspace: only preconditioner='mmf' or 'multilevel' takes it")
+        if block_size != 1:
+            raise ValueError("block_size: only preconditioner='mmf' or 'multilevel' takes it")
+
+
+def _refuse_asymmetric(A: sp.csr_array, preconditioner: str) -> None:
+    try:
+        la.as_csr(A)  # says where
+    except ValueError as error:
+        raise ValueError(
+            f"preconditioner={preconditioner!r}: {error}. To solve with A as it is, take "
+            "preconditioner='jacobi' or 'none', or one of your own, such as "
+            "pympf.as_preconditioner((A + A.T) / 2)"
+        ) from None
+
+
+def _method(
+    asked: str, A: sp.csr_array, symmetric: bool, operator: Preconditioner | None
+) -> tuple[str, str]:
+    """Return the Krylov method and why it is taken."""
+    if operator is not None and operator.varies:
+        if asked not in ("auto", "fgmres"):
+            raise ValueError(
+                f"method = {asked!r} needs the same preconditioner in every iteration, and "
+                "cycle = 'k' varies: take method = 'fgmres' or another cycle"
+            )
+        return "fgmres", "the preconditioner varies"
+    if asked != "auto":
+        return asked, "asked for"
     if not symmetric:
-        return "gmres"
-    definite = bool((A.diagonal() > 0).all())
-    if factorization is not None:
-        values = factorization.spectrum()
-        definite = definite and bool(values.min() > -1e-10 * abs(values).max())
-    return "cg" if definite else "minres"
+        return "gmres", "A is not symmetric"
+    if operator is not None and operator.indefinite:
+        return "minres", "A has negative eigenvalues"
+    if A[A.diagonal() <= 0].count_nonzero():
+        return "minres", "the diagonal of A is not positive"
+    return "cg", "the diagonal of A is positive" + (
+        ", and the setup found no negative eigenvalue" if operator is not None else ""
+    )
 
 
-def _preconditioner(
-    given: Any, A: sp.csr_array, progress: Progress | None, params: dict[str, Any]
-) -> tuple[Any, str, Mmf | None]:
-    """Return what the compiled solver takes (Factors, diagonal, callable or None), its name, F."""
+def _given(given: Any, A: sp.csr_array) -> _Chosen:
+    """Take over a preconditioner that needs no setup."""
     if isinstance(given, str):
         if given == "none":
-            return None, "none", None
+            return _Chosen(None, "none", "none")
         if given == "jacobi":
-            return A.diagonal(), "jacobi", None
-        if given != "mmf":
-            raise ValueError(
-                f"preconditioner = {given!r} is not 'mmf', 'jacobi', 'none', an Mmf, "
-                "a LinearOperator or a callable"
-            )
-        F = factorize(A, progress=progress, **params)
-        return F.positive_inverse()._factors, "mmf", F
-    if isinstance(given, Mmf):
+            return _Chosen(A.diagonal(), "jacobi", "jacobi")
+        raise ValueError(
+            f"preconditioner = {given!r} is not {', '.join(map(repr, PRECONDITIONERS))}, "
+            "a Preconditioner, an Mmf, a LinearOperator or a callable"
+        )
+    if isinstance(given, Mmf | Preconditioner):
         if given.shape != A.shape or given.dtype != A.dtype:
             raise ValueError(
                 f"the preconditioner is {given.dtype} of shape {given.shape}, "
                 f"the matrix {A.dtype} of shape {A.shape}"
             )
-        return given.positive_inverse()._factors, "mmf", given
+        operator = classic(given) if isinstance(given, Mmf) else given
+        return _Chosen.of(operator, "given" if operator.factorization is None else CLASSIC)
     if isinstance(given, LinearOperator):
         if given.shape != A.shape:
             raise ValueError(f"the preconditioner has shape {given.shape}, the matrix {A.shape}")
-        return _checked(given.matvec), "operator", None
+        return _Chosen(_checked(given.matvec), "operator", "operator")
     if callable(given):
-        return _checked(given), "callable", None
+        return _Chosen(_checked(given), "callable", "callable")
     raise TypeError(
-        f"preconditioner is a {type(given).__name__}, expected 'mmf', 'jacobi', 'none', an Mmf, "
+        f"preconditioner is a {type(given).__name__}, expected a name, a Preconditioner, an Mmf, "
         "a LinearOperator or a callable"
     )
 

@@ -2,12 +2,14 @@
 
 A PETSc program, in any language and unmodified, loads the library on its command line:
 
-    program -dll_append $(python -m pympf.petsc) -pc_type mmf -pc_mmf_core_size 200
+    program -dll_append $(python -m pympf.petsc) -ksp_type cg -pc_type mmf -ksp_view
 
-In Python with petsc4py, `register` does the same. The options ``-pc_mmf_<field>`` are the
-parameters of `pympf.factorize`; ``-help`` lists them, ``-ksp_view`` shows the levels. The
-preconditioner is |F|⁻¹, symmetric positive definite whatever the matrix is. It works on one
-process; on several it solves the blocks: ``-pc_type bjacobi -sub_pc_type mmf``.
+In Python with petsc4py, `register` does the same. It is the preconditioner of
+`pympf.as_preconditioner`, whose parameters are the options ``-pc_mmf_<name>``; with
+``-pc_mmf_method classic`` it is |F|⁻¹ of `pympf.factorize`, with the parameters of that. ``-help``
+lists them, ``-ksp_view`` shows what was built and why. The near-nullspace and the block size are
+those of the matrix. It works on one process; on several it solves the blocks:
+``-pc_type bjacobi -sub_pc_type mmf``.
 """
 
 from __future__ import annotations

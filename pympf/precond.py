@@ -1,37 +1,333 @@
-"""Preconditioners for SciPy's solvers."""
+"""Preconditioners: for `pympf.solve` and for SciPy's solvers."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import ArrayLike, NDArray
 from scipy.sparse.linalg import LinearOperator
 
-from pympf.mmf import factorize
+from pympf import _core, la
+from pympf._engine import engine
+from pympf._params import Params, Report, check_kinds, from_text, table
+from pympf.mmf import Mmf, factorize
 
-__all__ = ["as_preconditioner"]
+__all__ = ["Preconditioner", "PreconditionerReport", "as_preconditioner", "rigid_body_modes"]
+
+CLASSIC = "classic"
 
 
-def as_preconditioner(A: Any, **params: Any) -> LinearOperator:
-    """Factor a matrix and return a preconditioner M ≈ |A|⁻¹.
+@dataclass(frozen=True)
+class PreconditionerReport:
+    """What the setup of a preconditioner did, level by level; `print` shows it as a table.
 
-    Not collective. M = Qᵀ |H|⁻¹ Q is symmetric positive definite whatever `A` is, so it fits CG
-    (for a positive definite `A`) and MINRES (for any).
+    A level has ``rows`` and ``nnz``, ``clusters`` (0 on the last one), whether the scaling
+    functions were ``lifted``, ``prolongation`` (their entries per row), ``factor`` (entries of the
+    smoother's factor over nnz), ``bytes`` and ``seconds``.
+    """
+
+    rows: int
+    dtype: str
+    method: str
+    reason: str
+    levels: list[dict[str, Any]]
+    operator_complexity: float
+    grid_complexity: float
+    coarse_rows: int
+    coarse_nullity: int
+    coarse_negative: int
+    indefinite: bool
+    bytes: int
+    seconds: float
+    params: dict[str, Any]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the report as plain data, fit for JSON.
+
+        Not collective.
+
+        Examples
+        --------
+        >>> import pympf
+        >>> pympf.as_preconditioner(pympf.gallery.poisson(10)).report().as_dict()["rows"]
+        10
+        """
+        return dict(self.__dict__)
+
+    def __str__(self) -> str:
+        columns = [
+            ("level", "{:d}"),
+            ("rows", "{:d}"),
+            ("nnz", "{:d}"),
+            ("clusters", "{:d}"),
+            ("lifted", "{}"),
+            ("P per row", "{:.2f}"),
+            ("factor/nnz", "{:.2f}"),
+            ("bytes", "{:d}"),
+            ("seconds", "{:.3f}"),
+        ]
+        lines = table(columns, (self._cells(level) for level in self.levels)) if self.levels else []
+        lines.append(
+            f"{self.rows} rows, {self.dtype}, operator complexity {self.operator_complexity:.2f}, "
+            f"grid complexity {self.grid_complexity:.2f}, {self.bytes} bytes, {self.seconds:.3f} s"
+        )
+        if self.coarse_rows:
+            lines.append(
+                f"dense solve of {self.coarse_rows} rows, nullity {self.coarse_nullity}, "
+                f"{self.coarse_negative} negative eigenvalues"
+            )
+        lines.append(f"method {_with_reason(self.method, self.reason)}")
+        return "\n".join(lines)
+
+    @staticmethod
+    def _cells(level: dict[str, Any]) -> dict[str, Any]:
+        return {
+            **level,
+            "lifted": "yes" if level["lifted"] else "no",
+            "P per row": level["prolongation"],
+            "factor/nnz": level["factor"],
+        }
+
+
+class Preconditioner(LinearOperator):
+    """A preconditioner M ≈ A⁻¹ of a symmetric matrix, made by `as_preconditioner`.
+
+    A SciPy operator of shape (n, n), so that SciPy's solvers take it; `pympf.solve` takes it too,
+    and applies it without a detour through Python. M is symmetric, and positive definite unless A
+    is singular (then semidefinite on what the levels can see) or the cycle is 'k' (then it
+    varies from one application to the next and needs FGMRES). For a negative definite A it
+    approximates (−A)⁻¹, for an indefinite one |A|⁻¹.
+
+    Applications release the interpreter lock; several threads may call them, but not while
+    `update` runs.
+
+    Examples
+    --------
+    >>> import numpy as np, pympf
+    >>> from scipy.sparse.linalg import cg
+    >>> A = pympf.gallery.poisson((64, 64))
+    >>> M = pympf.as_preconditioner(A)
+    >>> x, info = cg(A, np.ones(4096), M=M, rtol=1e-8)
+    >>> info
+    0
+    """
+
+    def __init__(self, core: Any, factorization: Mmf | None = None) -> None:
+        super().__init__(core.dtype, (core.rows, core.rows))
+        self._core = core
+        self._factorization = factorization
+
+    @staticmethod
+    def fields() -> list[dict[str, Any]]:
+        """List the parameters.
+
+        Not collective.
+
+        Returns
+        -------
+        list of dict
+            With keys ``name``, ``kind`` ('int', 'real', 'bool' or 'choice'), ``default``,
+            ``minimum``, ``maximum``, ``choices`` and ``doc``. The method 'classic', which takes
+            the parameters of `pympf.factorize` instead, is not among the choices.
+
+        Examples
+        --------
+        >>> import pympf
+        >>> [field["name"] for field in pympf.Preconditioner.fields()][:3]
+        ['method', 'cycle', 'smoother']
+        """
+        return _core.precond_fields()
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """The parameters that it was made with."""
+        if self._factorization is not None:
+            return {"method": CLASSIC, **self._factorization.params}
+        text = self._core.params
+        return {f["name"]: from_text(f, text[f["name"]]) for f in self.fields()}
+
+    @property
+    def factorization(self) -> Mmf | None:
+        """The factorization F of which this is |F|⁻¹, for ``method='classic'``; else None."""
+        return self._factorization
+
+    @property
+    def indefinite(self) -> bool:
+        """Whether the setup found a negative eigenvalue of A."""
+        if self._factorization is None:
+            return self._core.report()["indefinite"]
+        values = self._factorization.spectrum()
+        return bool(values.min() < -1e-10 * abs(values).max())
+
+    @property
+    def varies(self) -> bool:
+        """Whether M changes from one application to the next: it is a K-cycle over levels."""
+        return (
+            self._factorization is None
+            and self.params["cycle"] == "k"
+            and self._core.report()["method"] == "multilevel"
+        )
+
+    @property
+    def choice(self) -> str:
+        """The method that was taken, and why."""
+        if self._factorization is not None:
+            return CLASSIC
+        report = self._core.report()
+        return _with_reason(report["method"], report["reason"])
+
+    def report(self) -> PreconditionerReport | Report:
+        """Return what the setup did, level by level; that of F for ``method='classic'``.
+
+        Not collective.
+
+        Returns
+        -------
+        PreconditionerReport or Report
+            Prints as a table; ``as_dict()`` gives plain data.
+
+        Examples
+        --------
+        >>> import pympf
+        >>> report = pympf.as_preconditioner(pympf.gallery.poisson((64, 64))).report()
+        >>> report.levels[0]["rows"], report.operator_complexity < 2.5
+        (4096, True)
+        """
+        if self._factorization is not None:
+            return self._factorization.report()
+        data = self._core.report()
+        return PreconditionerReport(
+            rows=self._core.rows,
+            dtype=str(self._core.dtype),
+            bytes=sum(level["bytes"] for level in data["levels"]),
+            params=self.params,
+            **data,
+        )
+
+    def apply(self, r: ArrayLike) -> NDArray[Any]:
+        """Multiply: M r.
+
+        Not collective.
+
+        Parameters
+        ----------
+        r : array_like, shape (n,) or (n, k)
+            Rounded to the dtype of the matrix.
+
+        Returns
+        -------
+        numpy.ndarray, shape of `r`
+
+        Raises
+        ------
+        ValueError, TypeError
+            If `r` has another shape, or is not real and finite.
+
+        Examples
+        --------
+        >>> import numpy as np, pympf
+        >>> M = pympf.as_preconditioner(pympf.gallery.poisson(50))
+        >>> M.apply(np.ones((50, 3))).shape
+        (50, 3)
+        """
+        r = la.as_vector(r, self.shape[0], self.dtype, "r")
+        if r.ndim == 1:
+            z = np.empty_like(r)
+            self._core.apply(r, z)
+            return z
+        return np.stack([self.apply(column) for column in r.T], axis=1)
+
+    def update(self, A: Any) -> None:
+        """Take over new values of the matrix, on the same pattern, for a part of a new setup.
+
+        Not collective. Keeps the order of the rows, the clusters and the scaling functions (for
+        ``method='classic'`` the rotations), which are as good as new ones while the values change
+        by a factor or by little.
+
+        Parameters
+        ----------
+        A : sparse array or matrix, 2-D array_like, or petsc4py.PETSc.Mat, shape (n, n)
+            Real and symmetric, of the same dtype, with entries stored in the same places.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If `A` is refused.
+
+        Examples
+        --------
+        >>> import numpy as np, pympf
+        >>> A = pympf.gallery.poisson((64, 64))
+        >>> M = pympf.as_preconditioner(A)
+        >>> M.update(2 * A)
+        >>> pympf.solve(2 * A, np.ones(4096), preconditioner=M).iterations <= 8
+        True
+        """
+        csr = la.as_csr(A)
+        if csr.dtype != self.dtype:
+            raise ValueError(f"expected a matrix of {self.dtype}, got {csr.dtype}")
+        if self._factorization is not None:
+            self._factorization = self._factorization.refactorize(csr)
+            self._core = self._factorization.positive_inverse()._factors
+        else:
+            self._core.update(csr.indptr, csr.indices, csr.data)
+
+    def __repr__(self) -> str:
+        n = self.shape[0]
+        return f"<Preconditioner {n} x {n}, {self.dtype}, {self.choice}>"
+
+    def _matvec(self, x: NDArray[Any]) -> NDArray[Any]:
+        return self.apply(x.reshape(-1))
+
+    def _matmat(self, X: NDArray[Any]) -> NDArray[Any]:
+        return self.apply(X)
+
+    def _adjoint(self) -> Preconditioner:
+        return self
+
+    def _transpose(self) -> Preconditioner:
+        return self
+
+
+def as_preconditioner(
+    A: Any, *, near_nullspace: ArrayLike | None = None, block_size: int = 1, **params: Any
+) -> Preconditioner:
+    """Make a preconditioner M ≈ A⁻¹ of a symmetric matrix.
+
+    Not collective. Deterministic: the result depends on `A` and the parameters, not on the number
+    of threads.
 
     Parameters
     ----------
     A : sparse array or matrix, 2-D array_like, or petsc4py.PETSc.Mat, shape (n, n)
-        Real and symmetric.
+        Real and symmetric; also singular, negative definite or indefinite.
+    near_nullspace : array_like, shape (n,) or (n, m), optional
+        Vectors x with small A x / ‖A‖, linearly independent: the coarse levels represent them
+        exactly. By default constants, adapted to `A` where they are poor. For elasticity take
+        `rigid_body_modes`.
+    block_size : int
+        Unknowns of a node, stored next to each other; the nodes are clustered.
     **params
-        Those of `pympf.factorize`.
+        See `Preconditioner.fields` and ``docs/options.md``. The first to know: ``method``
+        ('auto', 'multilevel', 'ict', 'jacobi'), ``cycle`` ('v', 'w', 'k', 'additive'),
+        ``smoother`` ('ict', 'gs', 'chebyshev', 'l1_jacobi'). ``method='classic'`` gives
+        Qᵀ|H|⁻¹Q of `pympf.factorize` [1]_, which is positive definite whatever `A` is; it takes
+        the parameters of that function, and no near-nullspace.
 
     Returns
     -------
-    scipy.sparse.linalg.LinearOperator
+    Preconditioner
 
     Raises
     ------
-    ValueError, TypeError
-        As `pympf.factorize`.
+    ValueError
+        If `A` is empty, not square, not symmetric or not finite, a parameter is unknown or out of
+        range, or the near-nullspace has another shape, is not finite or linearly dependent.
+    TypeError
+        If `A` is not a matrix of real numbers, or a parameter is of another kind.
 
     References
     ----------
@@ -40,10 +336,129 @@ def as_preconditioner(A: Any, **params: Any) -> LinearOperator:
     Examples
     --------
     >>> import numpy as np, pympf
-    >>> from scipy.sparse.linalg import minres
-    >>> A = pympf.gallery.poisson((32, 32))
-    >>> x, info = minres(A, np.ones(1024), M=pympf.as_preconditioner(A))
+    >>> from scipy.sparse.linalg import cg
+    >>> A = pympf.gallery.poisson((100, 100))
+    >>> M = pympf.as_preconditioner(A, method="multilevel")
+    >>> x, info = cg(A, np.ones(10000), M=M, rtol=1e-8)
     >>> info
     0
     """
-    return factorize(A, **params).preconditioner()
+    return precondition(la.as_csr(A), near_nullspace, block_size, params)
+
+
+def precondition(
+    A: sp.csr_array, near_nullspace: ArrayLike | None, block_size: int, params: dict[str, Any]
+) -> Preconditioner:
+    """Do as `as_preconditioner` does, for a matrix that passed the gate."""
+    if params.get("method") == CLASSIC:
+        if near_nullspace is not None or block_size != 1:
+            raise ValueError("near_nullspace, block_size: the method 'classic' takes neither")
+        return classic(factorize(A, **{k: v for k, v in params.items() if k != "method"}))
+    _check_params(params)
+    n = A.shape[0]
+    return Preconditioner(
+        engine(A.dtype).precondition(
+            A.indptr,
+            A.indices,
+            A.data,
+            params,
+            None if near_nullspace is None else _near_nullspace(near_nullspace, n),
+            _block_size(block_size, n),
+        )
+    )
+
+
+def classic(F: Mmf) -> Preconditioner:
+    """Return |F|⁻¹."""
+    return Preconditioner(F.positive_inverse()._factors, F)
+
+
+def rigid_body_modes(coordinates: ArrayLike) -> NDArray[np.float64]:
+    """Displacements of points that move as a rigid body: the near-nullspace of elasticity.
+
+    Not collective. The translations along the axes come first, then the linearized rotations
+    about the centre of the points: in the plane, or about the three axes.
+
+    Parameters
+    ----------
+    coordinates : array_like, shape (n, d)
+        The points, in d = 2 or 3 dimensions, in the order of the unknowns.
+
+    Returns
+    -------
+    numpy.ndarray, shape (n d, 3) for d = 2, (n d, 6) for d = 3
+        Row d i + c has component c of the displacement of point i. Columns depend on each other
+        when all points lie in one place (d = 2) or on one line (d = 3).
+
+    Raises
+    ------
+    ValueError
+        If the shape is another one, or a coordinate is not finite.
+    TypeError
+        If the coordinates are not real numbers.
+
+    References
+    ----------
+    .. [1] P. Vaněk, J. Mandel, M. Brezina, Algebraic multigrid by smoothed aggregation for second
+       and fourth order elliptic problems, Computing 56(3), 1996, 179-196.
+
+    Examples
+    --------
+    >>> import pympf
+    >>> pympf.rigid_body_modes([[0, 0], [2, 0]])
+    array([[ 1.,  0., -0.],
+           [ 0.,  1., -1.],
+           [ 1.,  0., -0.],
+           [ 0.,  1.,  1.]])
+    """
+    points = np.asarray(coordinates)
+    if points.ndim != 2 or points.shape[1] not in (2, 3) or len(points) == 0:
+        raise ValueError(f"coordinates: expected shape (n, 2) or (n, 3), got {points.shape}")
+    points = la.as_vector(points, len(points), np.float64, "coordinates")
+    points = points - points.mean(axis=0)
+    d = points.shape[1]
+    planes = [(0, 1)] if d == 2 else [(1, 2), (2, 0), (0, 1)]
+    modes = np.zeros((len(points), d, d + len(planes)))
+    modes[:, range(d), range(d)] = 1
+    for column, (i, j) in enumerate(planes, start=d):
+        modes[:, i, column] = -points[:, j]
+        modes[:, j, column] = points[:, i]
+    return modes.reshape(len(points) * d, -1)
+
+
+def _with_reason(method: str, reason: str) -> str:
+    return f"{method}: {reason}" if reason else method
+
+
+def _check_params(params: dict[str, Any]) -> None:
+    fields = Preconditioner.fields()
+    known = {field["name"] for field in fields}
+    of_classic = {field["name"] for field in Params.fields()} - known
+    for name in params:
+        if name in of_classic:
+            raise ValueError(
+                f"{name} is a parameter of the method 'classic' only; known to the others: "
+                f"{', '.join(field['name'] for field in fields)}"
+            )
+    check_kinds(params, fields)
+
+
+def _near_nullspace(vectors: ArrayLike, n: int) -> NDArray[np.float64]:
+    B = la.as_vector(vectors, n, np.float64, "near_nullspace").reshape(n, -1)
+    largest = abs(B).max(axis=0)
+    rank = np.linalg.matrix_rank(B / np.where(largest > 0, largest, 1))
+    if rank < B.shape[1]:
+        raise ValueError(
+            f"near_nullspace: expected linearly independent columns, got {B.shape[1]} of rank "
+            f"{rank}; leave the others out"
+        )
+    # By a power of two, without rounding: squares of the entries must not overflow or vanish.
+    return np.ldexp(B, -int(np.frexp(largest.max())[1]))
+
+
+def _block_size(value: Any, n: int) -> int:
+    if not isinstance(value, int | np.integer) or isinstance(value, bool):
+        raise TypeError(f"block_size = {value!r} is not an integer")
+    if not 1 <= value <= n or n % value:
+        raise ValueError(f"block_size = {value} does not divide the {n} rows")
+    return int(value)

@@ -1,4 +1,4 @@
-"""Write docs/options.md from the parameter list of the installed package."""
+"""Write docs/options.md from the parameter lists of the installed package."""
 
 from pathlib import Path
 from typing import Any
@@ -7,26 +7,53 @@ import pympf
 
 PAGE = Path(__file__).parent.parent / "docs" / "options.md"
 
-INTRODUCTION = """# Parameters of the factorization
+INTRODUCTION = """# Parameters
 
-Written by `make docs` from the one list that all faces share (`cpp/pympf/mmf/params.cpp`).
-"Figure 2.4" is the thesis's list of parameters, "η", "k" and "P" are its letters. An unknown name
-or a value that is not allowed is an error that says what is allowed; nothing is adjusted silently.
+Written by `make docs` from the lists that all faces share: `cpp/pympf/precond/params.cpp` and
+`cpp/pympf/mmf/params.cpp`. An unknown name or a value that is not allowed is an error that says
+what is allowed; nothing is adjusted silently. No name is in both lists.
+
+## The preconditioner
 
 ```python
 import pympf
 
-F = pympf.factorize(pympf.gallery.poisson((64, 64)), core_size=50, retire="absolute")
+A = pympf.gallery.poisson((64, 64))
+M = pympf.as_preconditioner(A, method="multilevel", cycle="w", smoother="gs")
 ```
 
-On the command line this is `pympf factor A.mtx -o F.h5 --core-size 50 --retire absolute`, in PETSc
-`-pc_type mmf -pc_mmf_core_size 50 -pc_mmf_retire absolute`.
+`pympf.solve` takes the same, but `method` there is the Krylov method: the name of the
+`preconditioner` takes its place (`"mmf"` for `auto`, else the name of the method). So it is on the
+command line: `pympf solve A.mtx --preconditioner multilevel --cycle w --smoother gs`. In PETSc
+`-pc_type mmf -pc_mmf_method multilevel -pc_mmf_cycle w -pc_mmf_smoother gs`. On all of them the
+method `classic` takes the parameters of the factorization instead.
+"""
+
+FACTORIZATION = """## The factorization
+
+"Figure 2.4" is the thesis's list of parameters, "η", "k" and "P" are its letters.
+
+```python
+F = pympf.factorize(A, core_size=50, retire="absolute")
+```
+
+On the command line this is `pympf factor A.mtx -o F.h5 --core-size 50 --retire absolute`. As a
+preconditioner it is `pympf.as_preconditioner(A, method="classic", core_size=50)`, `pympf solve
+A.mtx --preconditioner classic --core-size 50`, and in PETSc
+`-pc_type mmf -pc_mmf_method classic -pc_mmf_core_size 50`.
 """
 
 
 def options_page() -> str:
     """Return the text of docs/options.md."""
-    fields = pympf.Params.fields()
+    parts = (
+        (INTRODUCTION, pympf.Preconditioner.fields()),
+        (FACTORIZATION, pympf.Params.fields()),
+    )
+    return "\n".join(f"{text}\n{_list(fields)}" for text, fields in parts)
+
+
+def _list(fields: list[dict[str, Any]]) -> str:
     summary = _table(
         ["keyword", "default", "allowed", "command line", "PETSc"],
         [
@@ -40,8 +67,8 @@ def options_page() -> str:
             for field in fields
         ],
     )
-    sentences = "\n\n".join(f"### {field['name']}\n{field['doc']}" for field in fields)
-    return f"{INTRODUCTION}\n{summary}\n\n## What they do\n\n{sentences}\n"
+    sentences = "\n\n".join(f"#### {field['name']}\n{field['doc']}" for field in fields)
+    return f"{summary}\n\n### What they do\n\n{sentences}\n"
 
 
 def _python(value: Any) -> str:
@@ -52,13 +79,19 @@ def _allowed(field: dict[str, Any]) -> str:
     if field["kind"] == "bool":
         return "`True`, `False`"
     if field["kind"] == "choice":
-        return ", ".join(f'`"{choice}"`' for choice in field["choices"])
+        return ", ".join(f'`"{choice}"`' for choice in _choices(field))
     kind = "integer" if field["kind"] == "int" else "number"
     maximum = "2³¹ − 1" if field["maximum"] == 2**31 - 1 else f"{field['maximum']:g}"
     return f"{kind}, {field['minimum']:g} to {maximum}"
 
 
+def _choices(field: dict[str, Any]) -> list[str]:
+    return [*field["choices"], "classic"] if field["name"] == "method" else field["choices"]
+
+
 def _flag(field: dict[str, Any]) -> str:
+    if field["name"] == "method":
+        return "--preconditioner"
     name = field["name"].replace("_", "-")
     return f"--[no-]{name}" if field["kind"] == "bool" else f"--{name}"
 

@@ -7,25 +7,20 @@ from libcpp.string cimport string
 from libcpp.vector cimport vector
 
 
-cdef extern from "glue.hpp" namespace "pympf::python":
-    void translate()
-
-
 cdef extern from "pympf/common/field.hpp" namespace "pympf":
     cdef enum class Kind:
         pass
 
 
-cdef extern from "pympf/mmf/mmf.hpp" namespace "pympf::mmf":
-    cdef cppclass Params:
-        Params()
-    cdef cppclass Field "pympf::Field<pympf::mmf::Params>":
+cdef extern from "glue.hpp" namespace "pympf::python":
+    void translate()
+    cdef cppclass FieldInfo:
         string name, doc
         Kind kind
-        double minimum, maximum
+        double minimum, maximum, default_value
         vector[string] choices
-        double default_value()
-    const vector[Field]& fields "pympf::mmf::fields"()
+    vector[FieldInfo] mmf_fields "pympf::python::describe(pympf::mmf::fields())"
+    vector[FieldInfo] multilevel_fields "pympf::python::describe(pympf::precond::fields())"
 
 
 cdef extern from "pympf/mpi/comm.hpp" namespace "pympf":
@@ -87,15 +82,24 @@ def set_num_threads(count):
 
 def param_fields():
     """The field list of the factorization's parameters, as dicts."""
-    cdef const Field* field
+    return field_dicts(mmf_fields)
+
+
+def precond_fields():
+    """The field list of the multilevel preconditioner's parameters, as dicts."""
+    return field_dicts(multilevel_fields)
+
+
+cdef list field_dicts(const vector[FieldInfo]& fields):
+    cdef const FieldInfo* field
     cdef size_t i
     out = []
-    for i in range(fields().size()):
-        field = &fields()[i]
+    for i in range(fields.size()):
+        field = &fields[i]
         kind = KINDS[<int>field.kind]
         choices = [field.choices[c].decode() for c in range(field.choices.size())]
         out.append({"name": field.name.decode(), "kind": kind,
-                    "default": _value(kind, choices, field.default_value()), "minimum": field.minimum,
+                    "default": _value(kind, choices, field.default_value), "minimum": field.minimum,
                     "maximum": field.maximum, "choices": choices, "doc": field.doc.decode()})
     return out
 

@@ -5,3 +5,5 @@
 ctypedef float real
 
 include "mmf.pxi"
+include "precond.pxi"
+include "krylov.pxi"

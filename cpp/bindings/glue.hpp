@@ -1,5 +1,5 @@
-// What the Cython bindings need in C++: errors, callbacks into Python, and copies between vectors
-// and memory.
+// What the Cython bindings need in C++: errors, parameters, callbacks into Python, and copies
+// between vectors and memory.
 #pragma once
 
 #include <Python.h>
@@ -7,11 +7,13 @@
 #include <cmath>
 #include <new>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "pympf/la/krylov.hpp"
 #include "pympf/mmf/mmf.hpp"
 #include "pympf/mpi/comm.hpp"
+#include "pympf/precond/preconditioner.hpp"
 
 namespace pympf::python {
 
@@ -41,6 +43,40 @@ inline void translate() {
   } catch (const std::exception& e) {
     PyErr_SetString(PyExc_RuntimeError, e.what());
   }
+}
+
+// A Field without the type of its struct.
+struct FieldInfo {
+  std::string name, doc;
+  Kind kind;
+  double minimum, maximum, default_value;
+  std::vector<std::string> choices;
+};
+
+template <class P>
+std::vector<FieldInfo> describe(const std::vector<Field<P>>& fields) {
+  std::vector<FieldInfo> out;
+  for (const auto& f : fields)
+    out.push_back({f.name, f.doc, f.kind, f.minimum, f.maximum, f.default_value(), f.choices});
+  return out;
+}
+
+// Names and values, as text.
+using Texts = std::vector<std::pair<std::string, std::string>>;
+
+template <class P>
+P read_params(const std::vector<Field<P>>& fields, const Texts& given) {
+  P params;
+  for (const auto& [name, text] : given) find_field(fields, name).set(params, text);
+  check(params);
+  return params;
+}
+
+template <class P>
+Texts write_params(const std::vector<Field<P>>& fields, const P& params) {
+  Texts out;
+  for (const auto& f : fields) out.emplace_back(f.name, f.text(params));
+  return out;
 }
 
 // The Cython side of a callback returns -1 when it raised.
@@ -82,6 +118,11 @@ Operator<T> jacobi_operator(const T* d, Index n) {
 template <class T>
 Operator<T> mmf_operator(const mmf::Mmf<T>& M) {
   return [&M](const T* x, T* y) { M.multiply(x, y, 1); };
+}
+
+template <class T>
+Operator<T> precond_operator(const precond::Preconditioner<T>& M) {
+  return [&M](const T* x, T* y) { M.apply(x, y); };
 }
 
 template <class T>
@@ -130,6 +171,14 @@ Shared<T> inverse_square_root(const mmf::Mmf<T>& F) {
 template <class T>
 Shared<T> with_values(const mmf::Mmf<T>& F, const std::vector<double>& values) {
   return share(F.with_values(values));
+}
+
+template <class T>
+std::shared_ptr<precond::Preconditioner<T>> build_preconditioner(const CsrView<T>& A,
+                                                                 const precond::Params& params,
+                                                                 precond::NearNullspace& vectors,
+                                                                 Index block) {
+  return std::make_shared<precond::Preconditioner<T>>(A, params, std::move(vectors), block);
 }
 
 // A factorization from its parts, as a file holds them.

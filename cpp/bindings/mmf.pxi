@@ -1,16 +1,21 @@
-# The engine for one scalar type: the modules _float64 and _float32 define `real` and include this.
-# Thin wrappers without logic or defaults; the typed faces are in pympf/mmf.py and pympf/krylov.py.
+# The engine for one scalar type: the modules _float64 and _float32 define `real` and include this
+# first, then precond.pxi and krylov.pxi.
+# Thin wrappers without logic or defaults; the typed face is pympf/mmf.py.
 
 from libc.stdint cimport int32_t
 from libcpp cimport bool as cbool
 from libcpp.memory cimport shared_ptr
 from libcpp.string cimport string
+from libcpp.utility cimport pair
 from libcpp.vector cimport vector
 
 import numpy as np
 
 cdef extern from "glue.hpp" namespace "pympf::python":
     void translate()
+    ctypedef vector[pair[string, string]] Texts
+    Params read_mmf_params "pympf::python::read_params"(const vector[Field]&, const Texts&) except +translate
+    Texts write_mmf_params "pympf::python::write_params"(const vector[Field]&, const Params&)
     cdef cppclass Parts[T]:
         Parts()
         Factorization[T] factors
@@ -18,11 +23,6 @@ cdef extern from "glue.hpp" namespace "pympf::python":
         Stage[T]& add_stage()
         shared_ptr[Mmf[T]] build() except +translate nogil
     CsrView[T] view[T](int32_t, const int32_t*, const int32_t*, const T*)
-    Operator[T] make_operator[T](int (*)(void*, const T*, T*, int32_t) except -1, void*, int32_t)
-    Operator[T] matrix_operator[T](CsrView[T])
-    Operator[T] mmf_operator[T](const Mmf[T]&)
-    Operator[T] jacobi_operator[T](const T*, int32_t)
-    KrylovCallback[T] make_callback[T](int (*)(void*, int, double) except -1, void*)
     Progress make_progress(int (*)(void*, const StageReport*) except -1, void*)
     void assign[V](V*, const void*, size_t)
     shared_ptr[Mmf[T]] factorize_csr "pympf::python::factorize"[T](
@@ -35,53 +35,21 @@ cdef extern from "glue.hpp" namespace "pympf::python":
     shared_ptr[Mmf[T]] with_values[T](const Mmf[T]&, const vector[double]&) except +translate nogil
 
 
-cdef extern from "pympf/la/krylov.hpp" namespace "pympf":
+cdef extern from "pympf/la/csr.hpp" namespace "pympf":
     cdef cppclass CsrView[T]:
         pass
     cdef cppclass Csr[T]:
         int32_t rows, cols
         vector[int32_t] indptr, indices
         vector[T] data
-    cdef cppclass Operator[T]:
-        pass
-    cdef cppclass KrylovCallback[T]:
-        pass
-    cdef cppclass Method:
-        pass
-    cdef cppclass Side:
-        pass
-    cdef cppclass Reason:
-        pass
-    Method method_from_name(const string&) except +translate
-    Side side_from_name(const string&) except +translate
-    const char* name(Reason)
-    cdef cppclass KrylovParams:
-        Method method
-        Side side
-        double rtol, atol
-        int max_iterations, restart
-    cdef cppclass KrylovResult:
-        Reason reason
-        cbool converged
-        int iterations
-        vector[double] history
-        double true_residual
-    KrylovResult krylov_solve "pympf::solve"[T](
-        const Operator[T]&, const Operator[T]*, int32_t, const T*, T*, const KrylovParams&,
-        const KrylovCallback[T]&) except +translate nogil
 
 
 cdef extern from "pympf/mmf/mmf.hpp" namespace "pympf::mmf":
     cdef cppclass Params:
         Params()
     cdef cppclass Field "pympf::Field<pympf::mmf::Params>":
-        string name
-        string text(const Params&)
-        void set(Params&, const string&) except +translate
-        void set(Params&, double) except +translate
+        pass
     const vector[Field]& fields "pympf::mmf::fields"()
-    const Field& find_field "pympf::find_field"(const vector[Field]&, const string&) except +translate
-    void check_params "pympf::mmf::check"(const Params&) except +translate
 
     cdef cppclass StageReport:
         int level
@@ -139,26 +107,17 @@ cdef extern from "pympf/mmf/mmf.hpp" namespace "pympf::mmf":
         double error(const CsrView[T]&, double*) except +translate nogil
 
 
-cdef Params make_params(dict given) except *:
-    cdef Params params
+cdef Texts texts(dict given) except *:
+    cdef Texts out
     for key, value in given.items():
-        name_ = (<str?>key).encode()
-        if isinstance(value, str):
-            find_field(fields(), name_).set(params, <string>(<str>value).encode())
-        else:
-            find_field(fields(), name_).set(params, <double>value)
-    check_params(params)
-    return params
-
-
-cdef dict params_dict(const Params& params):
-    cdef const Field* field
-    cdef size_t i
-    out = {}
-    for i in range(fields().size()):
-        field = &fields()[i]
-        out[field.name.decode()] = field.text(params).decode()
+        text = value if isinstance(value, str) else repr(float(value))
+        out.push_back(pair[string, string]((<str?>key).encode(), (<str>text).encode()))
     return out
+
+
+cdef dict dict_of(const Texts& given):
+    cdef size_t i
+    return {given[i].first.decode(): given[i].second.decode() for i in range(given.size())}
 
 
 cdef dict stage_dict(const StageReport& s):
@@ -176,18 +135,6 @@ cdef int call_progress(void* f, const StageReport* stage) except -1 with gil:
 
 cdef extern from "Python.h":
     int PyErr_CheckSignals() except -1
-
-
-cdef int call_callback(void* f, int iteration, double norm) except -1 with gil:
-    PyErr_CheckSignals()
-    if <object>f is None:
-        return 0
-    return 1 if (<object>f)(iteration, norm) else 0
-
-
-cdef int call_operator(void* f, const real* x, real* y, int32_t n) except -1 with gil:
-    np.asarray(<real[:n]>y)[:] = (<object>f)(np.array(<real[:n]><real*>x))
-    return 0
 
 
 REAL = np.dtype(np.float64 if sizeof(real) == 8 else np.float32)
@@ -267,6 +214,10 @@ cdef class Factors:
             return
         with nogil:
             self.mmf.get().multiply(&x[0, 0], &y[0, 0], x.shape[1])
+
+    def apply(self, const real[::1] x, real[::1] y):
+        with nogil:
+            self.mmf.get().multiply(&x[0], &y[0], 1)
 
     def transform(self, const real[:, ::1] x, real[:, ::1] y):
         if y.size == 0:
@@ -366,7 +317,7 @@ cdef tuple functions_of(const Hierarchy[real]& Q, int level):
 cdef dict report_of(const Factorization[real]& F):
     cdef size_t i
     return {"stages": [stage_dict(F.stages[i]) for i in range(F.stages.size())], "stop": stop_name(F.stop).decode(), "norm": F.norm,
-            "dropped": F.dropped, "params": params_dict(F.params)}
+            "dropped": F.dropped, "params": dict_of(write_mmf_params(fields(), F.params))}
 
 
 cdef tuple state_of(const Factorization[real]& F):
@@ -395,7 +346,7 @@ cdef tuple state_of(const Factorization[real]& F):
 def factorize(const int32_t[::1] indptr, const int32_t[::1] indices, const real[::1] data, dict params, progress):
     cdef Factors out = Factors()
     cdef CsrView[real] A = csr_view(indptr, indices, data)
-    cdef Params p = make_params(params)
+    cdef Params p = read_mmf_params(fields(), texts(params))
     cdef Progress report = make_progress(call_progress, <void*>progress)
     with nogil:
         out.mmf = factorize_csr[real](A, p, report)
@@ -431,7 +382,7 @@ cdef void read_parts(Parts[real]& parts, int32_t rows, int32_t core_size, dict a
         if not stage.pairs:
             read_sizes(stage.index_start, arrays_of_stage["index_start"].astype(np.uintp))
             read_sizes(stage.matrix_start, arrays_of_stage["matrix_start"].astype(np.uintp))
-    parts.factors.params = make_params(report["params"])
+    parts.factors.params = read_mmf_params(fields(), texts(report["params"]))
     parts.factors.norm = report["norm"]
     parts.factors.dropped = report["dropped"]
     parts.factors.stop = stop_from_name(report["stop"].encode())
@@ -450,36 +401,3 @@ def from_state(int32_t rows, int32_t core_size, dict arrays, list stages, dict r
     read_parts(parts, rows, core_size, arrays, stages, report)
     out.mmf = parts.build()
     return out
-
-
-cdef Operator[real] preconditioner_operator(object M, int32_t n) except *:
-    if isinstance(M, Factors):
-        return mmf_operator[real]((<Factors>M).mmf.get()[0])
-    cdef const real[::1] diagonal
-    if isinstance(M, np.ndarray):
-        diagonal = M
-        return jacobi_operator[real](&diagonal[0], n)
-    return make_operator[real](call_operator, <void*>M, n)
-
-
-def solve(const int32_t[::1] indptr, const int32_t[::1] indices, const real[::1] data, const real[::1] b, real[::1] x,
-          M, str method, str side, double rtol, double atol, int max_iterations, int restart, callback):
-    """A x = b by a Krylov method; x holds the initial guess and then the solution. M: Factors, a diagonal for Jacobi, a callable or None."""
-    cdef KrylovParams params
-    cdef KrylovResult result
-    cdef int32_t n = b.shape[0]
-    cdef Operator[real] A = matrix_operator[real](csr_view(indptr, indices, data))
-    cdef Operator[real] P
-    cdef const Operator[real]* preconditioner = NULL
-    cdef KrylovCallback[real] report = make_callback[real](call_callback, <void*>callback)
-    params.method = method_from_name(method.encode())
-    params.side = side_from_name(side.encode())
-    params.rtol, params.atol = rtol, atol
-    params.max_iterations, params.restart = max_iterations, restart
-    if M is not None:
-        P = preconditioner_operator(M, n)
-        preconditioner = &P
-    with nogil:
-        result = krylov_solve[real](A, preconditioner, n, &b[0], &x[0], params, report)
-    return {"converged": result.converged, "reason": name(result.reason).decode(), "iterations": result.iterations,
-            "history": np.array(<double[:result.history.size()]>result.history.data()), "true_residual": result.true_residual}

@@ -1,12 +1,14 @@
-// PETSc preconditioner type `mmf`: y = |F|^-1 x, where F is the multiresolution factorization of
-// the preconditioning matrix and |F| takes its eigenvalues by absolute value (zeros count as the
-// largest one). It is symmetric positive definite whatever the matrix is, so it serves CG and
-// MINRES.
+// PETSc preconditioner type `mmf`: the multilevel preconditioner (precond/preconditioner.hpp) of
+// the preconditioning matrix.
 //
 //   program -dll_append <folder>/libpympf_petsc.so -pc_type mmf -pc_mmf_<field> <value>
 //
-// The fields are those of mmf/params.hpp, and reuse_rotations. One process; on several processes it
-// is the solver of the blocks of bjacobi or asm.
+// The fields are those of precond/params.hpp, and reuse_rotations. With -pc_mmf_method classic it
+// is |F|^-1 instead, F the multiresolution factorization, and the fields are those of
+// mmf/params.hpp. |F| takes the eigenvalues by absolute value (zeros count as the largest one), so
+// |F|^-1 is symmetric positive definite whatever the matrix is.
+//
+// One process; on several processes it is the solver of the blocks of bjacobi or asm.
 #include <petsc/private/pcimpl.h>
 
 #include <algorithm>
@@ -15,15 +17,16 @@
 #include <iomanip>
 #include <limits>
 #include <new>
-#include <optional>
 #include <sstream>
 #include <string>
 #include <type_traits>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "pympf/la/sparse.hpp"
 #include "pympf/mmf/mmf.hpp"
+#include "pympf/precond/preconditioner.hpp"
 
 #if defined(PETSC_USE_COMPLEX)
 #error "pympf factors real matrices: build it with a PETSc that has --with-scalar-type=real"
@@ -38,32 +41,96 @@ namespace pympf {
 namespace {
 
 using Matrix = CsrView<PetscScalar>;
+using Multilevel = precond::Preconditioner<PetscScalar>;
 using Factors = mmf::Mmf<PetscScalar>;
 
+struct Classic {
+  Factors F, M;  // of the matrix; its |F|^-1, on the same rotations
+  std::vector<PetscScalar> block = {};
+};
+
+// Not set up, or a matrix without rows: a block of bjacobi may be one.
+struct Nothing {
+  bool is_built = false;
+};
+
+using Built = std::variant<Nothing, Multilevel, Classic>;
+
 struct PcMmf {
-  mmf::Params params;
-  bool reuse_rotations = true;
-  std::optional<Factors> F, M;  // of the matrix; its |F|^-1, on the same rotations
-  int reused = 0;               // setups that took over the rotations of an earlier one
-  std::vector<PetscScalar> block;
+  // A cycle in single precision is linear to seven digits, which GMRES and MINRES do not forgive:
+  // they would report a residual that they have not reached.
+  precond::Params multilevel{.precision = precond::Precision::working};
+  mmf::Params factorization;
+  bool classic = false, reuse_rotations = true;
+  Built built;
+  int reused = 0;              // setups that took over the rotations of an earlier one
+  PetscObjectId modes_id = 0;  // of the null space that the modes came from; 0: none
+  std::string modes;           // what they are, for the view
 };
 
 PcMmf& data(PC pc) { return *static_cast<PcMmf*>(pc->data); }
 
-// The fields of the factorization, and ours.
-const std::vector<Field<PcMmf>>& options() {
-  static const std::vector<Field<PcMmf>> list = [] {
-    std::vector<Field<PcMmf>> all;
-    for (const auto& f : mmf::fields())
-      all.push_back({f.name, f.kind, f.minimum, f.maximum, f.choices, f.doc,
-                     [&f](const PcMmf& p) { return f.get(p.params); },
-                     [&f](PcMmf& p, double value) { f.assign(p.params, value); }});
-    all.push_back(field("reuse_rotations", &PcMmf::reuse_rotations, 0, 1,
-                        "When only the values of the matrix changed, keep the rotations and "
-                        "project the new values on them: quicker, and as good while the values "
-                        "change by a factor or by little."));
-    return all;
-  }();
+template <class P>
+Field<PcMmf> of_plugin(const Field<P>& f, P PcMmf::*part) {
+  return {f.name,
+          f.kind,
+          f.minimum,
+          f.maximum,
+          f.choices,
+          f.doc,
+          [&f, part](const PcMmf& p) { return f.get(p.*part); },
+          [&f, part](PcMmf& p, double value) { f.assign(p.*part, value); }};
+}
+
+// The methods of the multilevel preconditioner, and one more.
+Field<PcMmf> method_field() {
+  const auto& f = find_field(precond::fields(), "method");
+  Field<PcMmf> out = of_plugin(f, &PcMmf::multilevel);
+  const double classic = ++out.maximum;
+  out.choices.push_back("classic");
+  out.doc += " classic: |F|^-1 of the multiresolution factorization F.";
+  out.get = [&f, classic](const PcMmf& p) { return p.classic ? classic : f.get(p.multilevel); };
+  out.assign = [&f, classic](PcMmf& p, double value) {
+    p.classic = value == classic;
+    if (!p.classic) f.assign(p.multilevel, value);
+  };
+  return out;
+}
+
+std::vector<Field<PcMmf>> common_options() {
+  return {method_field(),
+          field("reuse_rotations", &PcMmf::reuse_rotations, 0, 1,
+                "When only the values of the matrix changed, keep the rotations (with the clusters "
+                "and the scaling functions) and project the new values on them: quicker, and as "
+                "good while the values change by a factor or by little.")};
+}
+
+template <class P>
+std::vector<Field<PcMmf>> options_of(const std::vector<Field<P>>& fields, P PcMmf::*part) {
+  std::vector<Field<PcMmf>> list;
+  for (const auto& f : fields)
+    if (f.name != "method") list.push_back(of_plugin(f, part));
+  return list;
+}
+
+struct Options {
+  std::vector<Field<PcMmf>> common = common_options(),
+                            multilevel = options_of(precond::fields(), &PcMmf::multilevel),
+                            classic = options_of(mmf::fields(), &PcMmf::factorization);
+
+  const std::vector<Field<PcMmf>>& of(bool is_classic) const {
+    return is_classic ? classic : multilevel;
+  }
+  std::vector<Field<PcMmf>> all() const {
+    std::vector<Field<PcMmf>> list = common;
+    for (const auto* part : {&multilevel, &classic})
+      list.insert(list.end(), part->begin(), part->end());
+    return list;
+  }
+};
+
+const Options& options() {
+  static const Options list;
   return list;
 }
 
@@ -196,35 +263,128 @@ Csr<PetscScalar> canonical(const Matrix& A) {
   return out;
 }
 
+// Calls compare(i, j, a_ij, a_ji) for i <= j where one of them is stored. The rows ascend, so the
+// left parts of the rows are read once, each as far as row i has come.
+template <class Compare>
+void for_pairs(const Matrix& A, const Compare& compare) {
+  std::vector<Index> next(A.indptr, A.indptr + A.rows);
+  const auto read_until = [&](Index row, Index column) {
+    Index& p = next[row];
+    for (; p < A.indptr[row + 1] && A.indices[p] < column; ++p)
+      compare(A.indices[p], row, 0, A.data[p]);
+    return p < A.indptr[row + 1] && A.indices[p] == column ? A.data[p++] : 0;
+  };
+  for (Index i = 0; i < A.rows; ++i) {
+    const PetscScalar diagonal = read_until(i, i);
+    compare(i, i, diagonal, diagonal);
+    for (Index p = next[i]; p < A.indptr[i + 1]; ++p)
+      compare(i, A.indices[p], A.data[p], read_until(A.indices[p], i));
+  }
+}
+
 // The tolerance of the Python gate (pympf.la).
 void check_symmetric(const Matrix& A) {
   constexpr double tolerance = std::is_same_v<PetscScalar, double> ? 1e-12 : 1e-5;
-  const Csr<PetscScalar> T = transpose(A);
   double largest = 0, gap = 0;
   Index row = 0, column = 0;
-  const auto compare = [&](Index i, Index j, double a, double b) {
-    largest = std::max(largest, std::abs(a));
+  for_pairs(A, [&](Index i, Index j, double a, double b) {
+    largest = std::max({largest, std::abs(a), std::abs(b)});
     if (std::abs(a - b) <= gap) return;
     gap = std::abs(a - b);
     row = i;
     column = j;
-  };
-  for (Index i = 0; i < A.rows; ++i) {
-    Index p = A.indptr[i], q = T.indptr[i];
-    while (p < A.indptr[i + 1] || q < T.indptr[i + 1]) {
-      const Index j = p < A.indptr[i + 1] ? A.indices[p] : A.cols;
-      const Index k = q < T.indptr[i + 1] ? T.indices[q] : A.cols;
-      compare(i, std::min(j, k), j <= k ? A.data[p++] : 0, k <= j ? T.data[q++] : 0);
-    }
-  }
+  });
   require(gap <= tolerance * largest, "expected a symmetric matrix, got max|a_ij - a_ji| = ", gap,
           " at i = ", row, ", j = ", column, " (allowed: ", tolerance * largest,
           "); give a symmetric one as the second matrix of KSPSetOperators()");
 }
 
+// ---- near-nullspace -----------------------------------------------------------------------------
+
+struct Modes {
+  precond::NearNullspace vectors;  // empty when the user gave none
+  Index block = 1;
+  bool are_new = true;
+};
+
+// What the user attached to the preconditioning matrix, else to the operator: the near-null space,
+// else the null space.
+PetscErrorCode find_null_space(PC pc, MatNullSpace* found, std::string* origin) {
+  PetscFunctionBegin;
+  for (Mat A : {pc->pmat, pc->mat}) {
+    const char* owner = A == pc->pmat ? "the matrix" : "the operator";
+    PetscCall(MatGetNearNullSpace(A, found));
+    *origin = concat("the near-null space of ", owner);
+    if (*found) break;
+    PetscCall(MatGetNullSpace(A, found));
+    *origin = concat("the null space of ", owner);
+    if (*found) break;
+  }
+  PetscFunctionReturn(PetscErrorCode(0));
+}
+
+PetscErrorCode read_vector(Vec v, PetscInt column, precond::NearNullspace* modes) {
+  const PetscInt rows = static_cast<PetscInt>(modes->values.size()) / modes->vectors;
+  const PetscScalar* values;
+  PetscInt n;
+
+  PetscFunctionBegin;
+  PetscCall(VecGetSize(v, &n));
+  require(n == rows, "vector ", column, " of the null space has ", n, " rows, the matrix ", rows);
+  PetscCall(VecGetArrayRead(v, &values));
+  for (PetscInt i = 0; i < n; ++i)
+    modes->values[static_cast<std::size_t>(i) * modes->vectors + column] = values[i];
+  PetscCall(VecRestoreArrayRead(v, &values));
+  PetscFunctionReturn(PetscErrorCode(0));
+}
+
+// The constants come first; a null space that is a function has no vectors.
+PetscErrorCode read_vectors(MatNullSpace space, PetscInt rows, precond::NearNullspace* modes) {
+  PetscBool constants;
+  PetscInt count;
+  const Vec* vectors;
+
+  PetscFunctionBegin;
+  PetscCall(MatNullSpaceGetVecs(space, &constants, &count, &vectors));
+  const PetscInt first = constants ? 1 : 0;
+  if (first + count == 0) PetscFunctionReturn(PetscErrorCode(0));
+  modes->vectors = to_index(first + count, "vectors of the null space");
+  modes->values.assign(static_cast<std::size_t>(rows) * modes->vectors, 1);
+  for (PetscInt e = 0; e < count; ++e) PetscCall(read_vector(vectors[e], first + e, modes));
+  for (double v : modes->values) require(std::isfinite(v), "the null space has the entry ", v);
+  PetscFunctionReturn(PetscErrorCode(0));
+}
+
+PetscErrorCode find_modes(PC pc, Modes* modes) {
+  std::string& description = data(pc).modes;
+  PetscObjectId& id = data(pc).modes_id;
+  MatNullSpace space = nullptr;
+  PetscInt rows, block;
+
+  PetscFunctionBegin;
+  PetscCall(MatGetSize(pc->pmat, &rows, nullptr));
+  PetscCall(MatGetBlockSize(pc->pmat, &block));
+  if (block > 0 && rows % block == 0) modes->block = to_index(block, "block size");
+  PetscCall(find_null_space(pc, &space, &description));
+  const PetscObjectId before = std::exchange(id, 0);
+  if (space) {
+    PetscCall(PetscObjectGetId((PetscObject)space, &id));
+    PetscCall(read_vectors(space, rows, &modes->vectors));
+  }
+  modes->are_new = id != before;
+  if (modes->vectors.values.empty())
+    description = "constants, adapted where they are poor";
+  else
+    description = concat(modes->vectors.vectors,
+                         modes->vectors.vectors == 1 ? " vector" : " vectors", " of ", description);
+  description += concat("; block size ", modes->block);
+  PetscFunctionReturn(PetscErrorCode(0));
+}
+
 // ---- setup --------------------------------------------------------------------------------------
 
-void require_finite(const mmf::CoreDiagonal<PetscScalar>& H) {
+void require_finite(const Classic& classic) {
+  const auto& H = classic.M.factors().H;
   const auto finite = [](const std::vector<PetscScalar>& values) {
     return std::all_of(values.begin(), values.end(),
                        [](PetscScalar v) { return std::isfinite(v); });
@@ -234,26 +394,54 @@ void require_finite(const mmf::CoreDiagonal<PetscScalar>& H) {
                     "too large or too small; scale it");
 }
 
-void factorize(PcMmf& mmf, const Matrix& A, bool same_pattern) {
-  // A setup that fails must not leave the factors of the matrix before it.
-  const std::optional<Factors> before = std::exchange(mmf.F, std::nullopt);
-  mmf.M.reset();
+Classic factorize(const PcMmf& mmf, const Matrix& A) {
+  Factors F(mmf::factorize(A, mmf.factorization));
+  Factors M = F.preconditioner();
+  return {std::move(F), std::move(M)};
+}
+
+void update(Classic& classic, const Matrix& A) {
+  classic.F = classic.F.refactorize(A);
+  classic.M = classic.F.preconditioner();
+}
+
+void update(Multilevel& M, const Matrix& A) { M.update(A); }
+void update(Nothing&, const Matrix&) {}
+
+// Incomplete factors of an indefinite matrix may grow without bound.
+void require_finite(const Multilevel& M) {
+  if (!M.report().indefinite) return;
+  std::vector<PetscScalar> ones(M.rows(), 1), z(M.rows());
+  M.apply(ones.data(), z.data());
+  require<Singular>(std::all_of(z.begin(), z.end(), [](PetscScalar v) { return std::isfinite(v); }),
+                    "the multilevel preconditioner of this indefinite matrix is not finite; use "
+                    "-pc_mmf_method classic");
+}
+
+void require_finite(const Nothing&) {}
+
+// `built` is what was built for the matrix before this one.
+void build(PcMmf& mmf, const Matrix& A, const Modes& modes, bool same_pattern, Built built) {
   check_entries(A);
   Csr<PetscScalar> owned;
   const Matrix matrix = rows_ascend(A) ? A : Matrix(owned = canonical(A));
   check_symmetric(matrix);
-  if (before && same_pattern && mmf.reuse_rotations) {
-    mmf.F = before->refactorize(matrix);
-    ++mmf.reused;
-  } else {
-    mmf.F.emplace(mmf::factorize(matrix, mmf.params));
-    mmf.reused = 0;
-  }
-  mmf.M = mmf.F->preconditioner();
-  require_finite(mmf.M->factors().H);
+  const bool reuse =
+      mmf.reuse_rotations && same_pattern && built.index() > 0 && (mmf.classic || !modes.are_new);
+  if (reuse)
+    std::visit([&](auto& M) { update(M, matrix); }, built);
+  else if (A.rows == 0)
+    built = Nothing{true};
+  else if (mmf.classic)
+    built = factorize(mmf, matrix);
+  else
+    built.emplace<Multilevel>(matrix, mmf.multilevel, modes.vectors, modes.block);
+  std::visit([](const auto& M) { require_finite(M); }, built);
+  mmf.reused = reuse ? mmf.reused + 1 : 0;
+  mmf.built = std::move(built);
 }
 
-PetscErrorCode factorize_seqaij(PC pc, Mat aij) {
+PetscErrorCode build_seqaij(PC pc, Mat aij, const Modes& modes, Built before) {
   PetscInt n;
   const PetscInt *indptr, *indices;
   const PetscScalar* values;
@@ -269,7 +457,7 @@ PetscErrorCode factorize_seqaij(PC pc, Mat aij) {
     const Index rows = to_index(n, "rows of the matrix");
     const Index* ptr = as_index(indptr, static_cast<std::size_t>(n) + 1, indptr_copy);
     const Matrix A{rows, rows, ptr, as_index(indices, ptr[n], indices_copy), values};
-    factorize(data(pc), A, pc->flag == SAME_NONZERO_PATTERN);
+    build(data(pc), A, modes, pc->flag == SAME_NONZERO_PATTERN, std::move(before));
     return PetscErrorCode(0);
   });
   PetscCall(MatSeqAIJRestoreArrayRead(aij, &values));
@@ -280,12 +468,16 @@ PetscErrorCode factorize_seqaij(PC pc, Mat aij) {
 
 PetscErrorCode PCSetUp_MMF(PC pc) {
   Mat aij;
+  Modes modes;
 
   PetscFunctionBegin;
+  // A setup that fails must not leave what was built for the matrix before it.
+  Built before = std::exchange(data(pc).built, Nothing());
   PetscCall(check_operator(pc));
   PetscCall(PCSetFailedReason(pc, PC_NOERROR));
+  if (!data(pc).classic) PetscCall(guarded(pc, [&] { return find_modes(pc, &modes); }));
   PetscCall(as_seqaij(pc->pmat, &aij));
-  const PetscErrorCode failure = factorize_seqaij(pc, aij);
+  const PetscErrorCode failure = build_seqaij(pc, aij, modes, std::move(before));
   PetscCall(MatDestroy(&aij));
   PetscCall(failure);
   pc->setupcalled = PETSC_TRUE;  // PETSc does so after this; -pc_view would say "not set up"
@@ -295,23 +487,30 @@ PetscErrorCode PCSetUp_MMF(PC pc) {
 
 // ---- apply --------------------------------------------------------------------------------------
 
-PetscErrorCode check_factored(PC pc) {
+PetscErrorCode check_built(PC pc) {
   PetscFunctionBegin;
-  PetscCheck(data(pc).M, PetscObjectComm((PetscObject)pc), PETSC_ERR_ORDER,
-             "PC mmf has no factorization: its last setup failed");
+  const auto* nothing = std::get_if<Nothing>(&data(pc).built);
+  PetscCheck(!nothing || nothing->is_built, PetscObjectComm((PetscObject)pc), PETSC_ERR_ORDER,
+             "PC mmf has nothing to apply: its last setup failed");
   PetscFunctionReturn(PetscErrorCode(0));
 }
+
+void apply(const Multilevel& M, const PetscScalar* x, PetscScalar* y) { M.apply(x, y); }
+void apply(const Classic& classic, const PetscScalar* x, PetscScalar* y) {
+  classic.M.multiply(x, y, 1);
+}
+void apply(Nothing, const PetscScalar*, PetscScalar*) {}
 
 PetscErrorCode PCApply_MMF(PC pc, Vec x, Vec y) {
   const PetscScalar* in;
   PetscScalar* out;
 
   PetscFunctionBegin;
-  PetscCall(check_factored(pc));
+  PetscCall(check_built(pc));
   PetscCall(VecGetArrayRead(x, &in));
   PetscCall(VecGetArrayWrite(y, &out));
   PetscCall(guarded(pc, [&] {
-    data(pc).M->multiply(in, out, 1);
+    std::visit([&](const auto& M) { apply(M, in, out); }, data(pc).built);
     return PetscErrorCode(0);
   }));
   PetscCall(VecRestoreArrayWrite(y, &out));
@@ -319,37 +518,119 @@ PetscErrorCode PCApply_MMF(PC pc, Vec x, Vec y) {
   PetscFunctionReturn(PetscErrorCode(0));
 }
 
-// Y = M X for columns of leading dimensions ldx and ldy; the factors take blocks by rows.
-void apply_block(PcMmf& mmf, const PetscScalar* X, std::size_t ldx, PetscScalar* Y, std::size_t ldy,
-                 Index m) {
-  const std::size_t n = mmf.M->rows(), columns = m;
-  mmf.block.resize(n * columns);
-  PetscScalar* block = mmf.block.data();
-  for (std::size_t i = 0; i < n; ++i)
-    for (std::size_t q = 0; q < columns; ++q) block[i * columns + q] = X[q * ldx + i];
-  mmf.M->multiply(block, block, m);
-  for (std::size_t i = 0; i < n; ++i)
-    for (std::size_t q = 0; q < columns; ++q) Y[q * ldy + i] = block[i * columns + q];
+// A block of vectors as PETSc stores it: by columns.
+template <class T>
+struct Columns {
+  T* values;
+  std::size_t stride;
+  Index rows, count;
+
+  T* column(Index q) const { return values + q * stride; }
+};
+
+void apply_block(const Multilevel& M, Columns<const PetscScalar> X, Columns<PetscScalar> Y) {
+  for (Index q = 0; q < X.count; ++q) M.apply(X.column(q), Y.column(q));
 }
+
+// The factors take blocks by rows.
+void apply_block(Classic& classic, Columns<const PetscScalar> X, Columns<PetscScalar> Y) {
+  const auto by_rows = [&](Index i, Index q) { return static_cast<std::size_t>(i) * X.count + q; };
+  classic.block.resize(by_rows(X.rows, 0));
+  PetscScalar* block = classic.block.data();
+  for (Index i = 0; i < X.rows; ++i)
+    for (Index q = 0; q < X.count; ++q) block[by_rows(i, q)] = X.column(q)[i];
+  classic.M.multiply(block, block, X.count);
+  for (Index i = 0; i < X.rows; ++i)
+    for (Index q = 0; q < X.count; ++q) Y.column(q)[i] = block[by_rows(i, q)];
+}
+
+void apply_block(Nothing, Columns<const PetscScalar>, Columns<PetscScalar>) {}
 
 PetscErrorCode PCMatApply_MMF(PC pc, Mat X, Mat Y) {
   const PetscScalar* in;
   PetscScalar* out;
-  PetscInt columns, ldx, ldy;
+  PetscInt rows, columns, ldx, ldy;
 
   PetscFunctionBegin;
-  PetscCall(check_factored(pc));
-  PetscCall(MatGetSize(X, nullptr, &columns));
+  PetscCall(check_built(pc));
+  PetscCall(MatGetSize(X, &rows, &columns));
   PetscCall(MatDenseGetLDA(X, &ldx));
   PetscCall(MatDenseGetLDA(Y, &ldy));
   PetscCall(MatDenseGetArrayRead(X, &in));
   PetscCall(MatDenseGetArrayWrite(Y, &out));
   PetscCall(guarded(pc, [&] {
-    apply_block(data(pc), in, ldx, out, ldy, to_index(columns, "columns of the block"));
+    const Index n = to_index(rows, "rows of the block");
+    const Index m = to_index(columns, "columns of the block");
+    const Columns<const PetscScalar> from{in, static_cast<std::size_t>(ldx), n, m};
+    const Columns<PetscScalar> to{out, static_cast<std::size_t>(ldy), n, m};
+    std::visit([&](auto& M) { apply_block(M, from, to); }, data(pc).built);
     return PetscErrorCode(0);
   }));
   PetscCall(MatDenseRestoreArrayWrite(Y, &out));
   PetscCall(MatDenseRestoreArrayRead(X, &in));
+  PetscFunctionReturn(PetscErrorCode(0));
+}
+
+// ---- the solver around it -----------------------------------------------------------------------
+
+PetscErrorCode is_any_of(KSP ksp, const std::vector<const char*>& types, bool* answer) {
+  *answer = false;
+  PetscFunctionBegin;
+  for (const char* type : types) {
+    PetscBool same;
+    PetscCall(PetscObjectTypeCompare((PetscObject)ksp, type, &same));
+    *answer = *answer || same;
+  }
+  PetscFunctionReturn(PetscErrorCode(0));
+}
+
+// Solvers that allow the preconditioner to change between iterations.
+const std::vector<const char*> flexible{KSPFGMRES,  KSPPIPEFGMRES, KSPGCR,   KSPPIPEGCR,
+                                        KSPFCG,     KSPPIPEFCG,    KSPFBCGS, KSPFBCGSR,
+                                        KSPPREONLY, KSPRICHARDSON};
+const std::vector<const char*> need_positive{
+    KSPCG,      KSPGROPPCG, KSPPIPECG, KSPPIPECGRR, KSPPIPELCG, KSPPIPEPRCG, KSPPIPECG2, KSPFCG,
+    KSPPIPEFCG, KSPNASH,    KSPSTCG,   KSPGLTR,     KSPMINRES,  KSPSYMMLQ,   KSPCR,      KSPPIPECR};
+constexpr double least_tolerance_in_single = 1e-6;
+
+// What this solver may not be given.
+PetscErrorCode check_solver(PC pc, KSP ksp, const Multilevel& M) {
+  const MPI_Comm comm = PetscObjectComm((PetscObject)pc);
+  const char* solver = ((PetscObject)ksp)->type_name;
+  bool is_flexible, is_cg, needs_positive;
+  PetscReal tolerance;
+
+  PetscFunctionBegin;
+  PetscCall(is_any_of(ksp, flexible, &is_flexible));
+  PetscCall(is_any_of(ksp, {KSPCG}, &is_cg));  // its residual does not come from M
+  PetscCall(is_any_of(ksp, need_positive, &needs_positive));
+  PetscCall(KSPGetTolerances(ksp, &tolerance, nullptr, nullptr, nullptr));
+  const bool multilevel = M.report().method == "multilevel";
+  PetscCheck(is_flexible || !multilevel || M.params().cycle != precond::CycleKind::k, comm,
+             PETSC_ERR_SUP,
+             "PC mmf: cycle = k varies from one application to the next, and -ksp_type %s needs a "
+             "fixed preconditioner: use -ksp_type fgmres, fcg or gcr, or -pc_mmf_cycle w",
+             solver);
+  PetscCheck(is_flexible || is_cg || M.params().precision == precond::Precision::working ||
+                 tolerance >= least_tolerance_in_single,
+             comm, PETSC_ERR_SUP,
+             "PC mmf: precision = single is linear to seven digits, too few for -ksp_type %s to "
+             "reach -ksp_rtol %g: use -ksp_type cg or fgmres, or -pc_mmf_precision working",
+             solver, static_cast<double>(tolerance));
+  PetscCheck(!needs_positive || !multilevel || M.report().coarse_negative == 0, comm, PETSC_ERR_SUP,
+             "PC mmf: the matrix is indefinite, the multilevel cycle then need not be positive "
+             "definite, and -ksp_type %s needs that: use -pc_mmf_method classic, or -ksp_type "
+             "fgmres",
+             solver);
+  PetscFunctionReturn(PetscErrorCode(0));
+}
+
+PetscErrorCode PCPreSolve_MMF(PC pc, KSP ksp, Vec, Vec) {
+  PetscFunctionBegin;
+  if (const auto* M = std::get_if<Multilevel>(&data(pc).built))
+    PetscCall(check_solver(pc, ksp, *M));
+  // PETSc calls the user's function only for types without one of their own.
+  if (pc->presolve) PetscCall(pc->presolve(pc, ksp));
   PetscFunctionReturn(PetscErrorCode(0));
 }
 
@@ -395,6 +676,17 @@ PetscErrorCode read_option(PC pc, OptionItems PetscOptionsObject, const Field<Pc
   PetscFunctionReturn(PetscErrorCode(0));
 }
 
+// An option that has no effect with this method is refused too.
+void check_name(const std::string& name, bool classic) {
+  find_field(options().all(), name);
+  const auto& others = options().of(!classic);
+  const bool is_other = std::any_of(others.begin(), others.end(),
+                                    [&](const Field<PcMmf>& f) { return f.name == name; });
+  require(!is_other, name, classic ? " is not" : " is",
+          " a parameter of method = classic; the method is ",
+          classic ? "classic" : "another: give -pc_mmf_method classic too");
+}
+
 // PETSc ignores options that nobody asks for: a misspelt one would mean the default.
 PetscErrorCode refuse_unknown_options(PC pc) {
   PetscOptions database;
@@ -409,29 +701,31 @@ PetscErrorCode refuse_unknown_options(PC pc) {
   PetscCall(PetscFree(all));
   const std::string start = lower(concat("-", prefix ? prefix : "", "pc_mmf_"));
   for (std::string word; words >> word;)
-    if (word.rfind(start, 0) == 0) find_field(options(), word.substr(start.size()));
+    if (word.rfind(start, 0) == 0) check_name(word.substr(start.size()), data(pc).classic);
   PetscFunctionReturn(PetscErrorCode(0));
 }
 
-bool same(const mmf::Params& a, const mmf::Params& b) {
-  const auto& fields = mmf::fields();
-  return std::all_of(fields.begin(), fields.end(),
-                     [&](const Field<mmf::Params>& f) { return f.get(a) == f.get(b); });
+// All but reuse_rotations, which changes the next setup only.
+std::vector<double> values_of(const PcMmf& mmf) {
+  std::vector<double> values;
+  for (const auto& option : options().all())
+    if (option.name != "reuse_rotations") values.push_back(option.get(mmf));
+  return values;
 }
 
 PetscErrorCode read_options(PC pc, OptionItems PetscOptionsObject) {
   PcMmf& mmf = data(pc);
-  const mmf::Params before = mmf.params;
+  const std::vector<double> before = values_of(mmf);
 
   PetscFunctionBegin;
   PetscOptionsHeadBegin(PetscOptionsObject, "MMF options");
-  for (const auto& option : options()) PetscCall(read_option(pc, PetscOptionsObject, option));
+  for (const auto& option : options().all()) PetscCall(read_option(pc, PetscOptionsObject, option));
   PetscOptionsHeadEnd();
   PetscCall(refuse_unknown_options(pc));
-  mmf::check(mmf.params);
-  if (!same(before, mmf.params)) {  // the next solve sets up anew, with the new parameters
-    mmf.F.reset();
-    mmf.M.reset();
+  precond::check(mmf.multilevel);
+  mmf::check(mmf.factorization);
+  if (values_of(mmf) != before) {  // the next solve sets up anew, with the new parameters
+    mmf.built = Nothing();
     pc->setupcalled = PETSC_FALSE;
   }
   PetscFunctionReturn(PetscErrorCode(0));
@@ -452,9 +746,12 @@ std::string megabytes(std::size_t bytes) {
 }
 
 void write_params(std::ostream& out, const PcMmf& mmf) {
+  std::vector<Field<PcMmf>> list = options().common;
+  const auto& rest = options().of(mmf.classic);
+  list.insert(list.end(), rest.begin(), rest.end());
   out << "parameters:";
   bool any = false;
-  for (const auto& option : options())
+  for (const auto& option : list)
     if (option.get(mmf) != option.default_value()) {
       out << " " << option.name << "=" << option.text(mmf);
       any = true;
@@ -462,10 +759,22 @@ void write_params(std::ostream& out, const PcMmf& mmf) {
   out << (any ? " (the others at their defaults)\n" : " all at their defaults\n");
 }
 
-void write_levels(std::ostream& out, const std::vector<mmf::StageReport>& stages) {
+void write_levels(std::ostream& out, const Multilevel& M) {
+  if (M.report().levels.empty()) return;
+  out << "level       rows        nnz  clusters  lifted  P per row  factor/nnz         MB    "
+         "seconds\n";
+  for (const auto& s : M.report().levels)
+    out << std::setw(5) << s.level << std::setw(11) << s.rows << std::setw(11) << s.nnz
+        << std::setw(10) << s.clusters << std::setw(8) << (s.lifted ? "yes" : "no") << std::fixed
+        << std::setprecision(2) << std::setw(11) << s.prolongation << std::setw(12) << s.factor
+        << std::setw(11) << static_cast<double>(s.bytes) / 1e6 << std::setprecision(3)
+        << std::setw(11) << s.seconds << std::defaultfloat << "\n";
+}
+
+void write_levels(std::ostream& out, const Classic& classic) {
   out << "level       rows        nnz  clusters  rotations    retired    dropped         MB    "
          "seconds\n";
-  for (const auto& s : stages)
+  for (const auto& s : classic.F.factors().stages)
     out << std::setw(5) << s.level << std::setw(11) << s.rows << std::setw(11) << s.nnz
         << std::setw(10) << s.clusters << std::setw(11) << s.rotations << std::setw(11) << s.retired
         << std::scientific << std::setprecision(2) << std::setw(11) << s.dropped << std::fixed
@@ -473,23 +782,52 @@ void write_levels(std::ostream& out, const std::vector<mmf::StageReport>& stages
         << std::setw(11) << s.seconds << std::defaultfloat << "\n";
 }
 
-void write_summary(std::ostream& out, const PcMmf& mmf) {
-  const auto& F = mmf.F->factors();
-  out << F.stages.size() << " levels, core of " << mmf.F->core_size() << " rows, stopped by "
+void write_levels(std::ostream&, Nothing) {}
+
+void write_reused(std::ostream& out, const PcMmf& mmf) {
+  out << "rotations reused: " << mmf.reused << " times since they were computed\n";
+}
+
+void write_summary(std::ostream& out, const PcMmf& mmf, const Multilevel& M) {
+  const precond::Report& report = M.report();
+  std::size_t bytes = 0;
+  for (const auto& level : report.levels) bytes += level.bytes;
+  out << "method " << report.method << (report.reason.empty() ? "" : ": ") << report.reason << "\n";
+  if (report.levels.empty()) return;
+  const auto levels = report.levels.size();
+  if (levels > 1) out << "near-nullspace: " << mmf.modes << "\n";
+  out << levels << (levels == 1 ? " level" : " levels");
+  if (report.coarse_rows > 0)
+    out << ", dense solve of " << report.coarse_rows << " rows (" << report.coarse_nullity
+        << " zero and " << report.coarse_negative << " negative eigenvalues)";
+  out << "\n";
+  out << "operator complexity " << std::fixed << std::setprecision(2) << report.operator_complexity
+      << ", grid complexity " << report.grid_complexity << ", " << megabytes(bytes) << ", "
+      << std::setprecision(3) << report.seconds << " s\n";
+  write_reused(out, mmf);
+}
+
+void write_summary(std::ostream& out, const PcMmf& mmf, const Classic& classic) {
+  const auto& F = classic.F.factors();
+  out << F.stages.size() << " levels, core of " << classic.F.core_size() << " rows, stopped by "
       << mmf::name(F.stop) << "\n";
   out << "relative Frobenius error " << std::setprecision(3)
       << (F.norm > 0 ? F.dropped / F.norm : 0.0) << ", "
-      << megabytes(mmf.F->bytes() + mmf.M->bytes() - F.Q->bytes()) << "\n";
-  out << "rotations reused: " << mmf.reused << " times since they were computed\n";
+      << megabytes(classic.F.bytes() + classic.M.bytes() - F.Q->bytes()) << "\n";
+  write_reused(out, mmf);
 }
+
+void write_summary(std::ostream&, const PcMmf&, Nothing) {}
 
 std::string description(const PcMmf& mmf, bool with_levels) {
   std::ostringstream out;
   write_params(out, mmf);
-  if (mmf.M) {
-    if (with_levels) write_levels(out, mmf.F->factors().stages);
-    write_summary(out, mmf);
-  }
+  std::visit(
+      [&](const auto& M) {
+        if (with_levels) write_levels(out, M);
+        write_summary(out, mmf, M);
+      },
+      mmf.built);
   return out.str();
 }
 
@@ -513,13 +851,8 @@ PetscErrorCode PCView_MMF(PC pc, PetscViewer viewer) {
 // ---- life ---------------------------------------------------------------------------------------
 
 PetscErrorCode PCReset_MMF(PC pc) {
-  PcMmf& mmf = data(pc);
-
   PetscFunctionBegin;
-  mmf.F.reset();
-  mmf.M.reset();
-  mmf.reused = 0;
-  mmf.block = {};
+  data(pc).built = Nothing();
   PetscFunctionReturn(PetscErrorCode(0));
 }
 
@@ -538,6 +871,7 @@ PetscErrorCode PCCreate_MMF(PC pc) {
   pc->ops->apply = PCApply_MMF;
   pc->ops->applytranspose = PCApply_MMF;
   pc->ops->matapply = PCMatApply_MMF;
+  pc->ops->presolve = PCPreSolve_MMF;
   pc->ops->setfromoptions = PCSetFromOptions_MMF;
   pc->ops->view = PCView_MMF;
   pc->ops->reset = PCReset_MMF;

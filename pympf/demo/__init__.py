@@ -4,7 +4,7 @@ A walker starts at a pixel and steps at random to a neighbour, rarely across an 
 picture. The probability that it meets a stroke on the foreground before one on the background is
 the solution of a linear system with one unknown for each pixel [1]_. Several solvers solve it to
 the same accuracy; a picture shows the segmentation, how the solvers converged, and what the
-factorization did to the matrix.
+classic factorization does to the matrix.
 
 References
 ----------
@@ -29,7 +29,7 @@ from pympf.io import check_output
 __all__ = ["run"]
 
 PICTURE = "demo.png"
-ROW = "{:<14}{:>10}{:>12}{:>10}{:>10}{:>15}"
+ROW = "{:<18}{:>10}{:>12}{:>10}{:>10}{:>15}"
 
 
 def run(
@@ -87,7 +87,7 @@ def run(
         f"entries; to a relative residual of {RTOL:g}, on {get_num_threads()} threads.\n"
     )
     trials = compare(problem, say)
-    say(f"\nThe factorization:\n{trials[MMF].report}\n")
+    say(f"\nThe preconditioner of {MMF}:\n{trials[MMF].report}\n")
     draw(target, scene, problem, trials)
     say(f"The picture: {target}")
     if json:

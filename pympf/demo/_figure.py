@@ -11,7 +11,7 @@ from scipy.ndimage import maximum_filter
 
 from pympf.demo._problem import BACKGROUND, FOREGROUND, Problem
 from pympf.demo._scenes import Scene
-from pympf.demo._trials import AMG, JACOBI, LU, MMF, PLAIN, RTOL, Trial
+from pympf.demo._trials import AMG, CLASSIC, JACOBI, LU, MMF, PLAIN, RTOL, Trial
 from pympf.io import atomic_write
 from pympf.mmf import Mmf, factorize
 
@@ -21,9 +21,16 @@ if TYPE_CHECKING:
 
 # The colours of Okabe and Ito, which the colour-blind can tell apart.
 SKY, ORANGE, GREEN, BLUE, RED = "#56b4e9", "#e69f00", "#009e73", "#0072b2", "#d55e00"
-GREY = "#777777"
+PURPLE, GREY = "#cc79a7", "#777777"
 COLOUR_OF_LABEL = {FOREGROUND: SKY, BACKGROUND: ORANGE}
-COLOUR_OF_SOLVER = {PLAIN: GREY, JACOBI: ORANGE, MMF: BLUE, AMG: GREEN, LU: RED}
+COLOUR_OF_SOLVER = {
+    PLAIN: GREY,
+    JACOBI: ORANGE,
+    CLASSIC: PURPLE,
+    MMF: BLUE,
+    AMG: GREEN,
+    LU: RED,
+}
 
 STYLE: dict[Any, Any] = {
     "font.size": 10,

@@ -15,11 +15,13 @@ from scipy.sparse.linalg import splu
 
 from pympf.krylov import solve
 from pympf.mmf import Report
+from pympf.precond import PreconditionerReport
 
 RTOL = 1e-8
 MAX_ITERATIONS = 3000
 
-PLAIN, JACOBI, MMF, AMG, LU = "CG", "CG + Jacobi", "CG + MMF", "CG + PyAMG", "sparse LU"
+PLAIN, JACOBI, CLASSIC = "CG", "CG + Jacobi", "CG + classic MMF"
+MMF, AMG, LU = "CG + MMF", "CG + PyAMG", "sparse LU"
 
 Solver = Callable[[sp.csr_array, NDArray[np.float64]], "Trial"]
 
@@ -36,7 +38,7 @@ class Trial:
     solve_s: float
     true_residual: float
     history: NDArray[np.float64]
-    report: Report | None = None
+    report: PreconditionerReport | Report | None = None
 
     @property
     def total_s(self) -> float:
@@ -46,8 +48,8 @@ class Trial:
     def as_dict(self) -> dict[str, Any]:
         """Return the numbers as plain data, fit for JSON."""
         names = ("iterations", "reason", "converged", "setup_s", "solve_s", "true_residual")
-        factorization = self.report.as_dict() if self.report else None
-        return {**{name: getattr(self, name) for name in names}, "factorization": factorization}
+        setup = self.report.as_dict() if self.report else None
+        return {**{name: getattr(self, name) for name in names}, "setup": setup}
 
 
 def solvers() -> dict[str, Solver]:
@@ -55,6 +57,7 @@ def solvers() -> dict[str, Solver]:
     found: dict[str, Solver] = {
         PLAIN: lambda A, b: _cg(A, b, "none"),
         JACOBI: lambda A, b: _cg(A, b, "jacobi"),
+        CLASSIC: lambda A, b: _cg(A, b, "classic"),
         MMF: lambda A, b: _cg(A, b, "mmf"),
     }
     if find_spec("pyamg"):
@@ -77,7 +80,7 @@ def _cg(
         solve_s=solution.solve_s,
         true_residual=solution.true_residual,
         history=solution.history / solution.history[0],
-        report=solution.factorization.report() if solution.factorization else None,
+        report=solution.operator.report() if solution.operator else None,
     )
 
 

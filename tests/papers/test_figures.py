@@ -86,7 +86,7 @@ def test_table_2_1_without_preconditioner(problem):
 @pytest.mark.parametrize("problem", WITH_MMF, ids=str)
 @pytest.mark.parametrize("side", ["right", "left"])
 def test_table_2_1_with_mmf(problem, side):
-    assert iterations(problem, "mmf", side=side) <= WITH_MMF[problem]
+    assert iterations(problem, "classic", side=side) <= WITH_MMF[problem]
 
 
 @pytest.mark.parametrize("problem", WITH_MMF, ids=str)

@@ -11,6 +11,8 @@ static char help[] =
     "grid)\n"
     "  -transpose       solve A^T x = b\n"
     "  -columns <0>     solve for so many right-hand sides at once\n"
+    "  -near            attach a near-null space: constants, and +1 and -1 on half of the rows\n"
+    "  -presolve        say so before each solve\n"
     "  -forget          forget to destroy the matrix, for -malloc_dump to see\n\n";
 
 #include <petscksp.h>
@@ -19,7 +21,7 @@ static char help[] =
 typedef struct {
   PetscInt m;
   PetscReal shift, convection;
-  PetscBool neumann, transpose;
+  PetscBool neumann, transpose, near;
   PetscInt columns;
 } Problem;
 
@@ -48,6 +50,27 @@ static PetscErrorCode SetRow(Mat A, const Problem* p, PetscInt i, PetscInt j, Pe
   PetscFunctionReturn(0);
 }
 
+static PetscErrorCode AttachNearNullSpace(Mat A) {
+  MatNullSpace modes;
+  Vec halves;
+  PetscInt first, last, n;
+
+  PetscFunctionBeginUser;
+  PetscCall(MatCreateVecs(A, &halves, NULL));
+  PetscCall(VecGetSize(halves, &n));
+  PetscCall(VecGetOwnershipRange(halves, &first, &last));
+  for (PetscInt i = first; i < last; ++i)
+    PetscCall(VecSetValue(halves, i, i < n / 2 ? 1 : -1, INSERT_VALUES));
+  PetscCall(VecAssemblyBegin(halves));
+  PetscCall(VecAssemblyEnd(halves));
+  PetscCall(VecNormalize(halves, NULL));
+  PetscCall(MatNullSpaceCreate(PETSC_COMM_WORLD, PETSC_TRUE, 1, &halves, &modes));
+  PetscCall(MatSetNearNullSpace(A, modes));
+  PetscCall(MatNullSpaceDestroy(&modes));
+  PetscCall(VecDestroy(&halves));
+  PetscFunctionReturn(0);
+}
+
 static PetscErrorCode CreateMatrix(const Problem* p, PetscBool corners, Mat* A) {
   const PetscInt n = p->m * p->m;
   PetscInt first, last;
@@ -73,6 +96,17 @@ static PetscErrorCode CreateMatrix(const Problem* p, PetscBool corners, Mat* A) 
     PetscCall(MatSetNullSpace(*A, constants));
     PetscCall(MatNullSpaceDestroy(&constants));
   }
+  if (p->near) PetscCall(AttachNearNullSpace(*A));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode SayBefore(PC pc, KSP ksp) {
+  PCType type;
+
+  PetscFunctionBeginUser;
+  (void)ksp;
+  PetscCall(PCGetType(pc, &type));
+  PetscCall(PetscPrintf(PETSC_COMM_WORLD, "before the solve with %s\n", type));
   PetscFunctionReturn(0);
 }
 
@@ -144,11 +178,12 @@ static PetscErrorCode Solve(KSP ksp, Mat A, const Problem* p) {
 }
 
 int main(int argc, char** argv) {
-  Problem p = {20, 0, 0, PETSC_FALSE, PETSC_FALSE, 0};
+  Problem p = {20, 0, 0, PETSC_FALSE, PETSC_FALSE, PETSC_FALSE, 0};
   PetscInt solves = 1;
-  PetscBool forget = PETSC_FALSE;
+  PetscBool forget = PETSC_FALSE, presolve = PETSC_FALSE;
   char then[16] = "";
   KSP ksp;
+  PC pc;
   Mat A, B;
 
   PetscFunctionBeginUser;
@@ -158,6 +193,8 @@ int main(int argc, char** argv) {
   PetscCall(PetscOptionsGetReal(NULL, NULL, "-convection", &p.convection, NULL));
   PetscCall(PetscOptionsGetBool(NULL, NULL, "-neumann", &p.neumann, NULL));
   PetscCall(PetscOptionsGetBool(NULL, NULL, "-transpose", &p.transpose, NULL));
+  PetscCall(PetscOptionsGetBool(NULL, NULL, "-near", &p.near, NULL));
+  PetscCall(PetscOptionsGetBool(NULL, NULL, "-presolve", &presolve, NULL));
   PetscCall(PetscOptionsGetInt(NULL, NULL, "-columns", &p.columns, NULL));
   PetscCall(PetscOptionsGetInt(NULL, NULL, "-solves", &solves, NULL));
   PetscCall(PetscOptionsGetBool(NULL, NULL, "-forget", &forget, NULL));
@@ -165,6 +202,8 @@ int main(int argc, char** argv) {
 
   PetscCall(KSPCreate(PETSC_COMM_WORLD, &ksp));
   PetscCall(KSPSetFromOptions(ksp));
+  PetscCall(KSPGetPC(ksp, &pc));
+  if (presolve) PetscCall(PCSetPreSolve(pc, SayBefore));
   PetscCall(CreateMatrix(&p, PETSC_FALSE, &A));
   for (PetscInt k = 0; k < solves; ++k) {
     if (k) PetscCall(MatScale(A, (10. + k) / (9. + k)));

@@ -5,10 +5,12 @@ from typing import NamedTuple
 
 import pytest
 
-from pympf import Params
+from pympf import Params, Preconditioner
 
 SOLVE = re.compile(r"(\w+) iterations (\d+) residual (\S+)")
 TIGHT = "-pc_type mmf -ksp_rtol 1e-10"
+LEVELS = f"{TIGHT} -pc_mmf_method multilevel"  # on this small grid the default takes ict
+CLASSIC = f"{TIGHT} -pc_mmf_method classic"
 LEAKS = "-malloc_debug -malloc_dump"
 
 
@@ -35,13 +37,15 @@ def test_malloc_dump_shows_a_leak(solve):
     assert "bytes MatCreate()" in solve(f"{TIGHT} -forget {LEAKS}").output
 
 
+@pytest.mark.parametrize("options", [TIGHT, LEVELS, CLASSIC])
 @pytest.mark.parametrize("ksp", ["cg", "minres", "gmres", "fcg"])
 @pytest.mark.parametrize(
     ("mat", "block"),
     [("seqaij", 1), ("seqsbaij", 1), ("seqsbaij", 4), ("seqbaij", 1), ("seqbaij", 4)],
 )
-def test_matrix_formats(solve, ksp, mat, block):
-    assert_solved(solve(f"{TIGHT} -ksp_type {ksp} -mat_type {mat} -mat_block_size {block} {LEAKS}"))
+def test_matrix_formats(solve, ksp, mat, block, options):
+    format = f"-mat_type {mat} -mat_block_size {block}"
+    assert_solved(solve(f"{options} -ksp_type {ksp} {format} {LEAKS}"))
 
 
 @pytest.mark.parametrize("mat", ["mpiaij", "mpisbaij", "mpibaij", "seqdense"])
@@ -51,52 +55,130 @@ def test_other_formats_are_converted(solve, mat):
 
 def test_formats_give_the_same_preconditioner(solve):
     runs = [
-        solve(f"{TIGHT} -mat_type {mat}") for mat in ("seqaij", "seqsbaij", "seqbaij", "mpiaij")
+        solve(f"{LEVELS} -mat_type {mat}") for mat in ("seqaij", "seqsbaij", "seqbaij", "mpiaij")
     ]
     assert len({run.output for run in runs}) == 1
 
 
+@pytest.mark.parametrize("options", [TIGHT, LEVELS, CLASSIC])
 @pytest.mark.parametrize("ksp", ["cg", "minres", "gmres"])
-def test_singular(solve, ksp):
-    assert_solved(solve(f"{TIGHT} -ksp_type {ksp} -neumann {LEAKS}"))
+def test_singular(solve, ksp, options):
+    assert_solved(solve(f"{options} -ksp_type {ksp} -neumann {LEAKS}"))
+
+
+@pytest.mark.parametrize("problem", ["", "-neumann"])
+def test_iterations(solve, problem):
+    """The reduction of the residual by 1e-8 on a grid of 200 x 200."""
+    run = solve(f"-pc_type mmf -ksp_type cg -ksp_rtol 1e-8 -m 200 {problem}")
+    assert_solved(run, residual=1e-7)
+    assert solves(run.output)[0].iterations <= 9
+
+
+def test_near_null_space(solve):
+    run = solve(f"{LEVELS} -near -ksp_type cg -ksp_view")
+    assert "near-nullspace: 2 vectors of the near-null space of the matrix" in run.output
+    assert_solved(solve(f"{LEVELS} -near -ksp_type cg {LEAKS}"))
 
 
 @pytest.mark.parametrize("ksp", ["minres", "gmres"])
 def test_indefinite(solve, ksp):
     """MINRES would refuse a preconditioner that is not positive definite."""
-    options = f"{TIGHT} -ksp_type {ksp} -ksp_gmres_restart 400 -ksp_max_it 2000 -shift -0.5"
+    options = f"{CLASSIC} -ksp_type {ksp} -ksp_gmres_restart 400 -ksp_max_it 2000 -shift -0.5"
     assert_solved(solve(f"{options} {LEAKS}"))
 
 
-def test_transpose(solve):
-    assert_solved(solve(f"{TIGHT} -transpose -ksp_type gmres {LEAKS}"))
+def test_indefinite_by_levels(solve):
+    """GMRES takes any preconditioner; the solvers that need a positive definite one say so."""
+    run = solve(f"{LEVELS} -ksp_type gmres -shift -0.1 {LEAKS}")
+    assert_solved(run)
+    for ksp in ("cg", "minres"):
+        run = solve(f"{LEVELS} -ksp_type {ksp} -shift -0.1", fails=True)
+        assert "the matrix is indefinite, the multilevel cycle then need not be" in run.errors
+        assert f"-ksp_type {ksp} needs that: use -pc_mmf_method classic" in run.errors
 
 
-def test_several_right_hand_sides(solve):
-    assert_solved(solve(f"{TIGHT} -columns 3 -ksp_type cg {LEAKS}"))
-    # With a core that holds the whole matrix the preconditioner is the inverse: one PCMatApply.
-    assert_solved(solve(f"{TIGHT} -columns 3 -ksp_type preonly -pc_mmf_core_size 400 {LEAKS}"))
+@pytest.mark.parametrize("options", [LEVELS, CLASSIC])
+def test_transpose(solve, options):
+    assert_solved(solve(f"{options} -transpose -ksp_type gmres {LEAKS}"))
 
 
-def test_two_threads_give_the_same(solve):
-    options = f"{TIGHT} -m 120 -ksp_type cg"
+@pytest.mark.parametrize("options", [LEVELS, CLASSIC])
+def test_several_right_hand_sides(solve, options):
+    assert_solved(solve(f"{options} -columns 3 -ksp_type cg {LEAKS}"))
+
+
+@pytest.mark.parametrize(
+    "options", [f"{LEVELS} -pc_mmf_coarse_size 400", f"{CLASSIC} -pc_mmf_core_size 400"]
+)
+def test_several_right_hand_sides_at_once(solve, options):
+    """With a dense inverse of the whole matrix: one PCMatApply."""
+    assert_solved(solve(f"{options} -columns 3 -ksp_type preonly {LEAKS}"))
+
+
+@pytest.mark.parametrize("options", [LEVELS, CLASSIC])
+def test_two_threads_give_the_same(solve, options):
+    options = f"{options} -m 120 -ksp_type cg"
     assert solve(options, threads=2).output == solve(options).output
+
+
+def test_the_user_s_presolve_is_called(solve):
+    run = solve(f"{TIGHT} -presolve -solves 2")
+    assert run.output.count("before the solve with mmf\n") == len(solves(run.output)) == 2
+
+
+# ---- solvers that need more than the preconditioner gives ----------------------------------------
+
+
+@pytest.mark.parametrize("ksp", ["fgmres", "fcg", "gcr"])
+def test_k_cycle_in_flexible_solvers(solve, ksp):
+    assert_solved(solve(f"{LEVELS} -m 60 -pc_mmf_cycle k -ksp_type {ksp} {LEAKS}"))
+
+
+@pytest.mark.parametrize("ksp", ["cg", "minres", "gmres", "bcgs"])
+def test_k_cycle_is_refused_by_the_others(solve, ksp):
+    run = solve(f"{LEVELS} -m 60 -pc_mmf_cycle k -ksp_type {ksp}", fails=True)
+    assert f"cycle = k varies from one application to the next, and -ksp_type {ksp}" in run.errors
+    assert "use -ksp_type fgmres, fcg or gcr, or -pc_mmf_cycle w" in run.errors
+
+
+@pytest.mark.parametrize("cycle", ["v", "w", "additive"])
+def test_other_cycles_are_fixed(solve, cycle):
+    assert_solved(solve(f"{LEVELS} -m 60 -pc_mmf_cycle {cycle} -ksp_type cg {LEAKS}"))
+
+
+@pytest.mark.parametrize("ksp", ["cg", "fgmres"])
+def test_single_precision(solve, ksp):
+    assert_solved(solve(f"{LEVELS} -pc_mmf_precision single -ksp_type {ksp}"))
+
+
+@pytest.mark.parametrize("ksp", ["minres", "gmres"])
+def test_single_precision_where_it_is_too_little(solve, ksp):
+    """These would report a residual of 1e-10 and have one of 1e-7."""
+    run = solve(f"{LEVELS} -pc_mmf_precision single -ksp_type {ksp}", fails=True)
+    assert f"too few for -ksp_type {ksp} to reach -ksp_rtol 1e-10" in run.errors
+    loose = f"-pc_type mmf -pc_mmf_precision single -ksp_type {ksp} -ksp_rtol 1e-5"
+    assert_solved(solve(loose), residual=1e-4)
+
+
+# ---- set up again --------------------------------------------------------------------------------
 
 
 def reused(output: str) -> list[int]:
     return [int(count) for count in re.findall(r"rotations reused: (\d+) times", output)]
 
 
-def test_new_values_keep_the_rotations(solve):
-    run = solve(f"{TIGHT} -solves 3 -ksp_view {LEAKS}")
+@pytest.mark.parametrize("options", [LEVELS, CLASSIC])
+def test_new_values_keep_the_rotations(solve, options):
+    run = solve(f"{options} -solves 3 -ksp_view {LEAKS}")
     assert reused(run.output) == [0, 1, 2]
     iterations = {found.iterations for found in solves(run.output)}
     assert len(iterations) == 1  # the matrices differ by a factor
-    assert_solved(solve(f"{TIGHT} -solves 3 {LEAKS}"), 3)
+    assert_solved(solve(f"{options} -solves 3 {LEAKS}"), 3)
 
 
-def test_new_values_without_reuse(solve):
-    run = solve(f"{TIGHT} -solves 3 -pc_mmf_reuse_rotations false -ksp_view")
+@pytest.mark.parametrize("options", [LEVELS, CLASSIC])
+def test_new_values_without_reuse(solve, options):
+    run = solve(f"{options} -solves 3 -pc_mmf_reuse_rotations false -ksp_view")
     assert reused(run.output) == [0, 0, 0]
 
 
@@ -106,11 +188,12 @@ def test_petsc_can_keep_the_whole_preconditioner(solve):
     assert len(solves(run.output)) == 3
 
 
+@pytest.mark.parametrize("options", [LEVELS, CLASSIC])
 @pytest.mark.parametrize("then", ["pattern", "size"])
-def test_another_matrix_is_set_up_anew(solve, then):
-    run = solve(f"{TIGHT} -solves 2 -then {then} -pc_view {LEAKS}")
+def test_another_matrix_is_set_up_anew(solve, then, options):
+    run = solve(f"{options} -solves 2 -then {then} -pc_view {LEAKS}")
     assert reused(run.output) == [0, 1, 0]
-    assert_solved(solve(f"{TIGHT} -solves 2 -then {then} {LEAKS}"), 3)
+    assert_solved(solve(f"{options} -solves 2 -then {then} {LEAKS}"), 3)
 
 
 def test_objects_are_destroyed(solve):
@@ -123,9 +206,44 @@ def test_objects_are_destroyed(solve):
     assert all(created == destroyed for _, created, destroyed in counts)
 
 
+# ---- view and options ----------------------------------------------------------------------------
+
+
 def test_view(solve):
-    run = solve("-pc_type mmf -ksp_view -pc_mmf_core_size 50 -pc_mmf_gram blocks")
-    assert "parameters: core_size=50 gram=blocks (the others at their defaults)" in run.output
+    run = solve(f"{LEVELS} -ksp_view -pc_mmf_cycle w -pc_mmf_coarse_size 30 -ksp_type cg")
+    assert (
+        "parameters: method=multilevel cycle=w coarse_size=30 (the others at their defaults)"
+        in run.output
+    )
+    assert re.search(
+        r"level +rows +nnz +clusters +lifted +P per row +factor/nnz +MB +seconds", run.output
+    )
+    assert re.search(r"^ +1 +400 +1920 +\d+ +yes +\d\.\d\d +0\.\d\d ", run.output, re.M)
+    levels, rows = re.search(r"(\d+) levels, dense solve of (\d+) rows", run.output).groups()
+    assert int(rows) <= 30
+    assert len(re.findall(r"^ +\d+ +\d+ +\d+ +\d+ +(yes|no) ", run.output, re.M)) == int(levels)
+    assert "method multilevel: asked for\n" in run.output
+    assert "near-nullspace: constants, adapted where they are poor; block size 1" in run.output
+    assert re.search(
+        r"operator complexity [12]\.\d+, grid complexity 1\.\d+, \d+\.\d+ MB", run.output
+    )
+
+
+def test_view_says_what_was_chosen_and_why(solve):
+    run = solve("-pc_type mmf -ksp_view -m 20")
+    assert re.search(
+        r"method ict: the incomplete Cholesky factorization alone needs about \d+", run.output
+    )
+    assert re.search("method multilevel: .", solve("-pc_type mmf -ksp_view -m 200").output)
+    run = solve("-pc_type mmf -ksp_view -m 7")
+    assert "method dense: " in run.output
+    assert "1 level, dense solve of 49 rows (0 zero and 0 negative eigenvalues)\n" in run.output
+    assert "method jacobi: " in solve("-pc_type mmf -pc_mmf_method jacobi -ksp_view").output
+
+
+def test_view_of_the_classic_method(solve):
+    run = solve(f"{CLASSIC} -ksp_view -pc_mmf_core_size 50 -pc_mmf_gram blocks")
+    assert "parameters: method=classic core_size=50 gram=blocks (the others" in run.output
     assert re.search(
         r"level +rows +nnz +clusters +rotations +retired +dropped +MB +seconds", run.output
     )
@@ -151,13 +269,19 @@ def test_view_of_a_pc_and_short_view(solve):
 def test_help(solve):
     text = solve("-pc_type mmf -help").output
     assert "MMF options" in text
-    for field in Params.fields():
+    names = re.findall(r"^  -pc_mmf_(\w+) <now", text, re.M)
+    fields = {field["name"]: field for field in (*Preconditioner.fields(), *Params.fields())}
+    assert len(names) == len(set(names)), "two lists of parameters share a name"
+    assert set(names) == {*fields, "reuse_rotations"}
+    fields["precision"]["default"] = "working"
+    for name, field in fields.items():
         default = str(field["default"]).lower() if field["kind"] == "bool" else field["default"]
-        line = re.search(rf"^  -pc_mmf_{field['name']} <now (\S+) : .*", text, re.M)
+        line = re.search(rf"^  -pc_mmf_{name} <now (\S+) : .*", text, re.M)
         assert line[1] == (f"{default:g}" if field["kind"] in ("int", "real") else default)
         assert all(choice in line[0] for choice in field["choices"])
     assert "-pc_mmf_order <now 2 : formerly 2>: Order k of the rotations" in text
     assert "Allowed: an integer in [2, 16]" in text
+    assert "Allowed: one of auto multilevel ict jacobi classic" in text
     assert "-pc_mmf_reuse_rotations <now true" in text
 
 
@@ -173,8 +297,14 @@ def test_help(solve):
         ("tolerance nan", "out of range", "tolerance = nan is not a number in [0, 1]"),
         ("gram rows", "Invalid", "gram = rows is not one of columns blocks"),
         ("bypass maybe", "Invalid", "bypass = maybe is not true or false"),
-        ("eliminate 2", "Invalid", "eliminate = 2 is not below order = 2"),
-        ("ordr 3", "Invalid", "unknown parameter ordr; known: order max_stages"),
+        ("eliminate 2 -pc_mmf_method classic", "Invalid", "eliminate = 2 is not below order = 2"),
+        ("sweeps 0", "out of range", "sweeps = 0 is not an integer in [1, 100]"),
+        ("strength 1.5", "out of range", "strength = 1.5 is not a number in [0, 1]"),
+        ("cycle f", "Invalid", "cycle = f is not one of v w k additive"),
+        ("method amg", "Invalid", "method = amg is not one of auto multilevel ict jacobi classic"),
+        ("core_size 9", "Invalid", "core_size is a parameter of method = classic"),
+        ("cycle w -pc_mmf_method classic", "Invalid", "cycle is not a parameter of method = cl"),
+        ("ordr 3", "Invalid", "unknown parameter ordr; known: method reuse_rotations cycle"),
     ],
 )
 def test_wrong_options(solve, option, code, says):
@@ -188,8 +318,8 @@ def test_wrong_options(solve, option, code, says):
     ("word", "value"), [("", True), ("yes", True), ("NO", False), ("0", False)]
 )
 def test_logical_values_as_petsc_writes_them(solve, word, value):
-    run = solve(f"-pc_type mmf -pc_mmf_Prenormalize {word} -ksp_view")
-    assert ("parameters: prenormalize=true" in run.output) == value
+    run = solve(f"-pc_type mmf -pc_mmf_method classic -pc_mmf_Prenormalize {word} -ksp_view")
+    assert ("parameters: method=classic prenormalize=true" in run.output) == value
 
 
 def test_asymmetric(solve):
@@ -208,11 +338,15 @@ def test_two_processes_are_refused(solve):
 @pytest.mark.parametrize("mat", ["aij", "sbaij"])
 def test_blocks_on_two_processes(solve, pc, mat):
     options = f"-pc_type {pc} -sub_pc_type mmf -ksp_rtol 1e-10 -mat_type {mat} {LEAKS}"
-    assert_solved(solve(f"{options} -sub_pc_mmf_core_size 30", ranks=2))
+    assert_solved(solve(f"{options} -sub_pc_mmf_coarse_size 30", ranks=2))
+
+
+def test_a_block_without_rows(solve):
+    assert_solved(solve(f"-pc_type bjacobi -sub_pc_type mmf -ksp_rtol 1e-10 -m 1 {LEAKS}", ranks=2))
 
 
 def test_options_of_blocks(solve):
     run = solve("-pc_type bjacobi -sub_pc_type mmf -sub_pc_mmf_order 17", ranks=2, fails=True)
     assert "order = 17 is not an integer in [2, 16]" in run.errors
-    run = solve("-pc_type bjacobi -sub_pc_type mmf -sub_pc_mmf_core_size 30 -ksp_view", ranks=2)
-    assert "parameters: core_size=30" in run.output
+    run = solve("-pc_type bjacobi -sub_pc_type mmf -sub_pc_mmf_coarse_size 30 -ksp_view", ranks=2)
+    assert "parameters: coarse_size=30" in run.output

@@ -242,13 +242,20 @@ def bad_values(field):
 @pytest.mark.parametrize("field", pympf.Params.fields(), ids=lambda field: field["name"])
 def test_parameters_that_are_refused(field):
     for value, error in bad_values(field):
-        for call in (pympf.factorize, pympf.as_preconditioner, pympf.solve):
-            vector = [np.ones(5)] if call is pympf.solve else []
+        for call in (pympf.factorize, classic_preconditioner, classic_solve):
             with pytest.raises(error, match=rf"^{field['name']} = .*(is not|out of range)"):
-                call(gallery.poisson(5), *vector, **{field["name"]: value})
+                call(gallery.poisson(5), **{field["name"]: value})
 
 
-@pytest.mark.parametrize("call", [pympf.factorize, pympf.as_preconditioner])
+def classic_preconditioner(A, **params):
+    return pympf.as_preconditioner(A, method="classic", **params)
+
+
+def classic_solve(A, **params):
+    return pympf.solve(A, np.ones(A.shape[0]), preconditioner="classic", **params)
+
+
+@pytest.mark.parametrize("call", [pympf.factorize, classic_preconditioner, classic_solve])
 def test_unknown_parameters(call):
     with pytest.raises(ValueError, match="unknown parameter cores; known: order, max_stages"):
         call(gallery.poisson(5), cores=3)
@@ -261,7 +268,7 @@ def test_unknown_parameters(call):
     [
         ({"method": "lu"}, ValueError, "method = 'lu' is not one of auto, cg, minres"),
         ({"method": None}, ValueError, "is not one of"),
-        ({"preconditioner": "ilu"}, ValueError, "'ilu' is not 'mmf', 'jacobi', 'none'"),
+        ({"preconditioner": "ilu"}, ValueError, "'ilu' is not 'mmf', 'multilevel', 'ict'"),
         ({"preconditioner": None}, TypeError, "preconditioner is a NoneType, expected"),
         ({"preconditioner": np.eye(5)}, TypeError, "preconditioner is a ndarray"),
         ({"preconditioner": sp.linalg.aslinearoperator(np.eye(4))}, ValueError, r"\(4, 4\)"),
@@ -415,9 +422,11 @@ def test_complex_matrix_on_the_command_line(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [
-        (["--order", "1"], 3),
-        (["--seed", "9" * 400], 3),
-        (["--eliminate", "2"], 3),
+        (["--preconditioner", "classic", "--order", "1"], 3),
+        (["--preconditioner", "classic", "--seed", "9" * 400], 3),
+        (["--preconditioner", "classic", "--eliminate", "2"], 3),
+        (["--sweeps", "0"], 3),
+        (["--sweeps", "9" * 400], 3),
         (["--rtol", "-1"], 3),
         (["--rtol", "nan"], 3),
         (["--method", "minres", "--maxiter", "1"], 1),

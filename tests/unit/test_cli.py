@@ -104,9 +104,63 @@ def test_every_parameter_has_a_flag(folder, monkeypatch, field):
 
 # solve
 
+OF_SOLVE = [field for field in pympf.Preconditioner.fields() if field["name"] != "method"]
+
+
+@pytest.mark.parametrize("field", OF_SOLVE, ids=lambda field: field["name"])
+def test_every_parameter_of_the_preconditioner_has_a_flag(folder, capsys, field):
+    value = {
+        "int": int(field["minimum"]),
+        "real": field["maximum"],
+        "bool": not field["default"],
+        "choice": field["choices"][-1] if field["choices"] else None,
+    }[field["kind"]]
+    assert main(["solve", "A.mtx", flag(field, value), "-v"]) == 0
+    assert "rows, float64" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["solve", "A.mtx", flag(field, value), "--preconditioner", "classic"])
+    with pytest.raises(SystemExit):
+        main(["factor", "A.mtx", "-o", "F.h5", flag(field, value)])
+
+
+def test_the_two_lists_of_parameters_share_no_name():
+    of_solve = {field["name"] for field in OF_SOLVE}
+    assert not of_solve & {field["name"] for field in pympf.Params.fields()}
+
+
+def test_solve_with_the_classic_preconditioner(folder, capsys):
+    command = ["solve", "A.mtx", "--preconditioner", "classic", "--core-size", str(N), "--json"]
+    assert main(command) == 0
+    report = printed_json(capsys)
+    assert (report["preconditioner"], report["iterations"]) == ("classic", 1)
+    assert report["choice"].startswith("classic; cg: ")
+
+
+def test_solve_prints_what_it_chose_and_why(folder, capsys):
+    solution = pympf.solve(matrix(), np.ones(N))
+    assert main(["solve", "A.mtx"]) == 0
+    assert f"choice          {solution.choice}\n" in capsys.readouterr().out
+    assert main(["solve", "A.mtx", "--json"]) == 0
+    assert printed_json(capsys)["choice"] == solution.choice
+
+
+def test_solve_with_a_near_nullspace(folder, capsys):
+    A = gallery.elasticity((20, 20))
+    io.write_matrix("sheet.mtx", A)
+    io.write_vector("B.npy", pympf.rigid_body_modes(np.indices((20, 20)).reshape(2, -1).T))
+    command = ["solve", "sheet.mtx", "--rhs", "random", "--preconditioner", "multilevel"]
+    options = ["--near-nullspace", "B.npy", "--block-size", "2"]
+    assert main([*command, *options, "--json"]) == 0
+    assert printed_json(capsys)["iterations"] <= 10
+    with pytest.raises(SystemExit):
+        main([*command[:-1], "jacobi", *options])
+    assert "--near-nullspace, --block-size: only" in capsys.readouterr().err
+
 
 @pytest.mark.parametrize("rhs", [[], ["--rhs", "random"], ["-b", "x.npy"]])
-@pytest.mark.parametrize("preconditioner", ["mmf", "jacobi", "none"])
+@pytest.mark.parametrize(
+    "preconditioner", ["mmf", "multilevel", "ict", "classic", "jacobi", "none"]
+)
 def test_solve(folder, capsys, rhs, preconditioner):
     command = ["solve", "A.mtx", *rhs, "-o", "y.npy", "--rtol", "1e-10", "--method", "cg"]
     assert main([*command, "--preconditioner", preconditioner]) == 0
@@ -312,6 +366,13 @@ def bad_files():
         ("solve A.mtx --history none/h.csv", 4, "there is no directory"),
         ("solve A.mtx --factorization A.mtx", 4, "A.mtx"),
         ("solve asymmetric.mtx --method cg", 3, "symmetric"),
+        ("solve asymmetric.mtx", 3, "preconditioner='jacobi' or 'none'"),
+        ("solve A.mtx --near-nullspace short.npy", 3, r"near_nullspace: expected shape \(300,\)"),
+        ("solve A.mtx --near-nullspace nan.npy", 3, "near_nullspace: expected finite values"),
+        ("solve A.mtx --near-nullspace none.npy", 4, "none.npy"),
+        ("solve A.mtx --block-size 7", 3, "block_size = 7 does not divide the 300 rows"),
+        ("solve A.mtx --strength 2", 3, "strength = 2.* is not a number in"),
+        ("solve A.mtx --method cg --preconditioner multilevel --cycle k", 3, "fgmres"),
         ("apply F.h5 short.npy -o y.npy", 3, r"shape \(300,\)"),
         ("apply A.h5 x.npy -o y.npy", 4, "A.h5"),
         ("apply I.h5 short.npy -o y.npy --function sqrt", 5, "negative"),
@@ -379,6 +440,11 @@ def test_full_disk_leaves_every_file_as_it_was(factored, capsys, command):
         "solve A.mtx --factorization F.h5 --preconditioner jacobi",
         "solve A.mtx --factorization F.h5 --core-size 50",
         "solve A.mtx --preconditioner jacobi --core-size 50",
+        "solve A.mtx --core-size 50",
+        "solve A.mtx --preconditioner classic --cycle v",
+        "solve A.mtx --factorization F.h5 --cycle v",
+        "solve A.mtx --cycle x",
+        "solve A.mtx --block-size 0",
         "solve A.mtx --history h.txt",
         "solve A.mtx --threads 0",
         "apply F.h5 x.npy -o y.npy --function cube",
@@ -428,6 +494,10 @@ def test_help_lists_the_exit_codes_and_every_parameter(folder):
     assert "5    numerical failure" in text
     text = run("factor", "--help", env={**os.environ, "COLUMNS": "400"}).stdout
     for field in pympf.Params.fields():
+        assert f"--{field['name'].replace('_', '-')}" in text
+        assert field["doc"] in text
+    text = run("solve", "--help", env={**os.environ, "COLUMNS": "400"}).stdout
+    for field in [*OF_SOLVE, *pympf.Params.fields()]:
         assert f"--{field['name'].replace('_', '-')}" in text
         assert field["doc"] in text
 

@@ -121,9 +121,13 @@ def test_all_solvers_converge_to_the_same(trials):
         np.testing.assert_allclose(trial.x, exact, rtol=0, atol=ACCURACY, err_msg=name)
 
 
-def test_mmf_needs_fewer_iterations_than_none(trials):
-    assert trials[_trials.MMF].iterations < trials[_trials.PLAIN].iterations
-    assert trials[_trials.MMF].report.rows == len(trials[_trials.MMF].x)
+def test_mmf_needs_fewer_iterations_than_the_classic_one_and_that_than_none(trials):
+    names = (_trials.MMF, _trials.CLASSIC, _trials.PLAIN)
+    few, more, most = (trials[name].iterations for name in names)
+    assert few < 30
+    assert few < more < most
+    assert trials[_trials.MMF].report.method in ("multilevel", "ict")
+    assert trials[_trials.CLASSIC].report.rows == len(trials[_trials.MMF].x)
 
 
 @pytest.mark.parametrize(("solver", "accuracy"), [(_trials.LU, 1e-12), (_trials.MMF, ACCURACY)])
@@ -173,14 +177,15 @@ def test_run_json(on_a_part, tmp_path, capsys, problem):
     report = json.loads(capsys.readouterr().out)
     assert report["unknowns"] == len(problem.b)
     assert list(report["solvers"]) == list(_trials.solvers())
-    assert report["solvers"][_trials.MMF]["factorization"]["rows"] == report["unknowns"]
+    for name in (_trials.MMF, _trials.CLASSIC):
+        assert report["solvers"][name]["setup"]["rows"] == report["unknowns"]
     assert all(numbers["converged"] for numbers in report["solvers"].values())
 
 
 def test_a_solver_that_is_cut_off(on_a_part, monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(_trials, "MAX_ITERATIONS", 5)
     assert demo.run(output=tmp_path) == 1
-    line = next(line for line in capsys.readouterr().out.splitlines() if "CG + MMF" in line)
+    line = next(line for line in capsys.readouterr().out.splitlines() if "CG + MMF  " in line)
     assert line.endswith("cut off: diverged_max_iterations")
     assert (tmp_path / "demo.png").exists()
 

@@ -43,7 +43,8 @@ def public_functions():
                 yield f"{module.__name__}.{name}", thing
             elif inspect.isclass(thing):
                 for method, function in inspect.getmembers(thing, inspect.isfunction):
-                    if not method.startswith("_"):
+                    ours = function.__module__.startswith("pympf")  # not SciPy's
+                    if ours and not method.startswith("_"):
                         yield f"{name}.{method}", function
 
 

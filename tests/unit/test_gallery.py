@@ -5,6 +5,7 @@ import pytest
 import scipy.sparse as sp
 import scipy.sparse.linalg as sla
 
+import pympf
 from pympf import gallery
 
 
@@ -46,6 +47,55 @@ def test_poisson_of_nothing(shape):
 def test_poisson_too_large():
     with pytest.raises(ValueError, match="at most 2147483647 rows, got 65536 x 65536"):
         gallery.poisson((2**16, 2**16))
+
+
+# Elasticity
+
+
+@pytest.mark.parametrize("shape", [(2, 2), (5, 3), (4, 6)])
+@pytest.mark.parametrize("poisson_ratio", [0.0, 0.3, -0.5])
+def test_kernel_of_a_free_sheet(shape, poisson_ratio):
+    """A body that nothing holds can move as a whole, and only so."""
+    A = gallery.elasticity(shape, clamped=False, poisson_ratio=poisson_ratio)
+    assert_canonical(A)
+    modes = pympf.rigid_body_modes(np.indices(shape).reshape(2, -1).T)
+    assert abs(A @ modes).max() < 1e-13
+    values = np.linalg.eigvalsh(A.toarray())
+    np.testing.assert_allclose(values[:3], 0, atol=1e-13)
+    assert values[3] > 1e-3
+
+
+def test_stretched_sheet():
+    """Stretching by 1 along x without room along y: energy = area / (1 - nu^2) / 2."""
+    A = gallery.elasticity((4, 6), clamped=False, poisson_ratio=0.25)
+    x = np.zeros((4, 6, 2))
+    x[..., 0] = np.arange(4)[:, np.newaxis]
+    assert x.ravel() @ A @ x.ravel() / 2 == pytest.approx(15 / (1 - 0.25**2) / 2)
+
+
+def test_clamped_sheet():
+    """The same sheet without the unknowns of its first nodes."""
+    A = gallery.elasticity((3, 4))
+    assert_canonical(A)
+    free = gallery.elasticity((4, 4), clamped=False)
+    assert (free[8:, 8:] != A).nnz == 0
+    assert np.linalg.eigvalsh(A.toarray())[0] > 0
+
+
+@pytest.mark.parametrize(
+    ("shape", "options", "message"),
+    [
+        ((1, 4), {}, "two sizes of at least 2"),
+        ((3, 3, 3), {}, "two sizes of at least 2"),
+        ((0, 4), {}, "positive sizes"),
+        ((2**15, 2**15), {}, "at most 2147483647 rows"),
+        ((3, 3), {"poisson_ratio": 0.5}, "expected -1 < poisson_ratio < 0.5, got 0.5"),
+        ((3, 3), {"poisson_ratio": np.nan}, "got nan"),
+    ],
+)
+def test_elasticity_that_is_refused(shape, options, message):
+    with pytest.raises(ValueError, match=message):
+        gallery.elasticity(shape, **options)
 
 
 # Disc

@@ -12,7 +12,8 @@ from pympf.ref import krylov as ref
 from ..helpers import assert_close, random_spd, random_symmetric, rounding
 
 METHODS = ["cg", "minres", "gmres", "fgmres"]
-PRECONDITIONERS = ["mmf", "jacobi", "none", "operator", "callable", "factorization"]
+BUILT = ["mmf", "multilevel", "ict", "classic"]
+PRECONDITIONERS = [*BUILT, "jacobi", "none", "operator", "callable", "factorization", "given"]
 
 
 def preconditioner(name, A):
@@ -21,7 +22,8 @@ def preconditioner(name, A):
     return {
         "operator": (F.preconditioner(), "operator"),
         "callable": (F.preconditioner().matvec, "callable"),
-        "factorization": (F, "mmf"),
+        "factorization": (F, "classic"),
+        "given": (pympf.as_preconditioner(A), "given"),
     }.get(name, (name, name))
 
 
@@ -51,7 +53,8 @@ def test_positive_definite(rng, method, name):
     check(A, b, solution)
     assert solution.method == method
     assert solution.preconditioner == label
-    assert (solution.factorization is None) == (label != "mmf")
+    assert (solution.operator is None) == (label not in (*BUILT, "given"))
+    assert solution.choice.endswith(f"; {method}: asked for")
     assert solution.history[0] == pytest.approx(np.linalg.norm(b))
     assert solution.history[-1] <= 1e-7 * np.linalg.norm(b)
 
@@ -85,13 +88,13 @@ def disconnected(rng):
 
 @pytest.mark.parametrize("make", [neumann, disconnected])
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("name", ["mmf", "jacobi", "none"])
+@pytest.mark.parametrize("name", [*BUILT, "jacobi", "none"])
 def test_singular_but_consistent(rng, make, method, name):
     A, kernel = make(rng)
     b = rng.standard_normal(A.shape[0])
     for vector in kernel:
         b -= vector * (vector @ b) / (vector @ vector)
-    params = {"core_size": 20} if name == "mmf" else {}
+    params = {"core_size": 20} if name == "classic" else {}
     solution = pympf.solve(A, b, method=method, preconditioner=name, restart=0, **params)
     check(A, b, solution)
 
@@ -126,8 +129,21 @@ def test_asymmetric_is_refused_where_symmetry_is_needed(method):
     A = np.array([[2.0, -1.0], [0.0, 2.0]])
     with pytest.raises(ValueError, match="expected a symmetric matrix"):
         pympf.solve(A, [1, 1], method=method, preconditioner="none")
-    with pytest.raises(ValueError, match="expected a symmetric matrix"):
-        pympf.solve(A, [1, 1], method="gmres", preconditioner="mmf")
+
+
+@pytest.mark.parametrize("name", BUILT)
+@pytest.mark.parametrize("method", ["auto", "gmres", "fgmres"])
+def test_asymmetric_needs_a_preconditioner_that_is_not_built_from_it(rng, name, method):
+    A = sp.csr_array(gallery.poisson((30, 30)) + 0.5 * sp.eye_array(900, k=1))
+    b = rng.standard_normal(900)
+    with pytest.raises(ValueError, match="expected a symmetric matrix") as caught:
+        pympf.solve(A, b, method=method, preconditioner=name)
+    assert f"preconditioner={name!r}: " in str(caught.value)
+    assert "'jacobi' or 'none'" in str(caught.value)
+    M = pympf.as_preconditioner((A + A.T) / 2)  # as the message says
+    solution = pympf.solve(A, b, method=method, preconditioner=M)
+    check(A, b, solution)
+    assert solution.method == ("gmres" if method == "auto" else method)
 
 
 @pytest.mark.parametrize(
@@ -140,14 +156,73 @@ def test_asymmetric_is_refused_where_symmetry_is_needed(method):
     ],
     ids=["definite", "negative", "indefinite", "indefinite with a positive diagonal"],
 )
-def test_auto(A, method):
-    solution = pympf.solve(A, np.ones(A.shape[0]))
+@pytest.mark.parametrize("name", ["mmf", "classic"])
+def test_auto(A, method, name):
+    solution = pympf.solve(A, np.ones(A.shape[0]), preconditioner=name)
     assert solution.method == method
     assert solution.converged
+    assert f"; {method}: " in solution.choice
+
+
+def test_auto_with_rows_of_zeros():
+    """They make the matrix singular, not indefinite; a zero on the diagonal of others does."""
+    A = sp.csr_array(sp.block_diag([gallery.poisson((9, 9)), sp.csr_array((3, 3))]))
+    b = np.concatenate([np.ones(81), np.zeros(3)])
+    solution = pympf.solve(A, b)
+    assert (solution.method, solution.converged) == ("cg", True)
+    saddle = sp.csr_array([[1.0, 1.0], [1.0, 0.0]])
+    solution = pympf.solve(saddle, [1.0, 2.0], preconditioner="none")
+    assert (solution.method, solution.converged) == ("minres", True)
+
+
+def test_auto_goes_on_with_minres_where_cg_meets_a_negative_eigenvalue(rng):
+    A = gallery.shifted(gallery.poisson((30, 30)), -0.1)
+    b = rng.standard_normal(900)
+    for x0 in (None, rng.standard_normal(900)):
+        solution = pympf.solve(A, b, x0=x0, preconditioner="jacobi")
+        assert solution.choice == "jacobi; minres: CG met a direction in which A is not positive"
+        check(A, b, solution)
+        expected = pympf.solve(A, b, x0=x0, preconditioner="jacobi", method="minres")
+        np.testing.assert_array_equal(solution.x, expected.x)
+    assert not pympf.solve(A, b, method="cg", preconditioner="jacobi").converged
+
+
+def test_the_cycle_that_varies_needs_fgmres(rng):
+    A = gallery.poisson((60, 60))
+    b = rng.standard_normal(3600)
+    options = {"preconditioner": "multilevel", "cycle": "k"}
+    solution = pympf.solve(A, b, **options)
+    assert (solution.method, solution.converged) == ("fgmres", True)
+    assert solution.choice == "multilevel: asked for; fgmres: the preconditioner varies"
+    for method in ("cg", "minres", "gmres"):
+        with pytest.raises(ValueError, match="cycle = 'k' varies: take method = 'fgmres'"):
+            pympf.solve(A, b, method=method, **options)
+
+
+def test_near_nullspace_and_block_size(rng):
+    A = gallery.elasticity((40, 40))
+    b = rng.standard_normal(3200)
+    modes = pympf.rigid_body_modes(np.indices((40, 40)).reshape(2, -1).T)
+    solution = pympf.solve(A, b, near_nullspace=modes, block_size=2)
+    check(A, b, solution)
+    assert solution.iterations <= 10
+    for name in ("ict", "classic", "jacobi", "none", pympf.factorize(A)):
+        for option in ({"near_nullspace": modes}, {"block_size": 2}):
+            message = rf"{next(iter(option))}: only preconditioner='mmf' or 'multilevel' takes it"
+            with pytest.raises(ValueError, match=message):
+                pympf.solve(A, b, preconditioner=name, **option)
+
+
+def test_preconditioner_of_another_matrix():
+    M = pympf.as_preconditioner(gallery.poisson(10))
+    with pytest.raises(ValueError, match=r"float64 of shape \(10, 10\), the matrix float64"):
+        pympf.solve(gallery.poisson(11), np.ones(11), preconditioner=M)
+    with pytest.raises(ValueError, match="the matrix float32"):
+        pympf.solve(gallery.poisson(10).astype(np.float32), np.ones(10), preconditioner=M)
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("name", ["mmf", "jacobi", "none", "callable"])
+@pytest.mark.parametrize("name", [*BUILT, "jacobi", "none", "callable", "given"])
 def test_float32(rng, method, name):
     A = random_spd(120, rng).astype(np.float32)
     b = rng.standard_normal(120)
@@ -168,8 +243,14 @@ def test_left_preconditioning(rng):
 
 def test_exact_preconditioner_needs_one_iteration(rng):
     A = gallery.poisson((10, 10))
-    solution = pympf.solve(A, rng.standard_normal(100), core_size=100)
-    assert (solution.iterations, solution.converged) == (1, True)
+    b = rng.standard_normal(100)
+    for options in (
+        {"preconditioner": "classic", "core_size": 100},
+        {"preconditioner": "multilevel", "coarse_size": 100, "precision": "working"},
+        {"preconditioner": "ict", "drop_tolerance": 0, "fill": 100, "precision": "working"},
+    ):
+        solution = pympf.solve(A, b, **options)
+        assert (solution.iterations, solution.converged) == (1, True)
 
 
 # Beginning and end
@@ -244,7 +325,7 @@ def test_minres_never_returns_less_than_it_was_given(shared_matrices, name):
     (path,) = shared_matrices.glob(f"{name}.*")
     A = pympf.io.read_matrix(path)
     b = np.ones(A.shape[0])
-    solution = pympf.solve(A, b, method="minres", maxiter=20, core_size=200)
+    solution = pympf.solve(A, b, method="minres", maxiter=20)
     assert solution.true_residual <= 1 + 1e-12
 
 
@@ -260,7 +341,13 @@ def test_atol(method):
 def test_callback(method):
     A = gallery.poisson((20, 20))
     seen = []
-    solution = pympf.solve(A, np.ones(400), method=method, callback=lambda *pair: seen.append(pair))
+    solution = pympf.solve(
+        A,
+        np.ones(400),
+        method=method,
+        preconditioner="jacobi",
+        callback=lambda *pair: seen.append(pair),
+    )
     iterations, norms = zip(*seen, strict=True)
     assert iterations == tuple(range(solution.iterations + 1))
     np.testing.assert_allclose(norms[:-1], solution.history[:-1])
@@ -306,7 +393,7 @@ def test_preconditioner_that_gives_nan():
 def test_scipy_solvers(rng, solver):
     A = gallery.poisson((20, 20))
     b = rng.standard_normal(400)
-    M = pympf.as_preconditioner(A, core_size=50)
+    M = pympf.as_preconditioner(A, method="multilevel")
     assert (M.shape, M.dtype) == (A.shape, A.dtype)
     x, info = solver(A, b, M=M, rtol=1e-10)
     assert info == 0
@@ -317,7 +404,7 @@ def test_scipy_minres_on_an_indefinite_matrix(rng):
     A = random_symmetric(100, rng, density=0.05)
     A = sp.csr_array(A + sp.diags_array(np.where(np.arange(100) % 2, 3.0, -3.0)))
     b = rng.standard_normal(100)
-    x, info = spl.minres(A, b, M=pympf.as_preconditioner(A, core_size=20), rtol=1e-12)
+    x, info = spl.minres(A, b, M=pympf.as_preconditioner(A, method="classic"), rtol=1e-12)
     assert info == 0
     assert_close(A @ x, b, 1e7)
 

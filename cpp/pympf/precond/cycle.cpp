@@ -31,8 +31,9 @@ class Cycle {
     T* work = space_.levels[l].work.data();
     smooth_from_zero(level, params_, b, x, work);
     if (level.P.rows == 0) {  // the last level, without a dense solve
-      for (int sweep = 1; l > 0 && sweep < last_sweeps; ++sweep)
-        smooth(level, params_, b, x, work, sweep % 2 == 0);
+      const bool one_sided = params_.smoother == SmootherKind::gauss_seidel;
+      int more = one_sided ? params_.sweeps : l > 0 ? last_sweeps - 1 : 0;
+      for (; more > 0; --more) smooth(level, params_, b, x, work, false);
       return;
     }
     residual(level.A.view(), x, b, work);

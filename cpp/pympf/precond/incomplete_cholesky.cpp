@@ -3,25 +3,36 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <optional>
+
+#include "pympf/la/sparse.hpp"
 
 namespace pympf::precond {
 namespace {
 
 constexpr double least_pivot = 1e-10;  // of the scaled matrix
+constexpr double margin = 1e-6;        // of a diagonal above the sum of its row
 
-// s_i: the square root of what row i is scaled by; 0 for a row without entries.
-std::vector<double> row_scale(const CsrView<double>& A) {
-  std::vector<double> s(A.rows);
-#pragma omp parallel for schedule(static) if (A.rows > 16384)
+// A row whose diagonal alone shows that A is not positive semidefinite.
+bool has_bad_row(const CsrView<double>& A, const std::vector<double>& diagonal) {
   for (Index i = 0; i < A.rows; ++i) {
-    double diagonal = 0, sum = 0;
-    for (Index p = A.indptr[i]; p < A.indptr[i + 1]; ++p) {
-      sum += std::abs(A.data[p]);
-      if (A.indices[p] == i) diagonal = std::abs(A.data[p]);
-    }
-    s[i] = std::sqrt(diagonal > 0 ? diagonal : sum);
+    if (diagonal[i] > 0) continue;
+    if (diagonal[i] < 0) return true;
+    for (Index p = A.indptr[i]; p < A.indptr[i + 1]; ++p)
+      if (A.data[p] != 0) return true;
   }
-  return s;
+  return false;
+}
+
+// |diag A|, raised where the row is not diagonally dominant.
+std::vector<double> dominant_diagonal(const CsrView<double>& A, std::vector<double> diagonal) {
+  for (Index i = 0; i < A.rows; ++i) {
+    double sum = 0;
+    for (Index p = A.indptr[i]; p < A.indptr[i + 1]; ++p)
+      if (A.indices[p] != i) sum += std::abs(A.data[p]);
+    diagonal[i] = std::max(std::abs(diagonal[i]), (1 + margin) * sum);
+  }
+  return diagonal;
 }
 
 // Some columns of the factor, L_jj left out.
@@ -34,19 +45,24 @@ struct Columns {
 // rows, to `extra` arrays of their own, which are added in the order of the strips.
 class Factorizer {
  public:
-  Factorizer(const CsrView<double>& A, const Domains& domains, double tolerance, int fill)
+  // `diagonal` takes the place of that of A.
+  Factorizer(const CsrView<double>& A, std::vector<double> diagonal, const Domains& domains,
+             double tolerance, int fill)
       : A_(A),
         domains_(domains),
         tolerance_(tolerance),
         fill_(fill),
-        scale(row_scale(A)),
+        scale(std::move(diagonal)),
         pivot(A.rows),
         start(A.rows + 1, 0),
         extra_(A.rows, 0),
         first_(A.rows, -1),
         next_(A.rows, -1),
-        at_(A.rows, 0) {}
+        at_(A.rows, 0) {
+    for (double& s : scale) s = std::sqrt(s);
+  }
 
+  // Stops at a negative pivot.
   void run() {
     const Index strips = domains_.count(), interior = domains_.interior();
     std::vector<Columns> parts(strips);
@@ -63,6 +79,8 @@ class Factorizer {
             [&](Index i, double v) { (i < interior ? extra_[i] : extra[s][i - interior]) += v; });
       }
     }
+    sum_up(sums);
+    if (found_negative) return;
     for (Index s = 0; s < strips; ++s) {
       append(domains_.ptr[s], parts[s]);
       for (Index i = interior; i < A_.rows; ++i) extra_[i] += extra[s][i - interior];
@@ -81,10 +99,7 @@ class Factorizer {
     factor(interior, A_.rows, A_.rows, last, work, sums[strips],
            [&](Index i, double v) { extra_[i] += v; });
     append(interior, last);
-    for (const Sums& sum : sums) {
-      compensation += sum.compensation;
-      found_negative = found_negative || sum.found_negative;
-    }
+    sum_up(sums);
   }
 
  private:
@@ -101,6 +116,14 @@ class Factorizer {
     std::vector<std::pair<Index, double>> kept;
     explicit Work(Index n) : w(n, 0), mark(n, -1) {}
   };
+
+  void sum_up(const std::vector<Sums>& sums) {
+    compensation = 0;
+    for (const Sums& sum : sums) {
+      compensation += sum.compensation;
+      found_negative = found_negative || sum.found_negative;
+    }
+  }
 
   // Puts column k into the list of the row that comes next in it, if that is below `limit`: the
   // lists of interface rows would be shared between the strips and are made afterwards.
@@ -180,7 +203,7 @@ class Factorizer {
     }
     std::sort(work.kept.begin(), work.kept.end());
     if (!(diagonal > least_pivot)) {
-      sums.found_negative = sums.found_negative || diagonal < -least_pivot;
+      sums.found_negative = diagonal < -least_pivot;
       sums.compensation += 1 - diagonal;
       diagonal = 1;
     }
@@ -206,6 +229,7 @@ class Factorizer {
         link(k, rows, last, limit);
       }
       pivot[j] = finish(diagonal, norm2, entries, work, sums, compensate);
+      if (sums.found_negative) return;
       at_[j] = static_cast<Index>(out.row.size());
       for (const auto& [i, v] : work.kept) {
         out.row.push_back(i);
@@ -249,11 +273,22 @@ template <class T>
 IncompleteCholesky<T>::IncompleteCholesky(const CsrView<double>& A, const Domains& domains,
                                           double drop_tolerance, int fill)
     : rows_(A.rows), strips_(domains.ptr), inverse_(A.rows) {
-  Factorizer factorizer(A, domains, drop_tolerance, fill);
-  factorizer.run();
+  const std::vector<double> diagonal = pympf::diagonal(A);
+  std::optional<Factorizer> run;
+  found_negative_ = has_bad_row(A, diagonal);
+  if (!found_negative_) {
+    run.emplace(A, diagonal, domains, drop_tolerance, fill).run();
+    found_negative_ = run->found_negative;
+  }
+  if (found_negative_) {
+    const auto raised = dominant_diagonal(A, diagonal);
+    run.emplace(A, raised, domains, drop_tolerance, fill).run();
+    for (Index i = 0; i < A.rows; ++i)
+      if (raised[i] > 0) run->compensation += (raised[i] - diagonal[i]) / raised[i];
+  }
+  Factorizer& factorizer = *run;
   const auto& s = factorizer.scale;
   compensation_ = A.rows > 0 ? factorizer.compensation / A.rows : 0;
-  found_negative_ = factorizer.found_negative;
   start_ = std::move(factorizer.start);
   split_ = std::move(factorizer.split);
   index_ = std::move(factorizer.row);

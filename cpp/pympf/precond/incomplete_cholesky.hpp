@@ -4,8 +4,9 @@
 //
 // M - A is a sum of |v| [1 -s; -s 1], s = sign(v): positive semidefinite. So no pivot of a positive
 // semidefinite A is negative, x <- x + M^-1 (b - A x) converges, and no eigenvalue need be
-// estimated. A pivot that vanishes or is negative is raised to 1 (of the scaled matrix), which
-// keeps M >= A.
+// estimated. A pivot that vanishes is raised to 1 (of the scaled matrix). At a negative one the
+// factorization begins anew with the diagonal of A raised to dominance; otherwise the factor of an
+// indefinite matrix would grow without bound. Both keep M >= A.
 #pragma once
 
 #include <vector>
@@ -33,7 +34,7 @@ class IncompleteCholesky {
   }
   // Sum of what was added to the scaled diagonal, over the number of rows; 0: M = A.
   double compensation() const { return compensation_; }
-  // A pivot of the exact M was negative: A is not positive semidefinite.
+  // A diagonal or a pivot was negative: A is not positive semidefinite.
   bool found_negative() const { return found_negative_; }
 
  private:

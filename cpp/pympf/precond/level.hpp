@@ -19,6 +19,9 @@ struct Level {
   std::vector<T> inverse;  // of the diagonal, or of the l1 norms of the rows; 0 for a zero row
   Csr<T> Z;                // of the wavelets; all that the additive cycle needs besides P and R
   T radius = 0;            // of D^-1 A, from above (Chebyshev)
+  // R before it was rounded to float, for refresh_levels: rounded functions would no longer
+  // reproduce the nullspace of a singular A, and its coarse matrix would lose that.
+  Csr<double> exact_R;
 
   Index rows() const { return Z.rows > 0 ? Z.rows : A.rows; }
 };

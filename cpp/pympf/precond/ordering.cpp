@@ -17,10 +17,28 @@ std::vector<Index> by_degree(const std::vector<Index>& degree) {
   return rows;
 }
 
-}  // namespace
+// Which nodes couple; the numbers are left out.
+template <class T>
+Csr<T> node_pattern(const CsrView<T>& A, Index block) {
+  const Index nodes = A.rows / block;
+  Csr<T> out{nodes, nodes, {0}, {}, {}};
+  std::vector<Index> seen(nodes, -1);
+  for (Index node = 0; node < nodes; ++node) {
+    const Index begin = A.indptr[node * block], end = A.indptr[(node + 1) * block];
+    for (Index p = begin; p < end; ++p) {
+      const Index other = A.indices[p] / block;
+      if (seen[other] == node) continue;
+      seen[other] = node;
+      out.indices.push_back(other);
+    }
+    std::sort(out.indices.begin() + out.indptr.back(), out.indices.end());
+    out.indptr.push_back(static_cast<Index>(out.indices.size()));
+  }
+  return out;
+}
 
 template <class T>
-std::vector<Index> reverse_cuthill_mckee(const CsrView<T>& A) {
+std::vector<Index> order_rows(const CsrView<T>& A) {
   const Index n = A.rows;
   std::vector<Index> degree(n), order;
   for (Index i = 0; i < n; ++i) degree[i] = A.indptr[i + 1] - A.indptr[i];
@@ -57,7 +75,19 @@ std::vector<Index> reverse_cuthill_mckee(const CsrView<T>& A) {
   return order;
 }
 
-template std::vector<Index> reverse_cuthill_mckee(const CsrView<double>&);
-template std::vector<Index> reverse_cuthill_mckee(const CsrView<float>&);
+}  // namespace
+
+template <class T>
+std::vector<Index> reverse_cuthill_mckee(const CsrView<T>& A, Index block) {
+  if (block == 1) return order_rows(A);
+  std::vector<Index> order;
+  order.reserve(A.rows);
+  for (Index node : order_rows(node_pattern(A, block).view()))
+    for (Index e = 0; e < block; ++e) order.push_back(node * block + e);
+  return order;
+}
+
+template std::vector<Index> reverse_cuthill_mckee(const CsrView<double>&, Index);
+template std::vector<Index> reverse_cuthill_mckee(const CsrView<float>&, Index);
 
 }  // namespace pympf::precond

@@ -8,8 +8,8 @@
 
 namespace pympf::precond {
 
-// order[new] = old. The pattern of A is symmetric.
+// order[new] = old. The pattern of A is symmetric. Nodes are ordered, each with its `block` rows.
 template <class T>
-std::vector<Index> reverse_cuthill_mckee(const CsrView<T>& A);
+std::vector<Index> reverse_cuthill_mckee(const CsrView<T>& A, Index block = 1);
 
 }  // namespace pympf::precond

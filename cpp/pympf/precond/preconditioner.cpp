@@ -93,6 +93,7 @@ struct Preconditioner<T>::Impl {
     if (params.method == Method::jacobi) {
       kind = jacobi(A);
       report.method = "jacobi";
+      report.reason = "asked for";
     } else if (params.precision == Precision::single || std::is_same_v<T, float>) {
       build_cycles<float>(A);
     } else {

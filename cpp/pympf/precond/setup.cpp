@@ -13,6 +13,7 @@
 #include <chrono>
 #include <cmath>
 #include <numeric>
+#include <type_traits>
 
 #include "pympf/common/random.hpp"
 #include "pympf/la/blas1.hpp"
@@ -37,6 +38,8 @@ constexpr double expander = 0.6;
 constexpr double least_reduction = 0.8;
 // Multiply-adds of a product with lifted functions, over nnz.
 constexpr double most_work = 15;
+// With twice the truncation each.
+constexpr int lift_attempts = 3;
 
 template <class T, class S>
 Csr<T> cast(const Csr<S>& A) {
@@ -170,18 +173,21 @@ struct Next {
 };
 
 // The coarse matrix R A R^T. What is left of a component whose couplings are all inside a scaling
-// function is rounding, and becomes zero.
+// function is rounding, and becomes zero: the row and the column.
 Csr<double> coarse_matrix(const CsrView<double>& A, const CsrView<double>& R) {
   Csr<double> out = galerkin(A, R);
   const std::vector<double> d = diagonal(A);
+  std::vector<char> null(out.rows);
   for (Index i = 0; i < out.rows; ++i) {
     double size = 0, sum = 0;
     for (Index p = R.indptr[i]; p < R.indptr[i + 1]; ++p)
       size += R.data[p] * R.data[p] * std::abs(d[R.indices[p]]);
     for (Index p = out.indptr[i]; p < out.indptr[i + 1]; ++p) sum += std::abs(out.data[p]);
-    if (sum <= 1e-13 * size)
-      std::fill(out.data.begin() + out.indptr[i], out.data.begin() + out.indptr[i + 1], 0.0);
+    null[i] = sum <= 1e-13 * size;
   }
+  for (Index i = 0; i < out.rows; ++i)
+    for (Index p = out.indptr[i]; p < out.indptr[i + 1]; ++p)
+      if (null[i] || null[out.indices[p]]) out.data[p] = 0;
   return out;
 }
 
@@ -215,11 +221,14 @@ bool coarsen(const Stage& stage, const Params& params, int level, Global left, N
     next.stage.A = coarse_matrix(stage.A, next.R);
     return next.stage.A.nnz() <= left;
   };
-  next.lifted = params.lift && W.nnz() <= expander * stage.W.nnz();
-  if (next.lifted) {
-    next.P = lifted_prolongation(stage.A, stage.B, Q, clusters, stage.block, params);
+  // Lifted functions that would fill in are truncated more, and at last left unlifted.
+  Params lifting = params;
+  for (int attempt = 0; attempt < lift_attempts && !next.lifted; ++attempt) {
+    if (!params.lift || W.nnz() > expander * stage.W.nnz()) break;
+    next.P = lifted_prolongation(stage.A, stage.B, Q, clusters, stage.block, lifting);
     next.lifted = product_work(stage.A, next.P) <= most_work * stage.A.nnz() && project() &&
                   (next.stage.A.nnz() <= 0.9 * stage.A.nnz() || stage.A.rows <= 1000);
+    lifting.truncation = std::min(2 * lifting.truncation, 0.5);
   }
   if (!next.lifted) {
     next.P = prolongation(Q, clusters, stage.block);
@@ -234,10 +243,18 @@ bool coarsen(const Stage& stage, const Params& params, int level, Global left, N
 }
 
 template <class T>
+const Csr<double>& exact_restriction(const Level<T>& level) {
+  if constexpr (std::is_same_v<T, double>)
+    return level.R;
+  else
+    return level.exact_R;
+}
+
+template <class T>
 std::size_t bytes_of(const Level<T>& level) {
   return (level.A.data.size() + level.P.data.size() + level.R.data.size() + level.Z.data.size()) *
              (sizeof(T) + sizeof(Index)) +
-         level.factor.bytes();
+         level.exact_R.data.size() * (sizeof(double) + sizeof(Index)) + level.factor.bytes();
 }
 
 // How far k steps of CG, preconditioned by the smoother, bring sqrt(r^T M r) down, each relative to
@@ -330,7 +347,21 @@ void fill_coarse(const Csr<double>& A, Levels<T>& out, LevelReport& line, Report
   line.bytes = out.coarse.size() * sizeof(T);
 }
 
-void sum_up(Report& report) {
+// Why this method was taken, where the probe of the smoother does not say it.
+std::string reason_for(const Report& report, const Params& params) {
+  if (report.method == "dense") return "few enough rows for a dense solve";
+  if (report.method == "ict") {
+    if (params.method == Method::incomplete_cholesky) return "asked for";
+    return params.max_levels == 1 ? "asked for one level"
+                                  : "a coarser level would not be small enough to be worth it";
+  }
+  if (params.method == Method::multilevel) return "asked for";
+  if (params.smoother != SmootherKind::incomplete_cholesky)
+    return "only the incomplete Cholesky smoother is tried alone";
+  return "the incomplete Cholesky factorization alone would need too many iterations";
+}
+
+void sum_up(const Params& params, Report& report) {
   double entries = 0, rows = 0;
   for (const LevelReport& line : report.levels) entries += line.nnz, rows += line.rows;
   const auto& first = report.levels.front();
@@ -339,6 +370,7 @@ void sum_up(Report& report) {
   report.method = report.levels.size() > 1 ? "multilevel"
                   : report.coarse_rows > 0 ? "dense"
                                            : "ict";
+  if (report.reason.empty()) report.reason = reason_for(report, params);
 }
 
 // The matrix in the order of the first level; the rest of the first stage follows when the smoother
@@ -346,9 +378,9 @@ void sum_up(Report& report) {
 Stage first_stage(const CsrView<double>& A, Index block, const Params& params) {
   Stage stage;
   stage.block = block;
-  stage.domains =
-      cut(A, params.ordering == Ordering::rcm ? reverse_cuthill_mckee(A) : natural_order(A.rows),
-          block, params.strips);
+  stage.domains = cut(
+      A, params.ordering == Ordering::rcm ? reverse_cuthill_mckee(A, block) : natural_order(A.rows),
+      block, params.strips);
   stage.A = permuted(A, stage.domains.order);
   return stage;
 }
@@ -363,7 +395,9 @@ void complete(const NearNullspace& given, const std::vector<Index>& order, const
     stage.B = given;
     permute_rows(stage.B.values, order, given.vectors);
   }
-  stage.W = couplings(stage.A, stage.B.values.data(), stage.block);
+  std::vector<double> first(stage.A.rows);
+  for (Index i = 0; i < stage.A.rows; ++i) first[i] = stage.B.row(i)[0];
+  stage.W = couplings(stage.A, first.data(), stage.block);
 }
 
 }  // namespace
@@ -401,6 +435,7 @@ Levels<T> build_levels(const CsrView<double>& A, const NearNullspace& near_nulls
       if (!last) {
         level.P = cast<T>(next.P);
         level.R = cast<T>(next.R);
+        if (!std::is_same_v<T, double> && !additive) level.exact_R = std::move(next.R);
         line.clusters = next.clusters.count;
         line.lifted = next.lifted;
         line.prolongation = static_cast<double>(next.P.nnz()) / next.P.rows;
@@ -414,7 +449,7 @@ Levels<T> build_levels(const CsrView<double>& A, const NearNullspace& near_nulls
     line.seconds = seconds_since(start);
     report.levels.push_back(line);
   }
-  sum_up(report);
+  sum_up(params, report);
   report.seconds = seconds_since(begin);
   return out;
 }
@@ -434,11 +469,11 @@ void refresh_levels(const CsrView<double>& matrix, const Params& params, Levels<
     } else {
       Level<T>& level = levels.levels[l];
       fill_level(A, Domains{{}, level.strips}, params, level, line, report);
-      if (level.P.rows > 0) A = coarse_matrix(A, cast<double>(level.R));
+      if (level.P.rows > 0) A = coarse_matrix(A, exact_restriction(level));
     }
     line.seconds = seconds_since(start);
   }
-  sum_up(report);
+  sum_up(params, report);
   report.seconds = seconds_since(begin);
 }
 

@@ -1,0 +1,86 @@
+# The Krylov methods; the typed face is pympf/krylov.py.
+
+cdef extern from "glue.hpp" namespace "pympf::python":
+    Operator[T] make_operator[T](int (*)(void*, const T*, T*, int32_t) except -1, void*, int32_t)
+    Operator[T] matrix_operator[T](CsrView[T])
+    Operator[T] mmf_operator[T](const Mmf[T]&)
+    Operator[T] precond_operator[T](const Multilevel[T]&)
+    Operator[T] jacobi_operator[T](const T*, int32_t)
+    KrylovCallback[T] make_callback[T](int (*)(void*, int, double) except -1, void*)
+
+
+cdef extern from "pympf/la/krylov.hpp" namespace "pympf":
+    cdef cppclass Operator[T]:
+        pass
+    cdef cppclass KrylovCallback[T]:
+        pass
+    cdef cppclass Method:
+        pass
+    cdef cppclass Side:
+        pass
+    cdef cppclass Reason:
+        pass
+    Method method_from_name(const string&) except +translate
+    Side side_from_name(const string&) except +translate
+    const char* name(Reason)
+    cdef cppclass KrylovParams:
+        Method method
+        Side side
+        double rtol, atol
+        int max_iterations, restart
+    cdef cppclass KrylovResult:
+        Reason reason
+        cbool converged
+        int iterations
+        vector[double] history
+        double true_residual
+    KrylovResult krylov_solve "pympf::solve"[T](
+        const Operator[T]&, const Operator[T]*, int32_t, const T*, T*, const KrylovParams&,
+        const KrylovCallback[T]&) except +translate nogil
+
+
+cdef int call_callback(void* f, int iteration, double norm) except -1 with gil:
+    PyErr_CheckSignals()
+    if <object>f is None:
+        return 0
+    return 1 if (<object>f)(iteration, norm) else 0
+
+
+cdef int call_operator(void* f, const real* x, real* y, int32_t n) except -1 with gil:
+    np.asarray(<real[:n]>y)[:] = (<object>f)(np.array(<real[:n]><real*>x))
+    return 0
+
+
+cdef Operator[real] preconditioner_operator(object M, int32_t n) except *:
+    if isinstance(M, Factors):
+        return mmf_operator[real]((<Factors>M).mmf.get()[0])
+    if isinstance(M, Preconditioner):
+        return precond_operator[real]((<Preconditioner>M).M.get()[0])
+    cdef const real[::1] diagonal
+    if isinstance(M, np.ndarray):
+        diagonal = M
+        return jacobi_operator[real](&diagonal[0], n)
+    return make_operator[real](call_operator, <void*>M, n)
+
+
+def solve(const int32_t[::1] indptr, const int32_t[::1] indices, const real[::1] data, const real[::1] b, real[::1] x,
+          M, str method, str side, double rtol, double atol, int max_iterations, int restart, callback):
+    """A x = b by a Krylov method; x holds the initial guess and then the solution. M: Factors, Preconditioner, a diagonal for Jacobi, a callable or None."""
+    cdef KrylovParams params
+    cdef KrylovResult result
+    cdef int32_t n = b.shape[0]
+    cdef Operator[real] A = matrix_operator[real](csr_view(indptr, indices, data))
+    cdef Operator[real] P
+    cdef const Operator[real]* preconditioner = NULL
+    cdef KrylovCallback[real] report = make_callback[real](call_callback, <void*>callback)
+    params.method = method_from_name(method.encode())
+    params.side = side_from_name(side.encode())
+    params.rtol, params.atol = rtol, atol
+    params.max_iterations, params.restart = max_iterations, restart
+    if M is not None:
+        P = preconditioner_operator(M, n)
+        preconditioner = &P
+    with nogil:
+        result = krylov_solve[real](A, preconditioner, n, &b[0], &x[0], params, report)
+    return {"converged": result.converged, "reason": name(result.reason).decode(), "iterations": result.iterations,
+            "history": np.array(<double[:result.history.size()]>result.history.data()), "true_residual": result.true_residual}

@@ -1,0 +1,94 @@
+# The multilevel preconditioner; the typed face is pympf/precond.py.
+
+cdef extern from "pympf/precond/preconditioner.hpp" namespace "pympf::precond":
+    cdef cppclass MultilevelParams "pympf::precond::Params":
+        pass
+    cdef cppclass MultilevelField "pympf::Field<pympf::precond::Params>":
+        pass
+    const vector[MultilevelField]& multilevel_fields "pympf::precond::fields"()
+    cdef cppclass NearNullspace:
+        int32_t vectors
+        vector[double] values
+    cdef cppclass LevelReport:
+        int level
+        int32_t rows, nnz, clusters
+        cbool lifted
+        double prolongation, factor, seconds
+        size_t bytes
+    cdef cppclass MultilevelReport "pympf::precond::Report":
+        vector[LevelReport] levels
+        double operator_complexity, grid_complexity, seconds
+        int32_t coarse_rows, coarse_nullity, coarse_negative
+        cbool indefinite
+        string method, reason
+    cdef cppclass Multilevel "pympf::precond::Preconditioner" [T]:
+        int32_t rows()
+        const MultilevelParams& params()
+        const MultilevelReport& report()
+        void update(const CsrView[T]&) except +translate nogil
+        void apply(const T*, T*) except +translate nogil
+
+
+cdef extern from "glue.hpp" namespace "pympf::python":
+    MultilevelParams read_multilevel_params "pympf::python::read_params"(
+        const vector[MultilevelField]&, const Texts&) except +translate
+    Texts write_multilevel_params "pympf::python::write_params"(const vector[MultilevelField]&, const MultilevelParams&)
+    shared_ptr[Multilevel[T]] build_preconditioner[T](
+        const CsrView[T]&, const MultilevelParams&, NearNullspace&, int32_t) except +translate nogil
+
+
+cdef dict level_dict(const LevelReport& line):
+    return {"level": line.level, "rows": line.rows, "nnz": line.nnz, "clusters": line.clusters,
+            "lifted": line.lifted, "prolongation": line.prolongation, "factor": line.factor,
+            "bytes": line.bytes, "seconds": line.seconds}
+
+
+cdef class Preconditioner:
+    """M ~ A^-1 by a cycle over levels."""
+
+    cdef shared_ptr[Multilevel[real]] M
+
+    @property
+    def dtype(self):
+        return REAL
+
+    @property
+    def rows(self):
+        return self.M.get().rows()
+
+    @property
+    def params(self):
+        return dict_of(write_multilevel_params(multilevel_fields(), self.M.get().params()))
+
+    def report(self):
+        cdef const MultilevelReport* r = &self.M.get().report()
+        cdef size_t i
+        return {"method": r.method.decode(), "reason": r.reason.decode(),
+                "levels": [level_dict(r.levels[i]) for i in range(r.levels.size())],
+                "operator_complexity": r.operator_complexity, "grid_complexity": r.grid_complexity,
+                "coarse_rows": r.coarse_rows, "coarse_nullity": r.coarse_nullity,
+                "coarse_negative": r.coarse_negative, "indefinite": r.indefinite, "seconds": r.seconds}
+
+    def update(self, const int32_t[::1] indptr, const int32_t[::1] indices, const real[::1] data):
+        cdef CsrView[real] A = csr_view(indptr, indices, data)
+        with nogil:
+            self.M.get().update(A)
+
+    def apply(self, const real[::1] x, real[::1] y):
+        with nogil:
+            self.M.get().apply(&x[0], &y[0])
+
+
+def precondition(const int32_t[::1] indptr, const int32_t[::1] indices, const real[::1] data, dict params,
+                 const double[:, ::1] near_nullspace, int32_t block):
+    """near_nullspace: (n, m), or None for constants."""
+    cdef Preconditioner out = Preconditioner()
+    cdef CsrView[real] A = csr_view(indptr, indices, data)
+    cdef MultilevelParams p = read_multilevel_params(multilevel_fields(), texts(params))
+    cdef NearNullspace vectors
+    if near_nullspace is not None:
+        vectors.vectors = <int32_t>near_nullspace.shape[1]
+        assign(&vectors.values, &near_nullspace[0, 0], near_nullspace.size)
+    with nogil:
+        out.M = build_preconditioner[real](A, p, vectors, block)
+    return out

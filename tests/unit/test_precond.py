@@ -1,0 +1,532 @@
+"""The preconditioner: what it promises on every kind of matrix, and what it refuses."""
+
+import re
+import threading
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+import scipy.sparse.linalg as spl
+from hypothesis import given
+from hypothesis import strategies as st
+
+import pympf
+from pympf import gallery
+
+from ..helpers import assert_close, matrices, random_graph_laplacian, random_spd, rounding
+
+SMOOTHERS = ["ict", "gs", "chebyshev", "l1_jacobi"]
+FIXED_CYCLES = ["v", "w", "additive"]
+METHODS = ["auto", "multilevel", "ict", "jacobi", "classic"]
+DTYPE_OF = {"single": np.float32, "working": np.float64}
+
+
+def dense(M):
+    """Give M as an array."""
+    return M @ np.eye(M.shape[0])
+
+
+def grid_laplacian(*shape):
+    """The Laplacian of a grid graph: constants are its kernel."""
+    A = abs(gallery.poisson(shape))
+    return gallery.laplacian(A - sp.diags_array(A.diagonal()))
+
+
+def several_components():
+    return sp.csr_array(
+        sp.block_diag([grid_laplacian(17, 12), sp.csr_array((3, 3)), grid_laplacian(250)])
+    )
+
+
+def consistent(A, rng):
+    return A @ rng.standard_normal(A.shape[0])
+
+
+def modes_of_grid(*shape):
+    return pympf.rigid_body_modes(np.indices(shape).reshape(len(shape), -1).T)
+
+
+# Symmetric and positive
+
+
+@pytest.mark.parametrize("precision", ["single", "working"])
+@pytest.mark.parametrize("cycle", FIXED_CYCLES)
+@pytest.mark.parametrize("smoother", SMOOTHERS)
+@pytest.mark.parametrize("kind", ["grid", "random", "sheet", "singular"])
+def test_symmetric_and_positive(rng, kind, smoother, cycle, precision):
+    A, options = {
+        "grid": (gallery.poisson((15, 20)), {}),
+        "random": (random_spd(300, rng), {}),
+        "sheet": (
+            gallery.elasticity((12, 12)),
+            {"near_nullspace": modes_of_grid(12, 12), "block_size": 2},
+        ),
+        "singular": (several_components(), {}),
+    }[kind]
+    params = {"method": "multilevel", "smoother": smoother, "cycle": cycle}
+    M = pympf.as_preconditioner(A, precision=precision, coarse_size=30, **params, **options)
+    matrix = dense(M)
+    size = np.linalg.norm(matrix)
+    assert_close(matrix, matrix.T, 1000, DTYPE_OF[precision])
+    smallest = np.linalg.eigvalsh((matrix + matrix.T) / 2)[0]
+    if kind == "singular":
+        assert smallest >= -rounding(100, DTYPE_OF[precision]) * size
+    else:
+        assert smallest > 0
+
+
+@pytest.mark.parametrize("method", METHODS)
+@given(matrices())
+def test_symmetric_on_every_matrix(method, A):
+    """On semidefinite ones it is semidefinite, too."""
+    M = pympf.as_preconditioner(A, method=method)
+    values = np.linalg.eigvalsh(A.toarray())
+    size = np.abs(values).max()
+    unit = size if size > 0 else 1.0
+    x, y = np.random.default_rng(0).standard_normal((2, A.shape[0]))
+    Mx, My = (M @ x) * unit, (M @ y) * unit
+    if values[0] >= -1e-12 * size or values[-1] <= 1e-12 * size:
+        assert np.isfinite(Mx).all()
+        scale = np.linalg.norm(Mx) * np.linalg.norm(y) + np.linalg.norm(My) * np.linalg.norm(x)
+        assert abs(Mx @ y - My @ x) <= rounding(1000, np.float32) * scale
+        assert x @ Mx >= -rounding(1000, np.float32) * scale
+
+
+# Iterations
+
+
+@pytest.mark.parametrize("dimensions", [2, 3])
+def test_iterations_do_not_grow_with_size(dimensions):
+    sizes = {2: (64, 128, 256), 3: (12, 20, 32)}[dimensions]
+    rng = np.random.default_rng(0)
+    iterations = []
+    for size in sizes:
+        A = gallery.poisson((size,) * dimensions)
+        b = rng.standard_normal(A.shape[0])
+        solution = pympf.solve(A, b, preconditioner="multilevel")
+        assert solution.converged
+        assert solution.method == "cg"
+        assert solution.operator.report().operator_complexity <= 2.5
+        iterations.append(solution.iterations)
+    assert max(iterations) <= 8
+    assert max(iterations) - min(iterations) <= 2
+
+
+@pytest.mark.parametrize("smoother", SMOOTHERS)
+@pytest.mark.parametrize("cycle", [*FIXED_CYCLES, "k"])
+def test_every_cycle_with_every_smoother(rng, smoother, cycle):
+    A = gallery.poisson((60, 60))
+    b = rng.standard_normal(3600)
+    plain = pympf.solve(A, b, preconditioner="none").iterations
+    options = {"smoother": smoother, "cycle": cycle}
+    solution = pympf.solve(A, b, preconditioner="multilevel", **options)
+    assert solution.converged
+    assert solution.method == ("fgmres" if cycle == "k" else "cg")
+    assert solution.iterations < (plain / 2 if cycle == "additive" else 20)
+
+
+def test_rigid_body_modes_as_near_nullspace(rng):
+    """They hold for a free sheet, too: there the modes are the kernel."""
+    modes = modes_of_grid(48, 48)
+    for clamped in (True, False):
+        A = gallery.elasticity((48, 48), clamped=clamped)
+        b = consistent(A, rng)
+        options = {"preconditioner": "multilevel"}
+        with_modes = pympf.solve(A, b, near_nullspace=modes, block_size=2, **options)
+        without = pympf.solve(A, b, **options)
+        assert with_modes.converged
+        assert with_modes.iterations <= 10
+        assert with_modes.iterations < without.iterations
+
+
+# Every symmetric matrix
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_several_components_and_rows_of_zeros(rng, method):
+    A = several_components()
+    M = pympf.as_preconditioner(A, method=method)
+    assert not M.indefinite
+    b = consistent(A, rng)
+    solution = pympf.solve(A, b, preconditioner=M)
+    assert (solution.method, solution.converged) == ("cg", True)
+    assert np.linalg.norm(b - A @ solution.x) <= 1e-7 * np.linalg.norm(b)
+
+
+def test_rows_of_zeros_are_left_alone(rng):
+    A = sp.csr_array(sp.block_diag([gallery.poisson((30, 30)), sp.csr_array((4, 4))]))
+    r = rng.standard_normal(904)
+    for method in ("multilevel", "ict", "jacobi"):
+        z = pympf.as_preconditioner(A, method=method) @ r
+        np.testing.assert_array_equal(z[900:], r[900:])
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("value", [4.0, -4.0, 0.0])
+def test_one_by_one(method, value):
+    M = pympf.as_preconditioner([[value]], method=method)
+    assert M.shape == (1, 1)
+    assert_close(M @ np.array([2.0]), [2 / abs(value) if value else 2.0], 10, np.float32)
+    assert M.indefinite == (value < 0)
+
+
+@pytest.mark.parametrize("method", ["multilevel", "ict", "classic"])
+def test_negative_definite(rng, method):
+    A = gallery.poisson((40, 40))
+    M, minus = (pympf.as_preconditioner(sign * A, method=method) for sign in (1, -1))
+    assert (M.indefinite, minus.indefinite) == (False, True)
+    r = rng.standard_normal(1600)
+    assert_close(minus @ r, M @ r, 100, np.float32)
+    solution = pympf.solve(-A, r, preconditioner=minus)
+    assert (solution.method, solution.converged) == ("minres", True)
+
+
+@pytest.mark.parametrize("shift", [0.01, 0.1, 0.3, 0.5, 1.0, 2.0, 3.9, 6.0, 8.1])
+def test_indefinite(rng, shift):
+    """MINRES reaches a solution; nothing is silent."""
+    A = gallery.shifted(gallery.poisson((24, 24)), -shift)
+    values = np.linalg.eigvalsh(A.toarray())
+    b = rng.standard_normal(576)
+    solution = pympf.solve(A, b)
+    assert solution.method == ("cg" if values[0] > 0 else "minres")
+    assert solution.converged
+    assert np.linalg.norm(b - A @ solution.x) <= 1e-7 * np.linalg.norm(b)
+
+
+@pytest.mark.parametrize("method", ["auto", "minres", "gmres"])
+def test_a_cycle_that_is_not_definite_is_replaced_and_said(rng, method):
+    A = gallery.shifted(gallery.poisson(200), -0.5)
+    b = rng.standard_normal(200)
+    solution = pympf.solve(A, b, method=method, restart=0)
+    assert solution.converged
+    alone = pympf.solve(A, b, preconditioner="multilevel", method=method, restart=0)
+    if not alone.converged:
+        assert alone.reason in ("diverged_nan", "diverged_indefinite_preconditioner")
+        assert "is not definite, as A is not" in solution.choice
+
+
+# Kinds of numbers, threads
+
+
+def test_float32(rng):
+    A = gallery.poisson((50, 50)).astype(np.float32)
+    M = pympf.as_preconditioner(A)
+    assert M.dtype == np.float32
+    r = rng.standard_normal(2500)
+    assert (M @ r).dtype == np.float32
+    expected = pympf.as_preconditioner(gallery.poisson((50, 50))) @ r
+    assert_close(M @ r, expected, 1000, np.float32)
+    solution = pympf.solve(A, r, rtol=1e-5)
+    assert solution.converged
+    assert solution.iterations <= 6
+
+
+@pytest.mark.parametrize("cycle", [*FIXED_CYCLES, "k"])
+@pytest.mark.parametrize("smoother", SMOOTHERS)
+def test_same_bits_on_any_number_of_threads(rng, smoother, cycle):
+    A = gallery.poisson((130, 140))
+    r = rng.standard_normal(A.shape[0])
+    options = {"method": "multilevel", "smoother": smoother, "cycle": cycle, "strips": 3}
+    before = pympf.get_num_threads()
+    try:
+        results = []
+        for threads in (1, 2, 3):
+            pympf.set_num_threads(threads)
+            results.append(pympf.as_preconditioner(A, **options) @ r)
+    finally:
+        pympf.set_num_threads(before)
+    np.testing.assert_array_equal(results[0], results[1])
+    np.testing.assert_array_equal(results[0], results[2])
+
+
+def test_several_threads_may_apply_at_once(rng):
+    M = pympf.as_preconditioner(gallery.poisson((50, 50)), method="multilevel")
+    vectors = rng.standard_normal((8, 2500))
+    expected = [M @ r for r in vectors]
+    results = [None] * 8
+
+    def work(i):
+        for _ in range(20):
+            results[i] = M @ vectors[i]
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for result, right in zip(results, expected, strict=True):
+        np.testing.assert_array_equal(result, right)
+
+
+# The operator
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_operator(rng, method):
+    M = pympf.as_preconditioner(gallery.poisson((20, 20)), method=method)
+    assert isinstance(M, spl.LinearOperator)
+    assert (M.shape, M.dtype) == ((400, 400), np.float64)
+    block = rng.standard_normal((400, 3))
+    expected = np.stack([M.apply(column) for column in block.T], axis=1)
+    for result in (M @ block, M.apply(block), M.matmat(block), M.T @ block, M.H @ block):
+        np.testing.assert_array_equal(result, expected)
+    column = block[:, :1]
+    np.testing.assert_array_equal(M @ column, expected[:, :1])
+    np.testing.assert_array_equal(M.rmatvec(block[:, 0]), expected[:, 0])
+    assert repr(M).startswith("<Preconditioner 400 x 400, float64, ")
+
+
+@pytest.mark.parametrize(
+    ("r", "error", "message"),
+    [
+        (np.ones(3), ValueError, r"r: expected shape \(25,\)"),
+        (np.full(25, np.nan), ValueError, "r: expected finite values"),
+        (np.ones(25) * 1j, TypeError, "r: expected real numbers"),
+    ],
+)
+def test_vectors_that_are_refused(r, error, message):
+    with pytest.raises(error, match=message):
+        pympf.as_preconditioner(gallery.poisson(25)).apply(r)
+
+
+def test_classic(rng):
+    A = gallery.poisson((20, 20))
+    F = pympf.factorize(A, core_size=50, order=3)
+    M = pympf.as_preconditioner(A, method="classic", core_size=50, order=3)
+    r = rng.standard_normal(400)
+    np.testing.assert_array_equal(M @ r, F.positive_inverse() @ r)
+    assert M.params == {"method": "classic", **F.params}
+    assert M.factorization.params == F.params
+    assert M.report().as_dict().keys() == F.report().as_dict().keys()
+    assert not M.varies
+
+
+# Update
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_update(rng, method):
+    A = gallery.poisson((40, 40))
+    M = pympf.as_preconditioner(A, method=method)
+    r = rng.standard_normal(1600)
+    before = M @ r
+    M.update(4 * A)
+    assert_close(M @ r, before / 4, 100, np.float32)
+    pattern = A.copy()
+    pattern.data = pattern.data * (1 + 0.01 * rng.random(pattern.nnz))
+    M.update((pattern + pattern.T) / 2)
+    solution = pympf.solve((pattern + pattern.T) / 2, r, preconditioner=M)
+    assert solution.converged
+
+
+def test_updates_that_are_refused():
+    A = gallery.poisson((20, 20))
+    M = pympf.as_preconditioner(A, method="multilevel")
+    with pytest.raises(ValueError, match="pattern of the first"):
+        M.update(sp.eye_array(400))
+    with pytest.raises(ValueError, match="expected a matrix of float64, got float32"):
+        M.update(A.astype(np.float32))
+    with pytest.raises(ValueError, match="expected a symmetric matrix"):
+        M.update(sp.triu(A))
+
+
+# Report and parameters
+
+
+def test_report():
+    A = gallery.poisson((60, 60))
+    M = pympf.as_preconditioner(A, method="multilevel", cycle="w")
+    report = M.report()
+    assert isinstance(report, pympf.PreconditionerReport)
+    first, last = report.levels[0], report.levels[-1]
+    assert (first["level"], first["rows"], first["nnz"]) == (1, 3600, A.nnz)
+    assert first["clusters"] == report.levels[1]["rows"]
+    assert first["lifted"] is True
+    assert (last["rows"], last["clusters"]) == (report.coarse_rows, 0)
+    assert report.operator_complexity == pytest.approx(
+        sum(level["nnz"] for level in report.levels) / A.nnz
+    )
+    assert report.grid_complexity == pytest.approx(
+        sum(level["rows"] for level in report.levels) / 3600
+    )
+    assert report.bytes == sum(level["bytes"] for level in report.levels)
+    assert report.params == M.params
+    assert M.params["cycle"] == "w"
+    text = str(report).splitlines()
+    assert text[0].split()[:4] == ["level", "rows", "nnz", "clusters"]
+    assert len(text) == len(report.levels) + 4
+    assert text[-1] == "method multilevel: asked for"
+    assert f"dense solve of {report.coarse_rows} rows, nullity 0" in text[-2]
+
+
+@pytest.mark.parametrize(
+    ("make", "options", "choice"),
+    [
+        (lambda: gallery.poisson((60, 60)), {}, "multilevel: the incomplete Cholesky"),
+        (lambda: gallery.poisson(1000), {}, "ict: .*dropped nothing: it is exact"),
+        (lambda: gallery.shifted(gallery.poisson((60, 60)), 2), {}, "ict: .* alone needs about"),
+        (lambda: gallery.poisson(10), {}, "dense: few enough rows"),
+        (lambda: gallery.poisson(10), {"method": "jacobi"}, "jacobi: asked for"),
+        (lambda: gallery.poisson((60, 60)), {"method": "ict"}, "ict: asked for"),
+        (lambda: gallery.poisson((60, 60)), {"max_levels": 1}, "ict: asked for one level"),
+        (lambda: gallery.poisson((60, 60)), {"method": "classic"}, "classic"),
+    ],
+)
+def test_choice_and_its_reason(make, options, choice):
+    M = pympf.as_preconditioner(make(), **options)
+    assert re.match(choice, M.choice), M.choice
+    if options.get("method") != "classic":
+        assert f"method {M.choice}" in str(M.report())
+
+
+def test_reports_of_a_singular_matrix_count_its_kernel():
+    report = pympf.as_preconditioner(grid_laplacian(40, 40), method="multilevel").report()
+    assert report.coarse_nullity == 1
+    assert not report.indefinite
+
+
+@pytest.mark.parametrize("field", pympf.Preconditioner.fields(), ids=lambda field: field["name"])
+def test_parameters(field):
+    A, name = gallery.poisson((12, 12)), field["name"]
+    assert pympf.as_preconditioner(A).params[name] == field["default"]
+    assert type(field["default"]) is {"int": int, "real": float, "bool": bool, "choice": str}.get(
+        field["kind"]
+    )
+    good = {
+        "int": [int(field["minimum"]), np.int64(field["minimum"])],
+        "real": [field["minimum"], np.float32(field["minimum"])],
+        "bool": [True, False, np.True_],
+        "choice": field["choices"],
+    }[field["kind"]]
+    for value in good:
+        M = pympf.as_preconditioner(A, **{name: value})
+        assert M.params[name] == (value if field["kind"] == "choice" else pytest.approx(value))
+        assert np.isfinite(M @ np.ones(144)).all()
+    bad = {
+        "int": [(field["minimum"] - 1, TypeError), (2.0, TypeError), (10**400, ValueError)],
+        "real": [(field["maximum"] * 2 + 1, ValueError), (np.nan, ValueError), ("1", TypeError)],
+        "bool": [(1, TypeError), ("true", TypeError)],
+        "choice": [("best", ValueError), (0, TypeError), (None, TypeError)],
+    }[field["kind"]]
+    for value, error in bad:
+        with pytest.raises(error, match=rf"^{name} = .*(is not|out of range)"):
+            pympf.as_preconditioner(A, **{name: value})
+
+
+def test_unknown_parameters():
+    A = gallery.poisson(10)
+    with pytest.raises(ValueError, match="unknown parameter cores; known: method, cycle, smoother"):
+        pympf.as_preconditioner(A, cores=3)
+    with pytest.raises(ValueError, match="core_size is a parameter of the method 'classic' only"):
+        pympf.as_preconditioner(A, core_size=3)
+    with pytest.raises(ValueError, match="unknown parameter cycle; known: order"):
+        pympf.as_preconditioner(A, method="classic", cycle="v")
+
+
+@pytest.mark.parametrize(
+    ("near_nullspace", "error", "message"),
+    [
+        (
+            np.ones(9),
+            ValueError,
+            r"near_nullspace: expected shape \(10,\) or \(10, k\), got \(9,\)",
+        ),
+        (np.ones((10, 0)), ValueError, r"got \(10, 0\)"),
+        (np.ones((10, 2, 1)), ValueError, r"got \(10, 2, 1\)"),
+        (np.full(10, np.nan), ValueError, "near_nullspace: expected finite values"),
+        (np.ones(10) * 1j, TypeError, "near_nullspace: expected real numbers"),
+        ("constants", TypeError, "near_nullspace: expected an array"),
+        (np.ones((10, 2)), ValueError, "linearly independent columns, got 2 of rank 1"),
+        (np.zeros(10), ValueError, "linearly independent columns, got 1 of rank 0"),
+        (np.eye(10, 12), ValueError, "linearly independent columns, got 12 of rank 10"),
+        (np.vander(np.arange(10.0), 3) @ np.ones((3, 3)), ValueError, "got 3 of rank 1"),
+    ],
+)
+def test_near_nullspaces_that_are_refused(near_nullspace, error, message):
+    with pytest.raises(error, match=message):
+        pympf.as_preconditioner(gallery.poisson(10), near_nullspace=near_nullspace)
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1, 1e200])
+def test_near_nullspaces_of_any_size(rng, scale):
+    A = gallery.poisson((40, 40))
+    B = np.vander(np.linspace(-1, 1, 1600), 2)
+    r = rng.standard_normal(1600)
+    expected = pympf.as_preconditioner(A, method="multilevel", near_nullspace=B) @ r
+    M = pympf.as_preconditioner(A, method="multilevel", near_nullspace=scale * B)
+    assert_close(M @ r, expected, 100, np.float32)
+
+
+@pytest.mark.parametrize(
+    ("block_size", "error"),
+    [
+        (3, ValueError),
+        (0, ValueError),
+        (-2, ValueError),
+        (20, ValueError),
+        (10**30, ValueError),
+        (2.0, TypeError),
+        (True, TypeError),
+        (None, TypeError),
+    ],
+)
+def test_block_sizes_that_are_refused(block_size, error):
+    with pytest.raises(error, match=r"^block_size = "):
+        pympf.as_preconditioner(gallery.poisson(10), block_size=block_size)
+
+
+def test_classic_takes_no_near_nullspace():
+    A = gallery.poisson(10)
+    for option in ({"near_nullspace": np.ones(10)}, {"block_size": 2}):
+        with pytest.raises(ValueError, match="'classic' takes neither"):
+            pympf.as_preconditioner(A, method="classic", **option)
+
+
+# Rigid body modes
+
+
+@given(
+    st.integers(1, 20),
+    st.sampled_from([2, 3]),
+    st.floats(-1e3, 1e3),
+    st.integers(0, 2**32),
+)
+def test_rigid_body_modes_keep_distances(points, d, offset, seed):
+    """To first order: (x_i - x_j) · (u_i - u_j) = 0."""
+    x = np.random.default_rng(seed).standard_normal((points, d)) + offset
+    modes = pympf.rigid_body_modes(x)
+    assert modes.shape == (points * d, 3 * (d - 1))
+    for mode in modes.T:
+        u = mode.reshape(points, d)
+        between = ((x[:, None] - x) * (u[:, None] - u)).sum(axis=2)
+        assert abs(between).max() <= 1e-9
+
+
+def test_rigid_body_modes_are_independent(rng):
+    for d in (2, 3):
+        modes = pympf.rigid_body_modes(1e6 + rng.random((30, d)))
+        assert np.linalg.matrix_rank(modes) == modes.shape[1]
+
+
+@pytest.mark.parametrize(
+    ("coordinates", "error", "message"),
+    [
+        (np.ones(4), ValueError, r"expected shape \(n, 2\) or \(n, 3\), got \(4,\)"),
+        (np.ones((4, 1)), ValueError, r"got \(4, 1\)"),
+        (np.ones((0, 2)), ValueError, r"got \(0, 2\)"),
+        ([[0, np.nan]], ValueError, "coordinates: expected finite values"),
+        (np.ones((4, 2)) * 1j, TypeError, "coordinates: expected real numbers"),
+    ],
+)
+def test_coordinates_that_are_refused(coordinates, error, message):
+    with pytest.raises(error, match=message):
+        pympf.rigid_body_modes(coordinates)
+
+
+def test_random_graphs(rng):
+    """Graph Laplacians with whatever components they have."""
+    for n in (50, 400, 3000):
+        A = random_graph_laplacian(n, rng)
+        b = consistent(A, rng)
+        solution = pympf.solve(A, b)
+        assert (solution.method, solution.converged) == ("cg", True)
