@@ -25,12 +25,8 @@ SIDES = ("right", "left")
 METHOD_OF = {"mmf": "auto", "multilevel": "multilevel", "ict": "ict", CLASSIC: CLASSIC}
 """The preconditioners that are built from the matrix, and the `method` of `as_preconditioner`."""
 NOT_DEFINITE = ("diverged_nan", "diverged_indefinite_preconditioner")
-TAMER: tuple[dict[str, Any], ...] = (
-    {"method": "multilevel", "smoother": "l1_jacobi"},
-    {"method": "jacobi"},
-)
-"""What takes the place of 'mmf' where that is not definite because the matrix is not; measured
-on indefinite matrices the first needs the fewest iterations, and the second never fails."""
+TAMER: tuple[dict[str, Any], ...] = ({"method": "jacobi"},)
+"""What takes the place of 'mmf' where that is not definite because the matrix is not."""
 PRECONDITIONERS = (*METHOD_OF, "jacobi", "none")
 
 

@@ -230,7 +230,7 @@ def test_view(solve):
 
 
 def test_view_says_what_was_chosen_and_why(solve):
-    run = solve("-pc_type mmf -ksp_view -m 20")
+    run = solve("-pc_type mmf -ksp_view -m 10")
     assert re.search(
         r"method ict: the incomplete Cholesky factorization alone needs about \d+", run.output
     )

@@ -37,13 +37,20 @@ class Accumulator {
 
 }  // namespace
 
-Graph couplings(const CsrView<double>& A, const double* b, Index block) {
+Graph couplings(const CsrView<double>& A, const double* B, Index block, Index vectors) {
+  const auto product = [=](Index i, Index j) {
+    const double *x = B + static_cast<std::size_t>(i) * vectors,
+                 *y = B + static_cast<std::size_t>(j) * vectors;
+    double sum = 0;
+    for (Index e = 0; e < vectors; ++e) sum += x[e] * y[e];
+    return sum;
+  };
   if (block == 1)
     return build_rows(A.rows, A.rows, [&] {
       return [&](Index i, Entries& out) {
         for (Index p = A.indptr[i]; p < A.indptr[i + 1]; ++p)
-          if (const double w = -b[i] * A.data[p] * b[A.indices[p]]; A.indices[p] != i && w > 0)
-            out.emplace_back(A.indices[p], w);
+          if (const Index j = A.indices[p]; j != i)
+            if (const double w = -A.data[p] * product(i, j); w > 0) out.emplace_back(j, w);
       };
     });
   const std::vector<double> d = diagonal(A);

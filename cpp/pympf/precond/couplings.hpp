@@ -15,9 +15,10 @@ namespace pympf::precond {
 // Positive symmetric weights, no diagonal, sorted rows.
 using Graph = Csr<double>;
 
-// Row i of the matrix belongs to node i / block. With one row per node, weights -b_i a_ij b_j; with
-// several, the Frobenius norm of D_I^-1/2 A_IJ D_J^-1/2.
-Graph couplings(const CsrView<double>& A, const double* b, Index block);
+// Row i of the matrix belongs to node i / block. With one row per node, weights -a_ij <B_i, B_j>,
+// where B_i are the `vectors` numbers of row i; with several, the Frobenius norm of
+// D_I^-1/2 A_IJ D_J^-1/2.
+Graph couplings(const CsrView<double>& A, const double* B, Index block, Index vectors = 1);
 
 struct Clustering {
   Index count = 0;

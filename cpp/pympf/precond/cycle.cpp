@@ -124,17 +124,31 @@ CycleSpace<T>::CycleSpace(const Levels<T>& from) {
   levels.push_back({std::vector<T>(n), std::vector<T>(n), {}});
 }
 
+namespace {
+
+// Brings a float64 vector into the range of a float32 cycle.
+template <class T, class V>
+double range_scale(std::size_t n, const V* r) {
+  if constexpr (sizeof(T) == sizeof(V)) return 1;
+  double largest = 0;
+  for (std::size_t i = 0; i < n; ++i) largest = std::max(largest, std::abs(double{r[i]}));
+  return power_of_two(largest);
+}
+
+}  // namespace
+
 template <class T, class V>
 void apply(const Levels<T>& levels, const Params& params, const V* r, V* z, CycleSpace<T>& space) {
   const auto n = static_cast<std::size_t>(levels.rows);
   T* b = space.levels[0].b.data();
   T* x = space.levels[0].x.data();
+  const double in = range_scale<T>(n, r), out = levels.scale / in;
   for_chunks(n, [&](std::size_t, std::size_t begin, std::size_t end) {
-    for (std::size_t i = begin; i < end; ++i) b[i] = static_cast<T>(r[levels.order[i]]);
+    for (std::size_t i = begin; i < end; ++i) b[i] = static_cast<T>(in * r[levels.order[i]]);
   });
   Cycle<T>(levels, params, space).run(0, b, x);
   for_chunks(n, [&](std::size_t, std::size_t begin, std::size_t end) {
-    for (std::size_t i = begin; i < end; ++i) z[levels.order[i]] = static_cast<V>(x[i]);
+    for (std::size_t i = begin; i < end; ++i) z[levels.order[i]] = static_cast<V>(out * x[i]);
   });
 }
 

@@ -1,7 +1,7 @@
 // A stage of the preconditioner as the cycle needs it, in the precision of the cycle.
 #pragma once
 
-#include <string>
+#include <cmath>
 #include <vector>
 
 #include "pympf/la/csr.hpp"
@@ -36,6 +36,11 @@ struct LevelReport {
   double seconds = 0;
 };
 
+// The power of two that brings a number to [1, 2), exactly; 1 for 0.
+inline double power_of_two(double largest) {
+  return largest > 0 && std::isfinite(largest) ? std::ldexp(1.0, -std::ilogb(largest)) : 1;
+}
+
 // What is applied: rows in the order `order`, new -> old.
 template <class T>
 struct Levels {
@@ -44,7 +49,7 @@ struct Levels {
   std::vector<Level<T>> levels;
   Index coarse_rows = 0;  // 0: the last level is only smoothed
   std::vector<T> coarse;  // its pseudo-inverse, dense
-  bool coarse_absolute = false;
+  double scale = 1;       // of the matrix: a power of two, for the range of T
 };
 
 }  // namespace pympf::precond

@@ -81,7 +81,7 @@ template <class T>
 struct Preconditioner<T>::Impl {
   Index rows = 0;
   std::size_t pattern = 0;
-  Params params;
+  Params params, used;  // as given, and after `automatic` has chosen
   NearNullspace near_nullspace;
   Index block = 1;
   Report report;
@@ -89,15 +89,24 @@ struct Preconditioner<T>::Impl {
   std::variant<Jacobi<T>, std::unique_ptr<Cycles<float>>, std::unique_ptr<Cycles<double>>> kind;
 
   void build(const CsrView<T>& A) {
-    report = {};
+    used = params;
     if (params.method == Method::jacobi) {
       kind = jacobi(A);
+      report = {};
       report.method = "jacobi";
       report.reason = "asked for";
-    } else if (params.precision == Precision::single || std::is_same_v<T, float>) {
-      build_cycles<float>(A);
-    } else {
-      build_cycles<double>(A);
+      return;
+    }
+    build_levels_of(A);
+    if (report.indefinite && params.method == Method::automatic &&
+        params.smoother == SmootherKind::incomplete_cholesky) {
+      // Stage after stage a factor that is far from A blows negative modes up; this one cannot.
+      used.method = Method::multilevel;
+      used.smoother = SmootherKind::l1_jacobi;
+      build_levels_of(A);
+      report.indefinite = true;
+      report.reason =
+          "A has negative eigenvalues: l1-Jacobi smoother, absolute values of the coarse matrix";
     }
   }
 
@@ -111,11 +120,19 @@ struct Preconditioner<T>::Impl {
   }
 
  private:
+  void build_levels_of(const CsrView<T>& A) {
+    report = {};
+    if (params.precision == Precision::single || std::is_same_v<T, float>)
+      build_cycles<float>(A);
+    else
+      build_cycles<double>(A);
+  }
+
   template <class S>
   void build_cycles(const CsrView<T>& A) {
     Csr<double> copy;
     kind = std::make_unique<Cycles<S>>(
-        build_levels<S>(working_copy(A, copy), near_nullspace, block, params, report));
+        build_levels<S>(working_copy(A, copy), near_nullspace, block, used, report));
   }
 };
 
@@ -149,7 +166,7 @@ void Preconditioner<T>::update(const CsrView<T>& A) {
           "an update needs a matrix with the rows and the pattern of the first one");
   Csr<double> copy;
   const auto refresh = [&](auto& cycles) {
-    refresh_levels(working_copy(A, copy), impl.params, cycles->levels, impl.report);
+    refresh_levels(working_copy(A, copy), impl.used, cycles->levels, impl.report);
   };
   if (impl.params.method == Method::jacobi || impl.params.cycle == CycleKind::additive)
     impl.build(A);
@@ -191,7 +208,7 @@ void Preconditioner<T>::apply(const T* r, T* z) const {
   }
   const auto run = [&](const auto& cycles) {
     typename std::decay_t<decltype(cycles.spaces)>::Lease space(cycles.spaces);
-    precond::apply(cycles.levels, impl.params, r, z, *space);
+    precond::apply(cycles.levels, impl.used, r, z, *space);
   };
   if (const auto* single = std::get_if<std::unique_ptr<Cycles<float>>>(&impl.kind)) run(**single);
   if constexpr (std::is_same_v<T, double>)

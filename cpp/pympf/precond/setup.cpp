@@ -13,6 +13,7 @@
 #include <chrono>
 #include <cmath>
 #include <numeric>
+#include <optional>
 #include <type_traits>
 
 #include "pympf/common/random.hpp"
@@ -99,6 +100,13 @@ double relative_residual(const CsrView<double>& A, const std::vector<double>& d,
   const auto middle = r.begin() + A.rows / 2;
   std::nth_element(r.begin(), middle, r.end());
   return A.rows > 0 ? *middle : 0;
+}
+
+// One constant for each row of a node.
+NearNullspace constants(Index rows, Index block) {
+  NearNullspace B{block, std::vector<double>(static_cast<std::size_t>(rows) * block, 0.0)};
+  for (Index i = 0; i < rows; ++i) B.values[static_cast<std::size_t>(i) * block + i % block] = 1;
+  return B;
 }
 
 // Constants; D^-1/2 1 when its Rayleigh quotient is ten times smaller; either relaxed on A b = 0
@@ -257,14 +265,19 @@ std::size_t bytes_of(const Level<T>& level) {
          level.exact_R.data.size() * (sizeof(double) + sizeof(Index)) + level.factor.bytes();
 }
 
-// How far k steps of CG, preconditioned by the smoother, bring sqrt(r^T M r) down, each relative to
-// the first, for a random right-hand side.
+// Iterations below which the smoother alone costs less than building and running a hierarchy.
+constexpr int few_iterations = 35;
+constexpr int probe_steps = 8;
+// Clusters on which the slowest errors are guessed.
+constexpr Index few_parts = 64;
+
+// How far k steps of CG for A x = r, preconditioned by the smoother, bring sqrt(r^T M r) down, each
+// relative to the first.
 template <class T>
-std::vector<double> probe(const Level<T>& level, const Params& params, int steps) {
+std::vector<double> probe(const Level<T>& level, const Params& params, std::vector<T> r,
+                          int steps) {
   const Index n = level.rows();
-  std::vector<T> r(n), z(n), p(n), q(n), work(2 * static_cast<std::size_t>(n));
-  Random random(0, 0, 0);
-  for (T& v : r) v = static_cast<T>(random.next() / 2147483648.0 - 1);
+  std::vector<T> z(n), p(n), q(n), work(2 * static_cast<std::size_t>(n));
   std::vector<double> reduction;
   double before = 0, first = 0;
   for (int k = 0; k <= steps; ++k) {
@@ -282,15 +295,65 @@ std::vector<double> probe(const Level<T>& level, const Params& params, int steps
   return reduction;
 }
 
-// Iterations below which the smoother alone costs less than building and running a hierarchy.
-constexpr double few_iterations = 35;
-constexpr int probe_steps = 8;
-
-// The smoother alone is exact, or converges so fast that a hierarchy would not pay for itself. The
-// iterations to 1e-8 are foretold from the last of a few steps: until then an outlying eigenvalue
-// (a jump, a hub) has shown itself as a slow one.
 template <class T>
-bool smoother_is_enough(const Level<T>& level, const Params& params, Report& report) {
+T uniform(Random& random) {
+  return static_cast<T>(random.next() / 2147483648.0 - 1);
+}
+
+template <class T>
+std::vector<T> random_side(Index rows) {
+  Random random(0, 0, 0);
+  std::vector<T> r(rows);
+  for (T& v : r) v = uniform<T>(random);
+  return r;
+}
+
+// A x for an x that is a random multiple of the near-nullspace on each of a few large clusters:
+// what a smoother is slowest on, as where coefficients jump.
+template <class T>
+std::vector<T> slow_side(const Stage& stage, const Level<T>& level, const Params& params) {
+  Graph W = stage.W;
+  std::vector<Index> part(stage.nodes());
+  std::iota(part.begin(), part.end(), 0);
+  while (W.rows > few_parts) {
+    const Clustering clusters = cluster(W, params.shape, params.strength, params.cluster_size);
+    if (clusters.count == 0 || clusters.count > least_reduction * W.rows) break;
+    for (Index& u : part) u = u < 0 ? u : clusters.label[u];
+    W = contract(W, clusters);
+  }
+  Random random(0, 0, 1);
+  std::vector<double> multiple(W.rows);
+  for (double& v : multiple) v = uniform<double>(random);
+  std::vector<T> x(stage.A.rows), r(stage.A.rows);
+  for (Index i = 0; i < stage.A.rows; ++i)
+    if (const Index u = part[i / stage.block]; u >= 0)
+      x[i] = static_cast<T>(multiple[u] * stage.B.row(i)[0]);
+  spmv(level.A.view(), x.data(), r.data());
+  return r;
+}
+
+// Iterations to 1e-8 as the last of the probe's steps foretells them, until when an outlying
+// eigenvalue has shown itself as a slow step; no more than `most`, or none are foretold.
+template <class T>
+std::optional<int> foretell(const Level<T>& level, const Params& params, const std::vector<T>& side,
+                            int most) {
+  int iterations = 0;
+  for (const int steps : {probe_steps / 2, probe_steps}) {
+    const auto reduction = probe(level, params, side, steps);
+    if (static_cast<int>(reduction.size()) < steps) return {};
+    const double now = reduction[steps - 1], rate = now / reduction[steps - 2];
+    if (now == 0) return steps;
+    if (!(rate < 1)) return {};
+    iterations = steps + std::max(0, static_cast<int>(std::log(1e-8 / now) / std::log(rate)));
+    if (iterations > most * probe_steps / steps) return {};
+  }
+  return iterations;
+}
+
+// The smoother alone is exact, or converges so fast that a hierarchy would not pay for itself.
+template <class T>
+bool smoother_is_enough(const Stage& stage, const Level<T>& level, const Params& params,
+                        Report& report) {
   if (params.method != Method::automatic || params.cycle == CycleKind::additive ||
       params.smoother != SmootherKind::incomplete_cholesky)
     return false;
@@ -298,19 +361,13 @@ bool smoother_is_enough(const Level<T>& level, const Params& params, Report& rep
     report.reason = "the incomplete Cholesky factorization dropped nothing: it is exact";
     return true;
   }
-  double before = 1;
-  int steps = 0;
-  for (const int more : {3, probe_steps}) {
-    const auto reduction = probe(level, params, more);
-    if (static_cast<int>(reduction.size()) < more) return false;
-    before = reduction[more - 2];
-    const double now = reduction[more - 1], rate = now / before;
-    steps =
-        rate > 0 && rate < 1 ? more + static_cast<int>(std::log(1e-8 / now) / std::log(rate)) : 0;
-    if (rate >= 1 || steps > few_iterations * probe_steps / more) return false;
-  }
-  report.reason = concat("the incomplete Cholesky factorization alone needs about ", steps,
-                         " iterations to 1e-8 by a probe of ", probe_steps, " steps");
+  const auto any = foretell(level, params, random_side<T>(level.rows()), few_iterations);
+  if (!any) return false;
+  const auto slow = foretell(level, params, slow_side(stage, level, params), few_iterations);
+  if (!slow) return false;
+  report.reason =
+      concat("the incomplete Cholesky factorization alone needs about ", std::max(*any, *slow),
+             " iterations to 1e-8 by a probe of ", probe_steps, " steps");
   return true;
 }
 
@@ -332,7 +389,7 @@ void fill_level(const Csr<double>& A, const Domains& domains, const Params& para
 template <class T>
 void fill_additive(const Stage& stage, const Clustering& clusters, Level<T>& level,
                    LevelReport& line) {
-  level = {{}, std::move(level.P), std::move(level.R), level.strips, {}, {}, {}, 0};
+  level = {{}, std::move(level.P), std::move(level.R), level.strips, {}, {}, {}, 0, {}};
   level.Z = cast<T>(wavelet_inverse(stage.A, stage.B, clusters, stage.block));
   line.rows = stage.A.rows;
   line.nnz = stage.A.nnz();
@@ -350,7 +407,7 @@ void fill_coarse(const Csr<double>& A, Levels<T>& out, LevelReport& line, Report
 // Why this method was taken, where the probe of the smoother does not say it.
 std::string reason_for(const Report& report, const Params& params) {
   if (report.method == "dense") return "few enough rows for a dense solve";
-  if (report.method == "ict") {
+  if (report.method != "multilevel") {
     if (params.method == Method::incomplete_cholesky) return "asked for";
     return params.max_levels == 1 ? "asked for one level"
                                   : "a coarser level would not be small enough to be worth it";
@@ -369,8 +426,18 @@ void sum_up(const Params& params, Report& report) {
   report.grid_complexity = rows / first.rows;
   report.method = report.levels.size() > 1 ? "multilevel"
                   : report.coarse_rows > 0 ? "dense"
-                                           : "ict";
+                                           : find_field(fields(), "smoother").text(params);
   if (report.reason.empty()) report.reason = reason_for(report, params);
+}
+
+// Multiplies by the power of two that brings the largest entry to [1, 2), and returns it.
+double rescale(Csr<double>& A) {
+  double largest = 0;
+  for (double v : A.data) largest = std::max(largest, std::abs(v));
+  const double factor = power_of_two(largest);
+  if (factor != 1)
+    for (double& v : A.data) v *= factor;
+  return factor;
 }
 
 // The matrix in the order of the first level; the rest of the first stage follows when the smoother
@@ -390,14 +457,13 @@ template <class T>
 void complete(const NearNullspace& given, const std::vector<Index>& order, const Level<T>& level,
               const Params& params, Stage& stage) {
   if (given.values.empty()) {
-    stage.B = default_vector(stage.A, level, params);
+    stage.B = stage.block == 1 ? default_vector(stage.A, level, params)
+                               : constants(stage.A.rows, stage.block);
   } else {
     stage.B = given;
     permute_rows(stage.B.values, order, given.vectors);
   }
-  std::vector<double> first(stage.A.rows);
-  for (Index i = 0; i < stage.A.rows; ++i) first[i] = stage.B.row(i)[0];
-  stage.W = couplings(stage.A, first.data(), stage.block);
+  stage.W = couplings(stage.A, stage.B.values.data(), stage.block, stage.B.vectors);
 }
 
 }  // namespace
@@ -411,6 +477,7 @@ Levels<T> build_levels(const CsrView<double>& A, const NearNullspace& near_nulls
   Levels<T> out;
   out.rows = A.rows;
   Stage stage = first_stage(A, block, params);
+  out.scale = rescale(stage.A);
   out.order = stage.domains.order;
   const Index smallest = coarse_size(stage.A, params);
   auto left = static_cast<Global>(params.max_complexity * A.nnz());
@@ -421,15 +488,17 @@ Levels<T> build_levels(const CsrView<double>& A, const NearNullspace& near_nulls
     LevelReport line;
     line.level = static_cast<int>(out.levels.size()) + 1;
     left -= stage.A.nnz();
-    if (stage.A.rows <= smallest) {
+    if (stage.A.rows <= smallest && params.method != Method::incomplete_cholesky) {
       fill_coarse(stage.A, out, line, report);
       last = true;
     } else {
       Level<T>& level = out.levels.emplace_back();
       if (first || !additive) fill_level(stage.A, stage.domains, params, level, line, report);
-      last = line.level == params.max_levels || params.method == Method::incomplete_cholesky ||
-             (first && smoother_is_enough(level, params, report));
-      if (first && !last) complete(near_nullspace, out.order, level, params, stage);
+      last = line.level == params.max_levels || params.method == Method::incomplete_cholesky;
+      if (first && !last) {
+        complete(near_nullspace, out.order, level, params, stage);
+        last = smoother_is_enough(stage, level, params, report);
+      }
       Next next;
       last = last || !coarsen(stage, params, line.level, left, next);
       if (!last) {
@@ -461,6 +530,7 @@ void refresh_levels(const CsrView<double>& matrix, const Params& params, Levels<
   report.indefinite = false;
   report.coarse_nullity = report.coarse_negative = 0;
   Csr<double> A = permuted(matrix, levels.order);
+  levels.scale = rescale(A);
   for (std::size_t l = 0; l < report.levels.size(); ++l) {
     const auto start = Clock::now();
     LevelReport& line = report.levels[l];

@@ -1,0 +1,65 @@
+"""Threshold incomplete Cholesky, the twin of cpp/pympf/precond/incomplete_cholesky.hpp."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["incomplete_cholesky"]
+
+Array = NDArray[np.float64]
+
+LEAST_PIVOT = 1e-10  # of the scaled matrix
+MARGIN = 1e-6  # of a diagonal above the sum of its row
+
+
+def incomplete_cholesky(A: Array, drop_tolerance: float, fill: int) -> Array:
+    """Return the lower triangular L of M = L L^T >= A; zero rows of A are zero rows of L.
+
+    At a negative pivot it begins anew with the diagonal of A raised to dominance.
+    """
+    L = None
+    d = A.diagonal()
+    if np.all((d > 0) | ~A.any(axis=1)):
+        L = factor(A, drop_tolerance, fill)
+    if L is None:
+        sums = np.abs(A).sum(axis=1) - np.abs(d)
+        raised = np.maximum(np.abs(d), (1 + MARGIN) * sums)
+        L = factor(A + np.diag(raised - d), drop_tolerance, fill)
+        assert L is not None
+    return L
+
+
+def factor(A: Array, drop_tolerance: float, fill: int) -> Array | None:
+    """Return L, or None at a negative pivot.
+
+    Column by column of the scaled matrix S^-1 A S^-1, which has ones on its diagonal. A column
+    drops what is below drop_tolerance times its norm, and keeps as many entries as A has there, and
+    `fill` more. Every dropped |v| is added to the two diagonal entries that it couples: M - A is a
+    sum of |v| [1 -s; -s 1], s = sign(v) (Ajiz and Jennings, Int. J. Numer. Meth. Eng. 20, 1984).
+    """
+    n, s = len(A), np.sqrt(A.diagonal())
+    scale = np.where(s > 0, s, 1)
+    scaled = A / np.outer(scale, scale)
+    L, added = np.zeros((n, n)), np.zeros(n)
+    for j in range(n):
+        below = scaled[j + 1 :, j]
+        least = drop_tolerance * np.sqrt(1 + below @ below)
+        v = below - L[j + 1 :, :j] @ L[j, :j]
+        dropped = np.where(keeps(v, least, int(np.count_nonzero(below)) + fill), 0, v)
+        added[j + 1 :] += np.abs(dropped)
+        pivot = 1 + added[j] + np.abs(dropped).sum() - L[j, :j] @ L[j, :j]
+        if pivot < -LEAST_PIVOT:
+            return None
+        L[j, j] = np.sqrt(pivot if pivot > LEAST_PIVOT else 1)
+        L[j + 1 :, j] = (v - dropped) / L[j, j]
+    return s[:, None] * L
+
+
+def keeps(v: Array, least: float, most: int) -> NDArray[np.bool_]:
+    """Tell which entries stay: the `most` largest of those above `least`, and all equal to them."""
+    size = np.abs(v)
+    large = size > least
+    if np.count_nonzero(large) > most:
+        large &= size >= (np.sort(size)[-most] if most > 0 else np.inf)
+    return np.asarray(large)
