@@ -39,7 +39,7 @@ help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
 # ---- the two commands ----------------------------------------------------------------------------
-demo:  ## set up, build, and solve a real system of 262 144 unknowns (DEMO_ARGS=--large: 2 million)
+demo:  ## set up, build, and solve a real system of 253 262 unknowns (DEMO_ARGS=--large: 2 million)
 	@tools/setup.sh demo
 	@$(MAKE) install
 	$(VENV)/bin/pympf demo --output $(BUILD)/demo $(DEMO_ARGS)

@@ -34,7 +34,7 @@ def save_factors(factors: Any, path: str | os.PathLike[str]) -> None:
 def load_factors(path: str | os.PathLike[str]) -> Any:
     """Read what `save_factors` wrote; OSError if the file is no whole factorization."""
     with open_hdf5(path, "factorization") as file:
-        kind, version = _value(file.attrs.get("type")), file.attrs.get("format_version")
+        kind, version = (_value(file.attrs.get(name)) for name in ("type", "format_version"))
         if kind != FILE_TYPE or version != FILE_VERSION:
             raise ValueError(
                 f"expected type {FILE_TYPE!r} in format_version {FILE_VERSION}, "
@@ -52,6 +52,7 @@ def _write_group(group: Any, attributes: dict[str, Any], arrays: dict[str, NDArr
 
 
 def _value(attribute: Any) -> Any:
+    attribute = attribute.item() if isinstance(attribute, np.generic) else attribute
     return attribute.decode() if isinstance(attribute, bytes) else attribute
 
 

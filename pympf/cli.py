@@ -7,6 +7,7 @@ import csv
 import io as stdio
 import json
 import math
+import os
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -21,7 +22,8 @@ from numpy.typing import NDArray
 import pympf
 from pympf import io
 
-NOT_CONVERGED, USAGE, BAD_INPUT, FILE_ERROR, NUMERICAL_FAILURE, INTERRUPTED = 1, 2, 3, 4, 5, 130
+NOT_CONVERGED, USAGE, BAD_INPUT, FILE_ERROR, NUMERICAL_FAILURE = 1, 2, 3, 4, 5
+NO_MEMORY, INTERRUPTED = 6, 130
 
 EXIT_CODES = """\
 exit codes:
@@ -31,6 +33,7 @@ exit codes:
   3    bad input: a matrix, vector or parameter that cannot be used
   4    a file that cannot be read or written
   5    numerical failure: singular or not definite where it has to be
+  6    not enough memory
   130  interrupted
 """
 
@@ -68,15 +71,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if args.threads is not None:
             pympf.set_num_threads(args.threads)
-        return int(args.run(args))
+        code = int(args.run(args))
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return code
     except KeyboardInterrupt:
         return _failed(args, INTERRUPTED, "interrupted")
     except OSError as error:
+        _give_up_stdout()
         return _failed(args, FILE_ERROR, error)
     except np.linalg.LinAlgError as error:
         return _failed(args, NUMERICAL_FAILURE, error)
     except (ValueError, TypeError) as error:
         return _failed(args, BAD_INPUT, error)
+    except MemoryError as error:
+        return _failed(args, NO_MEMORY, f"not enough memory: {str(error) or 'nothing is written'}")
     except ImportError as error:  # says which extra to install
         return _failed(args, USAGE, error)
 
@@ -88,11 +97,22 @@ def _failed(args: argparse.Namespace, code: int, reason: object) -> int:
     return code
 
 
+def _give_up_stdout() -> None:
+    """Drop what stdout cannot take (a closed pipe, a full disk): Python would try again at exit."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 # The commands
 
 
 def _factor(args: argparse.Namespace) -> int:
     io.check_output(args.output)
+    if not _is_hdf5(args.output):
+        raise OSError(f"{args.output}: a factorization is saved as HDF5; allowed: .h5 .hdf5")
     A = _read_matrix(args)
     with _stages(args) as progress:
         F = pympf.factorize(A, **_given_params(args, pympf.Params.fields()), progress=progress)
@@ -251,8 +271,12 @@ def _right_hand_side(args: argparse.Namespace, n: int) -> NDArray[Any]:
     return np.ones(n) if args.rhs == "ones" else np.random.default_rng(0).standard_normal(n)
 
 
+def _is_hdf5(path: str) -> bool:
+    return path.lower().endswith((".h5", ".hdf5"))
+
+
 def _is_factorization(path: str) -> bool:
-    if not path.lower().endswith((".h5", ".hdf5")):
+    if not _is_hdf5(path):
         return False
     with io.open_hdf5(path) as file:
         type_ = file.attrs.get("type", b"")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 import os
 from collections.abc import Callable
 from typing import Any
@@ -343,9 +344,9 @@ class Mmf:
         return log
 
     def trace(self) -> float:
-        """Return the trace of F, which is that of the factored matrix.
+        """Return the trace of F: that of the factored matrix, unless it was prenormalized.
 
-        Not collective.
+        Not collective. A prenormalized factorization keeps the trace of D⁻¹ A D⁻¹.
 
         Examples
         --------
@@ -407,17 +408,17 @@ class Mmf:
         >>> F.level_slice(0), F.level_slice(1)
         (slice(0, 128, None), slice(128, 256, None))
         """
+        self._check_level(level, 0)
         if level == 0:
             return slice(0, self.core_size)
-        self._check_level(level)
         return slice(self._factors.kept(level), self._factors.kept(level - 1))
 
-    def _check_level(self, level: int) -> None:
-        if not 1 <= level <= self.levels:
-            raise IndexError(f"level {level} is not one of 1 .. {self.levels}")
+    def _check_level(self, level: int, lowest: int) -> None:
+        if not lowest <= operator.index(level) <= self.levels:
+            raise IndexError(f"level {level} is not one of {lowest} .. {self.levels}")
 
     def _function(self, level: int, place: int, count: int, index: int) -> sp.csc_array:
-        if not 0 <= index < count:
+        if not 0 <= operator.index(index) < count:
             raise IndexError(f"index {index} is not one of 0 .. {count - 1} at level {level}")
         y = np.zeros((self.shape[0], 1), dtype=self.dtype)
         y[place + index] = 1
@@ -453,8 +454,8 @@ class Mmf:
         >>> F.wavelet(1, 0).nnz
         2
         """
+        self._check_level(level, 1)
         where = self.level_slice(level)
-        self._check_level(level)
         return self._function(level, where.start, where.stop - where.start, index)
 
     def scaling_function(self, level: int, index: int) -> sp.csc_array:
@@ -486,8 +487,7 @@ class Mmf:
         >>> bool(np.isclose(np.linalg.norm(f), 1))
         True
         """
-        if level != 0:
-            self._check_level(level)
+        self._check_level(level, 0)
         return self._function(level, 0, self._factors.kept(level), index)
 
     # ---- as matrices -----------------------------------------------------------------------------
@@ -614,7 +614,7 @@ class Mmf:
         Parameters
         ----------
         A : sparse or dense matrix, shape (n, n)
-            Symmetric.
+            Symmetric; rounded to the dtype of the factorization.
 
         Raises
         ------
@@ -796,5 +796,7 @@ def factorize(A: Any, *, progress: Progress | None = None, **params: Any) -> Mmf
     <Mmf 4096 x 4096, float64, 6 levels, core 64>
     """
     check_kinds(params)
+    if progress is not None and not callable(progress):
+        raise TypeError(f"progress is a {type(progress).__name__}, expected a callable")
     A = la.as_csr(A)
     return Mmf(engine(A.dtype).factorize(A.indptr, A.indices, A.data, params, progress))

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import io
 import os
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -51,6 +52,9 @@ __all__ = [
 def _read_npz(path: Path, key: str | None) -> Any:
     # NumPy leaves a file open that it opened itself and could not read.
     with reading(path, "SciPy .npz"), open(path, "rb") as stream:
+        if not zipfile.is_zipfile(stream):  # NumPy would speak of pickles
+            raise ValueError("it is no zip archive, or not a whole one")
+        stream.seek(0)
         return sp.load_npz(stream)
 
 

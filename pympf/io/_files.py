@@ -73,7 +73,10 @@ def reading(path: Path, kind: str) -> Iterator[None]:
 
 def _unreadable(path: Path, kind: str, error: Exception) -> OSError:
     reason = str(error) or type(error).__name__
-    return OSError(f"{path}: expected a {kind} file, whole and undamaged; reading failed: {reason}")
+    article = "an" if kind.startswith(("HDF5", "edge")) else "a"
+    return OSError(
+        f"{path}: expected {article} {kind} file, whole and undamaged; reading failed: {reason}"
+    )
 
 
 @contextmanager

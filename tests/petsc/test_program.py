@@ -1,6 +1,7 @@
 """An ordinary C program that gets the preconditioner by -dll_append."""
 
 import re
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -12,6 +13,7 @@ TIGHT = "-pc_type mmf -ksp_rtol 1e-10"
 LEVELS = f"{TIGHT} -pc_mmf_method multilevel"  # on this small grid the default takes ict
 CLASSIC = f"{TIGHT} -pc_mmf_method classic"
 LEAKS = "-malloc_debug -malloc_dump"
+ROOT = Path(__file__).parents[2]
 
 
 class Solve(NamedTuple):
@@ -350,3 +352,15 @@ def test_options_of_blocks(solve):
     assert "order = 17 is not an integer in [2, 16]" in run.errors
     run = solve("-pc_type bjacobi -sub_pc_type mmf -sub_pc_mmf_coarse_size 30 -ksp_view", ranks=2)
     assert "parameters: coarse_size=30" in run.output
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/petsc.md"])
+def test_commands_of_the_documentation(solve, page):
+    lines = re.findall(
+        r"^\./\w+ -dll_append \$\(python -m pympf\.petsc\) (.*)$", (ROOT / page).read_text(), re.M
+    )
+    assert lines
+    for options in lines:
+        run = solve(options)
+        assert solves(run.output)[0].reason.startswith("CONVERGED")
+        assert "type: mmf" in run.output

@@ -303,6 +303,11 @@ def test_unknown_parameters(call):
         ({"restart": "30"}, TypeError, "restart = '30'"),
         ({"callback": 3}, TypeError, "callback is a int, expected a callable"),
         ({"cores": 3}, ValueError, "unknown parameter cores"),
+        (
+            {"preconditioner": "classic", "progress": 3},
+            TypeError,
+            "progress is a int, expected a callable",
+        ),
     ],
     ids=str,
 )

@@ -360,6 +360,7 @@ def bad_files():
         ("factor missing.mtx -o G.h5", 4, "missing.mtx"),
         ("factor A.mtx -o none/G.h5", 4, "there is no directory"),
         ("factor A.mtx -o .", 4, "expected a regular file"),
+        ("factor A.mtx -o A.mtx", 4, "A.mtx: a factorization is saved as HDF5; allowed: .h5 .hdf5"),
         ("solve A.mtx -b short.npy", 3, r"expected shape \(300,\)"),
         ("solve A.mtx -b nan.npy", 3, "b: expected finite values"),
         ("solve A.mtx -o y.npz", 4, "cannot write a vector with this suffix"),
@@ -460,6 +461,29 @@ def test_wrong_usage(folder, capsys, command):
 def test_traceback_on_request(folder, capsys):
     assert main(["info", "missing.mtx", "-vv"]) == 4
     assert "Traceback" in capsys.readouterr().err
+
+
+def test_not_enough_memory(folder, capsys, monkeypatch):
+    def too_large(*args, **kwargs):
+        raise MemoryError("std::bad_alloc")
+
+    monkeypatch.setattr(pympf, "factorize", too_large)
+    assert main(["factor", "A.mtx", "-o", "F.h5"]) == 6
+    assert capsys.readouterr().err == "pympf factor: not enough memory: std::bad_alloc\n"
+    assert not (folder / "F.h5").exists()
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]], ids=str)
+def test_report_that_cannot_be_written(folder, options):
+    """A batch script that lost the report must see so: exit code 4, not Python's own."""
+    command = [sys.executable, "-m", "pympf", "info", "A.mtx", *options]
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"}
+    with open("/dev/full", "w") as full:
+        result = subprocess.run(
+            command, env=environment, stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert result.returncode == 4
+    assert result.stderr == "pympf info: [Errno 28] No space left on device\n"
 
 
 def test_interrupt(folder, capsys, monkeypatch):

@@ -317,8 +317,14 @@ def test_places_that_do_not_exist(rng):
                 call(level, index)
     with pytest.raises(IndexError, match="level 0 is not one of"):
         F.wavelet(0, 0)
-    with pytest.raises(IndexError, match="level 99"):
+    with pytest.raises(IndexError, match=rf"level 99 is not one of 0 \.\. {F.levels}"):
         F.level_slice(99)
+    for call in (F.wavelet, F.scaling_function):
+        for level, index in ((1.5, 0), (1, 0.5), ("1", 0)):
+            with pytest.raises(TypeError, match="integer"):
+                call(level, index)
+    with pytest.raises(TypeError, match="integer"):
+        F.level_slice(1.5)
 
 
 # Errors

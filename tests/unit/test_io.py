@@ -694,6 +694,22 @@ def test_every_format_is_refused_when_foreign(tmp_path):
                 read(path)
 
 
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("A.npz", "expected a SciPy .npz file, .* failed: it is no zip archive"),
+        ("A.h5", "expected an HDF5 file"),
+        ("A.txt", "expected an edge list"),
+        ("A.mtx", "expected a Matrix Market file"),
+    ],
+)
+def test_what_is_said_of_a_foreign_file(tmp_path, name, message):
+    path = write_text(tmp_path / name, "<html>not found</html>\n")
+    with pytest.raises(OSError, match=message) as caught:
+        read_matrix(path)
+    assert "pickle" not in str(caught.value)
+
+
 def test_every_format_is_refused_under_the_suffix_of_another(tmp_path):
     kinds = {".hdf5": ".h5", ".dat": ".petsc", ".bin": ".petsc", ".edges": ".txt"}
 

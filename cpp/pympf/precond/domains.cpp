@@ -45,15 +45,28 @@ Domains cut(const CsrView<double>& A, const std::vector<Index>& order, Index blo
 Csr<double> permuted(const CsrView<double>& A, const std::vector<Index>& order) {
   std::vector<Index> position(A.rows);
   for (Index i = 0; i < A.rows; ++i) position[order[i]] = i;
-  return build_rows(A.rows, A.cols, [&] {
-    return [&](Index i, Entries& out) {
-      const auto before = static_cast<std::ptrdiff_t>(out.size());
-      const Index row = order[i];
-      for (Index p = A.indptr[row]; p < A.indptr[row + 1]; ++p)
-        out.emplace_back(position[A.indices[p]], A.data[p]);
-      std::sort(out.begin() + before, out.end());
-    };
-  });
+  Csr<double> out{A.rows, A.cols, std::vector<Index>(A.rows + 1, 0), {}, {}};
+  for (Index i = 0; i < A.rows; ++i)
+    out.indptr[i + 1] = out.indptr[i] + A.indptr[order[i] + 1] - A.indptr[order[i]];
+  out.indices.resize(A.nnz());
+  out.data.resize(A.nnz());
+#pragma omp parallel if (A.rows > 16384)
+  {
+    Entries row;
+#pragma omp for schedule(static, 1024)
+    for (Index i = 0; i < A.rows; ++i) {
+      row.clear();
+      for (Index p = A.indptr[order[i]]; p < A.indptr[order[i] + 1]; ++p)
+        row.emplace_back(position[A.indices[p]], A.data[p]);
+      std::sort(row.begin(), row.end());
+      Index at = out.indptr[i];
+      for (const auto& [column, value] : row) {
+        out.indices[at] = column;
+        out.data[at++] = value;
+      }
+    }
+  }
+  return out;
 }
 
 }  // namespace pympf::precond

@@ -7,9 +7,10 @@
 
 namespace pympf::precond {
 
-// M is symmetric, and positive definite unless A is singular (then semidefinite on what the levels
-// can see) or the cycle is 'k' (then it varies). For a negative definite A, M approximates (-A)^-1;
-// for an indefinite one the coarse solve takes absolute values.
+// M is symmetric; for v, w and additive cycles it is positive definite on a positive definite A and
+// semidefinite on a singular one. For a negative definite A, M approximates (-A)^-1; for an
+// indefinite one the coarse solve takes absolute values, and M may fail to be definite. The cycle
+// 'k' varies from one application to the next.
 template <class T>
 class Preconditioner {
  public:

@@ -24,13 +24,18 @@ Csr<double> build_rows(Index rows, Index cols, const MakeBody& make_body) {
 #pragma omp parallel if (chunks > 4)
   {
     auto body = make_body();
+    std::size_t guess = 0;  // of the next chunk
 #pragma omp for schedule(dynamic)
-    for (Index c = 0; c < chunks; ++c)
+    for (Index c = 0; c < chunks; ++c) {
+      Entries& part = entries[c];
+      part.reserve(guess);
       for (Index i = c * chunk_rows; i < end_of(c); ++i) {
-        const std::size_t before = entries[c].size();
-        body(i, entries[c]);
-        out.indptr[i + 1] = static_cast<Index>(entries[c].size() - before);
+        const std::size_t before = part.size();
+        body(i, part);
+        out.indptr[i + 1] = static_cast<Index>(part.size() - before);
       }
+      guess = part.size() + part.size() / 8;
+    }
   }
   Global nnz = 0;
   for (const auto& part : entries) nnz += static_cast<Global>(part.size());
