@@ -1,0 +1,323 @@
+"""What the suite compares: pympf, and the solvers that a user would take in its place.
+
+A solver is a pair of functions of a system: one that prepares the matrix in the solver's own format
+(not timed) and gives `setup`, and `setup()` gives `solve`; `solve()` gives an `Answer`.
+Libraries are imported where they are used, in the process that needs them.
+"""
+
+import os
+import resource
+import signal
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from typing import Any
+
+import measure
+import numpy as np
+from families import System
+
+import pympf
+
+TOLERANCE = 1e-8
+ROUNDING = 2.0  # solved: a true residual of at most this many times the tolerance
+MOST = 10_000
+CLASSIC_ROWS = 200_000
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A vector, and how it was found.
+
+    `trouble` is what the solver itself complains of, `choice` what it chose by itself,
+    `setup_part` the part of the time of the solve that went into a setup.
+    """
+
+    x: np.ndarray
+    iterations: int
+    trouble: str = ""
+    choice: str = ""
+    setup_part: float = 0.0
+
+
+Solve = Callable[[], Answer]
+Setup = Callable[[], Solve]
+
+
+# ---- pympf ---------------------------------------------------------------------------------------
+
+
+def _pympf(preconditioner: str, **params: Any) -> Callable[[System], Setup]:
+    def prepare(system: System) -> Setup:
+        known: dict[str, Any] = {}
+        if preconditioner != "classic":
+            known = {"near_nullspace": system.near_nullspace, "block_size": system.block_size}
+
+        def solve() -> Answer:
+            solution = pympf.solve(
+                system.A,
+                system.b,
+                preconditioner=preconditioner,
+                rtol=TOLERANCE,
+                maxiter=MOST,
+                **known,
+                **params,
+            )
+            return Answer(
+                solution.x,
+                solution.iterations,
+                trouble="" if solution.converged else solution.reason,
+                choice=solution.choice,
+                setup_part=solution.setup_s / (solution.setup_s + solution.solve_s),
+            )
+
+        return lambda: solve
+
+    return prepare
+
+
+# ---- PETSc: Krylov methods, hypre, MUMPS ---------------------------------------------------------
+
+
+def _petsc(krylov: str, **options: Any) -> Callable[[System], Setup]:
+    return lambda system: _petsc_setup(system, krylov, options)
+
+
+def _petsc_setup(system: System, krylov: str, options: dict[str, Any]) -> Setup:
+    from petsc4py import PETSc
+
+    rows = system.A.shape[0]
+    A = PETSc.Mat().createAIJ(
+        (rows, rows),
+        bsize=system.block_size,
+        csr=(system.A.indptr, system.A.indices, system.A.data),
+        comm=PETSc.COMM_SELF,
+    )
+    A.setOption(PETSc.Mat.Option.SYMMETRIC, True)
+    direct = krylov == "preonly"
+    if system.definite and system.kernel is None:
+        A.setOption(PETSc.Mat.Option.SPD, True)
+    if system.kernel is not None and not direct:
+        A.setNullSpace(_vectors(system.kernel))
+    if system.near_nullspace is not None:
+        A.setNearNullSpace(_vectors(np.linalg.qr(system.near_nullspace)[0]))
+    known = PETSc.Options()
+    for name, value in {"ksp_type": krylov, **options}.items():
+        known[name] = value
+    b = PETSc.Vec().createWithArray(system.b.copy(), comm=PETSc.COMM_SELF)
+
+    def setup() -> Solve:
+        ksp = PETSc.KSP().create(PETSc.COMM_SELF)
+        ksp.setOperators(A)
+        ksp.setTolerances(rtol=TOLERANCE, atol=0, divtol=1e30, max_it=MOST)
+        if krylov == "cg":  # MINRES knows the norm of the preconditioner only
+            ksp.setNormType(PETSc.KSP.NormType.UNPRECONDITIONED)
+        ksp.setFromOptions()
+        ksp.setUp()
+        return lambda: _petsc_solve(system, ksp, b)
+
+    return setup
+
+
+def _vectors(columns: np.ndarray) -> Any:
+    from petsc4py import PETSc
+
+    vectors = [
+        PETSc.Vec().createWithArray(np.ascontiguousarray(v), comm=PETSc.COMM_SELF)
+        for v in columns.T
+    ]
+    return PETSc.NullSpace().create(vectors=vectors, comm=PETSc.COMM_SELF)
+
+
+def _petsc_solve(system: System, ksp: Any, b: Any, rounds: int = 4) -> Answer:
+    """Solve; MINRES goes on until the true residual is small, and not only the one it watches."""
+    x, iterations, rtol = b.duplicate(), 0, TOLERANCE
+    x.set(0)
+    for _ in range(rounds):
+        ksp.solve(b, x)
+        iterations += ksp.getIterationNumber()
+        left = residual(system, x.array)
+        if ksp.getType() != "minres" or left <= TOLERANCE or ksp.getConvergedReason() < 0:
+            break
+        rtol *= 0.5 * TOLERANCE / left
+        ksp.setTolerances(rtol=rtol, max_it=MOST - iterations)
+        ksp.setInitialGuessNonzero(True)
+    ksp.setInitialGuessNonzero(False)
+    ksp.setTolerances(rtol=TOLERANCE, max_it=MOST)
+    return Answer(x.array.copy(), iterations, _trouble(ksp))
+
+
+def _trouble(ksp: Any) -> str:
+    reason = ksp.getConvergedReason()
+    if reason > 0:
+        return ""
+    names = vars(type(ksp).ConvergedReason).items()
+    return next((name.lower() for name, value in names if value == reason), str(reason))
+
+
+_CHOLESKY = {"pc_type": "cholesky", "pc_factor_mat_solver_type": "mumps"}
+_HYPRE = {"pc_type": "hypre", "pc_hypre_type": "boomeramg"}
+
+
+def _mumps(system: System) -> Setup:
+    # Null pivots are looked for only where there are any: that costs.
+    singular = {} if system.kernel is None else {"mat_mumps_icntl_24": 1}
+    return _petsc_setup(system, "preonly", {**_CHOLESKY, **singular})
+
+
+# ---- PyAMG ---------------------------------------------------------------------------------------
+
+
+def _pyamg(system: System) -> Setup:
+    import pyamg
+    from scipy.sparse import bsr_matrix, csr_matrix
+
+    size = system.block_size
+    A = csr_matrix(system.A) if size == 1 else bsr_matrix(system.A, blocksize=(size, size))
+
+    def setup() -> Solve:
+        hierarchy = pyamg.smoothed_aggregation_solver(
+            A, B=system.near_nullspace, symmetry="symmetric"
+        )
+        return lambda: solve(hierarchy)
+
+    def solve(hierarchy: Any) -> Answer:
+        residuals: list[float] = []
+        x, info = hierarchy.solve(
+            system.b,
+            tol=TOLERANCE,
+            maxiter=MOST,
+            accel="cg",
+            residuals=residuals,
+            return_info=True,
+        )
+        trouble = "" if info == 0 else "not positive definite" if info < 0 else "diverged_max_it"
+        return Answer(x, len(residuals) - 1, trouble)
+
+    return setup
+
+
+# ---- all of them ---------------------------------------------------------------------------------
+
+PYMPF = "pympf"
+ADDITIVE = "pympf additive"
+CLASSIC = "pympf classic"
+MINRES = "MINRES Jacobi"
+MUMPS = "MUMPS"
+
+SOLVERS: dict[str, Callable[[System], Setup]] = {
+    PYMPF: _pympf("mmf"),
+    ADDITIVE: _pympf("multilevel", cycle="additive"),
+    CLASSIC: _pympf("classic"),
+    "CG Jacobi": _petsc("cg", pc_type="jacobi"),
+    "CG ICC": _petsc("cg", pc_type="icc"),
+    "CG GAMG": _petsc("cg", pc_type="gamg"),
+    "CG BoomerAMG": _petsc("cg", **_HYPRE),
+    "CG PyAMG SA": _pyamg,
+    MINRES: _petsc("minres", pc_type="jacobi", pc_jacobi_abs=True),
+    MUMPS: _mumps,
+}
+OURS = (PYMPF, ADDITIVE, CLASSIC)
+PEERS = tuple(name for name in SOLVERS if name not in OURS)
+
+
+def suitable(system: System) -> list[str]:
+    """The solvers that can be asked: CG for (semi)definite matrices, MINRES for the others."""
+    unfit = MINRES if system.definite else "CG"
+    chosen = [name for name in SOLVERS if not name.startswith(unfit)]
+    if system.A.shape[0] > CLASSIC_ROWS:
+        chosen.remove(CLASSIC)
+    return chosen
+
+
+def residual(system: System, x: np.ndarray) -> float:
+    return float(np.linalg.norm(system.b - system.A @ x) / np.linalg.norm(system.b))
+
+
+def run(name: str, system: System, limit_s: float) -> dict[str, Any]:
+    """What one solver did with a system, in a process of its own; `failure` says why it did not."""
+    context = get_context("fork")  # the matrix need not be sent
+    receiver, sender = context.Pipe(duplex=False)
+    child = context.Process(target=_child, args=(sender, name, system))
+    child.start()
+    sender.close()
+    try:
+        if not receiver.poll(limit_s):
+            child.kill()
+            return {"failure": f"time limit {limit_s:g} s"}
+        return receiver.recv()
+    except EOFError:
+        child.join()
+        return {"failure": _death(child.exitcode or 0)}
+    finally:
+        child.join()
+
+
+def _death(code: int) -> str:
+    return signal.Signals(-code).name if code < 0 else f"exit code {code}"
+
+
+def _child(sender: Connection, name: str, system: System) -> None:
+    # A factorization that outgrows the machine must fail alone.
+    most = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * 2 // 3
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+    try:
+        result = _measured(SOLVERS[name](system), system)
+    except ImportError as error:
+        result = {"failure": f"not installed: {error}"}
+    except MemoryError:
+        result = {"failure": "memory"}
+    except (ValueError, RuntimeError, ArithmeticError) as error:
+        result = {"failure": str(error).splitlines()[-1][:120]}
+    sender.send(result)
+    sender.close()
+    os._exit(0)  # without the clean-up of MPI, which may hang in a forked process
+
+
+@dataclass(frozen=True)
+class _Times:
+    setup_s: float
+    solve_s: float
+    wall_s: float
+
+    @property
+    def total_s(self) -> float:
+        return self.setup_s + self.solve_s
+
+
+def _measured(setup: Setup, system: System) -> dict[str, Any]:
+    (first, answer), peak_bytes = measure.with_peak(lambda: _once(setup))
+    times = [first]
+    while len(times) < 3 and first.wall_s < 2:
+        times.append(_once(setup)[0])
+    left = residual(system, answer.x)
+    found = {
+        **{
+            name: statistics.median(getattr(each, name) for each in times)
+            for name in ("setup_s", "solve_s", "total_s", "wall_s")
+        },
+        "iterations": answer.iterations,
+        "true_residual": left if np.isfinite(left) else None,
+        "bytes": peak_bytes,
+        "choice": answer.choice,
+    }
+    if left <= ROUNDING * TOLERANCE:
+        return found
+    return found | {"failure": answer.trouble or f"residual {left:.0e}"}
+
+
+def _once(setup: Setup) -> tuple[_Times, Answer]:
+    """Setup and solve; their times are those of the processor, which other processes disturb less.
+
+    On one thread and a machine without other work they are those of the clock on the wall.
+    """
+    wall, start = time.perf_counter(), time.process_time()
+    solve = setup()
+    between = time.process_time()
+    answer = solve()
+    end, wall_s = time.process_time(), time.perf_counter() - wall
+    inside = answer.setup_part * (end - between)
+    return _Times(between - start + inside, end - between - inside, wall_s), answer

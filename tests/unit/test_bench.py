@@ -1,0 +1,120 @@
+"""The benchmarks run, their systems are what their names say, and their tables count right."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[2]
+BENCH = ROOT / "bench"
+
+pytestmark = pytest.mark.skipif(not BENCH.is_dir(), reason="a source tree without benchmarks")
+
+
+@pytest.fixture
+def families(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(BENCH)
+    import families
+
+    monkeypatch.setattr(families, "CACHE", tmp_path)
+    return families
+
+
+@pytest.fixture
+def suite(families):
+    from cases import suite
+
+    return suite
+
+
+def result(total_s, **more):
+    return {"total_s": total_s, "iterations": 7, **more}
+
+
+ROWS = [
+    {
+        "family": "easy",
+        "rows": 10,
+        "unknowns": 10,
+        "nnz": 28,
+        "solvers": {"pympf": result(2.0), "CG ICC": result(1.0), "CG GAMG": result(4.0)},
+    },
+    {
+        "family": "hard",
+        "rows": 10,
+        "unknowns": 10,
+        "nnz": 28,
+        "solvers": {
+            "pympf": result(1.0),
+            "CG ICC": result(0.1, failure="residual 1e-03"),
+            "CG GAMG": result(2.0),
+        },
+    },
+]
+
+
+def test_families_are_positive_definite_and_of_the_size_asked_for(families):
+    for family in families.FAMILIES:
+        system = families.generated(family, 400)
+        rows = system.A.shape[0]
+        assert 300 <= rows <= 420, family
+        assert np.linalg.eigvalsh(system.A.toarray())[0] > 0, family
+        assert system.b.shape == (rows,)
+
+
+def test_rigid_body_modes_of_the_suite_fit_its_elasticity(families):
+    system = families.generated(families.ELASTICITY, 400)
+    inner = system.near_nullspace.copy()
+    bent = abs(system.A @ inner).sum(axis=1) > 1e-12
+    assert system.block_size == 2
+    assert 0 < bent.sum() < len(bent) / 5  # only next to the clamped side
+
+
+def test_a_singular_laplacian_has_its_right_hand_side_in_its_range(families):
+    system = families.stored(str(ROOT / "data/USpowerGrid.mtx.gz"), families.LAPLACIAN)
+    assert abs(system.A @ system.kernel).max() < 1e-12
+    assert abs(system.kernel.T @ system.b).max() < 1e-10
+
+
+def test_ratios_compare_with_the_best_peer_that_solved_the_system(suite):
+    text = suite.render(ROWS)
+    cells = {line[0]: line[1:] for line in map(split, text.splitlines()) if len(line) == 8}
+    assert cells["pympf"] == ["2", "2", "1", "1", "1", "2", "easy"]
+    assert cells["CG ICC"] == ["2", "1", "1", "1", "10", "1", "easy"]
+    assert cells["CG GAMG"] == ["2", "2", "0", "2", "2", "4", "easy"]
+    assert "| easy | 10 | 2 000 | CG ICC | 1 000 | 2 |" in text  # a loss, and an honest one
+    assert "residual 1e-03" in text
+
+
+def split(line):
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def test_the_profile_is_drawn(suite, tmp_path):
+    pytest.importorskip("matplotlib")
+    suite.draw(ROWS, tmp_path)
+    assert (tmp_path / suite.PICTURE).read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_point_of_the_suite_runs(tmp_path):
+    """In a process of its own, as the driver runs it; peers that are not installed say so."""
+    point = {"family": "2-D Poisson", "rows": 400, "threads": 1}
+    done = subprocess.run(
+        [sys.executable, BENCH / "run.py", "suite", "--point", json.dumps(point)],
+        env=os.environ | {"BUILD": str(tmp_path), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    row = json.loads(done.stdout.splitlines()[-1])
+    found = row["solvers"]["pympf"]
+    assert "failure" not in found
+    assert found["true_residual"] <= 2e-8
+    assert found["total_s"] >= found["solve_s"] > 0
+    for name, peer in row["solvers"].items():
+        failure = peer.get("failure", "")
+        assert not failure or failure.startswith("not installed"), (name, failure)
