@@ -300,19 +300,11 @@ T uniform(Random& random) {
   return static_cast<T>(random.next() / 2147483648.0 - 1);
 }
 
-// Without its part along the first near-nullspace vector: one small eigenvalue costs the solver a
-// few iterations, and would hide all others from a short probe.
 template <class T>
-std::vector<T> random_side(const NearNullspace& B, Index rows) {
+std::vector<T> random_side(Index rows) {
   Random random(0, 0, 0);
   std::vector<T> r(rows);
-  double along = 0, size = 0;
-  for (Index i = 0; i < rows; ++i) {
-    r[i] = uniform<T>(random);
-    along += r[i] * B.row(i)[0];
-    size += B.row(i)[0] * B.row(i)[0];
-  }
-  for (Index i = 0; i < rows && size > 0; ++i) r[i] -= static_cast<T>(along / size * B.row(i)[0]);
+  for (T& v : r) v = uniform<T>(random);
   return r;
 }
 
@@ -369,7 +361,7 @@ bool smoother_is_enough(const Stage& stage, const Level<T>& level, const Params&
     report.reason = "the incomplete Cholesky factorization dropped nothing: it is exact";
     return true;
   }
-  const auto any = foretell(level, params, random_side<T>(stage.B, level.rows()), few_iterations);
+  const auto any = foretell(level, params, random_side<T>(level.rows()), few_iterations);
   if (!any) return false;
   const auto slow = foretell(level, params, slow_side(stage, level, params), few_iterations);
   if (!slow) return false;
