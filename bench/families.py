@@ -73,7 +73,7 @@ def stored(file: str, variant: str) -> System:
 
 
 def _plain(file: str) -> sp.csr_array:
-    return la.as_csr(io.read_matrix(file))
+    return la.as_csr(io.read_matrix(measure.ROOT / file))
 
 
 def _graph(file: str, variant: str) -> sp.csr_array:
@@ -97,7 +97,10 @@ def collection() -> list[dict[str, Any]]:
     with (COLLECTION / "MANIFEST.csv").open() as stream:
         symmetric = [row for row in csv.DictReader(stream) if row["symmetric"] == "yes"]
     return [
-        {"file": str(COLLECTION / row["kind"] / f"{row['name']}.mtx.gz"), "variant": variant}
+        {
+            "file": measure.from_root(COLLECTION / row["kind"] / f"{row['name']}.mtx.gz"),
+            "variant": variant,
+        }
         for row in symmetric
         if int(row["rows"]) >= LEAST_ROWS
         for variant in _variants(row)
@@ -116,7 +119,7 @@ def _cached(name: str, build: Callable[[], sp.csr_array]) -> sp.csr_array:
     if not file.exists():
         CACHE.mkdir(parents=True, exist_ok=True)
         io.write_matrix(file, build())
-    return la.as_csr(io.read_matrix(file))
+    return la.as_csr(io.read_matrix(measure.ROOT / file))
 
 
 # ---- families ------------------------------------------------------------------------------------

@@ -19,6 +19,12 @@ import pympf
 ROOT = Path(__file__).parent.parent
 SCRATCH = ROOT / os.environ.get("BUILD", "build") / "bench"
 
+
+def from_root(path: Path) -> str:
+    """A file as the results name it: the same text on every machine."""
+    return os.path.relpath(path, ROOT)
+
+
 WORD = 8  # bytes of a float64
 
 

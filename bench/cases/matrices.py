@@ -28,7 +28,7 @@ COLLECTION = measure.ROOT.parent / "shared/data/matrices"
 def points(tiny: bool) -> list[dict[str, Any]]:
     own = tiny or not COLLECTION.is_dir()
     files = sorted((measure.ROOT / "data" if own else COLLECTION).rglob("*.mtx.gz"))
-    return [{"file": str(file)} for file in files if _is_symmetric(file)]
+    return [{"file": measure.from_root(file)} for file in files if _is_symmetric(file)]
 
 
 def _is_symmetric(file: Path) -> bool:
@@ -37,7 +37,7 @@ def _is_symmetric(file: Path) -> bool:
 
 
 def run(file: str) -> dict[str, Any]:
-    A = io.read_matrix(file)
+    A = io.read_matrix(measure.ROOT / file)
     setup_s = measure.long_run_s(lambda: pympf.factorize(A), samples=5, budget_s=2)
     F = pympf.factorize(A)
     b = A @ problems.random_vector(A.shape[0])

@@ -54,8 +54,11 @@ def _tiny() -> list[dict[str, Any]]:
     return [
         {"family": "2-D Poisson", "rows": 400},
         {"family": families.ELASTICITY, "rows": 400},
-        {"file": str(data / "USpowerGrid.mtx.gz"), "variant": families.LAPLACIAN},
-        {"file": str(data / "tumorAntiAngiogenesis_8.mtx.gz"), "variant": families.INDEFINITE},
+        {"file": measure.from_root(data / "USpowerGrid.mtx.gz"), "variant": families.LAPLACIAN},
+        {
+            "file": measure.from_root(data / "tumorAntiAngiogenesis_8.mtx.gz"),
+            "variant": families.INDEFINITE,
+        },
     ]
 
 
