@@ -12,6 +12,7 @@ namespace pympf {
 template <class W>
 class Pool {
  public:
+  Pool() : make_([] { return std::make_unique<W>(); }) {}
   explicit Pool(std::function<std::unique_ptr<W>()> make) : make_(std::move(make)) {}
 
   class Lease {

@@ -3,9 +3,9 @@
 #pragma once
 
 #include <memory>
-#include <mutex>
 #include <vector>
 
+#include "pympf/common/pool.hpp"
 #include "pympf/mmf/core_diagonal.hpp"
 #include "pympf/mmf/stage.hpp"
 
@@ -16,41 +16,8 @@ struct Workspace {
   std::vector<T> in, next, coefficients, scaled;
 };
 
-// Lends workspaces, so that a const factorization can be applied by several threads and allocates
-// only at first.
 template <class T>
-class WorkspacePool {
- public:
-  class Lease {
-   public:
-    explicit Lease(WorkspacePool& pool) : pool_(pool), workspace_(pool.take()) {}
-    ~Lease() { pool_.give(std::move(workspace_)); }
-    Lease(const Lease&) = delete;
-    Lease& operator=(const Lease&) = delete;
-    Workspace<T>* operator->() const { return workspace_.get(); }
-    Workspace<T>& operator*() const { return *workspace_; }
-
-   private:
-    WorkspacePool& pool_;
-    std::unique_ptr<Workspace<T>> workspace_;
-  };
-
- private:
-  std::unique_ptr<Workspace<T>> take() {
-    const std::lock_guard lock(mutex_);
-    if (free_.empty()) return std::make_unique<Workspace<T>>();
-    auto last = std::move(free_.back());
-    free_.pop_back();
-    return last;
-  }
-  void give(std::unique_ptr<Workspace<T>> workspace) {
-    const std::lock_guard lock(mutex_);
-    free_.push_back(std::move(workspace));
-  }
-
-  std::mutex mutex_;
-  std::vector<std::unique_ptr<Workspace<T>>> free_;
-};
+using WorkspacePool = Pool<Workspace<T>>;
 
 template <class T>
 struct Hierarchy {
