@@ -189,6 +189,8 @@ struct Parts {
 
   mmf::Stage<T>& add_stage() { return Q.stages.emplace_back(); }
   Shared<T> build() {
+    Q.layout.starts = {0, Q.rows};
+    Q.core_rows = factors.H.core_size;
     mmf::check(Q);
     mmf::check(factors.H, Q);
     const auto& scale = factors.scale;

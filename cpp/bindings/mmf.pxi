@@ -2,7 +2,7 @@
 # first, then precond.pxi and krylov.pxi.
 # Thin wrappers without logic or defaults; the typed face is pympf/mmf.py.
 
-from libc.stdint cimport int32_t
+from libc.stdint cimport int32_t, int64_t
 from libcpp cimport bool as cbool
 from libcpp.memory cimport shared_ptr
 from libcpp.string cimport string
@@ -52,8 +52,8 @@ cdef extern from "pympf/mmf/mmf.hpp" namespace "pympf::mmf":
     const vector[Field]& fields "pympf::mmf::fields"()
 
     cdef cppclass StageReport:
-        int level
-        int32_t rows, nnz, clusters, bypassed, rotations, retired
+        int level, ranks
+        int64_t rows, nnz, clusters, bypassed, rotations, retired
         double dropped, seconds
         size_t bytes
     cdef cppclass Progress:

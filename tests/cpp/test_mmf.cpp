@@ -162,7 +162,7 @@ void check_invariants(const Csr<T>& A, const Factorization<T>& F) {
   CHECK(std::abs(off * off - (size * size - F.H.norm2())) <= small * size);
   CHECK(std::abs(off * off - F.dropped * F.dropped) <= small * size);
   double relative_to = 0;
-  CHECK(std::abs(error(A.view(), *F.Q, F.H, F.scale, &relative_to) - off) <= small);
+  CHECK(std::abs(error<T>(A.view(), *F.Q, F.H, F.scale, &relative_to) - off) <= small);
   CHECK(std::abs(relative_to - size) <= small);
 }
 
@@ -173,8 +173,9 @@ void check_report(const Csr<T>& A, const Factorization<T>& F) {
   Index rows = A.rows;
   double dropped2 = 0;
   for (std::size_t p = 0; p < F.stages.size(); ++p) {
-    const auto& [level, stage_rows, nnz, clusters, bypassed, rotations, retired, dropped, bytes,
-                 seconds] = F.stages[p];
+    const auto& [level, stage_rows, nnz, clusters, bypassed, rotations, retired, ranks, dropped,
+                 bytes, seconds] = F.stages[p];
+    CHECK(ranks == 1);
     const auto& stage = F.Q->stages[p];
     CHECK(level == static_cast<int>(p) + 1);
     CHECK(stage_rows == rows);
@@ -986,7 +987,7 @@ TEST_CASE("a star of 20 000 leaves is factored to the core") {
   CHECK(F.stop == Stop::core_size);
   for (const auto& stage : F.stages) CHECK(stage.nnz <= A.nnz());
   double relative_to = 0;
-  const double off = error(A.view(), *F.Q, F.H, F.scale, &relative_to);
+  const double off = error<double>(A.view(), *F.Q, F.H, F.scale, &relative_to);
   CHECK(std::abs(off * off - F.dropped * F.dropped) <= rounding<double>(1000, F.norm * F.norm));
 }
 
@@ -1020,7 +1021,7 @@ TEST_CASE("prenormalize factors D^-1 A D^-1 and scales back") {
   const double off = distance(scaled, restored(unscaled)), small = rounding<double>(500, F.norm);
   CHECK(std::abs(off * off - F.dropped * F.dropped) <= small * F.norm);
   double relative_to = 0;
-  CHECK(std::abs(error(A.view(), *F.Q, F.H, F.scale, &relative_to) - off) <= small);
+  CHECK(std::abs(error<double>(A.view(), *F.Q, F.H, F.scale, &relative_to) - off) <= small);
   CHECK(std::abs(relative_to - F.norm) <= small);
 
   const Mmf full(F);

@@ -3,17 +3,12 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
-#include <limits>
 #include <numeric>
 #include <vector>
 
-#include "pympf/common/error.hpp"
+#include "pympf/common/index.hpp"
 
 namespace pympf {
-
-using Index = std::int32_t;   // rows, columns and entries of one process
-using Global = std::int64_t;  // sizes before they are known to fit
 
 // Numbers to stream through; for fewer, waking threads costs more than they save.
 inline constexpr std::size_t kSerial = 32768;
@@ -43,14 +38,6 @@ struct Csr {
   CsrView<T> view() const { return {rows, cols, indptr.data(), indices.data(), data.data()}; }
   operator CsrView<T>() const { return view(); }
 };
-
-// The one place where a count of entries becomes an Index: past 2^31 - 1 it is refused, never
-// wrapped.
-inline Index to_index(Global count, const char* what) {
-  require(count <= std::numeric_limits<Index>::max(), what, ": ", count,
-          " is more than one process holds (2147483647 = 2^31 - 1)");
-  return static_cast<Index>(count);
-}
 
 // A matrix to fill in whose row i has length[i + 1] entries; length[0] = 0. On return `length`
 // holds their sums.

@@ -31,15 +31,19 @@ Csr<T> transpose(const CsrView<T>& A) {
 
 template <class T>
 Csr<T> galerkin(const CsrView<T>& A, const CsrView<T>& R) {
-  const Csr<T> P = transpose(R);
+  return galerkin(A, R, transpose(R).view());
+}
+
+template <class T>
+Csr<T> galerkin(const CsrView<T>& A, const CsrView<T>& R, const CsrView<T>& P) {
   const Index chunks = (R.rows + chunk_rows - 1) / chunk_rows;
   std::vector<std::vector<std::pair<Index, T>>> entries(chunks);
   std::vector<Global> length(R.rows + 1, 0);
 #pragma omp parallel if (chunks > 1)
   {
-    std::vector<T> sum(R.rows);
+    std::vector<T> sum(P.cols);
     std::vector<T> product_sum(A.cols);
-    std::vector<Index> mark(R.rows, -1), touched, product_mark(A.cols, -1), product;
+    std::vector<Index> mark(P.cols, -1), touched, product_mark(A.cols, -1), product;
 #pragma omp for schedule(dynamic)
     for (Index chunk = 0; chunk < chunks; ++chunk) {
       auto& out = entries[chunk];
@@ -69,14 +73,14 @@ Csr<T> galerkin(const CsrView<T>& A, const CsrView<T>& R) {
             }
             sum[j] += product_sum[k] * P.data[q];
           }
-        sort_columns(touched, R.rows, [&](Index j) { return mark[j] == row; });
+        sort_columns(touched, P.cols, [&](Index j) { return mark[j] == row; });
         for (Index j : touched) out.emplace_back(j, sum[j]);
         length[row + 1] = static_cast<Global>(touched.size());
       }
     }
   }
 
-  auto out = with_row_lengths<T>(length, R.rows, "entries of a sparse product");
+  auto out = with_row_lengths<T>(length, P.cols, "entries of a sparse product");
 #pragma omp parallel for schedule(dynamic) if (worth_threads(out.nnz()))
   for (Index chunk = 0; chunk < chunks; ++chunk) {
     Index p = out.indptr[chunk * chunk_rows];
@@ -140,6 +144,7 @@ double norm2(const CsrView<T>& A) {
 #define PYMPF_INSTANTIATE(T)                                                       \
   template Csr<T> transpose(const CsrView<T>&);                                    \
   template Csr<T> galerkin(const CsrView<T>&, const CsrView<T>&);                  \
+  template Csr<T> galerkin(const CsrView<T>&, const CsrView<T>&, const CsrView<T>&); \
   template std::vector<T> galerkin_diagonal(const CsrView<T>&, const CsrView<T>&); \
   template std::vector<T> diagonal(const CsrView<T>&);                             \
   template double norm2(const CsrView<T>&);

@@ -28,6 +28,10 @@ Csr<T> transpose(const CsrView<T>& A);
 template <class T>
 Csr<T> galerkin(const CsrView<T>& A, const CsrView<T>& R);
 
+// R A P, the same where P is more than R^T: on many ranks it has columns that R has not.
+template <class T>
+Csr<T> galerkin(const CsrView<T>& A, const CsrView<T>& R, const CsrView<T>& P);
+
 // Diagonal of W A W^T.
 template <class T>
 std::vector<T> galerkin_diagonal(const CsrView<T>& A, const CsrView<T>& W);

@@ -8,6 +8,11 @@
 #include "pympf/common/random.hpp"
 
 namespace pympf::mmf {
+Index hub_limit(Global rows, Global nnz, const Params& params) {
+  const double mean = rows > 0 ? static_cast<double>(nnz) / rows : 0;
+  return static_cast<Index>(std::min(2147483647.0, std::max(32.0, params.hub_factor * mean)));
+}
+
 namespace {
 
 Index divide_up(Index a, Index b) { return a / b + (a % b != 0); }
@@ -236,8 +241,7 @@ Clusters dissolve_small(Clusters in, const Params& params) {
 
 template <class T>
 Index hub_limit(const CsrView<T>& A, const Params& params) {
-  const double mean = A.rows > 0 ? static_cast<double>(A.nnz()) / A.rows : 0;
-  return static_cast<Index>(std::min(2147483647.0, std::max(32.0, params.hub_factor * mean)));
+  return hub_limit(A.rows, A.nnz(), params);
 }
 
 template <class T>

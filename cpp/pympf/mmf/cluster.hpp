@@ -23,6 +23,7 @@ template <class T>
 Clusters cluster(const CsrView<T>& A, const Params& params, int stage);
 
 // Rows with more entries than this are hubs: max(32, hub_factor * mean).
+Index hub_limit(Global rows, Global nnz, const Params& params);
 template <class T>
 Index hub_limit(const CsrView<T>& A, const Params& params);
 

@@ -16,6 +16,11 @@
 // supports, so A_p is a weighted contraction of the graph of A_{p-1} and never has more entries.
 // Everything but the clustering runs over clusters or rows in parallel, and nothing depends on the
 // number of threads.
+//
+// On several ranks each has clusters of its own rows, and does with them what one rank alone would
+// do; communication: see ghosts.hpp, and move_rows where a stage changes its ranks. Active columns
+// are numbered rank by rank and cluster by cluster, so for given clusters A_p is the same on any
+// number of ranks, to the last bit.
 #include "pympf/mmf/factorize.hpp"
 
 #include <chrono>
@@ -25,6 +30,7 @@
 
 #include "pympf/la/sparse.hpp"
 #include "pympf/mmf/cluster.hpp"
+#include "pympf/mmf/ghosts.hpp"
 #include "pympf/mmf/rotation.hpp"
 
 namespace pympf::mmf {
@@ -38,25 +44,41 @@ double seconds_since(Clock::time_point start) {
 
 // D^-1 A D^-1.
 template <class T>
-Csr<T> unscaled(const CsrView<T>& A, const std::vector<T>& scale) {
-  Csr<T> out{
-      A.rows, A.cols, {A.indptr, A.indptr + A.rows + 1}, {A.indices, A.indices + A.nnz()}, {}};
-  out.data.resize(A.nnz());
-#pragma omp parallel for schedule(static) if (worth_threads(A.nnz()))
-  for (Index i = 0; i < A.rows; ++i)
-    for (Index p = A.indptr[i]; p < A.indptr[i + 1]; ++p)
-      out.data[p] = A.data[p] / (scale[i] * scale[A.indices[p]]);
+DistRows<T> unscaled(const DistRows<T>& A, const std::vector<T>& scale) {
+  const auto ghosts = ghosts_of(A);
+  std::vector<T> ghost_scale(ghosts.size());
+  ExchangeSpace<T> space;
+  Exchange::halo(A.comm, A.layout, ghosts).forward(scale.data(), ghost_scale.data(), 1, space);
+  const auto of_column = [&](Index c) {
+    if (A.owns(c)) return scale[c - A.shift];
+    return ghost_scale[c < A.shift ? c : c - A.own()];
+  };
+  const CsrView<T>& rows = A.rows;
+  DistRows<T> out;
+  out.comm = A.comm, out.layout = A.layout, out.columns = A.columns, out.shift = A.shift;
+  out.storage = {rows.rows,
+                 rows.cols,
+                 {rows.indptr, rows.indptr + rows.rows + 1},
+                 {rows.indices, rows.indices + rows.nnz()},
+                 {}};
+  out.storage.data.resize(rows.nnz());
+#pragma omp parallel for schedule(static) if (worth_threads(rows.nnz()))
+  for (Index i = 0; i < rows.rows; ++i)
+    for (Index p = rows.indptr[i]; p < rows.indptr[i + 1]; ++p)
+      out.storage.data[p] = rows.data[p] / (scale[i] * of_column(rows.indices[p]));
+  out.rows = out.storage.view();
   return out;
 }
 
 // The Gram matrix holds squares, and sums of squares, of the entries: they must neither overflow
 // nor vanish.
 template <class T>
-void check_range(const CsrView<T>& A) {
+void check_range(const DistRows<T>& A) {
   constexpr double least = 1e-70, most = 1e70;
   double largest = 0;
-  for (Index p = 0; p < A.nnz(); ++p)
-    largest = std::max(largest, static_cast<double>(std::abs(A.data[p])));
+  for (Index p = 0; p < A.rows.nnz(); ++p)
+    largest = std::max(largest, static_cast<double>(std::abs(A.rows.data[p])));
+  largest = A.comm.max(largest);
   require(largest == 0 || (largest >= least && largest <= most), "the largest entry is ", largest,
           " in size, outside [1e-70, 1e70], where fourth powers are safe: scale the matrix");
 }
@@ -75,14 +97,29 @@ std::vector<T> column_scale(const CsrView<T>& A) {
   return scale;
 }
 
+// What a rank must know of the clusters of all.
+struct Census {
+  Global rows = 0, nnz = 0;
+  Global clusters_before = 0, clustered_before = 0, clustered = 0;
+};
+
+template <class T>
+Census count(const DistRows<T>& A, const Clusters& clusters) {
+  const Global in_clusters = clusters.ptr.back();
+  return {A.layout.total(), A.nnz(), A.comm.sum_before(Global{clusters.count()}),
+          A.comm.sum_before(in_clusters), A.comm.sum(in_clusters)};
+}
+
 // Shares out, in proportion to the sizes of the clusters, how many columns may retire before
 // core_size is reached and how much they may drop.
-std::vector<Limits> share_limits(const Clusters& clusters, Index rows, Index core_size,
+std::vector<Limits> share_limits(const Clusters& clusters, const Census& census, Index core_size,
                                  double dropped2) {
-  const Global budget = rows - core_size, in_clusters = std::max<Global>(1, clusters.ptr.back());
+  const Global budget = census.rows - core_size, in_clusters = std::max<Global>(1, census.clustered);
   std::vector<Limits> limits(clusters.count());
   for (Index u = 0; u < clusters.count(); ++u) {
-    const auto share = [&](Global columns) { return budget * columns / in_clusters; };
+    const auto share = [&](Global columns) {
+      return budget * (census.clustered_before + columns) / in_clusters;
+    };
     const Global retire = share(clusters.ptr[u + 1]) - share(clusters.ptr[u]);
     limits[u] = {static_cast<Index>(std::min<Global>(retire, clusters.size(u))),
                  dropped2 * clusters.size(u) / static_cast<double>(in_clusters)};
@@ -94,18 +131,20 @@ std::vector<Limits> share_limits(const Clusters& clusters, Index rows, Index cor
 template <class T>
 std::size_t gram_work(const CsrView<T>& A) {
   const std::size_t rows = A.rows, nnz = A.nnz();
-  return nnz * nnz / rows;
+  return rows > 0 ? nnz * nnz / rows : 0;
 }
 
-// The rotations of all clusters.
+// The rotations of all clusters of this rank.
 template <class T>
 std::vector<RotationList> find_all_rotations(const CsrView<T>& A, const Clusters& clusters,
-                                             const Params& params, int level, double dropped2) {
+                                             const Census& census, const Params& params, int level,
+                                             double dropped2) {
   const std::vector<T> diag = diagonal(A);
-  const Index hub = hub_limit(A, params);
-  const auto limits = share_limits(clusters, A.rows, params.core_size, dropped2);
-  std::vector<Index> position(A.rows);
-  for (Index i = 0; i < A.rows; ++i) position[clusters.members[i]] = i;
+  const Index hub = hub_limit(census.rows, census.nnz, params);
+  const auto limits = share_limits(clusters, census, params.core_size, dropped2);
+  std::vector<Index> position(A.rows, -1);
+  for (std::size_t i = 0; i < clusters.members.size(); ++i)
+    position[clusters.members[i]] = static_cast<Index>(i);
   std::vector<RotationList> found(clusters.count());
 #pragma omp parallel if (worth_threads(gram_work(A)))
   {
@@ -115,7 +154,8 @@ std::vector<RotationList> find_all_rotations(const CsrView<T>& A, const Clusters
       const Index first = clusters.ptr[u];
       gram.build(A, diag.data(), position, &clusters.members[first], first, clusters.size(u), hub,
                  params.gram);
-      find_rotations(gram, params, Random(params.seed, level, u), limits[u], found[u]);
+      const auto stream = static_cast<std::uint32_t>(census.clusters_before + u);
+      find_rotations(gram, params, Random(params.seed, level, stream), limits[u], found[u]);
     }
   }
   return found;
@@ -175,26 +215,130 @@ Stage<T> assemble(const std::vector<RotationList>& found, Clusters& clusters, In
   return stage;
 }
 
+// Active part of Q_p A Q_p^T, and the diagonal of its wavelets.
 template <class T>
 struct Projected {
-  Csr<T> A;                 // active part of Q_p A Q_p^T
-  std::vector<T> diagonal;  // of its wavelets
+  DistRows<T> A;
+  std::vector<T> diagonal;
 };
 
-template <class T>
-Projected<T> project_stage(const CsrView<T>& A, const Stage<T>& stage, const Index* members) {
-  const Csr<T> active = stage_functions(stage, members, 0, stage.kept);
-  const Csr<T> wavelets = stage_functions(stage, members, stage.kept, stage.rows);
-  return {galerkin(A, active.view()), galerkin_diagonal(A, wavelets.view())};
+// Active column i of this rank gets the number first + i.
+std::vector<Global> numbers_from(Global first, Index count) {
+  std::vector<Global> out(count);
+  std::iota(out.begin(), out.end(), first);
+  return out;
 }
 
-// Sends the active columns of the last stage to their places in the cluster order of the one that
-// follows.
 template <class T>
-void reorder_active(Stage<T>& stage, const std::vector<Index>& members) {
+Projected<T> project_stage(const DistRows<T>& A, const Extended<T>& extended, const Stage<T>& stage,
+                           const Index* members) {
+  Csr<T> active = stage_functions(stage, members, 0, stage.kept);
+  Csr<T> wavelets = stage_functions(stage, members, stage.kept, stage.rows);
+  active.cols = wavelets.cols = extended.A.cols;
+  Projected<T> out;
+  out.A.comm = A.comm;
+  out.A.layout = Layout(A.comm, stage.kept);
+  const Global first = out.A.layout.first();
+  auto [rows, columns] = congruence(A, extended, active, numbers_from(first, stage.kept));
+  out.A.shift = static_cast<Index>(std::lower_bound(columns.begin(), columns.end(), first) -
+                                   columns.begin());
+  out.A.storage = std::move(rows);
+  out.A.columns = std::move(columns);
+  out.A.rows = out.A.storage.view();
+  out.diagonal = galerkin_diagonal(extended.A, wavelets.view());
+  return out;
+}
+
+// The members as columns of the extended matrix.
+Clusters shifted(Clusters clusters, Index shift) {
+  for (Index& member : clusters.members) member += shift;
+  return clusters;
+}
+
+std::vector<Index> inverse_of(const std::vector<Index>& members) {
   std::vector<Index> position(members.size());
-  for (Index i = 0; i < static_cast<Index>(members.size()); ++i) position[members[i]] = i;
-  for (Index& d : stage.destination) d = position[d];
+  for (std::size_t i = 0; i < members.size(); ++i) position[members[i]] = static_cast<Index>(i);
+  return position;
+}
+
+// Sends what comes into a stage to its places in the order of the clusters.
+template <class T>
+void arrange(Hierarchy<T>& Q, const std::vector<Index>& members) {
+  const auto move = Q.moves.find(Q.levels());
+  if (move != Q.moves.end()) {
+    move->second.renumber_arrivals(inverse_of(members));
+  } else if (Q.levels() == 0) {
+    Q.order = members;
+  } else {
+    const auto position = inverse_of(members);
+    for (Index& d : Q.stages.back().destination) d = position[d];
+  }
+}
+
+// The same rows on every step-th of the ranks that have some.
+Layout thinned(const Layout& layout, int step) {
+  Layout out = layout;
+  Global end = layout.total();
+  int taken = 0;  // ranks with rows, from the last
+  const int ranks = static_cast<int>(layout.starts.size()) - 1;
+  int with_rows = 0;
+  for (int rank = 0; rank < ranks; ++rank) with_rows += layout.starts[rank + 1] > layout.starts[rank];
+  for (int rank = ranks - 1; rank >= 0; --rank) {
+    if (layout.starts[rank + 1] > layout.starts[rank] && (with_rows - 1 - taken++) % step == 0)
+      end = layout.starts[rank];
+    out.starts[rank] = end;
+  }
+  return out;
+}
+
+int ranks_with_rows(const Layout& layout) {
+  int count = 0;
+  for (std::size_t r = 0; r + 1 < layout.starts.size(); ++r)
+    count += layout.starts[r + 1] > layout.starts[r];
+  return count;
+}
+
+// Moves the active columns to the places `targets` in `to`, and remembers that in Q. (What moves
+// twice before a stage moves once in Q.)
+template <class T>
+void move_stage(Hierarchy<T>& Q, DistRows<T>& A, const Layout& to,
+                const std::vector<Global>& targets, Labels& labels) {
+  const Exchange move = Exchange::moves(A.comm, to, targets);
+  ExchangeSpace<Global> space;
+  for (auto& of_depth : labels) {
+    std::vector<Global> moved(to.own());
+    move.forward(of_depth.data(), moved.data(), 1, space);
+    of_depth = std::move(moved);
+  }
+  if (const Exchange* before = Q.move(Q.levels())) {
+    const Layout from = Q.levels() == 0 ? Q.layout : Layout(A.comm, Q.stages.back().kept);
+    std::vector<Global> final_targets(from.own());
+    before->backward(targets.data(), final_targets.data(), 1, space);
+    Q.moves[Q.levels()] = Exchange::moves(A.comm, to, final_targets);
+  } else {
+    Q.moves[Q.levels()] = move;
+  }
+  A = move_rows(A, to, targets);
+}
+
+// Every step-th of the ranks that have rows gets those of the ones that follow it.
+template <class T>
+void move_to_fewer(Hierarchy<T>& Q, DistRows<T>& A, int step, Labels& labels) {
+  if (step > 1)
+    move_stage(Q, A, thinned(A.layout, step), numbers_from(A.layout.first(), A.own()), labels);
+}
+
+// Brings the clusters that labels give to one rank each.
+template <class T>
+void gather_clusters(Hierarchy<T>& Q, DistRows<T>& A, Labels& labels) {
+  const auto [layout, targets] = by_labels(A.comm, A.layout, labels);
+  move_stage(Q, A, layout, targets, labels);
+}
+
+// How many of the ranks should give their rows to one.
+int crowding(const Layout& layout, Global rows_per_rank) {
+  const Global ranks = ranks_with_rows(layout), wanted = layout.total() / rows_per_rank;
+  return wanted >= ranks ? 1 : static_cast<int>(ranks / std::max<Global>(1, wanted));
 }
 
 double squares(const auto& values) {
@@ -203,16 +347,97 @@ double squares(const auto& values) {
   return sum;
 }
 
-// What the first stage of Q works on: the matrix, or D^-1 A D^-1, which is then kept in `owned`.
+// The clusters of the own columns, numbered on this rank.
 template <class T>
-CsrView<T> input_of(const Hierarchy<T>& Q, const CsrView<T>& matrix, const std::vector<T>& scale,
-                    Csr<T>& owned) {
-  require(matrix.rows == Q.rows && matrix.cols == Q.rows, "expected a ", Q.rows, " x ", Q.rows,
-          " matrix, not ", matrix.rows, " x ", matrix.cols);
+Clusters find_clusters(const DistRows<T>& A, Params params, int level, const Labels& labels) {
+  if (!labels.empty()) return runs(labels.front());
+  if (A.comm.size() == 1) return cluster(A.rows, params, level);
+  if (A.own() == 0) return {};
+  params.clusters = static_cast<int>(Global{params.clusters} * A.own() / A.layout.total());
+  return cluster(diagonal_block(A).view(), params, level);
+}
+
+// The labels of the active columns, from the next stage on.
+template <class T>
+void hand_down(const Stage<T>& stage, const std::vector<Index>& members, Labels& labels) {
+  if (labels.size() > 1) labels.erase(labels.begin());
+  for (auto& of_depth : labels) {
+    std::vector<Global> kept(stage.kept);
+    for (Index u = 0; u < stage.clusters(); ++u)
+      for (Index l = 0; l < stage.active(u); ++l)
+        kept[stage.active_ptr[u] + l] = of_depth[members[stage.cluster_ptr[u] + l]];
+    of_depth = std::move(kept);
+  }
+}
+
+template <class T>
+DistRows<T> view_of(const DistRows<T>& A) {
+  DistRows<T> out;
+  out.comm = A.comm, out.layout = A.layout, out.columns = A.columns, out.shift = A.shift;
+  out.rows = A.rows;
+  return out;
+}
+
+// What the first stage of Q works on: the matrix, or D^-1 A D^-1.
+template <class T>
+DistRows<T> input_of(const Hierarchy<T>& Q, const DistRows<T>& matrix,
+                     const std::vector<T>& scale) {
+  const auto& starts = matrix.layout.starts;
+  require(starts == Q.layout.starts && matrix.rows.cols == matrix.column_count(), "expected a ",
+          Q.layout.total(), " x ", Q.layout.total(), " matrix with ", Q.rows,
+          " rows on this rank, not ", matrix.layout.total(), " rows, ", matrix.rows.rows,
+          " of them here, with ", matrix.rows.cols, " columns");
   check_range(matrix);
-  if (scale.empty()) return matrix;
-  owned = unscaled(matrix, scale);
-  return owned;
+  return scale.empty() ? view_of(matrix) : unscaled(matrix, scale);
+}
+
+// Brings A, with the columns after `level` stages of Q, to the ranks of the next one.
+template <class T>
+void enter(const Hierarchy<T>& Q, int level, DistRows<T>& A) {
+  const Exchange* move = Q.move(level);
+  if (!move) return;
+  const Layout to(A.comm, Q.kept(level));
+  const std::vector<Global> positions = numbers_from(to.first(), to.own());
+  std::vector<Global> targets(A.own());
+  ExchangeSpace<Global> space;
+  move->backward(positions.data(), targets.data(), 1, space);
+  A = move_rows(A, to, targets);
+}
+
+// Position in stage level + 1 -> column of the extended matrix.
+template <class T>
+std::vector<Index> columns_at(const Hierarchy<T>& Q, int level, Index shift) {
+  std::vector<Index> out(Q.stages[level].rows);
+  std::iota(out.begin(), out.end(), 0);
+  if (level == 0 && !Q.move(0)) out = Q.order;
+  for (Index& c : out) c += shift;
+  return out;
+}
+
+template <class T>
+StageReport report_of(const DistRows<T>& A, const Clusters& clusters, const Stage<T>& stage,
+                      int level, Global retired) {
+  const auto sum = [&](Global value) { return A.comm.sum(value); };
+  StageReport out;
+  out.level = level;
+  out.rows = A.layout.total();
+  out.nnz = A.nnz();
+  out.clusters = sum(clusters.count());
+  out.bypassed = sum(Global{A.own()} - clusters.ptr.back());
+  out.rotations = sum(stage.rotations());
+  out.retired = retired;
+  out.ranks = ranks_with_rows(A.layout);
+  out.bytes = stage.bytes();
+  return out;
+}
+
+// The core is where A is; the wavelets of the last stage come first.
+template <class T>
+CoreDiagonal<T> core_diagonal(const DistRows<T>& A, const std::vector<std::vector<T>>& diagonals) {
+  CoreDiagonal<T> H = make_core(A.rows);
+  for (auto level = diagonals.rbegin(); level != diagonals.rend(); ++level)
+    H.diagonal.insert(H.diagonal.end(), level->begin(), level->end());
+  return H;
 }
 
 constexpr double infinity = std::numeric_limits<double>::infinity();
@@ -229,125 +454,149 @@ Stop stop_from_name(const std::string& text) {
 }
 
 template <class T>
-Factorization<T> factorize(const CsrView<T>& matrix, const Params& params,
-                           const Progress& progress) {
+Factorization<T> factorize(const DistRows<T>& matrix, const Params& params,
+                           const Progress& progress, const Labels& given_labels) {
   check(params);
-  require(matrix.rows == matrix.cols, "a square matrix is needed, not ", matrix.rows, " x ",
-          matrix.cols);
+  require(matrix.rows.cols == matrix.column_count(), "a square matrix is needed, not ",
+          matrix.rows.rows, " x ", matrix.rows.cols);
   check_range(matrix);
   Factorization<T> F;
   F.params = params;
-  Csr<T> owned;
-  CsrView<T> A = matrix;
+  DistRows<T> A = view_of(matrix);
   if (params.prenormalize) {
-    F.scale = column_scale(A);
-    owned = unscaled(A, F.scale);
-    A = owned;
+    F.scale = column_scale(A.rows);
+    A = unscaled(A, F.scale);
   }
-  const double total2 = norm2(A);
+  const Communicator& comm = matrix.comm;
+  const double total2 = comm.sum(norm2(A.rows));
   F.norm = std::sqrt(total2);
   auto Q = std::make_shared<Hierarchy<T>>();
-  Q->rows = A.rows;
+  Q->comm = comm;
+  Q->layout = A.layout;
+  Q->rows = A.own();
+  Labels labels = given_labels;
+  if (!labels.empty()) gather_clusters(*Q, A, labels);
   std::vector<std::vector<T>> diagonals;
   const double allowed2 = params.tolerance * params.tolerance * total2;
   double kept2 = total2, dropped2 = 0;
 
   for (int level = 1;; ++level) {
-    F.stop = A.rows <= params.core_size ? Stop::core_size : Stop::max_stages;
-    if (A.rows <= params.core_size || level > params.max_stages) break;
+    F.stop = A.layout.total() <= params.core_size ? Stop::core_size : Stop::max_stages;
+    if (A.layout.total() <= params.core_size || level > params.max_stages) break;
     const auto start = Clock::now();
-    Clusters clusters;
+    move_to_fewer(*Q, A, crowding(A.layout, params.rows_per_rank), labels);
     // Half of what the tolerance has left: what is cheap to drop now need not be cheap later. Where
     // the Gram matrix does not see all that a row drops (hubs, blocks), the stage is tried again
     // with less.
     double budget = params.tolerance > 0 ? 0.5 * (allowed2 - dropped2) : infinity;
+    Clusters clusters;
     Stage<T> stage;
     Projected<T> projected;
     double next2 = 0, lost2 = 0;
+    Global retired = 0;
     for (int attempt = 0; attempt < 4; ++attempt, budget *= 0.25) {
-      clusters = cluster(A, params, level);
-      stage = assemble<T>(find_all_rotations(A, clusters, params, level, budget), clusters, A.rows);
-      if (stage.kept == stage.rows) break;
-      projected = project_stage(A, stage, clusters.members.data());
-      next2 = norm2(projected.A.view());
-      lost2 = std::max(0.0, kept2 - next2 - squares(projected.diagonal));
+      clusters = find_clusters(A, params, level, labels);
+      const Census census = count(A, clusters);
+      const auto extended = extend(A, hub_limit(census.rows, census.nnz, params));
+      stage = assemble<T>(find_all_rotations(extended.A, shifted(clusters, extended.shift), census,
+                                             params, level, budget),
+                          clusters, A.own());
+      retired = comm.sum(Global{stage.rows} - stage.kept);
+      if (retired == 0) break;
+      projected =
+          project_stage(A, extended, stage, shifted(clusters, extended.shift).members.data());
+      next2 = comm.sum(norm2(projected.A.rows));
+      lost2 = std::max(0.0, kept2 - next2 - comm.sum(squares(projected.diagonal)));
       if (budget == infinity || dropped2 + lost2 <= allowed2) break;
-      stage.kept = stage.rows;  // refused
+      retired = 0;  // refused
     }
-    if (stage.kept == stage.rows) {
+    if (retired == 0) {
+      if (const int ranks = ranks_with_rows(A.layout); ranks > 1 && labels.empty()) {
+        move_to_fewer(*Q, A, ranks, labels);  // one rank has clusters that many have not
+        --level;
+        continue;
+      }
       F.stop = params.tolerance > 0 ? Stop::tolerance : Stop::stalled;
       break;
     }
 
-    if (level == 1)
-      Q->order = clusters.members;
-    else
-      reorder_active(Q->stages.back(), clusters.members);
-    F.stages.push_back({level, A.rows, A.nnz(), clusters.count(), A.rows - clusters.ptr.back(),
-                        stage.rotations(), stage.rows - stage.kept,
-                        F.norm > 0 ? std::sqrt(lost2 / total2) : 0, stage.bytes(),
-                        seconds_since(start)});
+    arrange(*Q, clusters.members);
+    hand_down(stage, clusters.members, labels);
+    F.stages.push_back(report_of(A, clusters, stage, level, retired));
+    F.stages.back().dropped = F.norm > 0 ? std::sqrt(lost2 / total2) : 0;
+    F.stages.back().seconds = seconds_since(start);
     if (progress) progress(F.stages.back());
     Q->stages.push_back(std::move(stage));
     diagonals.push_back(std::move(projected.diagonal));
-    owned = std::move(projected.A);
-    A = owned;
+    A = std::move(projected.A);
     kept2 = next2;
     dropped2 += lost2;
   }
+  move_to_fewer(*Q, A, ranks_with_rows(A.layout), labels);
   F.dropped = std::sqrt(dropped2);
-  F.H = make_core(A);
-  for (auto level = diagonals.rbegin(); level != diagonals.rend(); ++level)
-    F.H.diagonal.insert(F.H.diagonal.end(), level->begin(), level->end());
+  F.H = core_diagonal(A, diagonals);
+  Q->core_rows = A.own();
   F.Q = std::move(Q);
   return F;
 }
 
 template <class T>
-CoreDiagonal<T> project(const CsrView<T>& matrix, const Hierarchy<T>& Q,
+CoreDiagonal<T> project(const DistRows<T>& matrix, const Hierarchy<T>& Q,
                         const std::vector<T>& scale) {
-  Csr<T> owned;
-  CsrView<T> A = input_of(Q, matrix, scale, owned);
+  DistRows<T> A = input_of(Q, matrix, scale);
   std::vector<std::vector<T>> diagonals;
-  for (const auto& stage : Q.stages) {
-    auto [next, diag] =
-        project_stage(A, stage, &stage == &Q.stages.front() ? Q.order.data() : nullptr);
-    diagonals.push_back(std::move(diag));
-    A = owned = std::move(next);
+  for (int level = 0; level < Q.levels(); ++level) {
+    enter(Q, level, A);
+    const Stage<T>& stage = Q.stages[level];
+    const auto extended = extend(A, std::numeric_limits<Index>::max());
+    const auto members = columns_at(Q, level, extended.shift);
+    Projected<T> projected = project_stage(A, extended, stage, members.data());
+    diagonals.push_back(std::move(projected.diagonal));
+    A = std::move(projected.A);
   }
-  CoreDiagonal<T> H = make_core(A);
-  for (auto level = diagonals.rbegin(); level != diagonals.rend(); ++level)
-    H.diagonal.insert(H.diagonal.end(), level->begin(), level->end());
-  return H;
+  enter(Q, Q.levels(), A);
+  return core_diagonal(A, diagonals);
 }
 
 template <class T>
-double error(const CsrView<T>& matrix, const Hierarchy<T>& Q, const CoreDiagonal<T>& H,
+double error(const DistRows<T>& matrix, const Hierarchy<T>& Q, const CoreDiagonal<T>& H,
              const std::vector<T>& scale, double* relative_to) {
-  Csr<T> owned;
-  CsrView<T> A = input_of(Q, matrix, scale, owned);
-  *relative_to = std::sqrt(norm2(A));
+  DistRows<T> A = input_of(Q, matrix, scale);
+  *relative_to = std::sqrt(A.comm.sum(norm2(A.rows)));
   double sum = 0;
-  for (const auto& stage : Q.stages) {
-    const Index* members = &stage == &Q.stages.front() ? Q.order.data() : nullptr;
-    const Csr<T> functions = stage_functions(stage, members, 0, stage.rows);
-    const Csr<T> B = galerkin(A, functions.view());  // Q_p A Q_p^T, active part first
-    Csr<T> active{stage.kept, stage.kept, {0}, {}, {}};
+  for (int level = 0; level < Q.levels(); ++level) {
+    enter(Q, level, A);
+    const Stage<T>& stage = Q.stages[level];
+    const auto extended = extend(A, std::numeric_limits<Index>::max());
+    const auto members = columns_at(Q, level, extended.shift);
+    Csr<T> functions = stage_functions(stage, members.data(), 0, stage.rows);
+    functions.cols = extended.A.cols;
+    // Q_p A Q_p^T: the active functions of all ranks have the first numbers, then the wavelets.
+    const Layout active(A.comm, stage.kept), wavelets(A.comm, stage.rows - stage.kept);
+    auto number = numbers_from(active.first(), stage.kept);
+    const auto of_wavelets =
+        numbers_from(active.total() + wavelets.first(), stage.rows - stage.kept);
+    number.insert(number.end(), of_wavelets.begin(), of_wavelets.end());
+    const auto [B, columns] = congruence(A, extended, functions, number);
+
+    const T* diagonal = H.diagonal.data() + (Q.wavelet_start(level, Q.levels()) - H.core_size);
+    GlobalRows<T> next;
     for (Index i = 0; i < stage.rows; ++i) {
       for (Index p = B.indptr[i]; p < B.indptr[i + 1]; ++p) {
-        const Index j = B.indices[p];
-        if (i < stage.kept && j < stage.kept) {
-          active.indices.push_back(j);
-          active.data.push_back(B.data[p]);
+        const Global j = columns.empty() ? B.indices[p] : columns[B.indices[p]];
+        if (i < stage.kept && j < active.total()) {
+          next.indices.push_back(j);
+          next.data.push_back(B.data[p]);
         } else {
-          const double d = B.data[p] - (i == j ? H.diagonal[i - H.core_size] : T(0));
+          const double d = B.data[p] - (number[i] == j ? diagonal[i - stage.kept] : T(0));
           sum += d * d;
         }
       }
-      if (i < stage.kept) active.indptr.push_back(static_cast<Index>(active.indices.size()));
+      if (i < stage.kept) next.indptr.push_back(static_cast<Index>(next.data.size()));
     }
-    A = owned = std::move(active);
+    A = number_columns(A.comm, active, next);
   }
+  enter(Q, Q.levels(), A);
   std::vector<T> row(H.core_size);
   for (Index i = 0; i < H.core_size; ++i) {
     if (H.is_dense()) {
@@ -358,40 +607,40 @@ double error(const CsrView<T>& matrix, const Hierarchy<T>& Q, const CoreDiagonal
       for (Index p = H.sparse_core.indptr[i]; p < H.sparse_core.indptr[i + 1]; ++p)
         row[H.sparse_core.indices[p]] = H.sparse_core.data[p];
     }
-    for (Index p = A.indptr[i]; p < A.indptr[i + 1]; ++p) row[A.indices[p]] -= A.data[p];
+    for (Index p = A.rows.indptr[i]; p < A.rows.indptr[i + 1]; ++p)
+      row[A.rows.indices[p]] -= A.rows.data[p];
     sum += squares(row);
   }
-  return std::sqrt(sum);
+  return std::sqrt(A.comm.sum(sum));
 }
 
 template <class T>
 double trace(const Hierarchy<T>& Q, const CoreDiagonal<T>& H, const std::vector<T>& scale) {
-  if (scale.empty()) return H.trace();
+  if (scale.empty()) return Q.comm.sum(H.trace());
   // trace(D Q^T H Q D) = <Q D^2 Q^T, H>.
-  Csr<T> D2{Q.rows, Q.rows, {}, {}, {}};
-  for (Index i = 0; i <= Q.rows; ++i) D2.indptr.push_back(i);
+  GlobalRows<T> D2;
   for (Index i = 0; i < Q.rows; ++i) {
-    D2.indices.push_back(i);
+    D2.indices.push_back(Q.layout.first() + i);
     D2.data.push_back(scale[i] * scale[i]);
+    D2.indptr.push_back(i + 1);
   }
-  const CoreDiagonal<T> K = project(D2.view(), Q, {});
-  double sum = 0;
-  const auto at = [](const CoreDiagonal<T>& M, Index i, Index p) {
-    return M.core[static_cast<std::size_t>(i) * M.core_size + p];
-  };
-  require(K.is_dense() && H.is_dense(),
+  const CoreDiagonal<T> K = project(number_columns(Q.comm, Q.layout, D2), Q, {});
+  const bool sparse = !K.is_dense() || !H.is_dense();
+  require(Q.comm.max(Global{sparse}) == 0,
           "the trace of a prenormalized factorization needs a dense core");
-  for (Index i = 0; i < H.core_size; ++i)
-    for (Index j = 0; j < H.core_size; ++j) sum += static_cast<double>(at(H, i, j)) * at(K, i, j);
+  double sum = 0;
+  for (std::size_t i = 0; i < H.core.size(); ++i) sum += static_cast<double>(H.core[i]) * K.core[i];
   for (std::size_t i = 0; i < H.diagonal.size(); ++i)
     sum += static_cast<double>(H.diagonal[i]) * K.diagonal[i];
-  return sum;
+  return Q.comm.sum(sum);
 }
 
 #define PYMPF_INSTANTIATE(T)                                                                       \
-  template Factorization<T> factorize(const CsrView<T>&, const Params&, const Progress&);          \
-  template CoreDiagonal<T> project(const CsrView<T>&, const Hierarchy<T>&, const std::vector<T>&); \
-  template double error(const CsrView<T>&, const Hierarchy<T>&, const CoreDiagonal<T>&,            \
+  template Factorization<T> factorize(const DistRows<T>&, const Params&, const Progress&,         \
+                                      const Labels&);                                              \
+  template CoreDiagonal<T> project(const DistRows<T>&, const Hierarchy<T>&,                        \
+                                   const std::vector<T>&);                                         \
+  template double error(const DistRows<T>&, const Hierarchy<T>&, const CoreDiagonal<T>&,           \
                         const std::vector<T>&, double*);                                           \
   template double trace(const Hierarchy<T>&, const CoreDiagonal<T>&, const std::vector<T>&);
 PYMPF_INSTANTIATE(double)

@@ -6,7 +6,9 @@
 #include <vector>
 
 #include "pympf/mmf/core_diagonal.hpp"
+#include "pympf/la/dist_rows.hpp"
 #include "pympf/mmf/hierarchy.hpp"
+#include "pympf/mmf/labels.hpp"
 #include "pympf/mmf/params.hpp"
 
 namespace pympf::mmf {
@@ -14,9 +16,10 @@ namespace pympf::mmf {
 // One line of the report: what a stage found and did.
 struct StageReport {
   int level = 0;
-  Index rows = 0, nnz = 0, clusters = 0, bypassed = 0, rotations = 0, retired = 0;
+  Global rows = 0, nnz = 0, clusters = 0, bypassed = 0, rotations = 0, retired = 0;
+  int ranks = 1;       // that hold some of the rows
   double dropped = 0;  // Frobenius norm of what this stage dropped, relative to ||A||
-  std::size_t bytes = 0;
+  std::size_t bytes = 0;  // on this rank
   double seconds = 0;
 };
 
@@ -38,19 +41,27 @@ struct Factorization {
 
 using Progress = std::function<void(const StageReport&)>;
 
-// A: square, symmetric, sorted rows without duplicates, finite (the callers' gates see to it).
+// A: square, symmetric, sorted rows without duplicates, finite (the callers' gates see to it); a
+// CsrView is a matrix on one rank. Labels give the clusters; without them they are found.
+//
+// All of these are collective; every rank gets its part of the result.
+template <class T>
+Factorization<T> factorize(const DistRows<T>& A, const Params& params,
+                           const Progress& progress = {}, const Labels& labels = {});
 template <class T>
 Factorization<T> factorize(const CsrView<T>& A, const Params& params,
-                           const Progress& progress = {});
+                           const Progress& progress = {}, const Labels& labels = {}) {
+  return factorize(DistRows<T>(A), params, progress, labels);
+}
 
 // H for other values of A with the same Q: the core-diagonal part of Q D^-1 A D^-1 Q^T.
 template <class T>
-CoreDiagonal<T> project(const CsrView<T>& A, const Hierarchy<T>& Q, const std::vector<T>& scale);
+CoreDiagonal<T> project(const DistRows<T>& A, const Hierarchy<T>& Q, const std::vector<T>& scale);
 
 // ||A - D Q^T H Q D||_F entry by entry. With a scale it is computed for D^-1 A D^-1, whose norm is
 // `relative_to`.
 template <class T>
-double error(const CsrView<T>& A, const Hierarchy<T>& Q, const CoreDiagonal<T>& H,
+double error(const DistRows<T>& A, const Hierarchy<T>& Q, const CoreDiagonal<T>& H,
              const std::vector<T>& scale, double* relative_to);
 
 // trace(D Q^T H Q D).

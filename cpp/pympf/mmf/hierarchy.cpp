@@ -29,21 +29,22 @@ void scatter(const T* from, const Index* index, Index count, T* to, Index m) {
       std::copy_n(from + i * m, m, to + static_cast<std::size_t>(index[i]) * m);
 }
 
-// Where the numbers of cluster u lie: its positions, and its wavelets among the coefficients.
+// Where the numbers of cluster u lie: its positions, and its wavelets among the coefficients, where
+// those of the stage begin at `wavelets_first`.
 template <class T>
 struct Place {
-  Place(const Stage<T>& stage, Index u, Index m)
+  Place(const Stage<T>& stage, Index u, Index m, Index wavelets_first)
       : first(stage.cluster_ptr[u]),
         size(stage.cluster_ptr[u + 1] - first),
         active(stage.active(u)),
-        destination(stage.destination.data() + stage.active_ptr[u]),
+        active_first(stage.active_ptr[u]),
         start(static_cast<std::size_t>(first) * m),
-        wavelet_start(static_cast<std::size_t>(stage.wavelets(u)) * m),
+        active_start(static_cast<std::size_t>(active_first) * m),
+        wavelet_start(static_cast<std::size_t>(wavelets_first + first - active_first) * m),
         wavelets(static_cast<std::size_t>(size - active) * m),
         active_size(static_cast<std::size_t>(active) * m) {}
-  Index first, size, active;
-  const Index* destination;
-  std::size_t start, wavelet_start, wavelets, active_size;
+  Index first, size, active, active_first;
+  std::size_t start, active_start, wavelet_start, wavelets, active_size;
 };
 
 }  // namespace
@@ -52,65 +53,116 @@ template <class T>
 std::size_t Hierarchy<T>::bytes() const {
   std::size_t sum = sizeof(Index) * order.size();
   for (const auto& stage : stages) sum += stage.bytes();
+  for (const auto& [level, exchange] : moves)
+    sum += sizeof(Index) * (exchange.leaving() + exchange.arriving());
   return sum;
 }
 
 template <class T>
+Index Hierarchy<T>::wavelet_start(int level, int top) const {
+  Index start = kept(top);
+  for (int p = top - 1; p > level; --p) start += stages[p].rows - stages[p].kept;
+  return start;
+}
+
+template <class T>
+std::size_t Hierarchy<T>::widest() const {
+  Index most = std::max(rows, core_rows);
+  for (const auto& stage : stages) most = std::max(most, stage.rows);
+  return static_cast<std::size_t>(most);
+}
+
+template <class T>
 void Hierarchy<T>::forward(const T* x, T* y, Index m, Workspace<T>& workspace) const {
-  const std::size_t size = static_cast<std::size_t>(rows) * m;
   if (stages.empty()) {
-    std::copy(x, x + size, y);
+    if (const Exchange* to = move(0)) return to->forward(x, y, m, workspace.exchange);
+    std::copy(x, x + static_cast<std::size_t>(rows) * m, y);
     return;
   }
+  const std::size_t size = widest() * m;
   grow(workspace.in, size);
   grow(workspace.next, size);
-#pragma omp parallel if (worth_threads(size))
-  {
-    T *in = workspace.in.data(), *next = workspace.next.data();
-    for (int p = 0; p < levels(); ++p) {
+  T *in = workspace.in.data(), *next = workspace.next.data();
+  if (const Exchange* to = move(0)) to->forward(x, in, m, workspace.exchange);
+  // Stages between two moves are one parallel region.
+  for (int begin = 0, end; begin < levels(); begin = end) {
+    end = begin + 1;
+    while (end < levels() && !move(end)) ++end;
+    const Exchange* to = move(end);
+#pragma omp parallel if (worth_threads(size)) firstprivate(in, next)
+    for (int p = begin; p < end; ++p) {
       const Stage<T>& stage = stages[p];
-      T* active = p + 1 == levels() ? y : next;
+      const Index wavelets_first = wavelet_start(p, levels());
+      T* active = p + 1 == levels() && !to ? y : next;
+      const Index* destination = p + 1 == end ? nullptr : stage.destination.data();
 #pragma omp for schedule(static)
       for (Index u = 0; u < stage.clusters(); ++u) {
-        const Place<T> at(stage, u, m);
+        const Place<T> at(stage, u, m, wavelets_first);
         T* v = in + at.start;
-        if (p == 0) gather(x, &order[at.first], at.size, v, m);
+        if (p == 0 && !move(0)) gather(x, &order[at.first], at.size, v, m);
         rotate_cluster(stage, u, in, m);
-        scatter(v, at.destination, at.active, active, m);
+        if (destination)
+          scatter(v, destination + at.active_first, at.active, active, m);
+        else
+          std::copy_n(v, at.active_size, active + at.active_start);
         std::copy_n(v + at.active_size, at.wavelets, y + at.wavelet_start);
       }
       std::swap(in, next);
     }
+    if ((end - begin) % 2) std::swap(in, next);
+    // Now `in` holds the active columns of stage `end`.
+    if (!to) continue;
+    to->forward(in, end == levels() ? y : next, m, workspace.exchange);
+    std::swap(in, next);
   }
 }
 
 template <class T>
 void Hierarchy<T>::backward(const T* y, T* x, Index m, Workspace<T>& workspace, int level) const {
-  const std::size_t size = static_cast<std::size_t>(rows) * m;
   if (level == 0) {
-    std::copy(y, y + size, x);
+    if (const Exchange* from = move(0); from && levels() == 0)
+      return from->backward(y, x, m, workspace.exchange);
+    std::copy(y, y + static_cast<std::size_t>(rows) * m, x);
     return;
   }
+  const std::size_t size = widest() * m;
   grow(workspace.in, size);
   grow(workspace.next, size);
-#pragma omp parallel if (worth_threads(size))
-  {
-    T *out = workspace.in.data(), *coarse = workspace.next.data();
-    for (int p = level - 1; p >= 0; --p) {
+  T *out = workspace.in.data(), *coarse = workspace.next.data();
+  const T* active = y;
+  for (int end = level, begin; end > 0; end = begin) {
+    begin = end - 1;
+    while (begin > 0 && !move(begin)) --begin;
+    if (const Exchange* from = move(end)) {
+      from->backward(active, coarse, m, workspace.exchange);
+      active = coarse;
+    }
+#pragma omp parallel if (worth_threads(size)) firstprivate(out, coarse, active)
+    for (int p = end - 1; p >= begin; --p) {
       const Stage<T>& stage = stages[p];
-      const T* active = p + 1 == level ? y : coarse;
+      const Index wavelets_first = wavelet_start(p, level);
+      const Index* destination = p + 1 == end && (move(end) || end == levels())
+                                     ? nullptr
+                                     : stage.destination.data();
 #pragma omp for schedule(static)
       for (Index u = 0; u < stage.clusters(); ++u) {
-        const Place<T> at(stage, u, m);
+        const Place<T> at(stage, u, m, wavelets_first);
         T* v = out + at.start;
-        gather(active, at.destination, at.active, v, m);
+        if (destination)
+          gather(active, destination + at.active_first, at.active, v, m);
+        else
+          std::copy_n(active + at.active_start, at.active_size, v);
         std::copy_n(y + at.wavelet_start, at.wavelets, v + at.active_size);
         rotate_cluster_back(stage, u, out, m);
-        if (p == 0) scatter(v, &order[at.first], at.size, x, m);
+        if (p == 0 && !move(0)) scatter(v, &order[at.first], at.size, x, m);
       }
       std::swap(out, coarse);
+      active = coarse;
     }
+    if ((end - begin) % 2) std::swap(out, coarse);
+    active = coarse;
   }
+  if (const Exchange* from = move(0)) from->backward(active, x, m, workspace.exchange);
 }
 
 namespace {
@@ -185,7 +237,7 @@ void check(const Hierarchy<T>& Q) {
 template <class T>
 void check(const CoreDiagonal<T>& H, const Hierarchy<T>& Q) {
   const std::size_t core = H.core_size;
-  require(H.core_size == Q.kept(Q.levels()) && H.rows() == Q.rows, "H has a core of ", H.core_size,
+  require(H.core_size == Q.core_rows && H.rows() == Q.coefficients(), "H has a core of ", H.core_size,
           " of ", H.rows(), " rows, expected ", Q.kept(Q.levels()), " of ", Q.rows);
   if (H.is_dense()) {
     require(H.core.size() == core * core, "the core has ", H.core.size(), " entries, expected ",

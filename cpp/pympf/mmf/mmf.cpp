@@ -38,7 +38,8 @@ void Mmf<T>::inverse_transform(const T* y, T* x, Index m, int level) const {
 template <class T>
 void Mmf<T>::multiply(const T* x, T* y, Index m) const {
   typename WorkspacePool<T>::Lease workspace(*pool_);
-  const std::size_t size = static_cast<std::size_t>(rows()) * m;
+  const Index coefficients = factors_.Q->coefficients();
+  const std::size_t size = static_cast<std::size_t>(std::max(rows(), coefficients)) * m;
   const std::vector<T>& scale = factors_.scale;
   const auto scaled = [&](const T* from, T* to) {
     for (Index i = 0; i < rows(); ++i)
@@ -63,7 +64,9 @@ void Mmf<T>::multiply(const T* x, T* y, Index m) const {
 
 template <class T>
 const Spectrum& Mmf<T>::eigen() const {
-  std::call_once(cache_->once, [&] { cache_->spectrum = factors_.H.spectrum(); });
+  std::call_once(cache_->once, [&] {
+    collectively(comm(), [&] { cache_->spectrum = factors_.H.spectrum(); });
+  });
   return cache_->spectrum;
 }
 
@@ -76,7 +79,7 @@ template <class T>
 double Mmf<T>::largest() const {
   double most = 0;
   for (double value : spectrum()) most = std::max(most, std::abs(value));
-  return most;
+  return comm().max(most);
 }
 
 template <class T>
@@ -95,11 +98,14 @@ std::vector<bool> Mmf<T>::zeros() const {
 
 template <class T>
 Mmf<T> Mmf<T>::with_values(const std::vector<double>& values) const {
-  require(static_cast<Index>(values.size()) == rows(), "expected ", rows(),
-          " values, one for each eigenvalue of H, not ", values.size());
-  for (double v : values)
-    require(std::isfinite(v),
-            "a function of the factorization is not finite at an eigenvalue of H");
+  collectively(comm(), [&] {
+    const std::size_t expected = eigen().values.size();
+    require(values.size() == expected, "expected ", expected,
+            " values, one for each eigenvalue of H, not ", values.size());
+    for (double v : values)
+      require(std::isfinite(v),
+              "a function of the factorization is not finite at an eigenvalue of H");
+  });
   require_no_scale("a function");
   Factorization<T> out = factors_;
   out.H = from_spectrum<T>({values, eigen().vectors}, core_size());
@@ -131,9 +137,9 @@ template <class T>
 Mmf<T> Mmf<T>::inverse(double rcond, bool absolute) const {
   const double threshold = rcond >= 0 ? rcond * largest() : 0;
   const auto zero = zeros();
-  const auto singular = std::count(zero.begin(), zero.end(), true);
+  const Global singular = comm().sum(Global{std::count(zero.begin(), zero.end(), true)});
   require<Singular>(rcond >= 0 || singular == 0, "H is singular to working precision: ", singular,
-                    " of its ", rows(), " eigenvalues vanish; give rcond for a pseudo-inverse");
+                    " of its ", factors_.Q->layout.total(), " eigenvalues vanish; give rcond for a pseudo-inverse");
   std::vector<double> values(spectrum());
   for (std::size_t i = 0; i < values.size(); ++i) {
     const double size = std::abs(values[i]);
@@ -156,11 +162,13 @@ template <class T>
 Mmf<T> Mmf<T>::sqrt() const {
   const auto zero = zeros();
   std::vector<double> values(spectrum());
+  double least = 0;
   for (std::size_t i = 0; i < values.size(); ++i) {
-    require<Singular>(zero[i] || values[i] > 0, "H has a negative eigenvalue, ", values[i],
-                      ": no real square root");
+    if (!zero[i]) least = std::min(least, values[i]);
     values[i] = std::sqrt(std::max(0.0, values[i]));
   }
+  least = comm().min(least);
+  require<Singular>(least >= 0, "H has a negative eigenvalue, ", least, ": no real square root");
   return with_values(values);
 }
 
@@ -168,30 +176,35 @@ template <class T>
 Mmf<T> Mmf<T>::inv_sqrt() const {
   const auto zero = zeros();
   std::vector<double> values(spectrum());
+  double least = std::numeric_limits<double>::infinity();
   for (std::size_t i = 0; i < values.size(); ++i) {
-    require<Singular>(!zero[i] && values[i] > 0, "H has an eigenvalue that is not positive, ",
-                      values[i], ": no inverse square root");
+    least = std::min(least, zero[i] ? 0 : values[i]);
     values[i] = 1 / std::sqrt(values[i]);
   }
+  least = comm().min(least);
+  require<Singular>(least > 0, "H has an eigenvalue that is not positive, ", least,
+                    ": no inverse square root");
   return with_values(values);
 }
 
 template <class T>
 LogDeterminant Mmf<T>::slogdet() const {
-  LogDeterminant out{1, 0};
   const auto zero = zeros();
   const auto& values = spectrum();
+  Global negative = 0, null = 0;
+  double log = 0;
   for (std::size_t i = 0; i < values.size(); ++i) {
-    if (zero[i]) return {0, -std::numeric_limits<double>::infinity()};
-    if (values[i] < 0) out.sign = -out.sign;
-    out.log += std::log(std::abs(values[i]));
+    null += zero[i];
+    negative += values[i] < 0;
+    if (!zero[i]) log += std::log(std::abs(values[i]));
   }
-  for (T d : factors_.scale) out.log += 2 * std::log(static_cast<double>(d));
-  return out;
+  for (T d : factors_.scale) log += 2 * std::log(static_cast<double>(d));
+  if (comm().sum(null) > 0) return {0, -std::numeric_limits<double>::infinity()};
+  return {comm().sum(negative) % 2 ? -1.0 : 1.0, comm().sum(log)};
 }
 
 template <class T>
-Mmf<T> Mmf<T>::refactorize(const CsrView<T>& A) const {
+Mmf<T> Mmf<T>::refactorize(const DistRows<T>& A) const {
   Factorization<T> out = factors_;
   out.H = project(A, *factors_.Q, factors_.scale);
   double norm = 0;

@@ -4,6 +4,9 @@
 // f(F) = Q^T f(H) Q: a function keeps Q and changes H, and is again an Mmf. Q is shared, never
 // copied. Everything is const; vectors come in blocks of m, row-major (n x m), and may be
 // multiplied in place.
+//
+// On several ranks each brings its own rows of the vectors, and everything but what it holds (rows,
+// core_size, levels, factors, bytes) is collective.
 #pragma once
 
 #include <memory>
@@ -23,6 +26,8 @@ class Mmf {
  public:
   explicit Mmf(Factorization<T> factors);
 
+  const Communicator& comm() const { return factors_.Q->comm; }
+  // Of this rank.
   Index rows() const { return factors_.Q->rows; }
   Index core_size() const { return factors_.H.core_size; }
   int levels() const { return factors_.Q->levels(); }
@@ -49,16 +54,16 @@ class Mmf {
 
   // f(F) from f at the eigenvalues of H (in the order of `spectrum`).
   Mmf with_values(const std::vector<double>& values) const;
-  const std::vector<double>& spectrum() const;
+  const std::vector<double>& spectrum() const;  // those of this rank
 
   LogDeterminant slogdet() const;
   double trace() const { return mmf::trace(*factors_.Q, factors_.H, factors_.scale); }
-  double error(const CsrView<T>& A, double* relative_to) const {
+  double error(const DistRows<T>& A, double* relative_to) const {
     return mmf::error(A, *factors_.Q, factors_.H, factors_.scale, relative_to);
   }
 
   // The same Q and D for a matrix with other values.
-  Mmf refactorize(const CsrView<T>& A) const;
+  Mmf refactorize(const DistRows<T>& A) const;
 
  private:
   struct Cache {

@@ -56,6 +56,8 @@ const std::vector<Field<Params>>& fields() {
             "Columns that no cluster took sit out the stage; otherwise they are put into clusters "
             "in order."),
       field("seed", &Params::seed, 0, big, "Seed of the random numbers."),
+      field("rows_per_rank", &Params::rows_per_rank, 1, big,
+            "On several ranks: with fewer active columns for each, a stage moves to fewer ranks."),
   };
   return list;
 }

@@ -34,6 +34,7 @@ struct Params {
   int max_clustering_iterations = 8;
   bool bypass = true;
   int seed = 0;
+  int rows_per_rank = 2048;
 };
 
 const std::vector<Field<Params>>& fields();

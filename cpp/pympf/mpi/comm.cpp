@@ -1,20 +1,15 @@
 #include "pympf/mpi/comm.hpp"
 
+#include <algorithm>
+
 #include "pympf/common/error.hpp"
+#include "pympf/mpi/raw.hpp"
 
 namespace pympf {
 
 #ifdef PYMPF_HAVE_MPI
 
 namespace {
-
-void check(int code, const char* call) {
-  if (code == MPI_SUCCESS) return;
-  char text[MPI_MAX_ERROR_STRING];
-  int length = 0;
-  MPI_Error_string(code, text, &length);
-  throw MpiError(concat(call, " failed: ", std::string(text, length)));
-}
 
 bool is_running() {
   int initialized = 0, finalized = 0;
@@ -32,50 +27,55 @@ void require_running() {
 MPI_Datatype datatype(double) { return MPI_DOUBLE; }
 MPI_Datatype datatype(std::int64_t) { return MPI_INT64_T; }
 
+int to_count(std::size_t count) { return static_cast<int>(to_index(count, "a message")); }
+
 }  // namespace
 
-struct Communicator::Duplicate {
-  using Pointer = std::shared_ptr<const Duplicate>;
+Communicator::Duplicate::Duplicate(MPI_Comm user) {
+  check(MPI_Comm_dup(user, &comm), "MPI_Comm_dup");
+  check(MPI_Comm_set_errhandler(comm, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
+}
 
-  MPI_Comm comm = MPI_COMM_NULL;
+Communicator::Duplicate::~Duplicate() {
+  if (!is_running()) return;
+  for (auto& [size, type] : types) MPI_Type_free(&type);
+  MPI_Comm_free(&comm);
+}
 
-  explicit Duplicate(MPI_Comm user) {
-    check(MPI_Comm_dup(user, &comm), "MPI_Comm_dup");
-    check(MPI_Comm_set_errhandler(comm, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
+MPI_Datatype Communicator::Duplicate::type_of(std::size_t size) {
+  const auto [at, is_new] = types.try_emplace(size, MPI_DATATYPE_NULL);
+  if (is_new) {
+    check(MPI_Type_contiguous(static_cast<int>(size), MPI_BYTE, &at->second),
+          "MPI_Type_contiguous");
+    check(MPI_Type_commit(&at->second), "MPI_Type_commit");
   }
-  Duplicate(const Duplicate&) = delete;
-  Duplicate& operator=(const Duplicate&) = delete;
-  ~Duplicate() {
-    if (is_running()) MPI_Comm_free(&comm);
-  }
+  return at->second;
+}
 
-  // The duplicate of `user` is kept as an attribute of it, which MPI deletes when `user` is freed.
-  static Pointer of(MPI_Comm user) {
-    void* attribute = nullptr;
-    int found = 0;
-    check(MPI_Comm_get_attr(user, key(), &attribute, &found), "MPI_Comm_get_attr");
-    if (found) return *static_cast<Pointer*>(attribute);
-    auto kept = std::make_unique<Pointer>(std::make_shared<const Duplicate>(user));
-    check(MPI_Comm_set_attr(user, key(), kept.get()), "MPI_Comm_set_attr");
-    return *kept.release();
-  }
+Communicator::Duplicate::Pointer Communicator::Duplicate::of(MPI_Comm user) {
+  void* attribute = nullptr;
+  int found = 0;
+  check(MPI_Comm_get_attr(user, key(), &attribute, &found), "MPI_Comm_get_attr");
+  if (found) return *static_cast<Pointer*>(attribute);
+  auto kept = std::make_unique<Pointer>(std::make_shared<Duplicate>(user));
+  check(MPI_Comm_set_attr(user, key(), kept.get()), "MPI_Comm_set_attr");
+  return *kept.release();
+}
 
- private:
-  static int key() {
-    static const int created = [] {
-      int key = MPI_KEYVAL_INVALID;
-      check(MPI_Comm_create_keyval(MPI_COMM_NULL_COPY_FN, &delete_attribute, &key, nullptr),
-            "MPI_Comm_create_keyval");
-      return key;
-    }();
-    return created;
-  }
+int Communicator::Duplicate::key() {
+  static const int created = [] {
+    int key = MPI_KEYVAL_INVALID;
+    check(MPI_Comm_create_keyval(MPI_COMM_NULL_COPY_FN, &delete_attribute, &key, nullptr),
+          "MPI_Comm_create_keyval");
+    return key;
+  }();
+  return created;
+}
 
-  static int delete_attribute(MPI_Comm, int, void* attribute, void*) {
-    delete static_cast<Pointer*>(attribute);
-    return MPI_SUCCESS;
-  }
-};
+int Communicator::Duplicate::delete_attribute(MPI_Comm, int, void* attribute, void*) {
+  delete static_cast<Pointer*>(attribute);
+  return MPI_SUCCESS;
+}
 
 Communicator::Communicator(MPI_Comm user) {
   require_running();
@@ -95,15 +95,105 @@ Communicator Communicator::from_fortran(int handle) {
   return Communicator(MPI_Comm_f2c(handle));
 }
 
+Traffic Communicator::traffic() const { return duplicate_ ? duplicate_->traffic : Traffic{}; }
+
 template <class T>
 T Communicator::reduce(T value, Reduction reduction) const {
   if (!duplicate_) return value;
+  ++duplicate_->traffic.collectives;
   const MPI_Op op = reduction == Reduction::sum   ? MPI_SUM
                     : reduction == Reduction::min ? MPI_MIN
                                                   : MPI_MAX;
   T result;
   check(MPI_Allreduce(&value, &result, 1, datatype(value), op, duplicate_->comm), "MPI_Allreduce");
   return result;
+}
+
+template <class T>
+T Communicator::sum_before(T value) const {
+  if (!duplicate_) return 0;
+  ++duplicate_->traffic.collectives;
+  T result = 0;
+  check(MPI_Exscan(&value, &result, 1, datatype(value), MPI_SUM, duplicate_->comm), "MPI_Exscan");
+  return rank_ == 0 ? 0 : result;
+}
+
+Communicator::Bytes Communicator::gather_bytes(const void* mine, std::size_t count,
+                                               std::size_t size) const {
+  const auto* first = static_cast<const std::byte*>(mine);
+  if (!duplicate_) return {first, first + count * size};
+  ++duplicate_->traffic.collectives;
+  const int own = to_count(count);
+  std::vector<int> counts(size_), starts(size_ + 1, 0);
+  check(MPI_Allgather(&own, 1, MPI_INT, counts.data(), 1, MPI_INT, duplicate_->comm),
+        "MPI_Allgather");
+  std::int64_t total = 0;
+  for (int rank = 0; rank < size_; ++rank)
+    starts[rank + 1] = to_count(total += counts[rank]);
+  Bytes out(static_cast<std::size_t>(total) * size);
+  const MPI_Datatype type = duplicate_->type_of(size);
+  check(MPI_Allgatherv(mine, own, type, out.data(), counts.data(), starts.data(), type,
+                       duplicate_->comm),
+        "MPI_Allgatherv");
+  return out;
+}
+
+// Synchronous sends and a barrier that is entered when they have arrived: whoever is through it has
+// received everything (T. Hoefler, C. Siebert, A. Lumsdaine, "Scalable communication protocols for
+// dynamic sparse data exchange", PPoPP 2010). A rank may be through while another still listens, so
+// two calls in a row have different tags.
+std::vector<Packet<std::byte>> Communicator::exchange_bytes(const std::vector<View>& out,
+                                                            std::size_t size) const {
+  std::vector<Packet<std::byte>> in;
+  const auto copy_own = [&](const View& view) {
+    const auto* first = static_cast<const std::byte*>(view.data);
+    in.push_back({view.rank, {first, first + view.count * size}});
+  };
+  if (!duplicate_) {
+    for (const View& view : out) copy_own(view);
+    return in;
+  }
+  const MPI_Datatype type = duplicate_->type_of(size);
+  const MPI_Comm comm = duplicate_->comm;
+  const int tag = exchange_tag + (duplicate_->exchanges++ & 1);
+  std::vector<MPI_Request> sends;
+  for (const View& view : out) {
+    if (view.rank == rank_) {
+      copy_own(view);
+      continue;
+    }
+    check(MPI_Issend(view.data, to_count(view.count), type, view.rank, tag, comm,
+                     &sends.emplace_back()),
+          "MPI_Issend");
+    ++duplicate_->traffic.messages;
+    duplicate_->traffic.bytes += static_cast<std::int64_t>(view.count * size);
+  }
+  ++duplicate_->traffic.collectives;
+  MPI_Request barrier = MPI_REQUEST_NULL;
+  for (int done = 0; !done;) {
+    int arrived = 0;
+    MPI_Status status;
+    check(MPI_Iprobe(MPI_ANY_SOURCE, tag, comm, &arrived, &status), "MPI_Iprobe");
+    if (arrived) {
+      int count = 0;
+      check(MPI_Get_count(&status, type, &count), "MPI_Get_count");
+      auto& packet = in.emplace_back(Packet<std::byte>{status.MPI_SOURCE, {}});
+      packet.data.resize(static_cast<std::size_t>(count) * size);
+      check(MPI_Recv(packet.data.data(), count, type, status.MPI_SOURCE, tag, comm,
+                     MPI_STATUS_IGNORE),
+            "MPI_Recv");
+    }
+    if (barrier != MPI_REQUEST_NULL) {
+      check(MPI_Test(&barrier, &done, MPI_STATUS_IGNORE), "MPI_Test");
+    } else {
+      int sent = 0;
+      check(MPI_Testall(static_cast<int>(sends.size()), sends.data(), &sent, MPI_STATUSES_IGNORE),
+            "MPI_Testall");
+      if (sent) check(MPI_Ibarrier(comm, &barrier), "MPI_Ibarrier");
+    }
+  }
+  std::sort(in.begin(), in.end(), [](const auto& x, const auto& y) { return x.rank < y.rank; });
+  return in;
 }
 
 std::string Communicator::broadcast(const std::string& text, int root) const {
@@ -135,16 +225,37 @@ std::vector<int> Communicator::ranks_where(bool condition) const {
 
 struct Communicator::Duplicate {};
 
+template <class T>
+T Communicator::reduce(T value, Reduction) const {
+  return value;
+}
+
+template <class T>
+T Communicator::sum_before(T) const {
+  return 0;
+}
+
+Traffic Communicator::traffic() const { return {}; }
+
+Communicator::Bytes Communicator::gather_bytes(const void* mine, std::size_t count,
+                                               std::size_t size) const {
+  const auto* first = static_cast<const std::byte*>(mine);
+  return {first, first + count * size};
+}
+
+std::vector<Packet<std::byte>> Communicator::exchange_bytes(const std::vector<View>& out,
+                                                            std::size_t size) const {
+  std::vector<Packet<std::byte>> in;
+  for (const View& view : out)
+    in.push_back({view.rank, gather_bytes(view.data, view.count, size)});
+  return in;
+}
+
 Communicator Communicator::world() { return self(); }
 
 Communicator Communicator::from_fortran(int handle) {
   throw InvalidArgument(concat("expected no communicator, got the handle ", handle,
                                ": pympf was built without MPI, which allows one process only"));
-}
-
-template <class T>
-T Communicator::reduce(T value, Reduction) const {
-  return value;
 }
 
 std::string Communicator::broadcast(const std::string& text, int) const { return text; }
@@ -155,8 +266,11 @@ std::vector<int> Communicator::ranks_where(bool condition) const {
 
 #endif
 
-template double Communicator::reduce(double, Reduction) const;
-template std::int64_t Communicator::reduce(std::int64_t, Reduction) const;
+#define PYMPF_INSTANTIATE(T)                              \
+  template T Communicator::reduce(T, Reduction) const; \
+  template T Communicator::sum_before(T) const;
+PYMPF_INSTANTIATE(double)
+PYMPF_INSTANTIATE(std::int64_t)
 
 void collective_check(const Communicator& comm, const std::string& local_error) {
   const std::vector<int> failed = comm.ranks_where(!local_error.empty());

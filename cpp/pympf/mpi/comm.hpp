@@ -1,13 +1,16 @@
-// A group of processes. The only place with raw MPI calls; built without MPI it is the same
+// A group of processes. The only folder with raw MPI calls; built without MPI it is the same
 // interface for one process.
 //
-// Everything but rank() and size() is collective over the communicator, is called by one thread,
-// and never inside an OpenMP region.
+// Everything but rank(), size() and traffic() is collective over the communicator, is called by one
+// thread, and never inside an OpenMP region.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #ifdef PYMPF_HAVE_MPI
@@ -15,6 +18,19 @@
 #endif
 
 namespace pympf {
+
+// Elements for, or from, another rank.
+template <class T>
+struct Packet {
+  int rank;
+  std::vector<T> data;
+};
+
+// What this process has sent through a communicator.
+struct Traffic {
+  std::int64_t messages = 0, bytes = 0;  // point to point, without those to itself
+  std::int64_t collectives = 0;
+};
 
 class Communicator {
  public:
@@ -31,6 +47,7 @@ class Communicator {
 
   int rank() const { return rank_; }
   int size() const { return size_; }
+  Traffic traffic() const;
 
   // T is double or std::int64_t; every rank gets the same bits.
   template <class T>
@@ -45,18 +62,64 @@ class Communicator {
   T max(T value) const {
     return reduce(value, Reduction::max);
   }
+  // The sum over the ranks before this one.
+  template <class T>
+  T sum_before(T value) const;
+
+  // The vectors of all ranks behind each other. T is trivially copyable, here and below.
+  template <class T>
+  std::vector<T> all_gather(const std::vector<T>& mine) const {
+    static_assert(std::is_trivially_copyable_v<T>);
+    const auto bytes = gather_bytes(mine.data(), mine.size(), sizeof(T));
+    return from_bytes<T>(bytes);
+  }
+  template <class T>
+  std::vector<T> all_gather(T mine) const {
+    return all_gather(std::vector<T>{mine});
+  }
+
+  // Sends each packet to its rank and gives what has come, in the order of the senders. At most one
+  // packet for each rank; a rank may send to itself. Nobody needs to know who will write to him.
+  template <class T>
+  std::vector<Packet<T>> exchange(const std::vector<Packet<T>>& out) const {
+    static_assert(std::is_trivially_copyable_v<T>);
+    std::vector<View> views;
+    for (const auto& packet : out)
+      views.push_back({packet.rank, packet.data.data(), packet.data.size()});
+    std::vector<Packet<T>> in;
+    for (const auto& [rank, bytes] : exchange_bytes(views, sizeof(T)))
+      in.push_back({rank, from_bytes<T>(bytes)});
+    return in;
+  }
 
   std::string broadcast(const std::string& text, int root) const;
   std::vector<int> ranks_where(bool condition) const;  // ascending
 
  private:
+  friend class Exchange;
+  using Bytes = std::vector<std::byte>;
+  struct View {
+    int rank;
+    const void* data;
+    std::size_t count;
+  };
   enum class Reduction { sum, min, max };
   struct Duplicate;
 
   template <class T>
   T reduce(T value, Reduction reduction) const;
+  Bytes gather_bytes(const void* mine, std::size_t count, std::size_t size) const;
+  std::vector<Packet<std::byte>> exchange_bytes(const std::vector<View>& out,
+                                                std::size_t size) const;
 
-  std::shared_ptr<const Duplicate> duplicate_;  // empty: this process alone
+  template <class T>
+  static std::vector<T> from_bytes(const Bytes& bytes) {
+    std::vector<T> out(bytes.size() / sizeof(T));
+    if (!out.empty()) std::memcpy(out.data(), bytes.data(), bytes.size());
+    return out;
+  }
+
+  std::shared_ptr<Duplicate> duplicate_;  // empty: this process alone
   int rank_ = 0;
   int size_ = 1;
 };
@@ -64,5 +127,19 @@ class Communicator {
 // A check that can fail on some ranks only: each brings its error message, or an empty one. If any
 // has one, every rank throws the same MpiError, which names the ranks and gives the first message.
 void collective_check(const Communicator& comm, const std::string& local_error);
+
+// Runs `work`, which is not collective, on every rank; when it throws on some, all throw.
+template <class Work>
+void collectively(const Communicator& comm, const Work& work) {
+  if (comm.size() == 1) return work();
+  std::string error;
+  try {
+    work();
+  } catch (const std::exception& e) {
+    error = e.what();
+    if (error.empty()) error = "unknown error";
+  }
+  collective_check(comm, error);
+}
 
 }  // namespace pympf

@@ -1,0 +1,250 @@
+#include "pympf/la/dist_rows.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+namespace pympf {
+namespace {
+
+template <class T>
+struct Entry {
+  Global column;
+  T value;
+};
+
+struct RowHead {
+  Global row;
+  Global length;
+};
+
+// Rows on their way to a rank.
+template <class T>
+struct Shipment {
+  std::vector<RowHead> heads;
+  std::vector<Entry<T>> entries;
+};
+
+template <class T>
+using Shipments = std::map<int, Shipment<T>>;
+
+// Calls row(head, entries) for every row that arrives, by sender. Collective.
+template <class T, class Row>
+void ship(const Communicator& comm, Shipments<T>& out, const Row& row) {
+  std::vector<Packet<RowHead>> heads;
+  std::vector<Packet<Entry<T>>> entries;
+  for (auto& [rank, shipment] : out) {
+    heads.push_back({rank, std::move(shipment.heads)});
+    entries.push_back({rank, std::move(shipment.entries)});
+  }
+  heads = comm.exchange(heads);
+  entries = comm.exchange(entries);
+  for (std::size_t p = 0; p < heads.size(); ++p) {
+    const Entry<T>* entry = entries[p].data.data();
+    for (const RowHead& head : heads[p].data) {
+      row(head, entry);
+      entry += head.length;
+    }
+  }
+}
+
+}  // namespace
+
+template <class T>
+DistRows<T> number_columns(const Communicator& comm, const Layout& layout,
+                           const GlobalRows<T>& rows) {
+  DistRows<T> out;
+  out.comm = comm;
+  out.layout = layout;
+  std::vector<Global> ghosts;
+  for (Global j : rows.indices)
+    if (!layout.owns(j)) ghosts.push_back(j);
+  std::sort(ghosts.begin(), ghosts.end());
+  ghosts.erase(std::unique(ghosts.begin(), ghosts.end()), ghosts.end());
+  const auto split = std::lower_bound(ghosts.begin(), ghosts.end(), layout.first());
+  out.shift = static_cast<Index>(split - ghosts.begin());
+  const Index own = layout.own();
+  if (!ghosts.empty()) {
+    out.columns.reserve(ghosts.size() + own);
+    out.columns.assign(ghosts.begin(), split);
+    for (Global j = layout.first(); j < layout.last(); ++j) out.columns.push_back(j);
+    out.columns.insert(out.columns.end(), split, ghosts.end());
+  } else if (comm.size() > 1) {
+    for (Global j = layout.first(); j < layout.last(); ++j) out.columns.push_back(j);
+  }
+  const auto local = [&](Global j) {
+    if (layout.owns(j)) return static_cast<Index>(j - layout.first()) + out.shift;
+    const auto at = std::lower_bound(ghosts.begin(), ghosts.end(), j) - ghosts.begin();
+    return static_cast<Index>(at) + (at < out.shift ? 0 : own);
+  };
+  Csr<T>& A = out.storage;
+  A = {rows.rows(), own + static_cast<Index>(ghosts.size()), rows.indptr, {}, {}};
+  A.indices.resize(rows.indices.size());
+  A.data.resize(rows.data.size());
+  std::vector<std::pair<Index, T>> row;
+  for (Index i = 0; i < A.rows; ++i) {
+    row.clear();
+    for (Index p = A.indptr[i]; p < A.indptr[i + 1]; ++p)
+      row.emplace_back(local(rows.indices[p]), rows.data[p]);
+    std::sort(row.begin(), row.end(), [](const auto& x, const auto& y) { return x.first < y.first; });
+    for (std::size_t k = 0; k < row.size(); ++k) {
+      A.indices[A.indptr[i] + k] = row[k].first;
+      A.data[A.indptr[i] + k] = row[k].second;
+    }
+  }
+  out.rows = A.view();
+  return out;
+}
+
+template <class T>
+std::vector<Global> ghosts_of(const DistRows<T>& A) {
+  std::vector<Global> out;
+  for (Index c = 0; c < static_cast<Index>(A.columns.size()); ++c)
+    if (!A.owns(c)) out.push_back(A.columns[c]);
+  return out;
+}
+
+template <class T>
+GlobalRows<T> fetch_rows(const Communicator& comm, const Layout& layout, const GlobalRows<T>& own,
+                         const std::vector<Global>& wanted) {
+  std::vector<Packet<Global>> requests;
+  for (Global row : wanted) {
+    const int rank = layout.owner(row);
+    if (requests.empty() || requests.back().rank != rank) requests.push_back({rank, {}});
+    requests.back().data.push_back(row);
+  }
+  Shipments<T> replies;
+  for (const auto& [rank, rows] : comm.exchange(requests)) {
+    Shipment<T>& reply = replies[rank];
+    for (Global row : rows) {
+      const auto i = static_cast<Index>(row - layout.first());
+      reply.heads.push_back({row, own.indptr[i + 1] - own.indptr[i]});
+      for (Index p = own.indptr[i]; p < own.indptr[i + 1]; ++p)
+        reply.entries.push_back({own.indices[p], own.data[p]});
+    }
+  }
+  // Owners ascend with the rows, so rows arrive in the order in which they were wanted.
+  GlobalRows<T> out;
+  ship(comm, replies, [&](const RowHead& head, const Entry<T>* entry) {
+    for (Global k = 0; k < head.length; ++k) {
+      out.indices.push_back(entry[k].column);
+      out.data.push_back(entry[k].value);
+    }
+    out.indptr.push_back(to_index(static_cast<Global>(out.data.size()), "entries of fetched rows"));
+  });
+  return out;
+}
+
+template <class T>
+GlobalRows<T> global_rows(const DistRows<T>& A) {
+  const CsrView<T>& rows = A.rows;
+  GlobalRows<T> out;
+  out.indptr.assign(rows.indptr, rows.indptr + rows.rows + 1);
+  out.data.assign(rows.data, rows.data + rows.nnz());
+  out.indices.resize(rows.nnz());
+  for (Index p = 0; p < rows.nnz(); ++p) out.indices[p] = A.column(rows.indices[p]);
+  return out;
+}
+
+template <class T>
+DistRows<T> move_rows(const DistRows<T>& A, const Layout& to, const std::vector<Global>& targets) {
+  const auto ghosts = ghosts_of(A);
+  const Exchange halo = Exchange::halo(A.comm, A.layout, ghosts);
+  ExchangeSpace<Global> space;
+  std::vector<Global> ghost_targets(ghosts.size());
+  halo.forward(targets.data(), ghost_targets.data(), 1, space);
+  const auto target = [&](Index c) {
+    if (A.owns(c)) return targets[c - A.shift];
+    return ghost_targets[c < A.shift ? c : c - A.own()];
+  };
+  Shipments<T> out;
+  const CsrView<T>& rows = A.rows;
+  for (Index i = 0; i < rows.rows; ++i) {
+    Shipment<T>& shipment = out[to.owner(targets[i])];
+    shipment.heads.push_back({targets[i], rows.indptr[i + 1] - rows.indptr[i]});
+    for (Index p = rows.indptr[i]; p < rows.indptr[i + 1]; ++p)
+      shipment.entries.push_back({target(rows.indices[p]), rows.data[p]});
+  }
+  std::vector<std::vector<Entry<T>>> arrived(to.own());
+  Global count = 0;
+  ship(A.comm, out, [&](const RowHead& head, const Entry<T>* entry) {
+    arrived[head.row - to.first()].assign(entry, entry + head.length);
+    count += head.length;
+  });
+  GlobalRows<T> moved;
+  to_index(count, "entries of the rows of one process");
+  for (auto& row : arrived) {
+    for (const auto& [column, value] : row) {
+      moved.indices.push_back(column);
+      moved.data.push_back(value);
+    }
+    moved.indptr.push_back(static_cast<Index>(moved.data.size()));
+    row = {};
+  }
+  return number_columns(A.comm, to, moved);
+}
+
+template <class T>
+Csr<T> diagonal_block(const DistRows<T>& A) {
+  Csr<T> out{A.own(), A.own(), {0}, {}, {}};
+  out.indptr.reserve(A.own() + 1);
+  for (Index i = 0; i < A.own(); ++i) {
+    for (Index p = A.rows.indptr[i]; p < A.rows.indptr[i + 1]; ++p)
+      if (const Index c = A.rows.indices[p]; A.owns(c)) {
+        out.indices.push_back(c - A.shift);
+        out.data.push_back(A.rows.data[p]);
+      }
+    out.indptr.push_back(static_cast<Index>(out.indices.size()));
+  }
+  return out;
+}
+
+template <class T>
+double asymmetry(const DistRows<T>& A) {
+  const CsrView<T>& rows = A.rows;
+  const auto at = [&](Index i, Index c) -> double {
+    const Index *first = rows.indices + rows.indptr[i], *last = rows.indices + rows.indptr[i + 1];
+    const Index* found = std::lower_bound(first, last, c);
+    return found != last && *found == c ? rows.data[found - rows.indices] : 0;
+  };
+  struct Triple {
+    Global row, column;
+    T value;
+  };
+  std::map<int, std::vector<Triple>> abroad;
+  double most = 0;
+  for (Index i = 0; i < rows.rows; ++i)
+    for (Index p = rows.indptr[i]; p < rows.indptr[i + 1]; ++p) {
+      const Index c = rows.indices[p];
+      if (A.owns(c))
+        most = std::max(most, std::abs(rows.data[p] - at(c - A.shift, i + A.shift)));
+      else
+        abroad[A.layout.owner(A.column(c))].push_back(
+            {A.column(c), A.layout.first() + i, rows.data[p]});
+    }
+  std::vector<Packet<Triple>> out;
+  for (auto& [rank, triples] : abroad) out.push_back({rank, std::move(triples)});
+  for (const auto& [rank, triples] : A.comm.exchange(out))
+    for (const auto& [row, column, value] : triples) {
+      const auto found = std::lower_bound(A.columns.begin(), A.columns.end(), column);
+      const bool known = found != A.columns.end() && *found == column;
+      const auto i = static_cast<Index>(row - A.layout.first());
+      const double mirrored = known ? at(i, static_cast<Index>(found - A.columns.begin())) : 0;
+      most = std::max(most, std::abs(static_cast<double>(value) - mirrored));
+    }
+  return A.comm.max(most);
+}
+
+#define PYMPF_INSTANTIATE(T)                                                                      \
+  template DistRows<T> number_columns(const Communicator&, const Layout&, const GlobalRows<T>&);  \
+  template std::vector<Global> ghosts_of(const DistRows<T>&);                                     \
+  template GlobalRows<T> fetch_rows(const Communicator&, const Layout&, const GlobalRows<T>&,     \
+                                    const std::vector<Global>&);                                  \
+  template GlobalRows<T> global_rows(const DistRows<T>&);                                         \
+  template DistRows<T> move_rows(const DistRows<T>&, const Layout&, const std::vector<Global>&);  \
+  template Csr<T> diagonal_block(const DistRows<T>&);                                             \
+  template double asymmetry(const DistRows<T>&);
+PYMPF_INSTANTIATE(double)
+PYMPF_INSTANTIATE(float)
+
+}  // namespace pympf

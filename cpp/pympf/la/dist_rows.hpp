@@ -1,0 +1,78 @@
+// A square matrix by rows over the ranks, as setups work on it: every rank holds its range of rows,
+// whole. The columns of these rows are numbered on the rank, ascending in their global number, so
+// that a loop over a row adds in the same order on any number of ranks.
+//
+// Communication: fetch_rows, move_rows and the exchange that ghosts_of sets up.
+#pragma once
+
+#include <vector>
+
+#include "pympf/la/csr.hpp"
+#include "pympf/mpi/exchange.hpp"
+#include "pympf/mpi/layout.hpp"
+
+namespace pympf {
+
+// Rows with global columns: what travels.
+template <class T>
+struct GlobalRows {
+  std::vector<Index> indptr{0};
+  std::vector<Global> indices;
+  std::vector<T> data;
+
+  Index rows() const { return static_cast<Index>(indptr.size()) - 1; }
+};
+
+template <class T>
+struct DistRows {
+  Communicator comm;
+  Layout layout;
+  CsrView<T> rows;              // own rows; their columns are numbers into `columns`
+  std::vector<Global> columns;  // ascending, own ones among them; empty: all there are
+  Index shift = 0;              // number of the first own column
+  Csr<T> storage;               // what `rows` looks at, unless it is somebody else's
+
+  DistRows() = default;
+  DistRows(const CsrView<T>& all) : rows(all) { layout.starts = {0, all.rows}; }
+  DistRows(DistRows&&) = default;
+  DistRows& operator=(DistRows&&) = default;
+
+  Index own() const { return layout.own(); }
+  Global column(Index c) const { return columns.empty() ? c : columns[c]; }
+  Index column_count() const {
+    return columns.empty() ? own() : static_cast<Index>(columns.size());
+  }
+  bool owns(Index c) const { return c >= shift && c < shift + own(); }
+  Global nnz() const { return comm.sum(Global{rows.nnz()}); }  // collective
+};
+
+// Numbers the columns of own rows, which may come in any order. Not collective.
+template <class T>
+DistRows<T> number_columns(const Communicator& comm, const Layout& layout,
+                           const GlobalRows<T>& rows);
+
+// The ghosts among the columns, in their order.
+template <class T>
+std::vector<Global> ghosts_of(const DistRows<T>& A);
+
+// The rows `wanted` (ascending, of any rank) of the matrix whose own rows are `own`. Collective.
+template <class T>
+GlobalRows<T> fetch_rows(const Communicator& comm, const Layout& layout, const GlobalRows<T>& own,
+                         const std::vector<Global>& wanted);
+
+template <class T>
+GlobalRows<T> global_rows(const DistRows<T>& A);
+
+// The same matrix with own row i, and its column, at targets[i] of the layout `to`. Collective.
+template <class T>
+DistRows<T> move_rows(const DistRows<T>& A, const Layout& to, const std::vector<Global>& targets);
+
+// Own rows and own columns, numbered from 0.
+template <class T>
+Csr<T> diagonal_block(const DistRows<T>& A);
+
+// The largest |a_ij - a_ji|. Collective.
+template <class T>
+double asymmetry(const DistRows<T>& A);
+
+}  // namespace pympf

@@ -1,0 +1,135 @@
+#include "pympf/mmf/ghosts.hpp"
+
+#include <algorithm>
+
+#include "pympf/la/sparse.hpp"
+
+namespace pympf::mmf {
+namespace {
+
+std::vector<Global> merged(const std::vector<Global>& sorted, std::vector<Global> more) {
+  std::sort(more.begin(), more.end());
+  more.erase(std::unique(more.begin(), more.end()), more.end());
+  std::vector<Global> out;
+  std::set_union(sorted.begin(), sorted.end(), more.begin(), more.end(), std::back_inserter(out));
+  return out;
+}
+
+Index number_of(const std::vector<Global>& sorted, Global id) {
+  return static_cast<Index>(std::lower_bound(sorted.begin(), sorted.end(), id) - sorted.begin());
+}
+
+// The ghosts whose rows have more than `hub` entries. Collective.
+template <class T>
+std::vector<Global> hubs_among(const DistRows<T>& A, const std::vector<Global>& ghosts, Index hub) {
+  std::vector<Index> length(A.own()), ghost_length(ghosts.size());
+  for (Index i = 0; i < A.own(); ++i) length[i] = A.rows.indptr[i + 1] - A.rows.indptr[i];
+  ExchangeSpace<Index> space;
+  Exchange::halo(A.comm, A.layout, ghosts).forward(length.data(), ghost_length.data(), 1, space);
+  std::vector<Global> out;
+  for (std::size_t g = 0; g < ghosts.size(); ++g)
+    if (ghost_length[g] > hub) out.push_back(ghosts[g]);
+  return out;
+}
+
+}  // namespace
+
+template <class T>
+Extended<T> extend(const DistRows<T>& A, Index hub) {
+  Extended<T> out;
+  out.shift = A.shift;
+  if (A.comm.size() == 1) {
+    out.A = A.rows;
+    return out;
+  }
+  const auto hubs = hubs_among(A, ghosts_of(A), hub);
+  GlobalRows<T> hub_rows;
+  if (A.comm.max(static_cast<Global>(hubs.size())) > 0)
+    hub_rows = fetch_rows(A.comm, A.layout, global_rows(A), hubs);
+  out.columns = merged(A.columns, hub_rows.indices);
+  out.shift = number_of(out.columns, A.layout.first());
+  const auto count = static_cast<Index>(out.columns.size());
+  std::vector<Index> number(A.columns.size());
+  for (std::size_t c = 0; c < number.size(); ++c) number[c] = number_of(out.columns, A.columns[c]);
+
+  const Csr<T> columns = transpose(A.rows);  // the entries in own columns, by symmetry
+  Csr<T>& E = out.storage;
+  E = {count, count, {0}, {}, {}};
+  E.indptr.reserve(count + 1);
+  E.indices.reserve(2 * static_cast<std::size_t>(A.rows.nnz()));
+  E.data.reserve(2 * static_cast<std::size_t>(A.rows.nnz()));
+  const auto add = [&](Index column, T value) {
+    E.indices.push_back(column);
+    E.data.push_back(value);
+  };
+  Index known = 0;  // among the columns of A
+  for (Index c = 0; c < count; ++c) {
+    const Global id = out.columns[c];
+    const auto hub_at = std::lower_bound(hubs.begin(), hubs.end(), id);
+    if (A.layout.owns(id)) {
+      const auto i = static_cast<Index>(id - A.layout.first());
+      for (Index p = A.rows.indptr[i]; p < A.rows.indptr[i + 1]; ++p)
+        add(number[A.rows.indices[p]], A.rows.data[p]);
+    } else if (hub_at != hubs.end() && *hub_at == id) {
+      const auto h = hub_at - hubs.begin();
+      for (Index p = hub_rows.indptr[h]; p < hub_rows.indptr[h + 1]; ++p)
+        add(number_of(out.columns, hub_rows.indices[p]), hub_rows.data[p]);
+    } else if (A.columns[known] == id) {
+      for (Index p = columns.indptr[known]; p < columns.indptr[known + 1]; ++p)
+        add(out.shift + columns.indices[p], columns.data[p]);
+    }
+    if (known + 1 < static_cast<Index>(A.columns.size()) && A.columns[known] == id) ++known;
+    E.indptr.push_back(
+        to_index(static_cast<Global>(E.indices.size()), "entries of the rows of one process"));
+  }
+  out.A = E.view();
+  return out;
+}
+
+template <class T>
+Congruence<T> congruence(const DistRows<T>& A, const Extended<T>& extended, const Csr<T>& R,
+                         const std::vector<Global>& number) {
+  const Csr<T> P = transpose(R.view());
+  if (A.comm.size() == 1) return {galerkin(extended.A, R.view(), P.view()), {}};
+
+  GlobalRows<T> own;  // rows of P
+  for (Index c = extended.shift; c < extended.shift + A.own(); ++c) {
+    for (Index p = P.indptr[c]; p < P.indptr[c + 1]; ++p) {
+      own.indices.push_back(number[P.indices[p]]);
+      own.data.push_back(P.data[p]);
+    }
+    own.indptr.push_back(static_cast<Index>(own.data.size()));
+  }
+  const auto ghosts = ghosts_of(A);
+  const GlobalRows<T> theirs = fetch_rows(A.comm, A.layout, own, ghosts);
+  Congruence<T> out;
+  out.columns = merged(number, theirs.indices);
+
+  Csr<T> all{P.rows, static_cast<Index>(out.columns.size()), {0}, {}, {}};
+  const auto append = [&](const GlobalRows<T>& rows, Index i) {
+    for (Index p = rows.indptr[i]; p < rows.indptr[i + 1]; ++p) {
+      all.indices.push_back(number_of(out.columns, rows.indices[p]));
+      all.data.push_back(rows.data[p]);
+    }
+  };
+  Index ghost = 0;
+  for (Index c = 0; c < P.rows; ++c) {
+    const Global id = extended.columns[c];
+    if (A.layout.owns(id))
+      append(own, static_cast<Index>(id - A.layout.first()));
+    else if (ghost < static_cast<Index>(ghosts.size()) && ghosts[ghost] == id)
+      append(theirs, ghost++);
+    all.indptr.push_back(static_cast<Index>(all.data.size()));
+  }
+  out.rows = galerkin(extended.A, R.view(), all.view());
+  return out;
+}
+
+#define PYMPF_INSTANTIATE(T)                                                      \
+  template Extended<T> extend(const DistRows<T>&, Index);                         \
+  template Congruence<T> congruence(const DistRows<T>&, const Extended<T>&, const Csr<T>&, \
+                                    const std::vector<Global>&);
+PYMPF_INSTANTIATE(double)
+PYMPF_INSTANTIATE(float)
+
+}  // namespace pympf::mmf
