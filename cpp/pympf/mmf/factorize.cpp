@@ -378,6 +378,12 @@ DistRows<T> view_of(const DistRows<T>& A) {
   return out;
 }
 
+// Whether D != I; a rank without rows cannot tell from its part.
+template <class T>
+bool is_scaled(const Hierarchy<T>& Q, const std::vector<T>& scale) {
+  return Q.comm.max(Global{!scale.empty()}) > 0;
+}
+
 // What the first stage of Q works on: the matrix, or D^-1 A D^-1.
 template <class T>
 DistRows<T> input_of(const Hierarchy<T>& Q, const DistRows<T>& matrix,
@@ -388,7 +394,7 @@ DistRows<T> input_of(const Hierarchy<T>& Q, const DistRows<T>& matrix,
           " rows on this rank, not ", matrix.layout.total(), " rows, ", matrix.rows.rows,
           " of them here, with ", matrix.rows.cols, " columns");
   check_range(matrix);
-  return scale.empty() ? view_of(matrix) : unscaled(matrix, scale);
+  return is_scaled(Q, scale) ? unscaled(matrix, scale) : view_of(matrix);
 }
 
 // Brings A, with the columns after `level` stages of Q, to the ranks of the next one.
@@ -396,7 +402,7 @@ template <class T>
 void enter(const Hierarchy<T>& Q, int level, DistRows<T>& A) {
   const Exchange* move = Q.move(level);
   if (!move) return;
-  const Layout to(A.comm, Q.kept(level));
+  const Layout to(A.comm, Q.entering(level));
   const std::vector<Global> positions = numbers_from(to.first(), to.own());
   std::vector<Global> targets(A.own());
   ExchangeSpace<Global> space;
@@ -616,7 +622,7 @@ double error(const DistRows<T>& matrix, const Hierarchy<T>& Q, const CoreDiagona
 
 template <class T>
 double trace(const Hierarchy<T>& Q, const CoreDiagonal<T>& H, const std::vector<T>& scale) {
-  if (scale.empty()) return Q.comm.sum(H.trace());
+  if (!is_scaled(Q, scale)) return Q.comm.sum(H.trace());
   // trace(D Q^T H Q D) = <Q D^2 Q^T, H>.
   GlobalRows<T> D2;
   for (Index i = 0; i < Q.rows; ++i) {

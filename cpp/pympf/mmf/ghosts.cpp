@@ -1,6 +1,7 @@
 #include "pympf/mmf/ghosts.hpp"
 
 #include <algorithm>
+#include <map>
 
 #include "pympf/la/sparse.hpp"
 
@@ -32,6 +33,31 @@ std::vector<Global> hubs_among(const DistRows<T>& A, const std::vector<Global>& 
   return out;
 }
 
+// The entries of other ranks' rows in own columns, by row. (By symmetry they are those of own rows
+// in other columns, but A_p is symmetric to rounding only, and one rank alone takes them from their
+// rows.) Collective.
+template <class T>
+struct Entry {
+  Global row, column;
+  T value;
+};
+
+template <class T>
+std::vector<Entry<T>> entries_of_ghosts(const DistRows<T>& A) {
+  std::map<int, std::vector<Entry<T>>> out;
+  for (Index i = 0; i < A.own(); ++i)
+    for (Index p = A.rows.indptr[i]; p < A.rows.indptr[i + 1]; ++p)
+      if (const Index c = A.rows.indices[p]; !A.owns(c))
+        out[A.layout.owner(A.columns[c])].push_back(
+            {A.layout.first() + i, A.columns[c], A.rows.data[p]});
+  std::vector<Packet<Entry<T>>> packets;
+  for (auto& [rank, entries] : out) packets.push_back({rank, std::move(entries)});
+  std::vector<Entry<T>> in;
+  for (const auto& packet : A.comm.exchange(packets))
+    in.insert(in.end(), packet.data.begin(), packet.data.end());
+  return in;
+}
+
 }  // namespace
 
 template <class T>
@@ -52,7 +78,8 @@ Extended<T> extend(const DistRows<T>& A, Index hub) {
   std::vector<Index> number(A.columns.size());
   for (std::size_t c = 0; c < number.size(); ++c) number[c] = number_of(out.columns, A.columns[c]);
 
-  const Csr<T> columns = transpose(A.rows);  // the entries in own columns, by symmetry
+  const auto theirs = entries_of_ghosts(A);
+  auto next = theirs.begin();
   Csr<T>& E = out.storage;
   E = {count, count, {0}, {}, {}};
   E.indptr.reserve(count + 1);
@@ -62,7 +89,6 @@ Extended<T> extend(const DistRows<T>& A, Index hub) {
     E.indices.push_back(column);
     E.data.push_back(value);
   };
-  Index known = 0;  // among the columns of A
   for (Index c = 0; c < count; ++c) {
     const Global id = out.columns[c];
     const auto hub_at = std::lower_bound(hubs.begin(), hubs.end(), id);
@@ -74,11 +100,11 @@ Extended<T> extend(const DistRows<T>& A, Index hub) {
       const auto h = hub_at - hubs.begin();
       for (Index p = hub_rows.indptr[h]; p < hub_rows.indptr[h + 1]; ++p)
         add(number_of(out.columns, hub_rows.indices[p]), hub_rows.data[p]);
-    } else if (A.columns[known] == id) {
-      for (Index p = columns.indptr[known]; p < columns.indptr[known + 1]; ++p)
-        add(out.shift + columns.indices[p], columns.data[p]);
+    } else {
+      for (; next != theirs.end() && next->row == id; ++next)
+        add(static_cast<Index>(next->column - A.layout.first()) + out.shift, next->value);
     }
-    if (known + 1 < static_cast<Index>(A.columns.size()) && A.columns[known] == id) ++known;
+    while (next != theirs.end() && next->row <= id) ++next;
     E.indptr.push_back(
         to_index(static_cast<Global>(E.indices.size()), "entries of the rows of one process"));
   }

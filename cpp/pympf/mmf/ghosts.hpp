@@ -1,8 +1,8 @@
 // The communication of a stage. Clusters never cross the border of a rank, so rotations are found
 // without any; what a rank has to know of others is
 //
-//   extend      rows of A_{p-1} that its own rows touch: their entries in own columns (by symmetry
-//               at hand), for hubs whole rows (lengths by a halo exchange, hubs fetched)
+//   extend      rows of A_{p-1} that its own rows touch: their entries in own columns, for hubs
+//               whole rows (lengths by a halo exchange, hubs fetched)
 //   congruence  the functions of Q_p on the columns of others (fetched)
 //
 // On one rank both return what they are given.

@@ -37,10 +37,9 @@ struct Hierarchy {
   Index core_rows = 0;            // own columns after the last stage, and its move
 
   int levels() const { return static_cast<int>(stages.size()); }
-  // Own active columns after `level` stages, where the next one wants them.
-  Index kept(int level) const {
-    return level == levels() ? core_rows : level == 0 ? rows : stages[level].rows;
-  }
+  // Own active columns after `level` stages, where the next one, or the core, wants them.
+  Index entering(int level) const { return level == levels() ? core_rows : stages[level].rows; }
+  Index kept(int level) const { return level == 0 && levels() > 0 ? rows : entering(level); }
   // Own coefficients, and of those the first wavelet of the stage after `level`, when the
   // wavelets up to `top` are there.
   Index coefficients() const { return wavelet_start(-1, levels()); }

@@ -1,0 +1,326 @@
+// Matrices and factorizations over ranks, against the same on one. The test case that starts MPI
+// (test_comm.cpp) calls these with MPI's world, and one here with a single process.
+#include "test_dist.hpp"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+#include "matrices.hpp"
+#include "pympf/la/dist_rows.hpp"
+#include "pympf/mmf/mmf.hpp"
+
+using namespace pympf;
+using namespace pympf::mmf;
+
+namespace {
+
+// Ranks have about r + 1 shares each; the second of several has none.
+Layout uneven(const Communicator& comm, Index rows) {
+  std::vector<Index> share(comm.size());
+  for (int r = 0; r < comm.size(); ++r) share[r] = r == 1 && comm.size() > 2 ? 0 : r + 1;
+  const Index all = std::accumulate(share.begin(), share.end(), 0);
+  Layout out;
+  out.rank = comm.rank();
+  out.starts.assign(1, 0);
+  Global before = 0;
+  for (int r = 0; r < comm.size(); ++r) {
+    before += share[r];
+    out.starts.push_back(rows * before / all);
+  }
+  return out;
+}
+
+template <class T>
+GlobalRows<T> part(const Csr<T>& A, const Layout& layout) {
+  GlobalRows<T> out;
+  for (Global i = layout.first(); i < layout.last(); ++i) {
+    for (Index p = A.indptr[i]; p < A.indptr[i + 1]; ++p) {
+      out.indices.push_back(A.indices[p]);
+      out.data.push_back(A.data[p]);
+    }
+    out.indptr.push_back(static_cast<Index>(out.data.size()));
+  }
+  return out;
+}
+
+template <class T>
+std::vector<T> part(const std::vector<T>& x, const Layout& layout, Index m = 1) {
+  return {x.begin() + layout.first() * m, x.begin() + layout.last() * m};
+}
+
+template <class T>
+Csr<T> gathered(const DistRows<T>& A) {
+  const GlobalRows<T> own = global_rows(A);
+  Csr<T> out;
+  out.rows = out.cols = static_cast<Index>(A.layout.total());
+  std::vector<Index> lengths;
+  for (Index i = 0; i < own.rows(); ++i) lengths.push_back(own.indptr[i + 1] - own.indptr[i]);
+  out.indptr.push_back(0);
+  for (Index length : A.comm.all_gather(lengths)) out.indptr.push_back(out.indptr.back() + length);
+  for (Global j : A.comm.all_gather(own.indices)) out.indices.push_back(static_cast<Index>(j));
+  out.data = A.comm.all_gather(own.data);
+  return out;
+}
+
+template <class T>
+bool same(const Csr<T>& A, const Csr<T>& B) {
+  return A.indptr == B.indptr && A.indices == B.indices && A.data == B.data;
+}
+
+template <class T>
+std::vector<T> ramp(Index n) {
+  std::vector<T> out(n);
+  for (Index i = 0; i < n; ++i) out[i] = static_cast<T>(std::sin(1.0 + 3.7 * i));
+  return out;
+}
+
+void test_exchange(const Communicator& comm) {
+  const Layout layout = uneven(comm, 40);
+  // Every row of the others is a ghost.
+  std::vector<Global> ghosts;
+  for (Global i = 0; i < 40; ++i)
+    if (!layout.owns(i)) ghosts.push_back(i);
+  const Exchange halo = Exchange::halo(comm, layout, ghosts);
+  std::vector<double> own, copies(2 * ghosts.size());
+  for (Global i = layout.first(); i < layout.last(); ++i)
+    own.insert(own.end(), {1.0 * i, -1.0 * i});
+  ExchangeSpace<double> space;
+  halo.forward(own.data(), copies.data(), 2, space);
+  for (std::size_t g = 0; g < ghosts.size(); ++g) {
+    CHECK(copies[2 * g] == ghosts[g]);
+    CHECK(copies[2 * g + 1] == -ghosts[g]);
+  }
+  // Everybody sends 1 to every row: one comes back from each other rank with rows of its own.
+  std::vector<double> ones(ghosts.size(), 1), sum(layout.own(), 0);
+  halo.begin_back(ones.data(), 1, space);
+  halo.end_back_adding(sum.data(), 1, space);
+  for (double s : sum) CHECK(s == comm.size() - 1);
+
+  // Backwards through the layout, and back.
+  std::vector<Global> targets;
+  for (Global i = layout.first(); i < layout.last(); ++i) targets.push_back(39 - i);
+  const Exchange moves = Exchange::moves(comm, layout, targets);
+  std::vector<double> there(2 * layout.own()), back(2 * layout.own());
+  moves.forward(own.data(), there.data(), 2, space);
+  for (Index i = 0; i < layout.own(); ++i) CHECK(there[2 * i] == 39 - (layout.first() + i));
+  moves.backward(there.data(), back.data(), 2, space);
+  CHECK(back == own);
+}
+
+void test_messages(const Communicator& comm) {
+  std::vector<Packet<int>> out;
+  for (int to = comm.rank(); to < comm.size(); ++to)
+    out.push_back({to, std::vector<int>(to, 100 * comm.rank() + to)});
+  const auto in = comm.exchange(out);
+  REQUIRE(static_cast<int>(in.size()) == comm.rank() + 1);
+  for (int from = 0; from <= comm.rank(); ++from) {
+    CHECK(in[from].rank == from);
+    CHECK(in[from].data == std::vector<int>(comm.rank(), 100 * from + comm.rank()));
+  }
+  CHECK(comm.exchange(std::vector<Packet<int>>{}).empty());
+  CHECK(comm.sum_before(std::int64_t{2}) == 2 * comm.rank());
+  std::vector<int> all;
+  for (int r = 0; r < comm.size(); ++r) all.insert(all.end(), r, r);
+  CHECK(comm.all_gather(std::vector<int>(comm.rank(), comm.rank())) == all);
+}
+
+void test_rows(const Communicator& comm) {
+  const Csr<double> A = test::random_symmetric<double>(60, 5, 1);
+  const Layout layout = uneven(comm, 60);
+  const auto D = number_columns(comm, layout, part(A, layout));
+  CHECK(same(gathered(D), A));
+  CHECK(D.nnz() == A.nnz());
+  CHECK(asymmetry(D) == 0);
+  Csr<double> skewed = A;
+  skewed.data[A.indptr[59]] += 0.5;
+  CHECK(asymmetry(number_columns(comm, layout, part(skewed, layout))) == doctest::Approx(0.5));
+
+  std::vector<Global> some{0, 7, 30, 59};
+  const auto rows = fetch_rows(comm, layout, part(A, layout), some);
+  for (std::size_t k = 0; k < some.size(); ++k)
+    for (Index p = A.indptr[some[k]]; p < A.indptr[some[k] + 1]; ++p) {
+      const Index q = rows.indptr[k] + p - A.indptr[some[k]];
+      CHECK(rows.indices[q] == A.indices[p]);
+      CHECK(rows.data[q] == A.data[p]);
+    }
+
+  // Reversed, and all on the last rank.
+  Layout last = layout;
+  std::fill(last.starts.begin(), last.starts.end() - 1, 0);
+  std::vector<Global> targets;
+  for (Global i = layout.first(); i < layout.last(); ++i) targets.push_back(59 - i);
+  const auto moved = move_rows(D, last, targets);
+  CHECK(moved.own() == (comm.rank() + 1 == comm.size() ? 60 : 0));
+  const Csr<double> R = gathered(moved);
+  for (Index i = 0; i < 60; ++i) {
+    REQUIRE(R.indptr[i + 1] - R.indptr[i] == A.indptr[60 - i] - A.indptr[59 - i]);
+    for (Index p = R.indptr[i], q = A.indptr[60 - i]; p < R.indptr[i + 1]; ++p) {
+      CHECK(R.indices[p] == 59 - A.indices[--q]);
+      CHECK(R.data[p] == A.data[q]);
+    }
+  }
+}
+
+// Squares of side x side points, and of twice that.
+Labels squares(Index nx, Index ny, Index side) {
+  Labels out(2);
+  for (Index j = 0; j < ny; ++j)
+    for (Index i = 0; i < nx; ++i) {
+      out[0].push_back(i / side * 1000 + j / side);
+      out[1].push_back(i / (2 * side) * 1000 + j / (2 * side));
+    }
+  return out;
+}
+
+Labels part(const Labels& labels, const Layout& layout) {
+  Labels out;
+  for (const auto& of_depth : labels) out.push_back(part(of_depth, layout));
+  return out;
+}
+
+// For given clusters: the same bits as on one rank.
+template <class T>
+void check_same_as_alone(const Communicator& comm, const Csr<T>& A, const Params& params,
+                         const Labels& labels) {
+  const Layout layout = uneven(comm, A.rows);
+  const Mmf<T> alone(factorize(A.view(), params, {}, labels));
+  const auto D = number_columns(comm, layout, part(A, layout));
+  const Mmf<T> F(factorize(D, params, {}, part(labels, layout)));
+  CAPTURE(params.rows_per_rank);
+  CAPTURE(params.order);
+  CAPTURE(params.hub_factor);
+  CAPTURE(sizeof(T));
+  REQUIRE(F.levels() == alone.levels());
+  CHECK(comm.sum(Global{F.core_size()}) == alone.core_size());
+  for (int p = 0; p < F.levels(); ++p) {
+    CHECK(F.factors().stages[p].rows == alone.factors().stages[p].rows);
+    CHECK(F.factors().stages[p].nnz == alone.factors().stages[p].nnz);
+    CHECK(F.factors().stages[p].retired == alone.factors().stages[p].retired);
+  }
+  for (Index m : {1, 3}) {
+    const auto x = ramp<T>(A.rows * m);
+    std::vector<T> y(x.size());
+    alone.multiply(x.data(), y.data(), m);
+    const auto mine = part(x, layout, m);
+    std::vector<T> got(mine.size());
+    F.multiply(mine.data(), got.data(), m);
+    CHECK(got == part(y, layout, m));
+    std::vector<T> back(mine.size());
+    std::vector<T> coefficients(static_cast<std::size_t>(F.factors().Q->coefficients()) * m);
+    F.transform(mine.data(), coefficients.data(), m);
+    F.inverse_transform(coefficients.data(), back.data(), m);
+    for (std::size_t i = 0; i < back.size(); ++i)
+      CHECK(std::abs(back[i] - mine[i]) <= 100 * std::numeric_limits<T>::epsilon());
+  }
+  const double small = 1e3 * std::numeric_limits<T>::epsilon();
+  double norm = 0, norm_alone = 0;
+  CHECK(F.error(D, &norm) == doctest::Approx(alone.error(A.view(), &norm_alone)).epsilon(small));
+  CHECK(norm == doctest::Approx(norm_alone).epsilon(small));
+  CHECK(F.trace() == doctest::Approx(alone.trace()).epsilon(small));
+  CHECK(F.slogdet().log == doctest::Approx(alone.slogdet().log).epsilon(small));
+  CHECK(F.slogdet().sign == alone.slogdet().sign);
+  const auto again = F.refactorize(D);
+  CHECK(again.trace() == doctest::Approx(F.trace()).epsilon(small));
+  CHECK(again.factors().dropped == doctest::Approx(F.factors().dropped).epsilon(1e-6));
+}
+
+void test_given_clusters(const Communicator& comm) {
+  for (int rows_per_rank : {1, 100, 100000}) {
+    Params params;
+    params.core_size = 30;
+    params.rows_per_rank = rows_per_rank;
+    const auto labels = squares(24, 20, 5);
+    check_same_as_alone(comm, test::grid<double>({24, 20}), params, labels);
+    check_same_as_alone(comm, test::grid<float>({24, 20}), params, labels);
+    params.order = 4;
+    params.prenormalize = true;
+    check_same_as_alone(comm, test::random_symmetric<double>(480, 8, 2), params, labels);
+    params.prenormalize = false;
+    params.selection = Selection::random;
+    params.hub_factor = 1;  // rows of more than 32 entries are hubs
+    check_same_as_alone(comm, test::power_law<double>(480, 3, 1), params, labels);
+  }
+}
+
+// Clusters of its own on each rank.
+template <class T>
+void check_factorization(const Communicator& comm, const Csr<T>& A, const Params& params) {
+  const Layout layout = uneven(comm, A.rows);
+  const auto D = number_columns(comm, layout, part(A, layout));
+  const Mmf<T> F(factorize(D, params));
+  CHECK(comm.sum(Global{F.core_size()}) <= params.core_size);
+  CHECK(comm.sum(Global{F.factors().Q->coefficients()}) == A.rows);
+  double norm = 0;
+  const double off = F.error(D, &norm);
+  CHECK(off <= norm);
+  CHECK(std::abs(off - F.factors().dropped) <=
+        1e3 * std::sqrt(std::numeric_limits<T>::epsilon()) * norm);
+  const auto x = part(ramp<T>(A.rows), layout);
+  std::vector<T> y(x.size()), z(x.size()), again(x.size());
+  F.multiply(x.data(), y.data(), 1);
+  F.inverse().multiply(y.data(), z.data(), 1);
+  for (std::size_t i = 0; i < x.size(); ++i)
+    CHECK(std::abs(z[i] - x[i]) <= 1e5 * std::numeric_limits<T>::epsilon());
+  const Mmf<T> twin(factorize(D, params));
+  twin.multiply(x.data(), again.data(), 1);
+  CHECK(again == y);  // the same bits in every run
+}
+
+void test_own_clusters(const Communicator& comm) {
+  for (int rows_per_rank : {1, 100, 100000})
+    for (Clustering clustering : {Clustering::graph, Clustering::inner_product}) {
+      Params params;
+      params.core_size = 25;
+      params.max_cluster_size = 40;
+      params.rows_per_rank = rows_per_rank;
+      params.clustering = clustering;
+      check_factorization(comm, test::grid<double>({25, 20}), params);
+      check_factorization(comm, test::grid<float>({25, 20}), params);
+    }
+}
+
+void test_few_rows(const Communicator& comm) {
+  for (Index rows : {1, 2, 5}) {
+    Params params;
+    params.core_size = 1;
+    check_factorization(comm, test::grid<double>({rows}), params);
+  }
+}
+
+void test_what_one_rank_refuses(const Communicator& comm) {
+  const auto alone = [&] { require(comm.rank() > 0, "no row here"); };
+  if (comm.size() > 1)
+    CHECK_THROWS_WITH_AS(collectively(comm, alone), doctest::Contains("rank 0 of"), MpiError);
+  const Csr<double> A = test::grid<double>({8, 8});
+  const Layout layout = uneven(comm, 64);
+  const auto D = number_columns(comm, layout, part(A, layout));
+  Labels crossing = squares(8, 8, 2);
+  std::rotate(crossing[1].begin(), crossing[1].begin() + 1, crossing[1].end());
+  CHECK_THROWS_WITH_AS(factorize(D, {}, {}, part(crossing, layout)),
+                       doctest::Contains("must lie in one cluster of the next depth"),
+                       InvalidArgument);
+  std::vector<double> values(64, 1.0);
+  values[63] = 0;
+  const auto Z = number_columns(comm, layout, part(test::diagonal_matrix(values), layout));
+  CHECK_THROWS_AS(Mmf<double>(factorize(Z, {})).inverse(), Singular);  // on every rank
+}
+
+}  // namespace
+
+void test_distribution(const Communicator& comm) {
+  test_messages(comm);
+  test_exchange(comm);
+  test_rows(comm);
+  test_given_clusters(comm);
+  test_own_clusters(comm);
+  test_few_rows(comm);
+  test_what_one_rank_refuses(comm);
+}
+
+TEST_CASE("what is distributed works on one process without MPI") {
+  test_distribution(Communicator::self());
+}
