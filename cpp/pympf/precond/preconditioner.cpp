@@ -90,11 +90,15 @@ struct Preconditioner<T>::Impl {
 
   void build(const CsrView<T>& A) {
     used = params;
+    report = {};
     if (params.method == Method::jacobi) {
-      kind = jacobi(A);
-      report = {};
       report.method = "jacobi";
       report.reason = "asked for";
+      kind = jacobi(A);
+      return;
+    }
+    if (diagonal_is_enough(A, near_nullspace, params, report)) {
+      kind = jacobi(A);
       return;
     }
     build_levels_of(A);
@@ -168,7 +172,9 @@ void Preconditioner<T>::update(const CsrView<T>& A) {
   const auto refresh = [&](auto& cycles) {
     refresh_levels(working_copy(A, copy), impl.used, cycles->levels, impl.report);
   };
-  if (impl.params.method == Method::jacobi || impl.params.cycle == CycleKind::additive)
+  if (std::holds_alternative<Jacobi<T>>(impl.kind))
+    impl.kind = jacobi(A);
+  else if (impl.params.cycle == CycleKind::additive)
     impl.build(A);
   else if (auto* single = std::get_if<std::unique_ptr<Cycles<float>>>(&impl.kind))
     refresh(*single);

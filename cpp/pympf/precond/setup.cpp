@@ -12,15 +12,16 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <limits>
 #include <numeric>
-#include <optional>
 #include <type_traits>
 
-#include "pympf/common/random.hpp"
 #include "pympf/la/blas1.hpp"
 #include "pympf/la/dense.hpp"
 #include "pympf/la/sparse.hpp"
 #include "pympf/precond/ordering.hpp"
+#include "pympf/precond/probe.hpp"
+#include "pympf/precond/product.hpp"
 #include "pympf/precond/smoother.hpp"
 #include "pympf/precond/wavelets.hpp"
 
@@ -39,17 +40,19 @@ constexpr double expander = 0.6;
 constexpr double least_reduction = 0.8;
 // Multiply-adds of a product with lifted functions, over nnz.
 constexpr double most_work = 15;
-// With twice the truncation each.
+// With twice the truncation each, while work and entries are at most so many times too many.
 constexpr int lift_attempts = 3;
+constexpr int near_miss = 2;
 
-template <class T, class S>
-Csr<T> cast(const Csr<S>& A) {
-  Csr<T> out{A.rows, A.cols, A.indptr, A.indices, {}};
-  out.data.resize(A.data.size());
-  for_chunks(A.data.size(), [&](std::size_t, std::size_t begin, std::size_t end) {
-    for (std::size_t p = begin; p < end; ++p) out.data[p] = static_cast<T>(A.data[p]);
-  });
-  return out;
+template <class T>
+Csr<T> cast(Csr<double> A) {
+  if constexpr (std::is_same_v<T, double>) {
+    return A;
+  } else {
+    Csr<T> out{A.rows, A.cols, std::move(A.indptr), std::move(A.indices), {}};
+    out.data.assign(A.data.begin(), A.data.end());
+    return out;
+  }
 }
 
 std::vector<Index> natural_order(Index rows) {
@@ -66,40 +69,36 @@ void permute_rows(V& values, const std::vector<Index>& order, Index width) {
   values = std::move(out);
 }
 
-// Multiply-adds of A P.
-Global product_work(const CsrView<double>& A, const CsrView<double>& P) {
-  Global sum = 0;
-#pragma omp parallel for schedule(static) reduction(+ : sum) if (A.rows > 16384)
-  for (Index i = 0; i < A.rows; ++i)
-    for (Index p = A.indptr[i]; p < A.indptr[i + 1]; ++p)
-      sum += P.indptr[A.indices[p] + 1] - P.indptr[A.indices[p]];
+// Multiply-adds of A P: column k of A meets row k of P, and A is symmetric.
+double product_work(const CsrView<double>& A, const CsrView<double>& P) {
+  double sum = 0;
+  for (Index k = 0; k < A.rows; ++k)
+    sum += static_cast<double>(A.indptr[k + 1] - A.indptr[k]) * (P.indptr[k + 1] - P.indptr[k]);
   return sum;
 }
 
-// x^T A x / x^T D x
-double rayleigh(const CsrView<double>& A, const std::vector<double>& d, const double* x) {
-  std::vector<double> y(A.rows);
-  spmv(A, x, y.data());
+// b^T A b / b^T D b; leaves A b in `product`.
+double rayleigh(const CsrView<double>& A, const std::vector<double>& d,
+                const std::vector<double>& b, std::vector<double>& product) {
+  product.resize(b.size());
+  spmv(A, b.data(), product.data());
   double energy = 0, mass = 0;
-  for (Index i = 0; i < A.rows; ++i) {
-    energy += x[i] * y[i];
-    mass += d[i] * x[i] * x[i];
+  for (std::size_t i = 0; i < b.size(); ++i) {
+    energy += b[i] * product[i];
+    mass += d[i] * b[i] * b[i];
   }
   return mass > 0 ? energy / mass : 0;
 }
 
-// Median over the rows of |A b|_i / (a_ii |b_i|).
-double relative_residual(const CsrView<double>& A, const std::vector<double>& d,
-                         const std::vector<double>& b) {
-  std::vector<double> r(A.rows);
-  spmv(A, b.data(), r.data());
-  for (Index i = 0; i < A.rows; ++i) {
+// Whether |A b|_i is above a thousandth of a_ii |b_i| on half of the rows.
+bool is_far_from_null(const std::vector<double>& Ab, const std::vector<double>& d,
+                      const std::vector<double>& b) {
+  std::size_t far = 0;
+  for (std::size_t i = 0; i < b.size(); ++i) {
     const double size = d[i] * std::abs(b[i]);
-    r[i] = size > 0 ? std::abs(r[i]) / size : 0;
+    far += size > 0 && std::abs(Ab[i]) > 1e-3 * size;
   }
-  const auto middle = r.begin() + A.rows / 2;
-  std::nth_element(r.begin(), middle, r.end());
-  return A.rows > 0 ? *middle : 0;
+  return 2 * far >= b.size();
 }
 
 // One constant for each row of a node.
@@ -116,12 +115,15 @@ NearNullspace default_vector(const CsrView<double>& A, const Level<T>& level,
                              const Params& params) {
   const Index n = A.rows;
   const std::vector<double> d = diagonal(A);
-  std::vector<double> b(n, 1.0), scaled(n);
-  if (std::all_of(d.begin(), d.end(), [](double x) { return x > 0; })) {
+  std::vector<double> b(n, 1.0), Ab;
+  const double quotient = rayleigh(A, d, b, Ab);
+  const auto [least, most] = std::minmax_element(d.begin(), d.end());
+  if (*least > 0 && *least < *most) {  // else they are the same vector
+    std::vector<double> scaled(n), product;
     for (Index i = 0; i < n; ++i) scaled[i] = 1 / std::sqrt(d[i]);
-    if (rayleigh(A, d, scaled.data()) < 0.1 * rayleigh(A, d, b.data())) b = scaled;
+    if (rayleigh(A, d, scaled, product) < 0.1 * quotient) b.swap(scaled), Ab.swap(product);
   }
-  if (params.relaxations > 0 && relative_residual(A, d, b) > 1e-3) {
+  if (params.relaxations > 0 && is_far_from_null(Ab, d, b)) {
     std::vector<T> x(b.begin(), b.end()), zero(n, T(0)), work(2 * static_cast<std::size_t>(n));
     for (int step = 0; step < params.relaxations; ++step)
       smooth(level, params, zero.data(), x.data(), work.data(), step % 2 == 0);
@@ -157,7 +159,8 @@ void solve_coarse(const CsrView<double>& A, Levels<T>& out, Report& report) {
   out.coarse_rows = report.coarse_rows = n;
 }
 
-Index coarse_size(const CsrView<double>& A, const Params& params) {
+template <class T>
+Index coarse_size(const CsrView<T>& A, const Params& params) {
   if (params.coarse_size > 0) return params.coarse_size;
   return std::max<Index>(64, static_cast<Index>(std::cbrt(20.0 * A.nnz())));
 }
@@ -179,25 +182,6 @@ struct Next {
   Clustering clusters;
   bool lifted = false;
 };
-
-// The coarse matrix R A R^T. What is left of a component whose couplings are all inside a scaling
-// function is rounding, and becomes zero: the row and the column.
-Csr<double> coarse_matrix(const CsrView<double>& A, const CsrView<double>& R) {
-  Csr<double> out = galerkin(A, R);
-  const std::vector<double> d = diagonal(A);
-  std::vector<char> null(out.rows);
-  for (Index i = 0; i < out.rows; ++i) {
-    double size = 0, sum = 0;
-    for (Index p = R.indptr[i]; p < R.indptr[i + 1]; ++p)
-      size += R.data[p] * R.data[p] * std::abs(d[R.indices[p]]);
-    for (Index p = out.indptr[i]; p < out.indptr[i + 1]; ++p) sum += std::abs(out.data[p]);
-    null[i] = sum <= 1e-13 * size;
-  }
-  for (Index i = 0; i < out.rows; ++i)
-    for (Index p = out.indptr[i]; p < out.indptr[i + 1]; ++p)
-      if (null[i] || null[out.indices[p]]) out.data[p] = 0;
-  return out;
-}
 
 // Puts the rows of the next stage into the order of its strips.
 void reorder(Next& next, const Params& params) {
@@ -224,25 +208,35 @@ bool coarsen(const Stage& stage, const Params& params, int level, Global left, N
   if (Global{clusters.count} * m > least_reduction * stage.A.rows) return false;
   Graph W = contract(stage.W, clusters);
   const Rotated Q = rotate(stage.B, clusters, stage.block);
-  const auto project = [&] {
+  const auto project = [&](Global most) {
     next.R = transpose(next.P.view());
-    next.stage.A = coarse_matrix(stage.A, next.R);
-    return next.stage.A.nnz() <= left;
+    auto product = coarse_product(stage.A, next.P, next.R, most);
+    if (product) next.stage.A = std::move(*product);
+    return product.has_value();
   };
-  // Lifted functions that would fill in are truncated more, and at last left unlifted.
+  const Global entries = stage.A.nnz();
+  const auto fewer =
+      static_cast<Global>(stage.A.rows <= 1000 ? left : std::min(left, entries * 9 / 10));
+  const auto most = clusters.count * m > 2500 ? std::min(left, entries) : left;
+  // Lifted functions that would fill in a little are truncated more; if much, they stay unlifted.
   Params lifting = params;
   for (int attempt = 0; attempt < lift_attempts && !next.lifted; ++attempt) {
     if (!params.lift || W.nnz() > expander * stage.W.nnz()) break;
     next.P = lifted_prolongation(stage.A, stage.B, Q, clusters, stage.block, lifting);
-    next.lifted = product_work(stage.A, next.P) <= most_work * stage.A.nnz() && project() &&
-                  (next.stage.A.nnz() <= 0.9 * stage.A.nnz() || stage.A.rows <= 1000);
-    lifting.truncation = std::min(2 * lifting.truncation, 0.5);
+    const double work = product_work(stage.A, next.P) / (most_work * entries);
+    if (work > near_miss) break;
+    if (work <= 1) {
+      if (!project(near_miss * fewer)) break;
+      next.lifted = next.stage.A.nnz() <= fewer;
+    }
+    const double more = std::min(2 * lifting.truncation, 0.5);
+    if (more <= lifting.truncation) break;
+    lifting.truncation = more;
   }
   if (!next.lifted) {
     next.P = prolongation(Q, clusters, stage.block);
-    if (!project()) return false;
+    if (!project(most)) return false;
   }
-  if (next.stage.A.nnz() > stage.A.nnz() && next.stage.A.rows > 2500) return false;
   next.stage.W = std::move(W);
   next.stage.B = Q.coarse;
   next.stage.block = m;
@@ -265,109 +259,41 @@ std::size_t bytes_of(const Level<T>& level) {
          level.exact_R.data.size() * (sizeof(double) + sizeof(Index)) + level.factor.bytes();
 }
 
-// Iterations below which the smoother alone costs less than building and running a hierarchy.
-constexpr int few_iterations = 35;
-constexpr int probe_steps = 8;
-// Clusters on which the slowest errors are guessed.
-constexpr Index few_parts = 64;
+// Iterations below which the diagonal alone, or the smoother alone, costs less than building and
+// running what comes after it. A hierarchy and the solution with it cost about 200 products, an
+// iteration with the diagonal 2, one with the factor 4, the factor itself 25.
+constexpr int few_with_diagonal = 50;
+constexpr int few_with_smoother = 35;
 
-// How far k steps of CG for A x = r, preconditioned by the smoother, bring sqrt(r^T M r) down, each
-// relative to the first.
-template <class T>
-std::vector<double> probe(const Level<T>& level, const Params& params, std::vector<T> r,
-                          int steps) {
-  const Index n = level.rows();
-  std::vector<T> z(n), p(n), q(n), work(2 * static_cast<std::size_t>(n));
-  std::vector<double> reduction;
-  double before = 0, first = 0;
-  for (int k = 0; k <= steps; ++k) {
-    smooth_from_zero(level, params, r.data(), z.data(), work.data());
-    const double rho = dot(n, r.data(), z.data());
-    if (k == 0) first = rho;
-    if (k > 0) reduction.push_back(first > 0 ? std::sqrt(std::abs(rho) / first) : 0);
-    axpby(n, 1, z.data(), k > 0 && before != 0 ? rho / before : 0, p.data());
-    before = rho;
-    spmv(level.A.view(), p.data(), q.data());
-    const double curvature = dot(n, p.data(), q.data());
-    if (!(curvature > 0)) break;
-    axpy(n, -rho / curvature, q.data(), r.data());
-  }
-  return reduction;
+// Only then are the diagonal and the smoother tried alone.
+bool may_choose(const Params& params) {
+  return params.method == Method::automatic && params.cycle != CycleKind::additive &&
+         params.smoother == SmootherKind::incomplete_cholesky;
 }
 
-template <class T>
-T uniform(Random& random) {
-  return static_cast<T>(random.next() / 2147483648.0 - 1);
-}
-
-template <class T>
-std::vector<T> random_side(Index rows) {
-  Random random(0, 0, 0);
-  std::vector<T> r(rows);
-  for (T& v : r) v = uniform<T>(random);
-  return r;
-}
-
-// A x for an x that is a random multiple of the near-nullspace on each of a few large clusters:
-// what a smoother is slowest on, as where coefficients jump.
-template <class T>
-std::vector<T> slow_side(const Stage& stage, const Level<T>& level, const Params& params) {
-  Graph W = stage.W;
-  std::vector<Index> part(stage.nodes());
-  std::iota(part.begin(), part.end(), 0);
-  while (W.rows > few_parts) {
-    const Clustering clusters = cluster(W, params.shape, params.strength, params.cluster_size);
-    if (clusters.count == 0 || clusters.count > least_reduction * W.rows) break;
-    for (Index& u : part) u = u < 0 ? u : clusters.label[u];
-    W = contract(W, clusters);
-  }
-  Random random(0, 0, 1);
-  std::vector<double> multiple(W.rows);
-  for (double& v : multiple) v = uniform<double>(random);
-  std::vector<T> x(stage.A.rows), r(stage.A.rows);
-  for (Index i = 0; i < stage.A.rows; ++i)
-    if (const Index u = part[i / stage.block]; u >= 0)
-      x[i] = static_cast<T>(multiple[u] * stage.B.row(i)[0]);
-  spmv(level.A.view(), x.data(), r.data());
-  return r;
-}
-
-// Iterations to 1e-8 as the last of the probe's steps foretells them, until when an outlying
-// eigenvalue has shown itself as a slow step; no more than `most`, or none are foretold.
-template <class T>
-std::optional<int> foretell(const Level<T>& level, const Params& params, const std::vector<T>& side,
-                            int most) {
-  int iterations = 0;
-  for (const int steps : {probe_steps / 2, probe_steps}) {
-    const auto reduction = probe(level, params, side, steps);
-    if (static_cast<int>(reduction.size()) < steps) return {};
-    const double now = reduction[steps - 1], rate = now / reduction[steps - 2];
-    if (now == 0) return steps;
-    if (!(rate < 1)) return {};
-    iterations = steps + std::max(0, static_cast<int>(std::log(1e-8 / now) / std::log(rate)));
-    if (iterations > most * probe_steps / steps) return {};
-  }
-  return iterations;
+std::string few_iterations(const char* what, int iterations) {
+  return concat(what, " alone needs about ", iterations, " iterations to 1e-8 by a probe");
 }
 
 // The smoother alone is exact, or converges so fast that a hierarchy would not pay for itself.
 template <class T>
 bool smoother_is_enough(const Stage& stage, const Level<T>& level, const Params& params,
                         Report& report) {
-  if (params.method != Method::automatic || params.cycle == CycleKind::additive ||
-      params.smoother != SmootherKind::incomplete_cholesky)
-    return false;
+  if (!may_choose(params)) return false;
   if (level.factor.compensation() == 0) {
     report.reason = "the incomplete Cholesky factorization dropped nothing: it is exact";
     return true;
   }
-  const auto any = foretell(level, params, random_side<T>(level.rows()), few_iterations);
-  if (!any) return false;
-  const auto slow = foretell(level, params, slow_side(stage, level, params), few_iterations);
-  if (!slow) return false;
-  report.reason =
-      concat("the incomplete Cholesky factorization alone needs about ", std::max(*any, *slow),
-             " iterations to 1e-8 by a probe of ", probe_steps, " steps");
+  const Index n = level.rows();
+  const std::vector<double> d = diagonal(stage.A.view());
+  std::vector<T> work(2 * static_cast<std::size_t>(n));
+  const auto iterations = foretell(
+      probe_side<T>(
+          n, [&](Index i) { return std::abs(d[i]); }, [&](Index i) { return stage.B.sum(i); }),
+      few_with_smoother, [&](const T* x, T* y) { spmv(level.A.view(), x, y); },
+      [&](const T* r, T* z) { smooth_from_zero(level, params, r, z, work.data()); });
+  if (!iterations) return false;
+  report.reason = few_iterations("the incomplete Cholesky factorization", *iterations);
   return true;
 }
 
@@ -430,25 +356,22 @@ void sum_up(const Params& params, Report& report) {
   if (report.reason.empty()) report.reason = reason_for(report, params);
 }
 
-// Multiplies by the power of two that brings the largest entry to [1, 2), and returns it.
-double rescale(Csr<double>& A) {
+// The power of two that brings the largest entry to [1, 2).
+double range_factor(const CsrView<double>& A) {
   double largest = 0;
-  for (double v : A.data) largest = std::max(largest, std::abs(v));
-  const double factor = power_of_two(largest);
-  if (factor != 1)
-    for (double& v : A.data) v *= factor;
-  return factor;
+  for (Index p = 0; p < A.nnz(); ++p) largest = std::max(largest, std::abs(A.data[p]));
+  return power_of_two(largest);
 }
 
-// The matrix in the order of the first level; the rest of the first stage follows when the smoother
-// is there.
-Stage first_stage(const CsrView<double>& A, Index block, const Params& params) {
+// The matrix in the order of the first level, times `scale`; the rest of the first stage follows
+// when the smoother is there.
+Stage first_stage(const CsrView<double>& A, double scale, Index block, const Params& params) {
+  const bool keep = params.ordering == Ordering::natural || is_banded(A);
   Stage stage;
   stage.block = block;
-  stage.domains = cut(
-      A, params.ordering == Ordering::rcm ? reverse_cuthill_mckee(A, block) : natural_order(A.rows),
-      block, params.strips);
-  stage.A = permuted(A, stage.domains.order);
+  stage.domains =
+      cut(A, keep ? natural_order(A.rows) : reverse_cuthill_mckee(A, block), block, params.strips);
+  stage.A = permuted(A, stage.domains.order, scale);
   return stage;
 }
 
@@ -469,6 +392,32 @@ void complete(const NearNullspace& given, const std::vector<Index>& order, const
 }  // namespace
 
 template <class T>
+bool diagonal_is_enough(const CsrView<T>& A, const NearNullspace& near_nullspace,
+                        const Params& params, Report& report) {
+  if (!may_choose(params) || params.max_levels == 1 || A.rows <= coarse_size(A, params))
+    return false;
+  std::vector<T> inverse = diagonal(A);
+  if (std::any_of(inverse.begin(), inverse.end(), [](T d) { return d < 0; })) return false;
+  const auto constants = [&](Index i) {
+    return near_nullspace.values.empty() ? 1 : near_nullspace.sum(i);
+  };
+  auto side = probe_side<T>(
+      A.rows, [&](Index i) { return double{inverse[i]}; }, constants);
+  for (T& d : inverse) d = d > 0 ? 1 / d : T(0);
+  const auto iterations = foretell(
+      std::move(side), few_with_diagonal, [&](const T* x, T* y) { spmv(A, x, y); },
+      [&](const T* r, T* z) {
+        for_chunks(inverse.size(), [&](std::size_t, std::size_t begin, std::size_t end) {
+          for (std::size_t i = begin; i < end; ++i) z[i] = inverse[i] * r[i];
+        });
+      });
+  if (!iterations) return false;
+  report.method = "jacobi";
+  report.reason = few_iterations("the diagonal", *iterations);
+  return true;
+}
+
+template <class T>
 Levels<T> build_levels(const CsrView<double>& A, const NearNullspace& near_nullspace, Index block,
                        const Params& given, Report& report) {
   const auto begin = Clock::now();
@@ -476,10 +425,10 @@ Levels<T> build_levels(const CsrView<double>& A, const NearNullspace& near_nulls
   const bool additive = params.cycle == CycleKind::additive;
   Levels<T> out;
   out.rows = A.rows;
-  Stage stage = first_stage(A, block, params);
-  out.scale = rescale(stage.A);
+  out.scale = range_factor(A);
+  Stage stage = first_stage(A, out.scale, block, params);
   out.order = stage.domains.order;
-  const Index smallest = coarse_size(stage.A, params);
+  const Index smallest = coarse_size(stage.A.view(), params);
   auto left = static_cast<Global>(params.max_complexity * A.nnz());
 
   for (bool last = false; !last;) {
@@ -502,12 +451,12 @@ Levels<T> build_levels(const CsrView<double>& A, const NearNullspace& near_nulls
       Next next;
       last = last || !coarsen(stage, params, line.level, left, next);
       if (!last) {
-        level.P = cast<T>(next.P);
         level.R = cast<T>(next.R);
         if (!std::is_same_v<T, double> && !additive) level.exact_R = std::move(next.R);
         line.clusters = next.clusters.count;
         line.lifted = next.lifted;
         line.prolongation = static_cast<double>(next.P.nnz()) / next.P.rows;
+        level.P = cast<T>(std::move(next.P));
       } else {
         next.clusters.label.assign(stage.nodes(), -1);
       }
@@ -529,8 +478,8 @@ void refresh_levels(const CsrView<double>& matrix, const Params& params, Levels<
   const auto begin = Clock::now();
   report.indefinite = false;
   report.coarse_nullity = report.coarse_negative = 0;
-  Csr<double> A = permuted(matrix, levels.order);
-  levels.scale = rescale(A);
+  levels.scale = range_factor(matrix);
+  Csr<double> A = permuted(matrix, levels.order, levels.scale);
   for (std::size_t l = 0; l < report.levels.size(); ++l) {
     const auto start = Clock::now();
     LevelReport& line = report.levels[l];
@@ -539,7 +488,10 @@ void refresh_levels(const CsrView<double>& matrix, const Params& params, Levels<
     } else {
       Level<T>& level = levels.levels[l];
       fill_level(A, Domains{{}, level.strips}, params, level, line, report);
-      if (level.P.rows > 0) A = coarse_matrix(A, exact_restriction(level));
+      if (level.P.rows > 0) {
+        const Csr<double>& R = exact_restriction(level);
+        A = *coarse_product(A, transpose(R.view()), R, std::numeric_limits<Index>::max());
+      }
     }
     line.seconds = seconds_since(start);
   }
@@ -547,10 +499,11 @@ void refresh_levels(const CsrView<double>& matrix, const Params& params, Levels<
   report.seconds = seconds_since(begin);
 }
 
-#define PYMPF_SETUP(T)                                                                 \
-  template Levels<T> build_levels(const CsrView<double>&, const NearNullspace&, Index, \
-                                  const Params&, Report&);                             \
-  template void refresh_levels(const CsrView<double>&, const Params&, Levels<T>&, Report&);
+#define PYMPF_SETUP(T)                                                                      \
+  template Levels<T> build_levels(const CsrView<double>&, const NearNullspace&, Index,      \
+                                  const Params&, Report&);                                  \
+  template void refresh_levels(const CsrView<double>&, const Params&, Levels<T>&, Report&); \
+  template bool diagonal_is_enough(const CsrView<T>&, const NearNullspace&, const Params&, Report&);
 PYMPF_SETUP(float)
 PYMPF_SETUP(double)
 #undef PYMPF_SETUP

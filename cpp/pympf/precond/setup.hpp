@@ -18,6 +18,12 @@ struct Report {
   double seconds = 0;
 };
 
+// `auto` looks first whether the diagonal alone converges so fast that nothing else would pay for
+// itself; if so, the report says it.
+template <class T>
+bool diagonal_is_enough(const CsrView<T>& A, const NearNullspace& near_nullspace,
+                        const Params& params, Report& report);
+
 // A is symmetric; `near_nullspace` is empty for constants.
 template <class T>
 Levels<T> build_levels(const CsrView<double>& A, const NearNullspace& near_nullspace, Index block,

@@ -12,6 +12,7 @@
 // With one vector the lifting is a convex average, so P B' = B up to the excess (A b)_i.
 #pragma once
 
+#include <numeric>
 #include <vector>
 
 #include "pympf/la/csr.hpp"
@@ -26,6 +27,8 @@ struct NearNullspace {
   std::vector<double> values;
 
   const double* row(Index i) const { return &values[static_cast<std::size_t>(i) * vectors]; }
+  // Entry i of the sum of the vectors.
+  double sum(Index i) const { return std::accumulate(row(i), row(i) + vectors, 0.0); }
 };
 
 struct Rotated {

@@ -116,16 +116,16 @@ def truncate(row: Array, R: Array, delta: float) -> None:
         return
     before = row @ R
     row.reshape(-1, m)[dropped] = 0
-    correct(row, R, before)
+    stays = np.repeat(np.isin(np.arange(len(weight)), np.setdiff1d(clusters, dropped)), m)
+    correct(row, R, before, stays)
 
 
-def correct(row: Array, R: Array, before: Array) -> None:
+def correct(row: Array, R: Array, before: Array, stays: NDArray[np.bool_]) -> None:
     """Bring row @ R back: by a factor for one vector, by the least change for several."""
     after = row @ R
     if len(before) == 1:
         row *= np.clip(before / after if after != 0 else 1, 0.5, 2)
         return
-    stays = row != 0
     C = R[stays]
     G = C.T @ C
     G += (1e-12 * np.trace(G) + 1e-300) * np.eye(len(G))
