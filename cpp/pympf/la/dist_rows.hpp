@@ -67,6 +67,12 @@ GlobalRows<T> global_rows(const DistRows<T>& A);
 template <class T>
 DistRows<T> move_rows(const DistRows<T>& A, const Layout& to, const std::vector<Global>& targets);
 
+// Row i of `rows`, which may come in any order, is a part of the row numbers[i] of the result: what
+// several ranks bring to a row is added, in the order of the ranks. Sorted columns. Collective.
+template <class T>
+GlobalRows<T> add_rows(const Communicator& comm, const Layout& to, const GlobalRows<T>& rows,
+                       const std::vector<Global>& numbers);
+
 // Own rows and own columns, numbered from 0.
 template <class T>
 Csr<T> diagonal_block(const DistRows<T>& A);

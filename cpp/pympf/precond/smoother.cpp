@@ -92,7 +92,7 @@ void chebyshev(const Level<T>& level, int degree, const T* r, T* x, T* work) {
     }
   });
   for (int k = 1; k < degree; ++k) {
-    residual(level.A.view(), step, left, left);
+    residual(level.A.view(), level.A_off, step, left, left);
     const T next = 1 / (2 * sigma - rho), a = next * rho, c = 2 * next / half;
     for_chunks(n, [&](std::size_t, std::size_t begin, std::size_t end) {
       for (std::size_t i = begin; i < end; ++i) {
@@ -153,7 +153,7 @@ void smooth(const Level<T>& level, const Params& params, const T* b, T* x, T* wo
   const Index n = level.rows();
   if (params.smoother == SmootherKind::gauss_seidel)
     return gauss_seidel<T, false>(level, b, x, forward);
-  residual(level.A.view(), x, b, work);
+  residual(level.A.view(), level.A_off, x, b, work);
   if (params.smoother == SmootherKind::incomplete_cholesky) {
     level.factor.solve(work);
     axpy(n, 1, work, x);

@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "pympf/la/sparse.hpp"
+#include "pympf/precond/radius.hpp"
 #include "pympf/precond/rows.hpp"
 
 namespace pympf::precond {
@@ -34,26 +35,6 @@ void orthonormalize(std::vector<double>& Q, Index rows, Index m, double* R) {
     R[e * m + e] = depends ? 0 : norm;
     for (Index a = 0; a < rows; ++a) Q[at(a, m) + e] *= depends ? 0 : 1 / norm;
   }
-}
-
-// Largest eigenvalue of D^-1 A, from below, by the power method.
-double spectral_radius(const CsrView<double>& A, const std::vector<double>& d) {
-  std::vector<double> v(A.rows), w(A.rows);
-  for (Index i = 0; i < A.rows; ++i) v[i] = 0.5 + ((i * 2654435761u) >> 16 & 0xffff) / 65536.0;
-  for (Index i = 0; i < A.rows; i += 2) v[i] = -v[i];
-  double rho = 0;
-  for (int iteration = 0; iteration < 12; ++iteration) {
-    spmv(A, v.data(), w.data());
-    double norm2 = 0;
-    for (Index i = 0; i < A.rows; ++i) {
-      w[i] = d[i] > 0 ? w[i] / d[i] : 0;
-      norm2 += w[i] * w[i];
-    }
-    rho = std::sqrt(norm2);
-    if (!(rho > 0)) return 1;
-    for (Index i = 0; i < A.rows; ++i) v[i] = w[i] / rho;
-  }
-  return rho;
 }
 
 // One row of P as it is made: blocks of m numbers, one for each cluster that it reaches.
@@ -248,7 +229,8 @@ Csr<double> lifted_by_one_vector(const CsrView<double>& A, const std::vector<dou
                                  const Rotated& Q, const Clustering& clusters,
                                  const Params& params) {
   const double omega = params.lift_weight;
-  return build_rows(A.rows, clusters.count, [&] {
+  const auto known = static_cast<Index>(Q.coarse.values.size());
+  return build_rows(A.rows, known, [&] {
     return [&, row = ScalarRow(Q.coarse.values)](Index i, Entries& out) mutable {
       if (clusters.label[i] < 0) return;
       double kept = 0, excess = 0;
@@ -276,7 +258,7 @@ Rotated rotate(const NearNullspace& B, const Clustering& clusters, Index block) 
   const Index m = B.vectors;
   const Members members = members_of(clusters);
   Rotated out;
-  out.scaling.assign(B.values.size(), 0.0);
+  out.scaling.assign(at(static_cast<Index>(clusters.label.size()), block * m), 0.0);
   out.coarse.vectors = m;
   out.coarse.values.assign(at(clusters.count, m * m), 0.0);
 #pragma omp parallel if (clusters.count > 4096)
@@ -297,9 +279,10 @@ Rotated rotate(const NearNullspace& B, const Clustering& clusters, Index block) 
   return out;
 }
 
-Csr<double> prolongation(const Rotated& Q, const Clustering& clusters, Index block) {
-  const Index m = Q.coarse.vectors, rows = static_cast<Index>(clusters.label.size()) * block;
-  return build_rows(rows, clusters.count * m, [&] {
+Csr<double> prolongation(const Rotated& Q, const Clustering& clusters, Index block, Index rows) {
+  const Index m = Q.coarse.vectors;
+  if (rows == 0) rows = static_cast<Index>(clusters.label.size()) * block;
+  return build_rows(rows, static_cast<Index>(Q.coarse.values.size()) / m, [&] {
     return [&](Index i, Entries& out) {
       const Index u = clusters.label[i / block];
       for (Index e = 0; u >= 0 && e < m; ++e)
@@ -309,7 +292,8 @@ Csr<double> prolongation(const Rotated& Q, const Clustering& clusters, Index blo
 }
 
 Csr<double> lifted_prolongation(const CsrView<double>& A, const NearNullspace& B, const Rotated& Q,
-                                const Clustering& clusters, Index block, const Params& params) {
+                                const Clustering& clusters, Index block, const Params& params,
+                                double radius) {
   const Index m = B.vectors;
   const double omega = params.lift_weight;
   const auto label = [&](Index i) { return clusters.label[i / block]; };
@@ -317,9 +301,13 @@ Csr<double> lifted_prolongation(const CsrView<double>& A, const NearNullspace& B
 
   if (m == 1 && block == 1) return lifted_by_one_vector(A, B.values, Q, clusters, params);
   const std::vector<double> d = diagonal(A);
-  const double step = 2 * omega / spectral_radius(A, d);
-  return build_rows(A.rows, clusters.count * m, [&] {
-    return [&, row = Row(clusters.count, m)](Index i, Entries& out) mutable {
+  if (radius == 0)
+    radius = spectral_radius(Communicator::self(), d,
+                             [&](const double* x, double* y) { spmv(A, x, y); });
+  const double step = 2 * omega / radius;
+  const auto columns = static_cast<Index>(Q.coarse.values.size()) / m;
+  return build_rows(A.rows, columns, [&] {
+    return [&, row = Row(columns / m, m)](Index i, Entries& out) mutable {
       if (label(i) < 0) return;
       row.add(label(i), 1, scaling(i));
       for (Index p = A.indptr[i]; d[i] > 0 && p < A.indptr[i + 1]; ++p)
