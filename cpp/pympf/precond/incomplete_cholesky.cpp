@@ -220,6 +220,7 @@ class Factorizer {
   template <class Compensate>
   void factor(Index begin, Index end, Index limit, Columns& out, Work& work, Sums& sums,
               const Compensate& compensate) {
+    if (begin == end) return;
     std::vector<Index> column_end(end - begin, 0);
     // Room for all that the columns may keep; what is not used is never touched.
     const auto most = Global{A_.indptr[end] - A_.indptr[begin]} / 2 + Global{fill_} * (end - begin);
