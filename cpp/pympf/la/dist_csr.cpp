@@ -42,6 +42,12 @@ void residual(const CsrView<T>& own, const OffDiagonal<T>& off, const T* x, cons
 }
 
 template <class T>
+void subtract_ghosts(const OffDiagonal<T>& off, Index n, const T* x, const T* b, T* r) {
+  meanwhile(off, x, [&] { std::copy(b, b + n, r); });
+  if (off.halo) add_ghosts(off, T(-1), r);
+}
+
+template <class T>
 void spmv_transposed(const CsrView<T>& own_transposed, const OffDiagonal<T>& off, const T* x,
                      T* y) {
   if (!off.halo) return spmv(own_transposed, x, y);
@@ -99,6 +105,7 @@ DistCsr<T>::DistCsr(const DistRows<T>& A) : comm(A.comm), layout(A.layout) {
 #define PYMPF_INSTANTIATE(T)                                                                   \
   template void spmv(const CsrView<T>&, const OffDiagonal<T>&, const T*, T*);                  \
   template void residual(const CsrView<T>&, const OffDiagonal<T>&, const T*, const T*, T*);    \
+  template void subtract_ghosts(const OffDiagonal<T>&, Index, const T*, const T*, T*);         \
   template void spmv_transposed(const CsrView<T>&, const OffDiagonal<T>&, const T*, T*);       \
   template void split(const CsrView<double>&, Index, Csr<T>&, OffDiagonal<T>&);                \
   template struct DistCsr<T>;

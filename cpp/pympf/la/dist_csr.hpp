@@ -33,6 +33,9 @@ template <class T>
 void spmv(const CsrView<T>& own, const OffDiagonal<T>& off, const T* x, T* y);
 template <class T>
 void residual(const CsrView<T>& own, const OffDiagonal<T>& off, const T* x, const T* b, T* r);
+// r = b - (what A has of ghosts) x, for n rows.
+template <class T>
+void subtract_ghosts(const OffDiagonal<T>& off, Index n, const T* x, const T* b, T* r);
 // y = A^T x, given the own block transposed.
 template <class T>
 void spmv_transposed(const CsrView<T>& own_transposed, const OffDiagonal<T>& off, const T* x, T* y);

@@ -232,6 +232,15 @@ Csr<T> diagonal_block(const DistRows<T>& A) {
 }
 
 template <class T>
+std::vector<T> diagonal(const DistRows<T>& A) {
+  std::vector<T> out(A.own(), T(0));
+  for (Index i = 0; i < A.own(); ++i)
+    for (Index p = A.rows.indptr[i]; p < A.rows.indptr[i + 1]; ++p)
+      if (A.rows.indices[p] == A.shift + i) out[i] = A.rows.data[p];
+  return out;
+}
+
+template <class T>
 double asymmetry(const DistRows<T>& A) {
   const CsrView<T>& rows = A.rows;
   const auto at = [&](Index i, Index c) -> double {
@@ -277,6 +286,7 @@ double asymmetry(const DistRows<T>& A) {
   template GlobalRows<T> add_rows(const Communicator&, const Layout&, const GlobalRows<T>&,       \
                                   const std::vector<Global>&);                                    \
   template Csr<T> diagonal_block(const DistRows<T>&);                                             \
+  template std::vector<T> diagonal(const DistRows<T>&);                                           \
   template double asymmetry(const DistRows<T>&);
 PYMPF_INSTANTIATE(double)
 PYMPF_INSTANTIATE(float)

@@ -34,6 +34,7 @@ struct DistRows {
 
   DistRows() = default;
   DistRows(const CsrView<T>& all) : rows(all) { layout.starts = {0, all.rows}; }
+  DistRows(const Csr<T>& all) : DistRows(all.view()) {}
   DistRows(DistRows&&) = default;
   DistRows& operator=(DistRows&&) = default;
 
@@ -72,6 +73,10 @@ DistRows<T> move_rows(const DistRows<T>& A, const Layout& to, const std::vector<
 template <class T>
 GlobalRows<T> add_rows(const Communicator& comm, const Layout& to, const GlobalRows<T>& rows,
                        const std::vector<Global>& numbers);
+
+// Of own rows.
+template <class T>
+std::vector<T> diagonal(const DistRows<T>& A);
 
 // Own rows and own columns, numbered from 0.
 template <class T>

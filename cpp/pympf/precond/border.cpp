@@ -154,6 +154,21 @@ Csr<double> localized(const Border& border, const GlobalRows<double>& rows, Inde
   return out;
 }
 
+Csr<double> gathered(const Border& border, const Csr<double>& rows) {
+  if (border.alone()) return rows;
+  const Index own = border.layout.own(), total = to_index(border.layout.total(), "rows");
+  std::vector<Index> lengths, columns;
+  for (Index i = 0; i < rows.rows; ++i) lengths.push_back(rows.indptr[i + 1] - rows.indptr[i]);
+  for (Index c : rows.indices)
+    columns.push_back(
+        static_cast<Index>(c < own ? border.layout.first() + c : border.ghosts[c - own]));
+  Csr<double> out{total, total, {0}, border.comm.all_gather(columns),
+                  border.comm.all_gather(rows.data)};
+  for (Index length : border.comm.all_gather(lengths))
+    out.indptr.push_back(out.indptr.back() + length);
+  return out;
+}
+
 template <class T>
 void split(const Communicator& comm, const Layout& columns, const GlobalRows<double>& rows,
            Csr<T>& own, OffDiagonal<T>& off) {

@@ -77,6 +77,9 @@ Border border_of(const Communicator& comm, const Layout& layout, const std::vect
 // Columns numbered by the border: own ones, then ghosts. block > 1: columns are nodes.
 Csr<double> localized(const Border& border, const GlobalRows<double>& rows, Index block = 1);
 
+// The whole matrix, on every rank. Collective.
+Csr<double> gathered(const Border& border, const Csr<double>& rows);
+
 // `rows` taken apart for products with vectors that lie as `columns` says.
 template <class T>
 void split(const Communicator& comm, const Layout& columns, const GlobalRows<double>& rows,

@@ -101,7 +101,8 @@ class Cycle {
 
   // Every rank has the whole right-hand side and its rows of the inverse.
   void coarse(const T* b, T* x) {
-    const auto n = static_cast<std::size_t>(levels_.coarse_rows), own = levels_.coarse.size() / n;
+    const auto n = static_cast<std::size_t>(levels_.coarse_rows);
+    const std::size_t own = n > 0 ? levels_.coarse.size() / n : 0;
     std::vector<T> all;
     if (levels_.comm.size() > 1) {
       all = levels_.comm.all_gather(std::vector<T>(b, b + own));
@@ -137,11 +138,11 @@ namespace {
 
 // Brings a float64 vector into the range of a float32 cycle.
 template <class T, class V>
-double range_scale(std::size_t n, const V* r) {
+double range_scale(const Communicator& comm, std::size_t n, const V* r) {
   if constexpr (sizeof(T) == sizeof(V)) return 1;
   double largest = 0;
   for (std::size_t i = 0; i < n; ++i) largest = std::max(largest, std::abs(double{r[i]}));
-  return power_of_two(largest);
+  return power_of_two(comm.max(largest));
 }
 
 }  // namespace
@@ -151,7 +152,7 @@ void apply(const Levels<T>& levels, const Params& params, const V* r, V* z, Cycl
   const auto n = static_cast<std::size_t>(levels.rows);
   T* b = space.levels[0].b.data();
   T* x = space.levels[0].x.data();
-  const double in = range_scale<T>(n, r), out = levels.scale / in;
+  const double in = range_scale<T>(levels.comm, n, r), out = levels.scale / in;
   for_chunks(n, [&](std::size_t, std::size_t begin, std::size_t end) {
     for (std::size_t i = begin; i < end; ++i) b[i] = static_cast<T>(in * r[levels.order[i]]);
   });

@@ -35,13 +35,17 @@ inline double sign(std::uint64_t i) {
 
 // D^(1/2) s - D b (b^T D^(1/2) s) / (b^T D b); zero where d is.
 template <class T, class Diagonal, class Vector>
-std::vector<T> probe_side(Index rows, const Diagonal& d, const Vector& b) {
+std::vector<T> probe_side(const Communicator& comm, Index rows, const Diagonal& d,
+                          const Vector& b) {
   double product = 0, mass = 0;
-  const auto random = [&](Index i) { return std::sqrt(d(i)) * probing::sign(i); };
+  const auto first = comm.sum_before(Global{rows});
+  const auto random = [&](Index i) { return std::sqrt(d(i)) * probing::sign(first + i); };
   for (Index i = 0; i < rows; ++i) {
     product += b(i) * random(i);
     mass += b(i) * b(i) * d(i);
   }
+  product = comm.sum(product);
+  mass = comm.sum(mass);
   const double part = mass > 0 ? product / mass : 0;
   std::vector<T> r(rows);
   for (Index i = 0; i < rows; ++i) r[i] = static_cast<T>(random(i) - part * d(i) * b(i));
@@ -51,15 +55,18 @@ std::vector<T> probe_side(Index rows, const Diagonal& d, const Vector& b) {
 // Iterations to 1e-8; none when they look like more than `most`, or A like indefinite.
 // multiply(x, y): y = A x; precondition(r, z): z = M r.
 template <class T, class Multiply, class Precondition>
-std::optional<int> foretell(std::vector<T> r, int most, const Multiply& multiply,
-                            const Precondition& precondition) {
+std::optional<int> foretell(const Communicator& comm, std::vector<T> r, int most,
+                            const Multiply& multiply, const Precondition& precondition) {
   const auto n = static_cast<Index>(r.size());
-  const double believed = 0.1 / std::sqrt(static_cast<double>(n));
+  const auto dot = [&](const std::vector<T>& x, const std::vector<T>& y) {
+    return comm.sum(pympf::dot(n, x.data(), y.data()));
+  };
+  const double believed = 0.1 / std::sqrt(static_cast<double>(comm.sum(Global{n})));
   std::vector<T> z(n), p(n, T(0)), q(n);
   double before = 0, first = 0, half = 1;  // half: rho_(k/2)
   for (int k = 0, check = 1; k <= probing::longest; ++k) {
     precondition(r.data(), z.data());
-    const double now = dot(n, r.data(), z.data());
+    const double now = dot(r, z);
     if (k == 0) first = now;
     if (!(now > 0)) return k > 0 && now == 0 ? std::optional<int>(k) : std::nullopt;
     if (k == check) {
@@ -75,7 +82,7 @@ std::optional<int> foretell(std::vector<T> r, int most, const Multiply& multiply
     axpby(n, 1, z.data(), k > 0 ? now / before : 0, p.data());
     before = now;
     multiply(p.data(), q.data());
-    const double curvature = dot(n, p.data(), q.data());
+    const double curvature = dot(p, q);
     if (!(curvature > 0)) return {};
     axpy(n, -now / curvature, q.data(), r.data());
   }

@@ -21,15 +21,15 @@ struct Report {
 // `auto` looks first whether the diagonal alone converges so fast that nothing else would pay for
 // itself; if so, the report says it.
 template <class T>
-bool diagonal_is_enough(const CsrView<T>& A, const NearNullspace& near_nullspace,
+bool diagonal_is_enough(const DistRows<T>& A, const NearNullspace& near_nullspace,
                         const Params& params, Report& report);
 
-// A is symmetric; `near_nullspace` is empty for constants.
+// A is symmetric; `near_nullspace`, of own rows, is empty for constants. Collective.
 template <class T>
-Levels<T> build_levels(const CsrView<double>& A, const NearNullspace& near_nullspace, Index block,
+Levels<T> build_levels(const DistRows<double>& A, const NearNullspace& near_nullspace, Index block,
                        const Params& params, Report& report);
 
-// New values on the same pattern: keeps the order, the clusters and the scaling functions, and
+// New values on the same pattern, on one rank: keeps the order, the clusters and the scaling functions, and
 // makes the matrices of the levels, their smoothers and the coarse solve anew.
 template <class T>
 void refresh_levels(const CsrView<double>& A, const Params& params, Levels<T>& levels,
