@@ -30,7 +30,7 @@ class Cycle {
     const Level<T>& level = levels_.levels[l];
     T* work = space_.levels[l].work.data();
     smooth_from_zero(level, params_, b, x, work);
-    if (level.P.rows == 0) {  // the last level, without a dense solve
+    if (is_last(l)) {  // without a dense solve
       const bool one_sided = params_.smoother == SmootherKind::gauss_seidel;
       int more = one_sided ? params_.sweeps : l > 0 ? last_sweeps - 1 : 0;
       for (; more > 0; --more) smooth(level, params_, b, x, work, false);
@@ -46,10 +46,14 @@ class Cycle {
   }
 
  private:
+  bool is_last(std::size_t l) const {
+    return l + 1 == levels_.levels.size() && levels_.coarse_rows == 0;
+  }
+
   void add(std::size_t l, const T* b, T* x) {
     const Level<T>& level = levels_.levels[l];
     spmv(level.Z.view(), b, x);
-    if (level.P.rows == 0) return;
+    if (is_last(l)) return;
     auto& next = space_.levels[l + 1];
     spmv_transposed(level.R.view(), level.P_off, b, next.b.data());
     run(l + 1, next.b.data(), next.x.data());

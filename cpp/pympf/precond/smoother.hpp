@@ -8,8 +8,8 @@
 namespace pympf::precond {
 
 // Makes level.factor, level.inverse, level.radius from A, whose rows lie as `domains` says and may
-// have columns of ghosts. What couples ranks is dropped from a factor, and a Gauss-Seidel step, onto
-// the diagonal, which keeps M >= A. Collective.
+// have columns of ghosts. Factors and Gauss-Seidel steps stay on a rank; what couples ranks raises
+// the diagonal. Collective.
 template <class T>
 void build_smoother(const CsrView<double>& A, const Border& border, const Domains& domains,
                     const Params& params, Level<T>& level);
