@@ -125,16 +125,16 @@ struct Preconditioner<T>::Impl {
 
  private:
   void build_levels_of(const CsrView<T>& A) {
-    report = {};
-    if (params.precision == Precision::single || std::is_same_v<T, float>)
-      build_cycles<float>(A);
-    else
-      build_cycles<double>(A);
+    const bool single = params.precision == Precision::single || std::is_same_v<T, float>;
+    if (single) build_cycles<float>(A);
+    // An exact factorization that is rounded to float32 would cost the steps that it saves.
+    if (!single || (report.exact && std::is_same_v<T, double>)) build_cycles<double>(A);
   }
 
   template <class S>
   void build_cycles(const CsrView<T>& A) {
     Csr<double> copy;
+    report = {};
     kind = std::make_unique<Cycles<S>>(
         build_levels<S>(working_copy(A, copy), near_nullspace, block, used, report));
   }

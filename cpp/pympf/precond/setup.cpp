@@ -264,11 +264,37 @@ std::size_t bytes_of(const Level<T>& level) {
 // iteration with the diagonal 2, one with the factor 4, the factor itself 25.
 constexpr int few_with_diagonal = 50;
 constexpr int few_with_smoother = 35;
+// A small system takes milliseconds whatever is chosen: there M is made good rather than cheap.
+constexpr Index small_rows = 5000;
+constexpr int few_on_small = 12;
+// With fewer rows the diagonal alone is not worth a thought.
+constexpr Index least_rows = 600;
 
 // Only then are the diagonal and the smoother tried alone.
 bool may_choose(const Params& params) {
-  return params.method == Method::automatic && params.cycle != CycleKind::additive &&
+  return params.method == Method::automatic && params.max_levels > 1 &&
+         params.cycle != CycleKind::additive &&
          params.smoother == SmootherKind::incomplete_cholesky;
+}
+
+// A complete factorization is the better choice when its multiply-adds, at most half the squares of
+// the widths of the envelope, are fewer than those of a hierarchy: no more than 100 per entry, or
+// a million where that is nothing.
+bool is_cheap_to_factor(const CsrView<double>& A) {
+  const double most = 1e6 + 100.0 * A.nnz();
+  double work = 0;
+  for (Index i = 0; i < A.rows && work <= most; ++i)
+    if (A.indptr[i] < A.indptr[i + 1]) {
+      const double width = std::max(i - A.indices[A.indptr[i]], 0);
+      work += width * width / 2;
+    }
+  return work <= most;
+}
+
+Params without_drops(Params params) {
+  params.drop_tolerance = 0;
+  params.fill = std::numeric_limits<int>::max();
+  return params;
 }
 
 std::string few_iterations(const char* what, int iterations) {
@@ -280,7 +306,8 @@ template <class T>
 bool smoother_is_enough(const Stage& stage, const Level<T>& level, const Params& params,
                         Report& report) {
   if (!may_choose(params)) return false;
-  if (level.factor.compensation() == 0) {
+  report.exact = level.factor.compensation() == 0;
+  if (report.exact) {
     report.reason = "the incomplete Cholesky factorization dropped nothing: it is exact";
     return true;
   }
@@ -290,7 +317,8 @@ bool smoother_is_enough(const Stage& stage, const Level<T>& level, const Params&
   const auto iterations = foretell(
       probe_side<T>(
           n, [&](Index i) { return std::abs(d[i]); }, [&](Index i) { return stage.B.sum(i); }),
-      few_with_smoother, [&](const T* x, T* y) { spmv(level.A.view(), x, y); },
+      n <= small_rows ? few_on_small : few_with_smoother,
+      [&](const T* x, T* y) { spmv(level.A.view(), x, y); },
       [&](const T* r, T* z) { smooth_from_zero(level, params, r, z, work.data()); });
   if (!iterations) return false;
   report.reason = few_iterations("the incomplete Cholesky factorization", *iterations);
@@ -394,8 +422,7 @@ void complete(const NearNullspace& given, const std::vector<Index>& order, const
 template <class T>
 bool diagonal_is_enough(const CsrView<T>& A, const NearNullspace& near_nullspace,
                         const Params& params, Report& report) {
-  if (!may_choose(params) || params.max_levels == 1 || A.rows <= coarse_size(A, params))
-    return false;
+  if (!may_choose(params) || A.rows <= std::max(least_rows, coarse_size(A, params))) return false;
   std::vector<T> inverse = diagonal(A);
   if (std::any_of(inverse.begin(), inverse.end(), [](T d) { return d < 0; })) return false;
   const auto constants = [&](Index i) {
@@ -421,13 +448,15 @@ template <class T>
 Levels<T> build_levels(const CsrView<double>& A, const NearNullspace& near_nullspace, Index block,
                        const Params& given, Report& report) {
   const auto begin = Clock::now();
-  const Params params = tuned(given);
+  Params params = tuned(given);
   const bool additive = params.cycle == CycleKind::additive;
   Levels<T> out;
   out.rows = A.rows;
   out.scale = range_factor(A);
   Stage stage = first_stage(A, out.scale, block, params);
   out.order = stage.domains.order;
+  out.complete = may_choose(params) && is_cheap_to_factor(stage.A);
+  if (out.complete) params = without_drops(params);
   const Index smallest = coarse_size(stage.A.view(), params);
   auto left = static_cast<Global>(params.max_complexity * A.nnz());
 
@@ -473,9 +502,10 @@ Levels<T> build_levels(const CsrView<double>& A, const NearNullspace& near_nulls
 }
 
 template <class T>
-void refresh_levels(const CsrView<double>& matrix, const Params& params, Levels<T>& levels,
+void refresh_levels(const CsrView<double>& matrix, const Params& given, Levels<T>& levels,
                     Report& report) {
   const auto begin = Clock::now();
+  const Params params = levels.complete ? without_drops(given) : given;
   report.indefinite = false;
   report.coarse_nullity = report.coarse_negative = 0;
   levels.scale = range_factor(matrix);

@@ -14,6 +14,7 @@ struct Report {
   double operator_complexity = 1, grid_complexity = 1;
   Index coarse_rows = 0, coarse_nullity = 0, coarse_negative = 0;
   bool indefinite = false;  // a negative eigenvalue was found
+  bool exact = false;       // the smoother alone is A^-1 to rounding, and is all that there is
   std::string method, reason;
   double seconds = 0;
 };
@@ -32,7 +33,7 @@ Levels<T> build_levels(const CsrView<double>& A, const NearNullspace& near_nulls
 // New values on the same pattern: keeps the order, the clusters and the scaling functions, and
 // makes the matrices of the levels, their smoothers and the coarse solve anew.
 template <class T>
-void refresh_levels(const CsrView<double>& A, const Params& params, Levels<T>& levels,
+void refresh_levels(const CsrView<double>& A, const Params& given, Levels<T>& levels,
                     Report& report);
 
 }  // namespace pympf::precond

@@ -24,26 +24,18 @@ std::vector<T> inverse_diagonal(const CsrView<double>& A, bool l1) {
   return out;
 }
 
-// 1.1 times the largest eigenvalue of D^-1 A as 12 steps of the power method see it; never above
-// the largest l1 norm of a row.
+// 1.1 times the largest eigenvalue of D^-1 A as the power method sees it; never above the largest
+// l1 norm of a row.
 template <class T>
 T radius_of(const CsrView<double>& A, const std::vector<T>& inverse) {
-  std::vector<double> v(A.rows), w(A.rows);
-  for (Index i = 0; i < A.rows; ++i)
-    v[i] = (i % 2 ? -1 : 1) * (1 + 0.1 * static_cast<double>((i * 2654435761u) >> 24) / 256);
-  double rho = 1, bound = 0;
-  for (int step = 0; step < 12; ++step) {
-    spmv(A, v.data(), w.data());
-    for (Index i = 0; i < A.rows; ++i) w[i] *= inverse[i];
-    rho = norm(A.rows, w.data());
-    if (!(rho > 0)) return 1;
-    scale(A.rows, 1 / rho, w.data(), v.data());
-  }
+  double bound = 0;
   for (Index i = 0; i < A.rows; ++i) {
     double sum = 0;
     for (Index p = A.indptr[i]; p < A.indptr[i + 1]; ++p) sum += std::abs(A.data[p]);
     bound = std::max(bound, sum * inverse[i]);
   }
+  if (bound == 0) return 1;
+  const double rho = spectral_radius(A, {inverse.begin(), inverse.end()});
   return static_cast<T>(std::min(1.1 * rho, bound));
 }
 
@@ -112,6 +104,21 @@ void add_scaled(Index n, const T* factor, const T* r, T* x) {
 }
 
 }  // namespace
+
+double spectral_radius(const CsrView<double>& A, const std::vector<double>& inverse) {
+  std::vector<double> v(A.rows), w(A.rows);
+  for (Index i = 0; i < A.rows; ++i)
+    v[i] = (i % 2 ? 1 : -1) * (0.5 + ((i * 2654435761u) >> 16 & 0xffff) / 65536.0);
+  double rho = 1;
+  for (int step = 0; step < 12; ++step) {
+    spmv(A, v.data(), w.data());
+    for (Index i = 0; i < A.rows; ++i) w[i] *= inverse[i];
+    rho = norm(A.rows, w.data());
+    if (!(rho > 0)) return 1;
+    scale(A.rows, 1 / rho, w.data(), v.data());
+  }
+  return rho;
+}
 
 template <class T>
 void build_smoother(const CsrView<double>& A, const Domains& domains, const Params& params,

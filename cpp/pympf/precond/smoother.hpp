@@ -19,4 +19,7 @@ void smooth_from_zero(const Level<T>& level, const Params& params, const T* b, T
 template <class T>
 void smooth(const Level<T>& level, const Params& params, const T* b, T* x, T* work, bool forward);
 
+// The largest eigenvalue of D^-1 A, from below, by 12 steps of the power method; 1 for A = 0.
+double spectral_radius(const CsrView<double>& A, const std::vector<double>& inverse);
+
 }  // namespace pympf::precond

@@ -6,6 +6,7 @@
 
 #include "pympf/la/sparse.hpp"
 #include "pympf/precond/rows.hpp"
+#include "pympf/precond/smoother.hpp"
 
 namespace pympf::precond {
 namespace {
@@ -34,26 +35,6 @@ void orthonormalize(std::vector<double>& Q, Index rows, Index m, double* R) {
     R[e * m + e] = depends ? 0 : norm;
     for (Index a = 0; a < rows; ++a) Q[at(a, m) + e] *= depends ? 0 : 1 / norm;
   }
-}
-
-// Largest eigenvalue of D^-1 A, from below, by the power method.
-double spectral_radius(const CsrView<double>& A, const std::vector<double>& d) {
-  std::vector<double> v(A.rows), w(A.rows);
-  for (Index i = 0; i < A.rows; ++i) v[i] = 0.5 + ((i * 2654435761u) >> 16 & 0xffff) / 65536.0;
-  for (Index i = 0; i < A.rows; i += 2) v[i] = -v[i];
-  double rho = 0;
-  for (int iteration = 0; iteration < 12; ++iteration) {
-    spmv(A, v.data(), w.data());
-    double norm2 = 0;
-    for (Index i = 0; i < A.rows; ++i) {
-      w[i] = d[i] > 0 ? w[i] / d[i] : 0;
-      norm2 += w[i] * w[i];
-    }
-    rho = std::sqrt(norm2);
-    if (!(rho > 0)) return 1;
-    for (Index i = 0; i < A.rows; ++i) v[i] = w[i] / rho;
-  }
-  return rho;
 }
 
 // One row of P as it is made: blocks of m numbers, one for each cluster that it reaches.
@@ -316,15 +297,16 @@ Csr<double> lifted_prolongation(const CsrView<double>& A, const NearNullspace& B
   const auto scaling = [&](Index i) { return &Q.scaling[at(i, m)]; };
 
   if (m == 1 && block == 1) return lifted_by_one_vector(A, B.values, Q, clusters, params);
-  const std::vector<double> d = diagonal(A);
-  const double step = 2 * omega / spectral_radius(A, d);
+  std::vector<double> inverse = diagonal(A);
+  for (double& d : inverse) d = d > 0 ? 1 / d : 0;
+  const double step = 2 * omega / spectral_radius(A, inverse);
   return build_rows(A.rows, clusters.count * m, [&] {
     return [&, row = Row(clusters.count, m)](Index i, Entries& out) mutable {
       if (label(i) < 0) return;
       row.add(label(i), 1, scaling(i));
-      for (Index p = A.indptr[i]; d[i] > 0 && p < A.indptr[i + 1]; ++p)
+      for (Index p = A.indptr[i]; inverse[i] > 0 && p < A.indptr[i + 1]; ++p)
         if (const Index j = A.indices[p]; label(j) >= 0)
-          row.add(label(j), -step * A.data[p] / d[i], scaling(j));
+          row.add(label(j), -step * A.data[p] * inverse[i], scaling(j));
       row.truncate(Q.coarse, params.truncation);
       row.flush(out);
     };
