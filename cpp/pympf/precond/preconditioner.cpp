@@ -7,6 +7,7 @@
 #include "pympf/common/pool.hpp"
 #include "pympf/la/blas1.hpp"
 #include "pympf/la/sparse.hpp"
+#include "pympf/precond/choose.hpp"
 #include "pympf/precond/cycle.hpp"
 
 namespace pympf::precond {
@@ -62,17 +63,19 @@ CsrView<double> working_copy(const CsrView<T>& A, Csr<double>& copy) {
   return copy;
 }
 
-// Of the pattern: to see whether it is the same one.
+// Of the pattern: to see whether it is the same one. A sum of scrambled (place, number), so that no
+// term waits for another.
 template <class T>
 std::size_t hash(const CsrView<T>& A) {
-  std::size_t h = static_cast<std::size_t>(A.rows);
-  const auto mix = [&](Index v) {
-    h = (h ^ static_cast<std::size_t>(v)) * 0x9E3779B97F4A7C15ull;
-    h ^= h >> 29;
+  const auto scrambled = [](std::size_t place, Index v) {
+    const std::size_t h =
+        (place * 0x9E3779B97F4A7C15ull ^ static_cast<std::size_t>(v)) * 0xBF58476D1CE4E5B9ull;
+    return h ^ h >> 32;
   };
-  for (Index i = 0; i <= A.rows; ++i) mix(A.indptr[i]);
-  for (Index p = 0; p < A.nnz(); ++p) mix(A.indices[p]);
-  return h;
+  std::size_t sum = static_cast<std::size_t>(A.rows);
+  for (Index i = 0; i <= A.rows; ++i) sum += scrambled(i, A.indptr[i]);
+  for (Index p = 0; p < A.nnz(); ++p) sum += 3 * scrambled(p, A.indices[p]);
+  return sum;
 }
 
 }  // namespace

@@ -19,8 +19,8 @@
 #include "pympf/la/blas1.hpp"
 #include "pympf/la/dense.hpp"
 #include "pympf/la/sparse.hpp"
+#include "pympf/precond/choose.hpp"
 #include "pympf/precond/ordering.hpp"
-#include "pympf/precond/probe.hpp"
 #include "pympf/precond/product.hpp"
 #include "pympf/precond/smoother.hpp"
 #include "pympf/precond/wavelets.hpp"
@@ -159,12 +159,6 @@ void solve_coarse(const CsrView<double>& A, Levels<T>& out, Report& report) {
   out.coarse_rows = report.coarse_rows = n;
 }
 
-template <class T>
-Index coarse_size(const CsrView<T>& A, const Params& params) {
-  if (params.coarse_size > 0) return params.coarse_size;
-  return std::max<Index>(64, static_cast<Index>(std::cbrt(20.0 * A.nnz())));
-}
-
 // The matrix, its graph and its near-nullspace on one level.
 struct Stage {
   Csr<double> A;
@@ -259,72 +253,6 @@ std::size_t bytes_of(const Level<T>& level) {
          level.exact_R.data.size() * (sizeof(double) + sizeof(Index)) + level.factor.bytes();
 }
 
-// Iterations below which the diagonal alone, or the smoother alone, costs less than building and
-// running what comes after it. A hierarchy and the solution with it cost about 200 products, an
-// iteration with the diagonal 2, one with the factor 4, the factor itself 25.
-constexpr int few_with_diagonal = 50;
-constexpr int few_with_smoother = 35;
-// A small system takes milliseconds whatever is chosen: there M is made good rather than cheap.
-constexpr Index small_rows = 5000;
-constexpr int few_on_small = 12;
-// With fewer rows the diagonal alone is not worth a thought.
-constexpr Index least_rows = 600;
-
-// Only then are the diagonal and the smoother tried alone.
-bool may_choose(const Params& params) {
-  return params.method == Method::automatic && params.max_levels > 1 &&
-         params.cycle != CycleKind::additive &&
-         params.smoother == SmootherKind::incomplete_cholesky;
-}
-
-// A complete factorization is the better choice when its multiply-adds, at most half the squares of
-// the widths of the envelope, are fewer than those of a hierarchy: no more than 100 per entry, or
-// a million where that is nothing.
-bool is_cheap_to_factor(const CsrView<double>& A) {
-  const double most = 1e6 + 100.0 * A.nnz();
-  double work = 0;
-  for (Index i = 0; i < A.rows && work <= most; ++i)
-    if (A.indptr[i] < A.indptr[i + 1]) {
-      const double width = std::max(i - A.indices[A.indptr[i]], 0);
-      work += width * width / 2;
-    }
-  return work <= most;
-}
-
-Params without_drops(Params params) {
-  params.drop_tolerance = 0;
-  params.fill = std::numeric_limits<int>::max();
-  return params;
-}
-
-std::string few_iterations(const char* what, int iterations) {
-  return concat(what, " alone needs about ", iterations, " iterations to 1e-8 by a probe");
-}
-
-// The smoother alone is exact, or converges so fast that a hierarchy would not pay for itself.
-template <class T>
-bool smoother_is_enough(const Stage& stage, const Level<T>& level, const Params& params,
-                        Report& report) {
-  if (!may_choose(params)) return false;
-  report.exact = level.factor.compensation() == 0;
-  if (report.exact) {
-    report.reason = "the incomplete Cholesky factorization dropped nothing: it is exact";
-    return true;
-  }
-  const Index n = level.rows();
-  const std::vector<double> d = diagonal(stage.A.view());
-  std::vector<T> work(2 * static_cast<std::size_t>(n));
-  const auto iterations = foretell(
-      probe_side<T>(
-          n, [&](Index i) { return std::abs(d[i]); }, [&](Index i) { return stage.B.sum(i); }),
-      n <= small_rows ? few_on_small : few_with_smoother,
-      [&](const T* x, T* y) { spmv(level.A.view(), x, y); },
-      [&](const T* r, T* z) { smooth_from_zero(level, params, r, z, work.data()); });
-  if (!iterations) return false;
-  report.reason = few_iterations("the incomplete Cholesky factorization", *iterations);
-  return true;
-}
-
 // What a level is besides its scaling functions: the matrix in the precision of the cycle and the
 // smoother. What it is worth to know goes to its line of the report.
 template <class T>
@@ -358,20 +286,6 @@ void fill_coarse(const Csr<double>& A, Levels<T>& out, LevelReport& line, Report
   line.bytes = out.coarse.size() * sizeof(T);
 }
 
-// Why this method was taken, where the probe of the smoother does not say it.
-std::string reason_for(const Report& report, const Params& params) {
-  if (report.method == "dense") return "few enough rows for a dense solve";
-  if (report.method != "multilevel") {
-    if (params.method == Method::incomplete_cholesky) return "asked for";
-    return params.max_levels == 1 ? "asked for one level"
-                                  : "a coarser level would not be small enough to be worth it";
-  }
-  if (params.method == Method::multilevel) return "asked for";
-  if (params.smoother != SmootherKind::incomplete_cholesky)
-    return "only the incomplete Cholesky smoother is tried alone";
-  return "the incomplete Cholesky factorization alone would need too many iterations";
-}
-
 void sum_up(const Params& params, Report& report) {
   double entries = 0, rows = 0;
   for (const LevelReport& line : report.levels) entries += line.nnz, rows += line.rows;
@@ -403,46 +317,19 @@ Stage first_stage(const CsrView<double>& A, double scale, Index block, const Par
   return stage;
 }
 
-// Near-nullspace and couplings of the first stage; constants are tried with its smoother.
+// The near-nullspace in the order of the first level; constants are tried with its smoother.
 template <class T>
-void complete(const NearNullspace& given, const std::vector<Index>& order, const Level<T>& level,
-              const Params& params, Stage& stage) {
-  if (given.values.empty()) {
-    stage.B = stage.block == 1 ? default_vector(stage.A, level, params)
-                               : constants(stage.A.rows, stage.block);
-  } else {
-    stage.B = given;
-    permute_rows(stage.B.values, order, given.vectors);
-  }
-  stage.W = couplings(stage.A, stage.B.values.data(), stage.block, stage.B.vectors);
+NearNullspace first_vectors(const NearNullspace& given, const Stage& stage, const Level<T>& level,
+                            const Params& params) {
+  if (given.values.empty())
+    return stage.block == 1 ? default_vector(stage.A, level, params)
+                            : constants(stage.A.rows, stage.block);
+  NearNullspace B = given;
+  permute_rows(B.values, stage.domains.order, B.vectors);
+  return B;
 }
 
 }  // namespace
-
-template <class T>
-bool diagonal_is_enough(const CsrView<T>& A, const NearNullspace& near_nullspace,
-                        const Params& params, Report& report) {
-  if (!may_choose(params) || A.rows <= std::max(least_rows, coarse_size(A, params))) return false;
-  std::vector<T> inverse = diagonal(A);
-  if (std::any_of(inverse.begin(), inverse.end(), [](T d) { return d < 0; })) return false;
-  const auto constants = [&](Index i) {
-    return near_nullspace.values.empty() ? 1 : near_nullspace.sum(i);
-  };
-  auto side = probe_side<T>(
-      A.rows, [&](Index i) { return double{inverse[i]}; }, constants);
-  for (T& d : inverse) d = d > 0 ? 1 / d : T(0);
-  const auto iterations = foretell(
-      std::move(side), few_with_diagonal, [&](const T* x, T* y) { spmv(A, x, y); },
-      [&](const T* r, T* z) {
-        for_chunks(inverse.size(), [&](std::size_t, std::size_t begin, std::size_t end) {
-          for (std::size_t i = begin; i < end; ++i) z[i] = inverse[i] * r[i];
-        });
-      });
-  if (!iterations) return false;
-  report.method = "jacobi";
-  report.reason = few_iterations("the diagonal", *iterations);
-  return true;
-}
 
 template <class T>
 Levels<T> build_levels(const CsrView<double>& A, const NearNullspace& near_nullspace, Index block,
@@ -455,9 +342,9 @@ Levels<T> build_levels(const CsrView<double>& A, const NearNullspace& near_nulls
   out.scale = range_factor(A);
   Stage stage = first_stage(A, out.scale, block, params);
   out.order = stage.domains.order;
-  out.complete = may_choose(params) && is_cheap_to_factor(stage.A);
+  out.complete = is_complete_cheap(stage.A, params);
   if (out.complete) params = without_drops(params);
-  const Index smallest = coarse_size(stage.A.view(), params);
+  const Index smallest = coarse_size(stage.A.nnz(), params);
   auto left = static_cast<Global>(params.max_complexity * A.nnz());
 
   for (bool last = false; !last;) {
@@ -474,8 +361,9 @@ Levels<T> build_levels(const CsrView<double>& A, const NearNullspace& near_nulls
       if (first || !additive) fill_level(stage.A, stage.domains, params, level, line, report);
       last = line.level == params.max_levels || params.method == Method::incomplete_cholesky;
       if (first && !last) {
-        complete(near_nullspace, out.order, level, params, stage);
-        last = smoother_is_enough(stage, level, params, report);
+        stage.B = first_vectors(near_nullspace, stage, level, params);
+        last = smoother_is_enough(stage.A, stage.B, level, params, report);
+        if (!last) stage.W = couplings(stage.A, stage.B.values.data(), block, stage.B.vectors);
       }
       Next next;
       last = last || !coarsen(stage, params, line.level, left, next);
@@ -529,11 +417,10 @@ void refresh_levels(const CsrView<double>& matrix, const Params& given, Levels<T
   report.seconds = seconds_since(begin);
 }
 
-#define PYMPF_SETUP(T)                                                                      \
-  template Levels<T> build_levels(const CsrView<double>&, const NearNullspace&, Index,      \
-                                  const Params&, Report&);                                  \
-  template void refresh_levels(const CsrView<double>&, const Params&, Levels<T>&, Report&); \
-  template bool diagonal_is_enough(const CsrView<T>&, const NearNullspace&, const Params&, Report&);
+#define PYMPF_SETUP(T)                                                                 \
+  template Levels<T> build_levels(const CsrView<double>&, const NearNullspace&, Index, \
+                                  const Params&, Report&);                             \
+  template void refresh_levels(const CsrView<double>&, const Params&, Levels<T>&, Report&);
 PYMPF_SETUP(float)
 PYMPF_SETUP(double)
 #undef PYMPF_SETUP
