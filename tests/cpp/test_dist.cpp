@@ -327,9 +327,10 @@ void test_preconditioner(const Communicator& comm) {
     check_preconditioner(comm, grid, params, 6);
   }
   params.cycle = CycleKind::v;
+  // On one rank `auto` may find an exact factorization; on several there is none.
   params.method = precond::Method::automatic;
-  check_preconditioner(comm, grid, params, 3);
-  check_preconditioner(comm, test::grid<double>({12, 12, 12}), params, 4);
+  check_preconditioner(comm, grid, params, 8);
+  check_preconditioner(comm, test::grid<double>({12, 12, 12}), params, 8);
   params.method = precond::Method::jacobi;
   check_preconditioner(comm, graph, params, 3);
 }

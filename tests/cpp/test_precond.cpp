@@ -349,10 +349,11 @@ TEST_CASE("auto never calls an indefinite diagonal an exact factorization of a p
 TEST_CASE("auto tells why it stops at the first level") {
   const Preconditioner<double> exact(grid({3000}), Params{});
   CHECK(exact.report().method == "ict");
+  CHECK(exact.report().exact);
   CHECK(exact.report().reason.find("exact") != std::string::npos);
   Params params;
   for (const auto& [shift, method] : {std::pair{2.0, "jacobi"}, std::pair{0.1, "ict"}}) {
-    const Preconditioner<double> easy(shifted(grid({60, 60}), shift), params);
+    const Preconditioner<double> easy(shifted(grid({80, 80}), shift), params);
     CHECK(easy.report().method == method);
     CHECK(easy.report().reason.find("iterations") != std::string::npos);
   }

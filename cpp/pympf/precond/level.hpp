@@ -53,6 +53,7 @@ struct Levels {
   Index coarse_rows = 0;  // 0: the last level is only smoothed
   std::vector<T> coarse;  // own rows of its pseudo-inverse, dense
   double scale = 1;       // of the matrix: a power of two, for the range of T
+  bool complete = false;  // the factorization may drop nothing: it is cheap
 };
 
 }  // namespace pympf::precond

@@ -7,6 +7,7 @@
 #include "pympf/common/pool.hpp"
 #include "pympf/la/blas1.hpp"
 #include "pympf/la/sparse.hpp"
+#include "pympf/precond/choose.hpp"
 #include "pympf/precond/cycle.hpp"
 
 namespace pympf::precond {
@@ -65,19 +66,22 @@ DistRows<double> working_copy(const DistRows<T>& A) {
   return out;
 }
 
-// Of the pattern: to see whether it is the same one.
+// Of the pattern: to see whether it is the same one. A sum of scrambled (place, number), so that no
+// term waits for another.
 template <class T>
 std::size_t hash(const DistRows<T>& matrix) {
   const CsrView<T>& A = matrix.rows;
-  std::size_t h = static_cast<std::size_t>(A.rows);
-  const auto mix = [&](Index v) {
-    h = (h ^ static_cast<std::size_t>(v)) * 0x9E3779B97F4A7C15ull;
-    h ^= h >> 29;
+  const auto scrambled = [](std::size_t place, Index v) {
+    const std::size_t h =
+        (place * 0x9E3779B97F4A7C15ull ^ static_cast<std::size_t>(v)) * 0xBF58476D1CE4E5B9ull;
+    return h ^ h >> 32;
   };
-  for (Index i = 0; i <= A.rows; ++i) mix(A.indptr[i]);
-  for (Index p = 0; p < A.nnz(); ++p) mix(A.indices[p]);
-  for (Global c : matrix.columns) mix(static_cast<Index>(c));
-  return h;
+  std::size_t sum = static_cast<std::size_t>(A.rows);
+  for (Index i = 0; i <= A.rows; ++i) sum += scrambled(i, A.indptr[i]);
+  for (Index p = 0; p < A.nnz(); ++p) sum += 3 * scrambled(p, A.indices[p]);
+  for (std::size_t c = 0; c < matrix.columns.size(); ++c)
+    sum += 5 * scrambled(c, static_cast<Index>(matrix.columns[c]));
+  return sum;
 }
 
 }  // namespace
@@ -132,15 +136,15 @@ struct Preconditioner<T>::Impl {
 
  private:
   void build_levels_of(const DistRows<T>& A) {
-    report = {};
-    if (params.precision == Precision::single || std::is_same_v<T, float>)
-      build_cycles<float>(A);
-    else
-      build_cycles<double>(A);
+    const bool single = params.precision == Precision::single || std::is_same_v<T, float>;
+    if (single) build_cycles<float>(A);
+    // An exact factorization that is rounded to float32 would cost the steps that it saves.
+    if (!single || (report.exact && std::is_same_v<T, double>)) build_cycles<double>(A);
   }
 
   template <class S>
   void build_cycles(const DistRows<T>& A) {
+    report = {};
     kind = std::make_unique<Cycles<S>>(
         build_levels<S>(working_copy(A), near_nullspace, block, used, report));
   }

@@ -4,8 +4,8 @@
 // The side is r = D^(1/2) s, s random signs: of n errors that are orthogonal in the energy of D
 // each has about 1/n of r^T D^-1 r, slow ones too and whatever the scale of their rows. After k
 // steps sqrt(r^T M r) has fallen to rho_k. q slow errors show as a floor of sqrt(q / n), so the
-// rate is believed when rho_k is a tenth of that of a single one, or after `longest` steps. What A
-// nearly annihilates, the near-nullspace b, is taken out of r before: CG passes one such error by.
+// rate is believed when rho_k is below that of a single one, or after `longest` steps. What A nearly
+// annihilates, the near-nullspace b, is taken out of r before: CG passes one such error by.
 #pragma once
 
 #include <algorithm>
@@ -61,7 +61,7 @@ std::optional<int> foretell(const Communicator& comm, std::vector<T> r, int most
   const auto dot = [&](const std::vector<T>& x, const std::vector<T>& y) {
     return comm.sum(pympf::dot(n, x.data(), y.data()));
   };
-  const double believed = 0.1 / std::sqrt(static_cast<double>(comm.sum(Global{n})));
+  const double believed = 1 / std::sqrt(static_cast<double>(comm.sum(Global{n})));
   std::vector<T> z(n), p(n, T(0)), q(n);
   double before = 0, first = 0, half = 1;  // half: rho_(k/2)
   for (int k = 0, check = 1; k <= probing::longest; ++k) {

@@ -4,30 +4,25 @@
 #include <cmath>
 #include <vector>
 
-#include "pympf/mpi/comm.hpp"
+#include "pympf/la/blas1.hpp"
 
 namespace pympf::precond {
 
-// multiply(x, y): y = A x. Rows with d <= 0 are left out.
+// `inverse` is D^-1; multiply(x, y): y = A x. Collective.
 template <class Multiply>
-double spectral_radius(const Communicator& comm, const std::vector<double>& d,
+double spectral_radius(const Communicator& comm, const std::vector<double>& inverse,
                        const Multiply& multiply) {
-  const std::size_t n = d.size();
-  std::vector<double> v(n), w(n);
-  for (std::size_t i = 0; i < n; ++i)
-    v[i] = 0.5 + ((static_cast<std::int32_t>(i) * 2654435761u) >> 16 & 0xffff) / 65536.0;
-  for (std::size_t i = 0; i < n; i += 2) v[i] = -v[i];
-  double rho = 0;
-  for (int iteration = 0; iteration < 12; ++iteration) {
+  const auto n = static_cast<Index>(inverse.size());
+  std::vector<double> v(inverse.size()), w(inverse.size());
+  for (Index i = 0; i < n; ++i)
+    v[i] = (i % 2 ? 1 : -1) * (0.5 + ((i * 2654435761u) >> 16 & 0xffff) / 65536.0);
+  double rho = 1;
+  for (int step = 0; step < 12; ++step) {
     multiply(v.data(), w.data());
-    double norm2 = 0;
-    for (std::size_t i = 0; i < n; ++i) {
-      w[i] = d[i] > 0 ? w[i] / d[i] : 0;
-      norm2 += w[i] * w[i];
-    }
-    rho = std::sqrt(comm.sum(norm2));
+    for (Index i = 0; i < n; ++i) w[i] *= inverse[i];
+    rho = norm(comm, n, w.data());
     if (!(rho > 0)) return 1;
-    for (std::size_t i = 0; i < n; ++i) v[i] = w[i] / rho;
+    scale(n, 1 / rho, w.data(), v.data());
   }
   return rho;
 }

@@ -21,8 +21,8 @@
 #include "pympf/la/dense.hpp"
 #include "pympf/la/sparse.hpp"
 #include "pympf/precond/border.hpp"
+#include "pympf/precond/choose.hpp"
 #include "pympf/precond/ordering.hpp"
-#include "pympf/precond/probe.hpp"
 #include "pympf/precond/product.hpp"
 #include "pympf/precond/radius.hpp"
 #include "pympf/precond/smoother.hpp"
@@ -196,10 +196,6 @@ void solve_coarse(const Border& border, const Csr<double>& own, Levels<T>& out, 
   out.coarse_rows = report.coarse_rows = n;
 }
 
-Index coarse_size(Global nnz, const Params& params) {
-  if (params.coarse_size > 0) return params.coarse_size;
-  return std::max<Index>(64, static_cast<Index>(std::cbrt(20.0 * static_cast<double>(nnz))));
-}
 
 struct Next {
   Csr<double> P, R;  // R = P^T
@@ -228,8 +224,9 @@ void reorder(Next& next, const Params& params) {
 
 // Largest eigenvalue of D^-1 A.
 double largest_eigenvalue(const Stage& stage) {
-  std::vector<double> shared;
-  return spectral_radius(stage.border.comm, diagonal(stage.A.view()),
+  std::vector<double> shared, inverse = diagonal(stage.A.view());
+  for (double& d : inverse) d = d > 0 ? 1 / d : 0;
+  return spectral_radius(stage.border.comm, inverse,
                          [&](const double* x, double* y) {
                            shared.assign(x, x + stage.A.rows);
                            stage.border.share(shared, 1);
@@ -364,48 +361,6 @@ std::size_t bytes_of(const Level<T>& level) {
          level.exact_R.data.size() * (sizeof(double) + sizeof(Index)) + level.factor.bytes();
 }
 
-// Iterations below which the diagonal alone, or the smoother alone, costs less than building and
-// running what comes after it. A hierarchy and the solution with it cost about 200 products, an
-// iteration with the diagonal 2, one with the factor 4, the factor itself 25.
-constexpr int few_with_diagonal = 50;
-constexpr int few_with_smoother = 35;
-
-// Only then are the diagonal and the smoother tried alone.
-bool may_choose(const Params& params) {
-  return params.method == Method::automatic && params.cycle != CycleKind::additive &&
-         params.smoother == SmootherKind::incomplete_cholesky;
-}
-
-std::string few_iterations(const char* what, int iterations) {
-  return concat(what, " alone needs about ", iterations, " iterations to 1e-8 by a probe");
-}
-
-// The smoother alone is exact, or converges so fast that a hierarchy would not pay for itself.
-template <class T>
-bool smoother_is_enough(const Stage& stage, const Level<T>& level, const Params& params,
-                        Report& report) {
-  if (!may_choose(params)) return false;
-  const Communicator& comm = stage.border.comm;
-  const bool dropped = level.factor.compensation() > 0 || !stage.border.ghosts.empty();
-  if (comm.max(Global{dropped}) == 0) {
-    report.reason = "the incomplete Cholesky factorization dropped nothing: it is exact";
-    return true;
-  }
-  const Index n = level.rows();
-  const std::vector<double> d = diagonal(stage.A.view());
-  std::vector<T> work(2 * static_cast<std::size_t>(n));
-  const auto iterations = foretell(
-      comm,
-      probe_side<T>(
-          comm, n, [&](Index i) { return std::abs(d[i]); },
-          [&](Index i) { return stage.B.sum(i); }),
-      few_with_smoother, [&](const T* x, T* y) { spmv(level.A.view(), level.A_off, x, y); },
-      [&](const T* r, T* z) { smooth_from_zero(level, params, r, z, work.data()); });
-  if (!iterations) return false;
-  report.reason = few_iterations("the incomplete Cholesky factorization", *iterations);
-  return true;
-}
-
 // What a level is besides its scaling functions: the matrix in the precision of the cycle and the
 // smoother. What it is worth to know goes to its line of the report.
 template <class T>
@@ -453,20 +408,6 @@ void fill_coarse(const Border& border, const Csr<double>& A, Levels<T>& out, Lev
   line.rows = out.coarse_rows;
   line.nnz = border.comm.sum(Global{A.nnz()});
   line.bytes = out.coarse.size() * sizeof(T);
-}
-
-// Why this method was taken, where the probe of the smoother does not say it.
-std::string reason_for(const Report& report, const Params& params) {
-  if (report.method == "dense") return "few enough rows for a dense solve";
-  if (report.method != "multilevel") {
-    if (params.method == Method::incomplete_cholesky) return "asked for";
-    return params.max_levels == 1 ? "asked for one level"
-                                  : "a coarser level would not be small enough to be worth it";
-  }
-  if (params.method == Method::multilevel) return "asked for";
-  if (params.smoother != SmootherKind::incomplete_cholesky)
-    return "only the incomplete Cholesky smoother is tried alone";
-  return "the incomplete Cholesky factorization alone would need too many iterations";
 }
 
 void sum_up(const Params& params, Report& report) {
@@ -517,66 +458,35 @@ Stage first_stage(const DistRows<double>& A, double scale, Index block, const Pa
   return stage;
 }
 
-// Near-nullspace and couplings of the first stage; constants are tried with its smoother.
-template <class T>
-void complete(const NearNullspace& given, const std::vector<Index>& order, const Level<T>& level,
-              const Params& params, Stage& stage) {
-  // A rank without rows cannot tell from its part.
-  const bool is_given = stage.border.comm.max(Global{!given.values.empty()}) > 0;
-  if (!is_given) {
-    stage.B = stage.block == 1 ? default_vector(stage, level, params)
-                               : constants(stage.A.rows, stage.block);
-  } else {
-    stage.B = given;
-    permute_rows(stage.B.values, order, given.vectors);
-  }
-  stage.border.share(stage.B.values, stage.B.vectors);
+Graph first_couplings(const Stage& stage) {
   std::vector<double> d = diagonal(stage.A.view());
   stage.border.share(d, 1);
-  stage.W = couplings(stage.A, stage.B.values.data(), stage.block, stage.B.vectors, d);
+  return couplings(stage.A, stage.B.values.data(), stage.block, stage.B.vectors, d);
+}
+
+// The near-nullspace in the order of the first level; constants are tried with its smoother.
+template <class T>
+NearNullspace first_vectors(const NearNullspace& given, const Stage& stage, const Level<T>& level,
+                            const Params& params) {
+  // A rank without rows cannot tell from its part.
+  const bool is_given = stage.border.comm.max(Global{!given.values.empty()}) > 0;
+  NearNullspace B = given;
+  if (is_given)
+    permute_rows(B.values, stage.domains.order, B.vectors);
+  else
+    B = stage.block == 1 ? default_vector(stage, level, params)
+                         : constants(stage.A.rows, stage.block);
+  stage.border.share(B.values, B.vectors);
+  return B;
 }
 
 }  // namespace
 
 template <class T>
-bool diagonal_is_enough(const DistRows<T>& A, const NearNullspace& near_nullspace,
-                        const Params& params, Report& report) {
-  const Communicator& comm = A.comm;
-  if (!may_choose(params) || params.max_levels == 1 ||
-      A.layout.total() <= coarse_size(A.nnz(), params))
-    return false;
-  std::optional<DistCsr<T>> blocks;
-  if (comm.size() > 1) blocks.emplace(A);
-  const CsrView<T> own = blocks ? blocks->own.view() : A.rows;
-  std::vector<T> inverse = diagonal(own);
-  const bool negative =
-      std::any_of(inverse.begin(), inverse.end(), [](T d) { return d < 0; });
-  if (comm.max(Global{negative}) > 0) return false;
-  const auto constants = [&](Index i) {
-    return near_nullspace.values.empty() ? 1 : near_nullspace.sum(i);
-  };
-  auto side = probe_side<T>(
-      comm, own.rows, [&](Index i) { return double{inverse[i]}; }, constants);
-  for (T& d : inverse) d = d > 0 ? 1 / d : T(0);
-  const auto iterations = foretell(
-      comm, std::move(side), few_with_diagonal,
-      [&](const T* x, T* y) { spmv(own, blocks ? blocks->off : OffDiagonal<T>(), x, y); },
-      [&](const T* r, T* z) {
-        for_chunks(inverse.size(), [&](std::size_t, std::size_t begin, std::size_t end) {
-          for (std::size_t i = begin; i < end; ++i) z[i] = inverse[i] * r[i];
-        });
-      });
-  if (!iterations) return false;
-  report.method = "jacobi";
-  report.reason = few_iterations("the diagonal", *iterations);
-  return true;
-}
-
-template <class T>
 Levels<T> build_levels(const DistRows<double>& A, const NearNullspace& near_nullspace, Index block,
                        const Params& given, Report& report) {
   const auto begin = Clock::now();
-  const Params params = tuned(given);
+  Params params = tuned(given);
   const bool additive = params.cycle == CycleKind::additive;
   Levels<T> out;
   out.comm = A.comm;
@@ -585,6 +495,8 @@ Levels<T> build_levels(const DistRows<double>& A, const NearNullspace& near_null
   Stage stage = first_stage(A, out.scale, block, params);
   out.order = stage.domains.order;
   const Global entries = A.nnz();
+  out.complete = stage.border.alone() && is_complete_cheap(stage.A, params);
+  if (out.complete) params = without_drops(params);
   const Index smallest = coarse_size(entries, params);
   auto left = static_cast<Global>(params.max_complexity * static_cast<double>(entries));
 
@@ -603,8 +515,9 @@ Levels<T> build_levels(const DistRows<double>& A, const NearNullspace& near_null
         fill_level(stage.A, stage.border, stage.domains, params, level, line, report);
       last = line.level == params.max_levels || params.method == Method::incomplete_cholesky;
       if (first && !last) {
-        complete(near_nullspace, out.order, level, params, stage);
-        last = smoother_is_enough(stage, level, params, report);
+        stage.B = first_vectors(near_nullspace, stage, level, params);
+        last = smoother_is_enough(stage.A, stage.B, stage.border, level, params, report);
+        if (!last) stage.W = first_couplings(stage);
       }
       Next next;
       last = last || !coarsen(stage, params, line.level, left, next);
@@ -633,9 +546,10 @@ Levels<T> build_levels(const DistRows<double>& A, const NearNullspace& near_null
 }
 
 template <class T>
-void refresh_levels(const CsrView<double>& matrix, const Params& params, Levels<T>& levels,
+void refresh_levels(const CsrView<double>& matrix, const Params& given, Levels<T>& levels,
                     Report& report) {
   const auto begin = Clock::now();
+  const Params params = levels.complete ? without_drops(given) : given;
   report.indefinite = false;
   report.coarse_nullity = report.coarse_negative = 0;
   levels.scale = range_factor(Communicator::self(), matrix);
@@ -659,12 +573,10 @@ void refresh_levels(const CsrView<double>& matrix, const Params& params, Levels<
   report.seconds = seconds_since(begin);
 }
 
-#define PYMPF_SETUP(T)                                                                      \
-  template Levels<T> build_levels(const DistRows<double>&, const NearNullspace&, Index,     \
-                                  const Params&, Report&);                                  \
-  template void refresh_levels(const CsrView<double>&, const Params&, Levels<T>&, Report&); \
-  template bool diagonal_is_enough(const DistRows<T>&, const NearNullspace&, const Params&, \
-                                   Report&);
+#define PYMPF_SETUP(T)                                                                  \
+  template Levels<T> build_levels(const DistRows<double>&, const NearNullspace&, Index, \
+                                  const Params&, Report&);                              \
+  template void refresh_levels(const CsrView<double>&, const Params&, Levels<T>&, Report&);
 PYMPF_SETUP(float)
 PYMPF_SETUP(double)
 #undef PYMPF_SETUP

@@ -37,20 +37,22 @@ std::vector<T> inverse_diagonal(const CsrView<double>& A, SmootherKind kind) {
 // l1 norm of a row.
 template <class T>
 T radius_of(const CsrView<double>& A, const Border& border, const std::vector<T>& inverse) {
-  std::vector<double> d(inverse.size()), shared;
+  std::vector<double> shared;
   double bound = 0;
   for (Index i = 0; i < A.rows; ++i) {
-    d[i] = inverse[i] > 0 ? 1 / inverse[i] : 0;
     double sum = 0;
     for (Index p = A.indptr[i]; p < A.indptr[i + 1]; ++p) sum += std::abs(A.data[p]);
     bound = std::max(bound, sum * inverse[i]);
   }
-  const double rho = spectral_radius(border.comm, d, [&](const double* x, double* y) {
+  bound = border.comm.max(bound);
+  if (bound == 0) return 1;
+  const std::vector<double> scale(inverse.begin(), inverse.end());
+  const double rho = spectral_radius(border.comm, scale, [&](const double* x, double* y) {
     shared.assign(x, x + A.rows);
     border.share(shared, 1);
     spmv(A, shared.data(), y);
   });
-  return static_cast<T>(std::min(1.1 * rho, border.comm.max(bound)));
+  return static_cast<T>(std::min(1.1 * rho, bound));
 }
 
 // The own block, raised by the couplings to ghosts.
@@ -59,8 +61,10 @@ Csr<double> own_block(const CsrView<double>& A, const Border& border) {
   border.share(d, 1);
   for (Index i = 0; i < A.rows; ++i)
     for (Index p = A.indptr[i]; p < A.indptr[i + 1]; ++p)
-      if (const Index j = A.indices[p]; j >= A.rows)
-        raised[i] += ghost_share * std::abs(A.data[p]) * (d[j] > 0 && d[i] > 0 ? std::sqrt(d[i] / d[j]) : 1);
+      if (const Index j = A.indices[p]; j >= A.rows) {
+        const double balance = d[j] > 0 && d[i] > 0 ? std::sqrt(d[i] / d[j]) : 1;
+        raised[i] += ghost_share * std::abs(A.data[p]) * balance;
+      }
   Csr<double> out;
   OffDiagonal<double> rest;
   pympf::split(A, A.rows, out, rest);

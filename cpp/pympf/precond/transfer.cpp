@@ -300,9 +300,10 @@ Csr<double> lifted_prolongation(const CsrView<double>& A, const NearNullspace& B
   const auto scaling = [&](Index i) { return &Q.scaling[at(i, m)]; };
 
   if (m == 1 && block == 1) return lifted_by_one_vector(A, B.values, Q, clusters, params);
-  const std::vector<double> d = diagonal(A);
+  std::vector<double> inverse = diagonal(A);
+  for (double& d : inverse) d = d > 0 ? 1 / d : 0;
   if (radius == 0)
-    radius = spectral_radius(Communicator::self(), d,
+    radius = spectral_radius(Communicator::self(), inverse,
                              [&](const double* x, double* y) { spmv(A, x, y); });
   const double step = 2 * omega / radius;
   const auto columns = static_cast<Index>(Q.coarse.values.size()) / m;
@@ -310,9 +311,9 @@ Csr<double> lifted_prolongation(const CsrView<double>& A, const NearNullspace& B
     return [&, row = Row(columns / m, m)](Index i, Entries& out) mutable {
       if (label(i) < 0) return;
       row.add(label(i), 1, scaling(i));
-      for (Index p = A.indptr[i]; d[i] > 0 && p < A.indptr[i + 1]; ++p)
+      for (Index p = A.indptr[i]; inverse[i] > 0 && p < A.indptr[i + 1]; ++p)
         if (const Index j = A.indices[p]; label(j) >= 0)
-          row.add(label(j), -step * A.data[p] / d[i], scaling(j));
+          row.add(label(j), -step * A.data[p] * inverse[i], scaling(j));
       row.truncate(Q.coarse, params.truncation);
       row.flush(out);
     };

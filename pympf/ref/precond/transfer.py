@@ -80,16 +80,15 @@ def lift(A: Array, Q: Array, params: Params) -> Array:
     """Return Q - 2 omega / rho(D^-1 A) D^-1 A Q; rows with d <= 0 stay as they are."""
     d = A.diagonal()
     inverse = np.divide(1, d, out=np.zeros_like(d), where=d > 0)
-    i = np.arange(len(A), dtype=np.uint32) * np.uint32(2654435761)
-    start = 0.5 + (i >> 16) / 65536
-    start[::2] *= -1
-    step = 2 * params.lift_weight / power_method(A, inverse, start)
+    step = 2 * params.lift_weight / power_method(A, inverse)
     return Q - step * inverse[:, None] * (A @ Q)
 
 
-def power_method(A: Array, inverse: Array, start: Array) -> float:
+def power_method(A: Array, inverse: Array) -> float:
     """Return the largest eigenvalue of D^-1 A as 12 steps see it."""
-    v, rho = start, 1.0
+    i = np.arange(len(A), dtype=np.uint32) * np.uint32(2654435761)
+    v, rho = 0.5 + (i >> 16) / 65536, 1.0
+    v[::2] *= -1
     for _ in range(12):
         w = inverse * (A @ v)
         rho = float(np.linalg.norm(w))
