@@ -415,6 +415,11 @@ cdef class Factors:
     def report(self):
         return report_of(self.mmf.get().factors())
 
+    def core(self):
+        """The core on this rank: its numbers by row, or (indptr, indices, data) when it is sparse."""
+        cdef const CoreDiagonal[real]* H = &self.mmf.get().factors().H
+        return (real_array(H.core),) if H.is_dense() else csr_arrays(H.sparse_core)
+
     def state(self):
         """This rank's parts of the factorization: (arrays by name, list of arrays by name for each stage).
 
