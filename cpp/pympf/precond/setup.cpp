@@ -258,7 +258,10 @@ std::size_t bytes_of(const Level<T>& level) {
 template <class T>
 void fill_level(const Csr<double>& A, const Domains& domains, const Params& params, Level<T>& level,
                 LevelReport& line, Report& report) {
-  level.A = cast<T>(A);
+  if (level.A.rows == A.rows)  // new values on the same pattern
+    level.A.data.assign(A.data.begin(), A.data.end());
+  else
+    level.A = cast<T>(A);
   build_smoother(A, domains, params, level);
   line.rows = A.rows;
   line.nnz = A.nnz();
