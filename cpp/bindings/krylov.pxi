@@ -53,10 +53,10 @@ cdef int call_operator(void* f, const real* x, real* y, int32_t n) except -1 wit
 
 cdef Operator[real] preconditioner_operator(object M, int32_t n) except *:
     if isinstance(M, Factors):
-        if M.total_rows != n:
-            raise ValueError(f"expected a preconditioner of {n} rows, got one of {M.total_rows}")
+        if M.ranks > 1:
+            raise ValueError(f"a factorization on {M.ranks} ranks cannot precondition the system of one process")
         if M.rows != n:
-            raise ValueError("a factorization over several ranks cannot precondition the system of one")
+            raise ValueError(f"expected a preconditioner of {n} rows, got one of {M.rows}")
         return mmf_operator[real]((<Factors>M).mmf.get()[0])
     if isinstance(M, Preconditioner):
         return precond_operator[real]((<Preconditioner>M).M.get()[0])

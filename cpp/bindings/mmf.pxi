@@ -284,6 +284,10 @@ cdef class Factors:
         return self.mmf.get().rows()
 
     @property
+    def ranks(self):
+        return self.Q().comm.size()
+
+    @property
     def first_row(self):
         return self.Q().layout.first()
 
