@@ -680,7 +680,7 @@ class Mmf:
 
     def _same_kind(self, A: Any) -> tuple[sp.csr_array, Any]:
         """Return a matrix in the dtype of this, and as rows of the core."""
-        A = _checked(A, self.comm)
+        A = checked(A, self.comm)
         with on_all(self.comm):
             if A.shape != (self._factors.rows, self.shape[1]):
                 raise ValueError(
@@ -691,7 +691,7 @@ class Mmf:
                 A = A.astype(self.dtype)
             if not np.isfinite(A.data).all():
                 raise ValueError(f"the matrix has entries that {self.dtype} cannot hold")
-        return A, _rows(A, self.comm)
+        return A, rows_of(A, self.comm)
 
     def refactorize(self, A: Any) -> Mmf:
         """Return the factorization of a matrix with other values and the same rotations Q.
@@ -923,30 +923,34 @@ def factorize(
         if progress is not None and not callable(progress):
             raise TypeError(f"progress is a {type(progress).__name__}, expected a callable")
     same_on_all(comm, sorted(params.items()), "parameters")
-    A = _checked(A, comm)
+    A = checked(A, comm)
     with on_all(comm):
         given = _as_labels(labels, A.shape[0])
     same_on_all(comm, None if given is None else len(given), "depths of labels")
-    rows = _rows(A, comm)
+    rows = rows_of(A, comm)
     return Mmf(engine(A.dtype).factorize(rows, given, params, progress), comm)
 
 
-def _checked(A: Any, comm: Any) -> sp.csr_array:
-    """Pass a matrix, or this rank's rows, through the gate."""
+def checked(A: Any, comm: Any, *, symmetric: bool = True) -> sp.csr_array:
+    """Pass a matrix, or this rank's rows (whose symmetry `rows_of` sees), through the gate."""
     if comm is not None and isinstance(A, str | os.PathLike):
         A = io.read_rows(A, comm) if is_parallel(comm) else io.read_matrix(A)
-    return la.as_rows(A, comm) if is_parallel(comm) else la.as_csr(A)
+    return la.as_rows(A, comm) if is_parallel(comm) else la.as_csr(A, symmetric=symmetric)
 
 
-def _rows(A: sp.csr_array, comm: Any) -> Any:
-    """Bring a checked matrix into the core; rows of several ranks must be symmetric together."""
+def rows_of(A: sp.csr_array, comm: Any, *, symmetric: bool = True) -> Any:
+    """Bring a checked matrix into the core; rows of several ranks must be symmetric together.
+
+    Collective. With ``symmetric=False`` they need not.
+    """
     core = engine(A.dtype)
     if not is_parallel(comm):
         return core.rows_of(A.indptr, A.indices, A.data)
     indptr, indices = A.indptr.astype(np.int32), A.indices.astype(np.int64)
     rows = core.rows_on_ranks(handle(comm), indptr, indices, A.data)
-    gap, largest = rows.asymmetry()
-    la.check_asymmetry(gap, largest, A.dtype)
+    if symmetric:
+        gap, largest = rows.asymmetry()
+        la.check_asymmetry(gap, largest, A.dtype)
     return rows
 
 

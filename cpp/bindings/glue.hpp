@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "pympf/la/dist_csr.hpp"
 #include "pympf/la/krylov.hpp"
 #include "pympf/mmf/mmf.hpp"
 #include "pympf/mmf/routes.hpp"
@@ -269,11 +270,35 @@ std::pair<Global, Global> core_size_and_bytes(const mmf::Mmf<T>& F) {
 }
 
 template <class T>
-std::shared_ptr<precond::Preconditioner<T>> build_preconditioner(const CsrView<T>& A,
+std::shared_ptr<precond::Preconditioner<T>> build_preconditioner(const DistRows<T>& A,
                                                                  const precond::Params& params,
                                                                  precond::NearNullspace& vectors,
                                                                  Index block) {
-  return std::make_shared<precond::Preconditioner<T>>(A, params, std::move(vectors), block);
+  return together(A.comm, [&] {
+    return std::make_shared<precond::Preconditioner<T>>(A, params, std::move(vectors), block);
+  });
+}
+template <class T>
+void update_preconditioner(precond::Preconditioner<T>& M, const DistRows<T>& A) {
+  together(A.comm, [&] { M.update(A); });
+}
+template <class T>
+void apply_preconditioner(const precond::Preconditioner<T>& M, const Communicator& comm,
+                          const T* r, T* z) {
+  together(comm, [&] { M.apply(r, z); });
+}
+
+// A x = b over the ranks of A; see krylov.hpp.
+template <class T>
+KrylovResult solve_rows(const DistRows<T>& A, const Operator<T>* M, const T* b, T* x,
+                        const KrylovParams& params, const KrylovCallback<T>& callback) {
+  return together(A.comm, [&] {
+    if (A.comm.size() == 1)
+      return solve<T>(matrix_operator(A.rows), M, A.own(), b, x, params, callback);
+    const DistCsr<T> blocks(A);
+    const Operator<T> multiply = [&](const T* in, T* out) { blocks.multiply(in, out); };
+    return solve<T>(multiply, M, A.own(), b, x, params, callback, A.comm);
+  });
 }
 
 // A factorization from its parts, as a file holds them; each rank has its own.

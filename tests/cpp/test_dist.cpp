@@ -10,8 +10,10 @@
 #include <numeric>
 
 #include "matrices.hpp"
-#include "pympf/la/dist_rows.hpp"
+#include "pympf/la/dist_csr.hpp"
+#include "pympf/la/krylov.hpp"
 #include "pympf/mmf/mmf.hpp"
+#include "pympf/precond/preconditioner.hpp"
 
 using namespace pympf;
 using namespace pympf::mmf;
@@ -246,6 +248,93 @@ void test_given_clusters(const Communicator& comm) {
   }
 }
 
+KrylovResult solved(const Communicator& comm, const Csr<double>& A, const precond::Params& params,
+                    const Layout& layout, std::vector<double>& x,
+                    const precond::NearNullspace& B = {}, Index block = 1) {
+  const auto rows = number_columns(comm, layout, part(A, layout));
+  const DistCsr<double> D(rows);
+  const precond::Preconditioner<double> M(rows, params, B, block);
+  const Operator<double> multiply = [&](const double* in, double* out) { D.multiply(in, out); };
+  const Operator<double> apply = [&](const double* in, double* out) { M.apply(in, out); };
+  const auto b = part(ramp<double>(A.rows), layout);
+  x.assign(b.size(), 0);
+  KrylovParams krylov;
+  krylov.max_iterations = 200;
+  if (params.cycle == precond::CycleKind::k) krylov.method = Method::fgmres;
+  return solve<double>(multiply, &apply, layout.own(), b.data(), x.data(), krylov, {}, comm);
+}
+
+void check_preconditioner(const Communicator& comm, const Csr<double>& A,
+                          const precond::Params& params, int more) {
+  const Layout layout = uneven(comm, A.rows);
+  Layout all;
+  all.starts = {0, A.rows};
+  std::vector<double> alone, x;
+  const auto reference = solved(Communicator::self(), A, params, all, alone);
+  const auto result = solved(comm, A, params, layout, x);
+  CAPTURE(comm.size());
+  CAPTURE(static_cast<int>(params.smoother));
+  CAPTURE(static_cast<int>(params.cycle));
+  REQUIRE(reference.converged);
+  CHECK(result.converged);
+  CHECK(result.iterations <= reference.iterations * 1.2 + more);
+  const auto expected = part(alone, layout);
+  double largest = 0;
+  for (double v : alone) largest = std::max(largest, std::abs(v));
+  for (std::size_t i = 0; i < x.size(); ++i)
+    CHECK(std::abs(x[i] - expected[i]) <= 1e-5 * largest);
+
+  // M is symmetric and positive, and the same in every run.
+  if (params.cycle == precond::CycleKind::k) return;
+  const auto rows = number_columns(comm, layout, part(A, layout));
+  precond::Params exact = params;
+  exact.precision = precond::Precision::working;
+  const precond::Preconditioner<double> M(rows, exact), twin(rows, exact);
+  const auto u = part(ramp<double>(A.rows), layout);
+  std::vector<double> v(u), Mu(u.size()), Mv(u.size()), again(u.size());
+  for (std::size_t i = 0; i < v.size(); ++i) v[i] = std::cos(5 * u[i]);
+  M.apply(u.data(), Mu.data());
+  M.apply(v.data(), Mv.data());
+  twin.apply(u.data(), again.data());
+  CHECK(again == Mu);
+  const auto dot = [&](const std::vector<double>& y, const std::vector<double>& z) {
+    return comm.sum(std::inner_product(y.begin(), y.end(), z.begin(), 0.0));
+  };
+  CHECK(dot(u, Mu) > 0);
+  const double size = std::sqrt(dot(u, Mu) * dot(v, Mv));
+  CHECK(std::abs(dot(u, Mv) - dot(v, Mu)) <= 1e-12 * size);
+}
+
+void test_preconditioner(const Communicator& comm) {
+  using precond::CycleKind, precond::SmootherKind;
+  precond::Params params;
+  params.method = precond::Method::multilevel;
+  const auto grid = test::grid<double>({40, 40});
+  const auto graph = test::random_symmetric<double>(900, 5, 4, test::Kind::definite);
+  for (int rows_per_rank : {1, 200, 100000}) {
+    params.rows_per_rank = rows_per_rank;
+    check_preconditioner(comm, grid, params, 3);
+    check_preconditioner(comm, graph, params, 3);
+  }
+  for (SmootherKind smoother :
+       {SmootherKind::gauss_seidel, SmootherKind::chebyshev, SmootherKind::l1_jacobi}) {
+    params.smoother = smoother;
+    check_preconditioner(comm, grid, params, 4);
+  }
+  params.smoother = SmootherKind::incomplete_cholesky;
+  for (CycleKind cycle : {CycleKind::w, CycleKind::k, CycleKind::additive}) {
+    params.cycle = cycle;
+    check_preconditioner(comm, grid, params, 6);
+  }
+  params.cycle = CycleKind::v;
+  // On one rank `auto` may find an exact factorization; on several there is none.
+  params.method = precond::Method::automatic;
+  check_preconditioner(comm, grid, params, 8);
+  check_preconditioner(comm, test::grid<double>({12, 12, 12}), params, 8);
+  params.method = precond::Method::jacobi;
+  check_preconditioner(comm, graph, params, 3);
+}
+
 // Clusters of its own on each rank.
 template <class T>
 void check_factorization(const Communicator& comm, const Csr<T>& A, const Params& params) {
@@ -318,6 +407,7 @@ void test_distribution(const Communicator& comm) {
   test_given_clusters(comm);
   test_own_clusters(comm);
   test_few_rows(comm);
+  test_preconditioner(comm);
   test_what_one_rank_refuses(comm);
 }
 

@@ -349,13 +349,31 @@ TEST_CASE("auto never calls an indefinite diagonal an exact factorization of a p
 TEST_CASE("auto tells why it stops at the first level") {
   const Preconditioner<double> exact(grid({3000}), Params{});
   CHECK(exact.report().method == "ict");
+  CHECK(exact.report().exact);
   CHECK(exact.report().reason.find("exact") != std::string::npos);
   Params params;
-  const Preconditioner<double> easy(shifted(grid({60, 60}), 2), params);
-  CHECK(easy.report().method == "ict");
-  CHECK(easy.report().reason.find("iterations") != std::string::npos);
+  for (const auto& [shift, method] : {std::pair{2.0, "jacobi"}, std::pair{0.1, "ict"}}) {
+    const Preconditioner<double> easy(shifted(grid({80, 80}), shift), params);
+    CHECK(easy.report().method == method);
+    CHECK(easy.report().reason.find("iterations") != std::string::npos);
+  }
   const Preconditioner<double> hard(grid({300, 300}), params);
   CHECK(hard.report().method == "multilevel");
+}
+
+TEST_CASE("the floor that few slow errors leave keeps auto from the diagonal and the factor") {
+  // Sixteen grids of strong couplings, joined by weak ones: fifteen errors that only they damp.
+  constexpr Index side = 32, size = 8;
+  Csr<double> A = laplacian({side, side});
+  const auto cell = [](Index i) { return i / side / size * side + i % side / size; };
+  for (Index i = 0; i < A.rows; ++i) {
+    double sum = 0;
+    for (Index p = A.indptr[i]; p < A.indptr[i + 1]; ++p)
+      if (A.indices[p] != i) sum += A.data[p] = cell(i) == cell(A.indices[p]) ? -1 : -1e-6;
+    for (Index p = A.indptr[i]; p < A.indptr[i + 1]; ++p)
+      if (A.indices[p] == i) A.data[p] = -sum;
+  }
+  CHECK(Preconditioner<double>(A, Params{}).report().method == "multilevel");
 }
 
 TEST_CASE("null rows are left as they are") {

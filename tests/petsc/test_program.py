@@ -233,9 +233,7 @@ def test_view(solve):
 
 def test_view_says_what_was_chosen_and_why(solve):
     run = solve("-pc_type mmf -ksp_view -m 10")
-    assert re.search(
-        r"method ict: the incomplete Cholesky factorization alone needs about \d+", run.output
-    )
+    assert "method ict: the incomplete Cholesky factorization dropped nothing" in run.output
     assert re.search("method multilevel: .", solve("-pc_type mmf -ksp_view -m 200").output)
     run = solve("-pc_type mmf -ksp_view -m 7")
     assert "method dense: " in run.output

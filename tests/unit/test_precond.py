@@ -361,7 +361,9 @@ def test_report():
     [
         (lambda: gallery.poisson((60, 60)), {}, "multilevel: the incomplete Cholesky"),
         (lambda: gallery.poisson(1000), {}, "ict: .*dropped nothing: it is exact"),
-        (lambda: gallery.shifted(gallery.poisson((60, 60)), 2), {}, "ict: .* alone needs about"),
+        (lambda: gallery.poisson((16, 16)), {}, "ict: .*dropped nothing: it is exact"),
+        (lambda: gallery.shifted(gallery.poisson((60, 60)), 2), {}, "jacobi: .* alone needs about"),
+        (lambda: gallery.shifted(gallery.poisson((80, 80)), 0.1), {}, "ict: .* alone needs about"),
         (lambda: gallery.poisson(10), {}, "dense: few enough rows"),
         (lambda: gallery.poisson(10), {"method": "jacobi"}, "jacobi: asked for"),
         (lambda: gallery.poisson((60, 60)), {"method": "ict"}, "ict: asked for"),
@@ -374,6 +376,42 @@ def test_choice_and_its_reason(make, options, choice):
     assert re.match(choice, M.choice), M.choice
     if options.get("method") != "classic":
         assert f"method {M.choice}" in str(M.report())
+
+
+@pytest.mark.parametrize("scaled", [False, True])
+def test_auto_sees_slow_errors_of_strong_rows(rng, scaled):
+    """A checkerboard of contrast 10⁶, singular: the diagonal or the factor would need hundreds."""
+    n, cell = 96, 8
+    x, y = np.meshgrid(*[np.arange(n) // cell] * 2)
+    k = np.where((x + y) % 2, 1e6, 1.0).ravel()
+    C = grid_laplacian(n, n).tocoo()
+    off = C.row != C.col
+    mean = 2 / (1 / k[C.row[off]] + 1 / k[C.col[off]])
+    W = sp.coo_array((mean, (C.row[off], C.col[off])), shape=C.shape)
+    A = gallery.laplacian(sp.csr_array(W))
+    if scaled:
+        D = sp.diags_array(2.0 ** rng.integers(-3, 4, n * n))
+        A = gallery.shifted(sp.csr_array(D @ A @ D), 1e-6)
+    assert pympf.as_preconditioner(A).choice.startswith("multilevel")
+
+
+def test_auto_takes_the_diagonal_of_a_power_law_graph():
+    """Also when it is singular; and an update keeps to it."""
+    rng = np.random.default_rng(2)
+    n = 3000
+    heads = np.repeat(np.arange(1, n), 4)
+    tails = (heads * rng.random(len(heads)) ** 2).astype(int)
+    W = sp.coo_array((np.ones(len(heads)), (heads, tails)), shape=(n, n)).tocsr()
+    A = gallery.laplacian(sp.csr_array(W + W.T))
+    M = pympf.as_preconditioner(A)
+    assert M.choice.startswith("jacobi: the diagonal alone needs about")
+    b = rng.standard_normal(n)
+    solution = pympf.solve(A, b - b.mean(), preconditioner=M)
+    assert solution.converged
+    assert solution.iterations <= 50
+    M.update(2 * A)
+    assert M.choice.startswith("jacobi")
+    assert np.allclose(M @ b, b / (2 * A.diagonal()))
 
 
 def test_reports_of_a_singular_matrix_count_its_kernel():

@@ -10,6 +10,7 @@
 #include <cstddef>
 
 #include "pympf/la/csr.hpp"
+#include "pympf/mpi/comm.hpp"
 
 namespace pympf {
 
@@ -64,24 +65,33 @@ double dot(Index n, const T* x, const T* y) {
 
 // The norm of a vector whose squares overflow or vanish: max |x_i| * || x / max |x_i| ||.
 template <class T>
-double scaled_norm(Index n, const T* x) {
-  double largest = 0;
+double scaled_norm(const Communicator& comm, Index n, const T* x) {
+  double largest = 0, broken = 0;
   for (Index i = 0; i < n; ++i) {
-    if (!std::isfinite(x[i])) return std::abs(static_cast<double>(x[i]));
+    if (!std::isfinite(x[i])) broken += std::abs(static_cast<double>(x[i]));
     largest = std::max(largest, std::abs(static_cast<double>(x[i])));
   }
+  broken = comm.sum(broken);
+  if (broken != 0) return broken;
+  largest = comm.max(largest);
   if (largest == 0) return 0;
   double sum = 0;
   for (Index i = 0; i < n; ++i) sum += (x[i] / largest) * (x[i] / largest);
-  return largest * std::sqrt(sum);
+  return largest * std::sqrt(comm.sum(sum));
 }
 
-// ||x||_2; zero only for x = 0, not finite only when x or its norm is not.
+// ||x||_2 of a vector over the ranks; zero only for x = 0, not finite only when x or its norm is
+// not.
+template <class T>
+double norm(const Communicator& comm, Index n, const T* x) {
+  constexpr double tiny = 1e-280, huge = 1e300;  // outside, squares have lost digits
+  const double square = comm.sum(dot(n, x, x));
+  return square > tiny && square < huge ? std::sqrt(square) : scaled_norm(comm, n, x);
+}
+
 template <class T>
 double norm(Index n, const T* x) {
-  constexpr double tiny = 1e-280, huge = 1e300;  // outside, squares have lost digits
-  const double square = dot(n, x, x);
-  return square > tiny && square < huge ? std::sqrt(square) : scaled_norm(n, x);
+  return norm(Communicator::self(), n, x);
 }
 
 template <class T>

@@ -32,19 +32,19 @@ class Cg final : public Cycle<T> {
     double rz = 1;
     for (;;) {
       const T* z = run_.precondition(r, z_.data());
-      const double rz_before = std::exchange(rz, dot(n, r, z));
+      const double rz_before = std::exchange(rz, run_.dot(r, z));
       if (!std::isfinite(rz)) return Reason::diverged_nan;
       if (rz <= 0) return Reason::diverged_indefinite_preconditioner;
       axpby(n, 1.0, z, rz / rz_before, p);
 
       run_.A(p, q);
-      const double pq = dot(n, p, q);
+      const double pq = run_.dot(p, q);
       if (!std::isfinite(pq)) return Reason::diverged_nan;
       if (pq <= 0) return Reason::diverged_indefinite_operator;
 
       const double alpha = rz / pq;
       axpy(n, -alpha, q, r);
-      const double r_norm = norm(n, r);
+      const double r_norm = run_.norm(r);
       if (!std::isfinite(r_norm)) return Reason::diverged_nan;  // x has not been touched
       if (r_norm * kGrowth > start_norm) return Reason::diverged_breakdown;
       axpy(n, alpha, p, run_.x);

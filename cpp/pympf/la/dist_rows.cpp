@@ -185,6 +185,38 @@ DistRows<T> move_rows(const DistRows<T>& A, const Layout& to, const std::vector<
 }
 
 template <class T>
+GlobalRows<T> add_rows(const Communicator& comm, const Layout& to, const GlobalRows<T>& rows,
+                       const std::vector<Global>& numbers) {
+  Shipments<T> out;
+  for (Index i = 0; i < rows.rows(); ++i) {
+    Shipment<T>& shipment = out[to.owner(numbers[i])];
+    shipment.heads.push_back({numbers[i], rows.indptr[i + 1] - rows.indptr[i]});
+    for (Index p = rows.indptr[i]; p < rows.indptr[i + 1]; ++p)
+      shipment.entries.push_back({rows.indices[p], rows.data[p]});
+  }
+  std::vector<std::vector<Entry<T>>> parts(to.own());
+  ship(comm, out, [&](const RowHead& head, const Entry<T>* entry) {
+    auto& row = parts[head.row - to.first()];
+    row.insert(row.end(), entry, entry + head.length);
+  });
+  GlobalRows<T> sum;
+  for (auto& row : parts) {
+    std::stable_sort(row.begin(), row.end(),
+                     [](const auto& x, const auto& y) { return x.column < y.column; });
+    for (std::size_t k = 0; k < row.size(); ++k)
+      if (k > 0 && row[k].column == row[k - 1].column) {
+        sum.data.back() += row[k].value;
+      } else {
+        sum.indices.push_back(row[k].column);
+        sum.data.push_back(row[k].value);
+      }
+    sum.indptr.push_back(to_index(static_cast<Global>(sum.data.size()), "entries of added rows"));
+    row = {};
+  }
+  return sum;
+}
+
+template <class T>
 Csr<T> diagonal_block(const DistRows<T>& A) {
   Csr<T> out{A.own(), A.own(), {0}, {}, {}};
   out.indptr.reserve(A.own() + 1);
@@ -196,6 +228,15 @@ Csr<T> diagonal_block(const DistRows<T>& A) {
       }
     out.indptr.push_back(static_cast<Index>(out.indices.size()));
   }
+  return out;
+}
+
+template <class T>
+std::vector<T> diagonal(const DistRows<T>& A) {
+  std::vector<T> out(A.own(), T(0));
+  for (Index i = 0; i < A.own(); ++i)
+    for (Index p = A.rows.indptr[i]; p < A.rows.indptr[i + 1]; ++p)
+      if (A.rows.indices[p] == A.shift + i) out[i] = A.rows.data[p];
   return out;
 }
 
@@ -242,7 +283,10 @@ double asymmetry(const DistRows<T>& A) {
                                     const std::vector<Global>&);                                  \
   template GlobalRows<T> global_rows(const DistRows<T>&);                                         \
   template DistRows<T> move_rows(const DistRows<T>&, const Layout&, const std::vector<Global>&);  \
+  template GlobalRows<T> add_rows(const Communicator&, const Layout&, const GlobalRows<T>&,       \
+                                  const std::vector<Global>&);                                    \
   template Csr<T> diagonal_block(const DistRows<T>&);                                             \
+  template std::vector<T> diagonal(const DistRows<T>&);                                           \
   template double asymmetry(const DistRows<T>&);
 PYMPF_INSTANTIATE(double)
 PYMPF_INSTANTIATE(float)

@@ -34,6 +34,7 @@ struct DistRows {
 
   DistRows() = default;
   DistRows(const CsrView<T>& all) : rows(all) { layout.starts = {0, all.rows}; }
+  DistRows(const Csr<T>& all) : DistRows(all.view()) {}
   DistRows(DistRows&&) = default;
   DistRows& operator=(DistRows&&) = default;
 
@@ -66,6 +67,16 @@ GlobalRows<T> global_rows(const DistRows<T>& A);
 // The same matrix with own row i, and its column, at targets[i] of the layout `to`. Collective.
 template <class T>
 DistRows<T> move_rows(const DistRows<T>& A, const Layout& to, const std::vector<Global>& targets);
+
+// Row i of `rows`, which may come in any order, is a part of the row numbers[i] of the result: what
+// several ranks bring to a row is added, in the order of the ranks. Sorted columns. Collective.
+template <class T>
+GlobalRows<T> add_rows(const Communicator& comm, const Layout& to, const GlobalRows<T>& rows,
+                       const std::vector<Global>& numbers);
+
+// Of own rows.
+template <class T>
+std::vector<T> diagonal(const DistRows<T>& A);
 
 // Own rows and own columns, numbered from 0.
 template <class T>

@@ -113,13 +113,13 @@ class Gmres final : public Cycle<T> {
     const std::size_t k = columns();
     T* w = basis_[k + 1];
     h_.assign(k + 2, 0.0);
-    const double w_norm = norm(n, w);
+    const double w_norm = run_.norm(w);
     h_norm_ = std::max(h_norm_, w_norm);
     subtract_projections(w);
-    double left = norm(n, w);
+    double left = run_.norm(w);
     if (left < w_norm / std::sqrt(2.0)) {
       subtract_projections(w);
-      left = norm(n, w);
+      left = run_.norm(w);
     }
     if (!std::isfinite(w_norm) || !std::isfinite(left)) return Reason::diverged_nan;
     h_[k + 1] = left;
@@ -129,7 +129,7 @@ class Gmres final : public Cycle<T> {
 
   void subtract_projections(T* w) {
     for (std::size_t i = 0; i <= columns(); ++i) {
-      const double projection = dot(run_.n, basis_[i], w);
+      const double projection = run_.dot(basis_[i], w);
       h_[i] += projection;
       axpy(run_.n, -projection, basis_[i], w);
     }
@@ -194,7 +194,7 @@ class Gmres final : public Cycle<T> {
     const bool correction_is_preconditioned = flexible_ || run_.from_left();
     const T* correction =
         correction_is_preconditioned ? t_.data() : run_.precondition(t_.data(), u_.data());
-    if (!std::isfinite(norm(n, correction))) return false;
+    if (!std::isfinite(run_.norm(correction))) return false;
     axpy(n, 1.0, correction, run_.x);
     return true;
   }

@@ -88,7 +88,8 @@ template <class T>
 Reason Run<T>::record(double norm, const T* iterate) {
   history.push_back(norm);
   const int iteration = static_cast<int>(history.size()) - 1;
-  const bool stop = callback && callback(iteration, norm, iterate);
+  bool stop = callback && callback(iteration, norm, iterate);
+  if (is_watched) stop = comm.max(std::int64_t{stop}) > 0;
   if (!std::isfinite(norm)) return Reason::diverged_nan;
   if (norm <= target()) return met();
   if (stop) return Reason::stopped_by_callback;
@@ -117,7 +118,7 @@ bool has_failed(Reason reason) {
          reason == Reason::diverged_indefinite_preconditioner;
 }
 
-void check(const KrylovParams& p, bool has_operators, Index n) {
+void check(const KrylovParams& p, bool has_operators, Global n) {
   require(has_operators,
           "the operator A, and M where it is given, must be callable; got an empty one");
   require(n > 0, "the system has ", n, " unknowns; expected at least 1");
@@ -155,10 +156,10 @@ class TrueResidual {
   double compute() {
     run_.A(run_.x, r_.data());
     axpby(run_.n, 1.0, run_.b, -1.0, r_.data());
-    norm_ = norm(run_.n, r_.data());
+    norm_ = run_.norm(r_.data());
     if (!run_.from_left()) return norm_;
     (*run_.M)(r_.data(), s_.data());
-    return norm(run_.n, s_.data());
+    return run_.norm(s_.data());
   }
 
   T* vector() { return run_.from_left() ? s_.data() : r_.data(); }  // whose norm compute() gave
@@ -176,7 +177,7 @@ void set_tolerance(Run<T>& run, double b_norm) {
   if (run.from_left()) {
     std::vector<T> s(run.n);
     (*run.M)(run.b, s.data());
-    reference = norm(run.n, s.data());
+    reference = run.norm(s.data());
   }
   run.tolerance = std::max(run.params.rtol * reference, run.params.atol);
   run.resolution = Run<T>::epsilon * reference;
@@ -260,14 +261,16 @@ template <class T>
 KrylovResult solve(const std::type_identity_t<Operator<T>>& A,
                    const std::type_identity_t<Operator<T>>* M, Index n, const T* b, T* x,
                    const KrylovParams& params,
-                   const std::type_identity_t<KrylovCallback<T>>& callback) {
-  check(params, A && (!M || *M), n);
-  const double b_norm = norm(n, b);
+                   const std::type_identity_t<KrylovCallback<T>>& callback,
+                   const Communicator& comm) {
+  check(params, A && (!M || *M), comm.sum(Global{n}));
+  const double b_norm = norm(comm, n, b);
   require(std::isfinite(b_norm), "b has entries that are NaN or infinite");
-  const double x_norm = norm(n, x);
+  const double x_norm = norm(comm, n, x);
   require(std::isfinite(x_norm), "the initial guess has entries that are NaN or infinite");
 
-  Run<T> run{A, M, n, b, x, params, callback, {}};
+  Run<T> run{A, M, n, b, x, params, callback, comm, {}};
+  run.is_watched = comm.max(std::int64_t{bool{callback}}) > 0;
   if (b_norm == 0) {
     std::fill(x, x + n, T{0});
     run.record(0, x);
@@ -291,8 +294,10 @@ KrylovResult solve(const std::type_identity_t<Operator<T>>& A,
 }
 
 template KrylovResult solve(const Operator<float>&, const Operator<float>*, Index, const float*,
-                            float*, const KrylovParams&, const KrylovCallback<float>&);
+                            float*, const KrylovParams&, const KrylovCallback<float>&,
+                            const Communicator&);
 template KrylovResult solve(const Operator<double>&, const Operator<double>*, Index, const double*,
-                            double*, const KrylovParams&, const KrylovCallback<double>&);
+                            double*, const KrylovParams&, const KrylovCallback<double>&,
+                            const Communicator&);
 
 }  // namespace pympf

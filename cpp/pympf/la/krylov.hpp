@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "pympf/la/operator.hpp"
+#include "pympf/mpi/comm.hpp"
 
 namespace pympf {
 
@@ -75,11 +76,14 @@ template <class T>
 using KrylovCallback = std::function<bool(int iteration, double residual_norm, const T* x)>;
 
 // x holds the initial guess on entry and the solution on return; M is null for no preconditioner.
-// T follows from b and x.
+// T follows from b and x. Over several ranks every vector is the part of this rank (n of its
+// entries, maybe none), the call is collective, and all get the same result; a callback may be on
+// some ranks only.
 template <class T>
 KrylovResult solve(const std::type_identity_t<Operator<T>>& A,
                    const std::type_identity_t<Operator<T>>* M, Index n, const T* b, T* x,
                    const KrylovParams& params,
-                   const std::type_identity_t<KrylovCallback<T>>& callback = {});
+                   const std::type_identity_t<KrylovCallback<T>>& callback = {},
+                   const Communicator& comm = Communicator::self());
 
 }  // namespace pympf

@@ -6,6 +6,7 @@
 #include <memory>
 #include <vector>
 
+#include "pympf/la/blas1.hpp"
 #include "pympf/la/krylov.hpp"
 
 namespace pympf::krylov {
@@ -20,14 +21,20 @@ struct Run {
   T* const x;
   const KrylovParams& params;
   const KrylovCallback<T>& callback;
+  const Communicator& comm;
 
   std::vector<double> history;
+  bool is_watched = false;  // by a callback on some rank
   double tolerance = 0;
   double resolution = 0;  // a recurrence below it says nothing about b - A x
 
   static constexpr double epsilon = std::numeric_limits<T>::epsilon();
 
   bool from_left() const { return M && params.side == Side::left; }
+
+  // Over all ranks, the same on each.
+  double dot(const T* x, const T* y) const { return comm.sum(pympf::dot(n, x, y)); }
+  double norm(const T* x) const { return pympf::norm(comm, n, x); }
 
   // M r, in z; without preconditioner r itself.
   const T* precondition(const T* r, T* z) const {

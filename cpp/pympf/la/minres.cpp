@@ -59,7 +59,7 @@ class Minres final : public Cycle<T> {
       const Reason advanced = lanczos();
       if (advanced != Reason::iterating) return advanced;
       if (!rotate() || !update(r, r_norm)) return Reason::diverged_stagnated;
-      r_norm = norm(run_.n, r);
+      r_norm = run_.norm(r);
       const Reason reason = run_.record(r_norm, run_.x);
       if (reason != Reason::iterating) return reason;
       shift();
@@ -86,9 +86,9 @@ class Minres final : public Cycle<T> {
     const Index n = run_.n;
     const T* z = preconditioned();
     run_.A(z, q_.data());
-    a_norm_ = std::max(a_norm_, norm(n, q_.data()) / norm(n, z));
+    a_norm_ = std::max(a_norm_, run_.norm(q_.data()) / run_.norm(z));
     axpy(n, -beta_, v_before_.data(), q_.data());
-    alpha_ = dot(n, z, q_.data());
+    alpha_ = run_.dot(z, q_.data());
     axpy(n, -alpha_, v_.data(), q_.data());
     t_norm_ = std::max({t_norm_, std::abs(alpha_), beta_});
     return normalize(Run<T>::epsilon * t_norm_);
@@ -99,7 +99,7 @@ class Minres final : public Cycle<T> {
   Reason normalize(double level) {
     const Index n = run_.n;
     const T* z = run_.precondition(q_.data(), z_next_.data());
-    const double square = dot(n, q_.data(), z);
+    const double square = run_.dot(q_.data(), z);
     if (!std::isfinite(square)) return Reason::diverged_nan;
     if (square < -level * level) return Reason::diverged_indefinite_preconditioner;
     beta_next_ = std::sqrt(std::max(square, 0.0));
@@ -127,7 +127,7 @@ class Minres final : public Cycle<T> {
     const Index n = run_.n;
     next_direction();
     const double tau = now_.c * phi_;
-    const double rounding = Run<T>::epsilon * a_norm_ * std::abs(tau) * norm(n, w_.data());
+    const double rounding = Run<T>::epsilon * a_norm_ * std::abs(tau) * run_.norm(w_.data());
     if (run_.in_vain(rounding, r_norm * now_.c * now_.c / (1 + now_.s))) return false;
     axpy(n, tau, w_.data(), run_.x);
     phi_ *= -now_.s;

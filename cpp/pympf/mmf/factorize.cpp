@@ -275,29 +275,6 @@ void arrange(Hierarchy<T>& Q, const std::vector<Index>& members) {
   }
 }
 
-// The same rows on every step-th of the ranks that have some.
-Layout thinned(const Layout& layout, int step) {
-  Layout out = layout;
-  Global end = layout.total();
-  int taken = 0;  // ranks with rows, from the last
-  const int ranks = static_cast<int>(layout.starts.size()) - 1;
-  int with_rows = 0;
-  for (int rank = 0; rank < ranks; ++rank) with_rows += layout.starts[rank + 1] > layout.starts[rank];
-  for (int rank = ranks - 1; rank >= 0; --rank) {
-    if (layout.starts[rank + 1] > layout.starts[rank] && (with_rows - 1 - taken++) % step == 0)
-      end = layout.starts[rank];
-    out.starts[rank] = end;
-  }
-  return out;
-}
-
-int ranks_with_rows(const Layout& layout) {
-  int count = 0;
-  for (std::size_t r = 0; r + 1 < layout.starts.size(); ++r)
-    count += layout.starts[r + 1] > layout.starts[r];
-  return count;
-}
-
 // Moves the active columns to the places `targets` in `to`, and remembers that in Q. (What moves
 // twice before a stage moves once in Q.)
 template <class T>
@@ -325,7 +302,7 @@ void move_stage(Hierarchy<T>& Q, DistRows<T>& A, const Layout& to,
 template <class T>
 void move_to_fewer(Hierarchy<T>& Q, DistRows<T>& A, int step, Labels& labels) {
   if (step > 1)
-    move_stage(Q, A, thinned(A.layout, step), numbers_from(A.layout.first(), A.own()), labels);
+    move_stage(Q, A, A.layout.thinned(step), numbers_from(A.layout.first(), A.own()), labels);
 }
 
 // Brings the clusters that labels give to one rank each.
@@ -333,12 +310,6 @@ template <class T>
 void gather_clusters(Hierarchy<T>& Q, DistRows<T>& A, Labels& labels) {
   const auto [layout, targets] = by_labels(A.comm, A.layout, labels);
   move_stage(Q, A, layout, targets, labels);
-}
-
-// How many of the ranks should give their rows to one.
-int crowding(const Layout& layout, Global rows_per_rank) {
-  const Global ranks = ranks_with_rows(layout), wanted = layout.total() / rows_per_rank;
-  return wanted >= ranks ? 1 : static_cast<int>(ranks / std::max<Global>(1, wanted));
 }
 
 double squares(const auto& values) {
@@ -439,7 +410,7 @@ StageReport report_of(const DistRows<T>& A, const Clusters& clusters, const Stag
   out.bypassed = sum(Global{A.own()} - clusters.ptr.back());
   out.rotations = sum(stage.rotations());
   out.retired = retired;
-  out.ranks = ranks_with_rows(A.layout);
+  out.ranks = A.layout.ranks_with_rows();
   out.bytes = sum(static_cast<Global>(stage.bytes()));
   return out;
 }
@@ -498,7 +469,7 @@ Factorization<T> factorize(const DistRows<T>& matrix, const Params& params,
     F.stop = A.layout.total() <= params.core_size ? Stop::core_size : Stop::max_stages;
     if (A.layout.total() <= params.core_size || level > params.max_stages) break;
     const auto start = Clock::now();
-    move_to_fewer(*Q, A, crowding(A.layout, params.rows_per_rank), labels);
+    move_to_fewer(*Q, A, A.layout.crowding(params.rows_per_rank), labels);
     // Half of what the tolerance has left: what is cheap to drop now need not be cheap later. Where
     // the Gram matrix does not see all that a row drops (hubs, blocks), the stage is tried again
     // with less.
@@ -525,7 +496,7 @@ Factorization<T> factorize(const DistRows<T>& matrix, const Params& params,
       retired = 0;  // refused
     }
     if (retired == 0) {
-      if (const int ranks = ranks_with_rows(A.layout); ranks > 1 && labels.empty()) {
+      if (const int ranks = A.layout.ranks_with_rows(); ranks > 1 && labels.empty()) {
         move_to_fewer(*Q, A, ranks, labels);  // one rank has clusters that many have not
         --level;
         continue;
@@ -549,7 +520,7 @@ Factorization<T> factorize(const DistRows<T>& matrix, const Params& params,
     kept2 = next2;
     dropped2 += lost2;
   }
-  move_to_fewer(*Q, A, ranks_with_rows(A.layout), labels);
+  move_to_fewer(*Q, A, A.layout.ranks_with_rows(), labels);
   F.dropped = std::sqrt(dropped2);
   F.H = core_diagonal(A, diagonals);
   Q->core_rows = A.own();

@@ -38,6 +38,11 @@ class Accumulator {
 }  // namespace
 
 Graph couplings(const CsrView<double>& A, const double* B, Index block, Index vectors) {
+  return couplings(A, B, block, vectors, block == 1 ? std::vector<double>() : diagonal(A));
+}
+
+Graph couplings(const CsrView<double>& A, const double* B, Index block, Index vectors,
+                const std::vector<double>& d) {
   const auto product = [=](Index i, Index j) {
     const double *x = B + static_cast<std::size_t>(i) * vectors,
                  *y = B + static_cast<std::size_t>(j) * vectors;
@@ -46,16 +51,15 @@ Graph couplings(const CsrView<double>& A, const double* B, Index block, Index ve
     return sum;
   };
   if (block == 1)
-    return build_rows(A.rows, A.rows, [&] {
+    return build_rows(A.rows, A.cols, [&] {
       return [&](Index i, Entries& out) {
         for (Index p = A.indptr[i]; p < A.indptr[i + 1]; ++p)
           if (const Index j = A.indices[p]; j != i)
             if (const double w = -A.data[p] * product(i, j); w > 0) out.emplace_back(j, w);
       };
     });
-  const std::vector<double> d = diagonal(A);
-  return build_rows(A.rows / block, A.rows / block, [&] {
-    return [&, sum = Accumulator(A.rows / block)](Index node, Entries& out) mutable {
+  return build_rows(A.rows / block, A.cols / block, [&] {
+    return [&, sum = Accumulator(A.cols / block)](Index node, Entries& out) mutable {
       for (Index i = node * block; i < (node + 1) * block; ++i)
         for (Index p = A.indptr[i]; p < A.indptr[i + 1]; ++p) {
           const Index j = A.indices[p], other = j / block;
@@ -91,6 +95,7 @@ class Stars {
   }
 
  private:
+  bool is_own(Index j) const { return j < W_.rows; }
   bool is_free(Index i) const { return label_[i] < 0 && strongest_[i] > 0; }
   bool follows(Index j, double weight) const { return weight >= theta_ * strongest_[j]; }
 
@@ -99,7 +104,7 @@ class Stars {
     bool followed = false;
     for (Index p = W_.indptr[r]; p < W_.indptr[r + 1]; ++p) {
       const Index j = W_.indices[p];
-      if (follows(j, W_.data[p]) || follows(r, W_.data[p])) {
+      if (is_own(j) && (follows(j, W_.data[p]) || follows(r, W_.data[p]))) {
         if (label_[j] >= 0) return false;
         followed = followed || follows(j, W_.data[p]);
       }
@@ -113,7 +118,7 @@ class Stars {
     label_[r] = u;
     size_.push_back(1);
     for (Index p = W_.indptr[r]; p < W_.indptr[r + 1] && size_[u] < largest_; ++p)
-      if (const Index j = W_.indices[p]; label_[j] < 0 && follows(j, W_.data[p])) {
+      if (const Index j = W_.indices[p]; is_own(j) && label_[j] < 0 && follows(j, W_.data[p])) {
         label_[j] = u;
         ++size_[u];
       }
@@ -124,7 +129,7 @@ class Stars {
     double best = 0;
     Index chosen = -1;
     for (Index p = W_.indptr[i]; p < W_.indptr[i + 1]; ++p) {
-      const Index u = label_[W_.indices[p]];
+      const Index u = is_own(W_.indices[p]) ? label_[W_.indices[p]] : -1;
       if (u < 0 || u == label_[i] || size_[u] >= largest_) continue;
       if (W_.data[p] > best && follows(i, W_.data[p])) best = W_.data[p], chosen = u;
     }
@@ -183,19 +188,20 @@ Clustering cluster(const Graph& W, Shape shape, double theta, Index largest) {
 Members members_of(const Clustering& clusters) {
   Members out{std::vector<Index>(clusters.count + 1, 0), {}};
   for (Index u : clusters.label)
-    if (u >= 0) ++out.ptr[u + 1];
+    if (u >= 0 && u < clusters.count) ++out.ptr[u + 1];
   std::partial_sum(out.ptr.begin(), out.ptr.end(), out.ptr.begin());
   out.nodes.resize(out.ptr.back());
   std::vector<Index> next(out.ptr.begin(), out.ptr.end() - 1);
   for (Index i = 0; i < static_cast<Index>(clusters.label.size()); ++i)
-    if (clusters.label[i] >= 0) out.nodes[next[clusters.label[i]]++] = i;
+    if (const Index u = clusters.label[i]; u >= 0 && u < clusters.count) out.nodes[next[u]++] = i;
   return out;
 }
 
-Graph contract(const Graph& W, const Clustering& clusters) {
+Graph contract(const Graph& W, const Clustering& clusters, Index known) {
   const Members members = members_of(clusters);
-  return build_rows(clusters.count, clusters.count, [&] {
-    return [&, sum = Accumulator(clusters.count)](Index u, Entries& out) mutable {
+  if (known == 0) known = clusters.count;
+  return build_rows(clusters.count, known, [&] {
+    return [&, sum = Accumulator(known)](Index u, Entries& out) mutable {
       for (Index q = members.ptr[u]; q < members.ptr[u + 1]; ++q) {
         const Index i = members.nodes[q];
         for (Index p = W.indptr[i]; p < W.indptr[i + 1]; ++p)

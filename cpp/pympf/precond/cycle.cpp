@@ -30,31 +30,35 @@ class Cycle {
     const Level<T>& level = levels_.levels[l];
     T* work = space_.levels[l].work.data();
     smooth_from_zero(level, params_, b, x, work);
-    if (level.P.rows == 0) {  // the last level, without a dense solve
+    if (is_last(l)) {  // without a dense solve
       const bool one_sided = params_.smoother == SmootherKind::gauss_seidel;
       int more = one_sided ? params_.sweeps : l > 0 ? last_sweeps - 1 : 0;
       for (; more > 0; --more) smooth(level, params_, b, x, work, false);
       return;
     }
-    residual(level.A.view(), x, b, work);
+    residual(level.A.view(), level.A_off, x, b, work);
     auto& next = space_.levels[l + 1];
-    spmv(level.R.view(), work, next.b.data());
+    spmv_transposed(level.R.view(), level.P_off, work, next.b.data());
     correct(l + 1, next.b.data(), next.x.data());
-    spmv(level.P.view(), next.x.data(), work);
+    spmv(level.P.view(), level.P_off, next.x.data(), work);
     axpy(level.rows(), params_.overcorrection, work, x);
     for (int sweep = 0; sweep < params_.sweeps; ++sweep) smooth(level, params_, b, x, work, false);
   }
 
  private:
+  bool is_last(std::size_t l) const {
+    return l + 1 == levels_.levels.size() && levels_.coarse_rows == 0;
+  }
+
   void add(std::size_t l, const T* b, T* x) {
     const Level<T>& level = levels_.levels[l];
     spmv(level.Z.view(), b, x);
-    if (level.P.rows == 0) return;
+    if (is_last(l)) return;
     auto& next = space_.levels[l + 1];
-    spmv(level.R.view(), b, next.b.data());
+    spmv_transposed(level.R.view(), level.P_off, b, next.b.data());
     run(l + 1, next.b.data(), next.x.data());
     T* work = space_.levels[l].work.data();
-    spmv(level.P.view(), next.x.data(), work);
+    spmv(level.P.view(), level.P_off, next.x.data(), work);
     axpy(level.rows(), 1, work, x);
   }
 
@@ -71,7 +75,7 @@ class Cycle {
     T* left = space_.levels[l].work.data() + 2 * static_cast<std::size_t>(n);
     T* more = left + n;
     run(l, b, x);
-    residual(level.A.view(), x, b, left);
+    residual(level.A.view(), level.A_off, x, b, left);
     run(l, left, more);
     axpy(n, 1, more, x);
   }
@@ -83,26 +87,35 @@ class Cycle {
     T* d = v + n;
     T* w = d + n;
     run(l, b, x);
-    spmv(level.A.view(), x, v);
-    const double rho = dot(n, x, v), alpha = dot(n, x, b);
+    spmv(level.A.view(), level.A_off, x, v);
+    const auto dot = [&](const T* y, const T* z) { return levels_.comm.sum(pympf::dot(n, y, z)); };
+    const auto norm = [&](const T* y) { return pympf::norm(levels_.comm, n, y); };
+    const double rho = dot(x, v), alpha = dot(x, b);
     if (!(rho > 0)) return;
-    const double before = norm(n, b);
+    const double before = norm(b);
     axpy(n, -alpha / rho, v, b);
-    if (norm(n, b) <= k_enough * before) return scale(n, alpha / rho, x, x);
+    if (norm(b) <= k_enough * before) return scale(n, alpha / rho, x, x);
     run(l, b, d);
-    spmv(level.A.view(), d, w);
-    const double gamma = dot(n, d, v), beta = dot(n, d, w), delta = dot(n, d, b);
+    spmv(level.A.view(), level.A_off, d, w);
+    const double gamma = dot(d, v), beta = dot(d, w), delta = dot(d, b);
     const double rest = beta - gamma * gamma / rho;
     if (!(rest > 0)) return scale(n, alpha / rho, x, x);
     axpby(n, delta / rest, d, alpha / rho - gamma * delta / (rho * rest), x);
   }
 
+  // Every rank has the whole right-hand side and its rows of the inverse.
   void coarse(const T* b, T* x) {
-    const Index n = levels_.coarse_rows;
-    for (Index i = 0; i < n; ++i) {
-      const T* row = &levels_.coarse[static_cast<std::size_t>(i) * n];
+    const auto n = static_cast<std::size_t>(levels_.coarse_rows);
+    const std::size_t own = n > 0 ? levels_.coarse.size() / n : 0;
+    std::vector<T> all;
+    if (levels_.comm.size() > 1) {
+      all = levels_.comm.all_gather(std::vector<T>(b, b + own));
+      b = all.data();
+    }
+    for (std::size_t i = 0; i < own; ++i) {
+      const T* row = &levels_.coarse[i * n];
       T sum = 0;
-      for (Index j = 0; j < n; ++j) sum += row[j] * b[j];
+      for (std::size_t j = 0; j < n; ++j) sum += row[j] * b[j];
       x[i] = sum;
     }
   }
@@ -120,7 +133,8 @@ CycleSpace<T>::CycleSpace(const Levels<T>& from) {
     const auto n = static_cast<std::size_t>(level.rows());
     levels.push_back({std::vector<T>(n), std::vector<T>(n), std::vector<T>(5 * n)});
   }
-  const auto n = static_cast<std::size_t>(from.coarse_rows);
+  const std::size_t n =
+      from.coarse_rows > 0 ? from.coarse.size() / static_cast<std::size_t>(from.coarse_rows) : 0;
   levels.push_back({std::vector<T>(n), std::vector<T>(n), {}});
 }
 
@@ -128,11 +142,11 @@ namespace {
 
 // Brings a float64 vector into the range of a float32 cycle.
 template <class T, class V>
-double range_scale(std::size_t n, const V* r) {
+double range_scale(const Communicator& comm, std::size_t n, const V* r) {
   if constexpr (sizeof(T) == sizeof(V)) return 1;
   double largest = 0;
   for (std::size_t i = 0; i < n; ++i) largest = std::max(largest, std::abs(double{r[i]}));
-  return power_of_two(largest);
+  return power_of_two(comm.max(largest));
 }
 
 }  // namespace
@@ -142,7 +156,7 @@ void apply(const Levels<T>& levels, const Params& params, const V* r, V* z, Cycl
   const auto n = static_cast<std::size_t>(levels.rows);
   T* b = space.levels[0].b.data();
   T* x = space.levels[0].x.data();
-  const double in = range_scale<T>(n, r), out = levels.scale / in;
+  const double in = range_scale<T>(levels.comm, n, r), out = levels.scale / in;
   for_chunks(n, [&](std::size_t, std::size_t begin, std::size_t end) {
     for (std::size_t i = begin; i < end; ++i) b[i] = static_cast<T>(in * r[levels.order[i]]);
   });

@@ -10,6 +10,15 @@ namespace {
 constexpr Index rows_per_strip = 65536;
 constexpr Index most_strips = 16;
 
+Csr<double> scaled(const CsrView<double>& A, double factor) {
+  Csr<double> out{
+      A.rows, A.cols, {A.indptr, A.indptr + A.rows + 1}, {A.indices, A.indices + A.nnz()}, {}};
+  out.data.assign(A.data, A.data + A.nnz());
+  if (factor != 1)
+    for (double& v : out.data) v *= factor;
+  return out;
+}
+
 }  // namespace
 
 Domains cut(const CsrView<double>& A, const std::vector<Index>& order, Index block, Index strips) {
@@ -42,7 +51,8 @@ Domains cut(const CsrView<double>& A, const std::vector<Index>& order, Index blo
   return out;
 }
 
-Csr<double> permuted(const CsrView<double>& A, const std::vector<Index>& order) {
+Csr<double> permuted(const CsrView<double>& A, const std::vector<Index>& order, double factor) {
+  if (std::is_sorted(order.begin(), order.end())) return scaled(A, factor);
   std::vector<Index> position(A.rows);
   for (Index i = 0; i < A.rows; ++i) position[order[i]] = i;
   Csr<double> out{A.rows, A.cols, std::vector<Index>(A.rows + 1, 0), {}, {}};
@@ -57,8 +67,9 @@ Csr<double> permuted(const CsrView<double>& A, const std::vector<Index>& order) 
     for (Index i = 0; i < A.rows; ++i) {
       row.clear();
       for (Index p = A.indptr[order[i]]; p < A.indptr[order[i] + 1]; ++p)
-        row.emplace_back(position[A.indices[p]], A.data[p]);
-      std::sort(row.begin(), row.end());
+        row.emplace_back(position[A.indices[p]], factor * A.data[p]);
+      std::sort(row.begin(), row.end(),
+                [](const auto& x, const auto& y) { return x.first < y.first; });
       Index at = out.indptr[i];
       for (const auto& [column, value] : row) {
         out.indices[at] = column;

@@ -21,7 +21,7 @@ struct Domains {
 // for, never the number of threads. The `block` rows of a node stay together.
 Domains cut(const CsrView<double>& A, const std::vector<Index>& order, Index block, Index strips);
 
-// B_ij = A_order[i],order[j], rows sorted.
-Csr<double> permuted(const CsrView<double>& A, const std::vector<Index>& order);
+// B_ij = factor A_order[i],order[j], rows sorted.
+Csr<double> permuted(const CsrView<double>& A, const std::vector<Index>& order, double factor = 1);
 
 }  // namespace pympf::precond

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "pympf/la/sparse.hpp"
+#include "pympf/precond/rows.hpp"
 
 namespace pympf::precond {
 namespace {
@@ -55,11 +56,15 @@ class Factorizer {
         scale(std::move(diagonal)),
         pivot(A.rows),
         start(A.rows + 1, 0),
+        inverse_scale_(A.rows),
         extra_(A.rows, 0),
         first_(A.rows, -1),
         next_(A.rows, -1),
         at_(A.rows, 0) {
-    for (double& s : scale) s = std::sqrt(s);
+    for (Index i = 0; i < A.rows; ++i) {
+      scale[i] = std::sqrt(scale[i]);
+      inverse_scale_[i] = scale[i] > 0 ? 1 / scale[i] : 0;
+    }
   }
 
   // Stops at a negative pivot.
@@ -113,7 +118,7 @@ class Factorizer {
     std::vector<double> w;
     std::vector<Index> mark, pattern;
     std::vector<double> size;
-    std::vector<std::pair<Index, double>> kept;
+    Entries kept;
     explicit Work(Index n) : w(n, 0), mark(n, -1) {}
   };
 
@@ -140,7 +145,7 @@ class Factorizer {
     for (Index p = A_.indptr[j]; p < A_.indptr[j + 1]; ++p) {
       const Index i = A_.indices[p];
       if (i <= j || A_.data[p] == 0) continue;
-      const double v = A_.data[p] / (scale[i] * scale[j]);
+      const double v = A_.data[p] * inverse_scale_[i] * inverse_scale_[j];
       work.w[i] = v;
       work.mark[i] = j;
       work.pattern.push_back(i);
@@ -170,7 +175,6 @@ class Factorizer {
                 const Compensate& compensate) {
     const double least = tolerance_ * std::sqrt(norm2);
     const std::size_t most = entries + static_cast<std::size_t>(fill_);
-    work.size.clear();
     work.kept.clear();
     const auto drop = [&](Index i, double v) {
       diagonal += std::abs(v);
@@ -181,7 +185,6 @@ class Factorizer {
       const double v = work.w[i];
       if (std::abs(v) > least) {
         work.kept.emplace_back(i, v);
-        work.size.push_back(std::abs(v));
       } else if (v != 0) {
         drop(i, v);
       }
@@ -191,6 +194,8 @@ class Factorizer {
       if (most == 0) {
         cut = std::numeric_limits<double>::infinity();
       } else {
+        work.size.clear();
+        for (const auto& entry : work.kept) work.size.push_back(std::abs(entry.second));
         const auto nth = work.size.end() - static_cast<std::ptrdiff_t>(most);
         std::nth_element(work.size.begin(), nth, work.size.end());
         cut = *nth;
@@ -201,7 +206,8 @@ class Factorizer {
         return true;
       });
     }
-    std::sort(work.kept.begin(), work.kept.end());
+    std::sort(work.kept.begin(), work.kept.end(),
+              [](const auto& x, const auto& y) { return x.first < y.first; });
     if (!(diagonal > least_pivot)) {
       sums.found_negative = diagonal < -least_pivot;
       sums.compensation += 1 - diagonal;
@@ -214,7 +220,14 @@ class Factorizer {
   template <class Compensate>
   void factor(Index begin, Index end, Index limit, Columns& out, Work& work, Sums& sums,
               const Compensate& compensate) {
+    if (begin == end) return;
     std::vector<Index> column_end(end - begin, 0);
+    // Room for all that the columns may keep; what is not used is never touched.
+    const auto most = Global{A_.indptr[end] - A_.indptr[begin]} / 2 + Global{fill_} * (end - begin);
+    const auto room = static_cast<std::size_t>(std::min<Global>(most, A_.nnz()));
+    out.row.reserve(room);
+    out.value.reserve(room);
+    out.length.reserve(end - begin);
     for (Index j = begin; j < end; ++j) {
       double norm2, diagonal = 1 + extra_[j];
       load(j, work, &norm2);
@@ -231,9 +244,10 @@ class Factorizer {
       pivot[j] = finish(diagonal, norm2, entries, work, sums, compensate);
       if (sums.found_negative) return;
       at_[j] = static_cast<Index>(out.row.size());
+      const double inverse = 1 / pivot[j];
       for (const auto& [i, v] : work.kept) {
         out.row.push_back(i);
-        out.value.push_back(v / pivot[j]);
+        out.value.push_back(v * inverse);
       }
       out.length.push_back(static_cast<Index>(work.kept.size()));
       column_end[j - begin] = static_cast<Index>(out.row.size());
@@ -241,13 +255,18 @@ class Factorizer {
     }
   }
 
-  void append(Index first, const Columns& part) {
+  void append(Index first, Columns& part) {
     for (std::size_t c = 0; c < part.length.size(); ++c) {
       const auto k = static_cast<std::size_t>(first) + c;
       start[k + 1] = start[k] + part.length[c];
     }
-    row.insert(row.end(), part.row.begin(), part.row.end());
-    value.insert(value.end(), part.value.begin(), part.value.end());
+    if (row.empty()) {
+      row.swap(part.row);
+      value.swap(part.value);
+    } else {
+      row.insert(row.end(), part.row.begin(), part.row.end());
+      value.insert(value.end(), part.value.begin(), part.value.end());
+    }
   }
 
   const CsrView<double> A_;
@@ -263,7 +282,7 @@ class Factorizer {
   bool found_negative = false;
 
  private:
-  std::vector<double> extra_;
+  std::vector<double> inverse_scale_, extra_;
   std::vector<Index> first_, next_, at_;  // columns by the row that comes next in them
 };
 
@@ -295,10 +314,10 @@ IncompleteCholesky<T>::IncompleteCholesky(const CsrView<double>& A, const Domain
   value_.resize(index_.size());
 #pragma omp parallel for schedule(static) if (rows_ > 16384)
   for (Index j = 0; j < rows_; ++j) {
-    const double d = s[j] * factorizer.pivot[j];
-    inverse_[j] = s[j] > 0 ? static_cast<T>(1 / (d * d)) : T(0);
+    const double d = s[j] * factorizer.pivot[j], inverse = s[j] > 0 ? 1 / d : 0;
+    inverse_[j] = static_cast<T>(inverse * inverse);
     for (Index p = start_[j]; p < start_[j + 1]; ++p)
-      value_[p] = static_cast<T>(factorizer.value[p] * s[index_[p]] / d);
+      value_[p] = static_cast<T>(factorizer.value[p] * s[index_[p]] * inverse);
   }
   const Index interior = domains.interior();
   tail_start_.assign(rows_ - interior + 1, 0);

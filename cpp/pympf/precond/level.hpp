@@ -4,7 +4,7 @@
 #include <cmath>
 #include <vector>
 
-#include "pympf/la/csr.hpp"
+#include "pympf/la/dist_csr.hpp"
 #include "pympf/precond/incomplete_cholesky.hpp"
 #include "pympf/precond/params.hpp"
 
@@ -13,7 +13,8 @@ namespace pympf::precond {
 template <class T>
 struct Level {
   Csr<T> A;
-  Csr<T> P, R;                // lifted scaling functions as columns, as rows
+  Csr<T> P, R;  // lifted scaling functions as columns, as rows
+  OffDiagonal<T> A_off, P_off;  // what own rows have in columns of other ranks
   std::vector<Index> strips;  // Domains::ptr
   IncompleteCholesky<T> factor;
   std::vector<T> inverse;  // of the diagonal, or of the l1 norms of the rows; 0 for a zero row
@@ -28,7 +29,8 @@ struct Level {
 
 struct LevelReport {
   int level = 0;
-  Index rows = 0, nnz = 0, clusters = 0;
+  Global rows = 0, nnz = 0, clusters = 0;
+  int ranks = 1;  // that hold some of the rows
   bool lifted = false;
   double prolongation = 0;  // entries of P per row
   double factor = 0;        // entries of the smoother's factor over nnz
@@ -44,12 +46,14 @@ inline double power_of_two(double largest) {
 // What is applied: rows in the order `order`, new -> old.
 template <class T>
 struct Levels {
-  Index rows = 0;
+  Index rows = 0;  // own ones
   std::vector<Index> order;
   std::vector<Level<T>> levels;
+  Communicator comm;
   Index coarse_rows = 0;  // 0: the last level is only smoothed
-  std::vector<T> coarse;  // its pseudo-inverse, dense
+  std::vector<T> coarse;  // own rows of its pseudo-inverse, dense
   double scale = 1;       // of the matrix: a power of two, for the range of T
+  bool complete = false;  // the factorization may drop nothing: it is cheap
 };
 
 }  // namespace pympf::precond

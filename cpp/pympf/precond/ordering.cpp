@@ -1,6 +1,7 @@
 #include "pympf/precond/ordering.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 
 namespace pympf::precond {
@@ -87,7 +88,19 @@ std::vector<Index> reverse_cuthill_mckee(const CsrView<T>& A, Index block) {
   return order;
 }
 
+template <class T>
+bool is_banded(const CsrView<T>& A) {
+  const double band = 2 * std::pow(static_cast<double>(A.rows), 2.0 / 3);
+  for (Index i = 0; i < A.rows; ++i) {  // the columns of a row ascend
+    const Index begin = A.indptr[i], end = A.indptr[i + 1];
+    if (begin < end && (i - A.indices[begin] > band || A.indices[end - 1] - i > band)) return false;
+  }
+  return true;
+}
+
 template std::vector<Index> reverse_cuthill_mckee(const CsrView<double>&, Index);
 template std::vector<Index> reverse_cuthill_mckee(const CsrView<float>&, Index);
+template bool is_banded(const CsrView<double>&);
+template bool is_banded(const CsrView<float>&);
 
 }  // namespace pympf::precond

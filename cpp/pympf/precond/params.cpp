@@ -52,6 +52,8 @@ const std::vector<Field<Params>>& fields() {
           "strips", &Params::strips, 0, 4096,
           "Strips of rows that threads smooth side by side (at most that many threads help there); "
           "0: one for each 65 536 rows, at most 16. The result depends on it, not on the threads."),
+      field("rows_per_rank", &Params::rows_per_rank, 1, big,
+            "On several ranks: with fewer rows for each, a stage moves to fewer ranks."),
       field("precision", &Params::precision, {"single", "working"},
             "Numbers of the cycle: float32, or those of the matrix. The setup works in float64."),
   };

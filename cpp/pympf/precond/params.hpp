@@ -36,6 +36,7 @@ struct Params {
   int relaxations = 5;
   Ordering ordering = Ordering::rcm;
   int strips = 0;
+  int rows_per_rank = 2048;
   Precision precision = Precision::single;
 };
 

@@ -7,6 +7,7 @@
 #include "pympf/common/pool.hpp"
 #include "pympf/la/blas1.hpp"
 #include "pympf/la/sparse.hpp"
+#include "pympf/precond/choose.hpp"
 #include "pympf/precond/cycle.hpp"
 
 namespace pympf::precond {
@@ -26,53 +27,61 @@ struct Cycles {
   explicit Cycles(Levels<S>&& from) : levels(std::move(from)) {}
 };
 
-Csr<double> in_double(const auto& A, double sign) {
-  Csr<double> out{
-      A.rows, A.cols, {A.indptr, A.indptr + A.rows + 1}, {A.indices, A.indices + A.nnz()}, {}};
-  out.data.resize(out.indices.size());
-  for (std::size_t p = 0; p < out.data.size(); ++p) out.data[p] = sign * A.data[p];
-  return out;
-}
-
-}  // namespace
-
-namespace {
-
 template <class T>
-Jacobi<T> jacobi(const CsrView<T>& A) {
+Jacobi<T> jacobi(const DistRows<T>& A) {
   Jacobi<T> out{diagonal(A)};
   for (T& d : out.inverse) d = d != 0 ? T(1) / std::abs(d) : T(1);
   return out;
 }
 
+// No diagonal entry is positive, and some are negative. Collective.
 template <class T>
-bool is_negative(const CsrView<T>& A) {
-  const std::vector<T> d = diagonal(A);
-  return std::any_of(d.begin(), d.end(), [](T x) { return x < 0; }) &&
-         std::none_of(d.begin(), d.end(), [](T x) { return x > 0; });
+bool is_negative(const DistRows<T>& A) {
+  Global negative = 0, positive = 0;
+  for (T d : diagonal(A)) negative += d < 0, positive += d > 0;
+  return A.comm.sum(negative) > 0 && A.comm.sum(positive) == 0;
 }
 
-// The matrix in double precision, positive if it is definite; its arrays may be in `copy`.
+// The matrix in double precision, positive if it is definite; without a copy where that can be.
 template <class T>
-CsrView<double> working_copy(const CsrView<T>& A, Csr<double>& copy) {
+DistRows<double> working_copy(const DistRows<T>& A) {
   const bool negative = is_negative(A);
+  DistRows<double> out;
+  out.comm = A.comm, out.layout = A.layout, out.columns = A.columns, out.shift = A.shift;
+  const CsrView<T>& rows = A.rows;
   if constexpr (std::is_same_v<T, double>)
-    if (!negative) return A;
-  copy = in_double(A, negative ? -1 : 1);
-  return copy;
+    if (!negative) {
+      out.rows = rows;
+      return out;
+    }
+  out.storage = {rows.rows,
+                 rows.cols,
+                 {rows.indptr, rows.indptr + rows.rows + 1},
+                 {rows.indices, rows.indices + rows.nnz()},
+                 {}};
+  out.storage.data.resize(out.storage.indices.size());
+  for (std::size_t p = 0; p < out.storage.data.size(); ++p)
+    out.storage.data[p] = negative ? -rows.data[p] : rows.data[p];
+  out.rows = out.storage.view();
+  return out;
 }
 
-// Of the pattern: to see whether it is the same one.
+// Of the pattern: to see whether it is the same one. A sum of scrambled (place, number), so that no
+// term waits for another.
 template <class T>
-std::size_t hash(const CsrView<T>& A) {
-  std::size_t h = static_cast<std::size_t>(A.rows);
-  const auto mix = [&](Index v) {
-    h = (h ^ static_cast<std::size_t>(v)) * 0x9E3779B97F4A7C15ull;
-    h ^= h >> 29;
+std::size_t hash(const DistRows<T>& matrix) {
+  const CsrView<T>& A = matrix.rows;
+  const auto scrambled = [](std::size_t place, Index v) {
+    const std::size_t h =
+        (place * 0x9E3779B97F4A7C15ull ^ static_cast<std::size_t>(v)) * 0xBF58476D1CE4E5B9ull;
+    return h ^ h >> 32;
   };
-  for (Index i = 0; i <= A.rows; ++i) mix(A.indptr[i]);
-  for (Index p = 0; p < A.nnz(); ++p) mix(A.indices[p]);
-  return h;
+  std::size_t sum = static_cast<std::size_t>(A.rows);
+  for (Index i = 0; i <= A.rows; ++i) sum += scrambled(i, A.indptr[i]);
+  for (Index p = 0; p < A.nnz(); ++p) sum += 3 * scrambled(p, A.indices[p]);
+  for (std::size_t c = 0; c < matrix.columns.size(); ++c)
+    sum += 5 * scrambled(c, static_cast<Index>(matrix.columns[c]));
+  return sum;
 }
 
 }  // namespace
@@ -88,13 +97,17 @@ struct Preconditioner<T>::Impl {
   std::vector<Index> null_rows;  // z_i = r_i
   std::variant<Jacobi<T>, std::unique_ptr<Cycles<float>>, std::unique_ptr<Cycles<double>>> kind;
 
-  void build(const CsrView<T>& A) {
+  void build(const DistRows<T>& A) {
     used = params;
+    report = {};
     if (params.method == Method::jacobi) {
-      kind = jacobi(A);
-      report = {};
       report.method = "jacobi";
       report.reason = "asked for";
+      kind = jacobi(A);
+      return;
+    }
+    if (diagonal_is_enough(A, near_nullspace, params, report)) {
+      kind = jacobi(A);
       return;
     }
     build_levels_of(A);
@@ -111,8 +124,10 @@ struct Preconditioner<T>::Impl {
   }
 
   // What is the same for a first matrix and for new values.
-  void finish(const CsrView<T>& A) {
-    report.indefinite = report.indefinite || is_negative(A);
+  void finish(const DistRows<T>& matrix) {
+    const CsrView<T>& A = matrix.rows;
+    const bool negative = is_negative(matrix);
+    report.indefinite = report.indefinite || negative;
     null_rows.clear();
     for (Index i = 0; i < A.rows; ++i)
       if (std::all_of(A.data + A.indptr[i], A.data + A.indptr[i + 1], [](T v) { return v == 0; }))
@@ -120,37 +135,39 @@ struct Preconditioner<T>::Impl {
   }
 
  private:
-  void build_levels_of(const CsrView<T>& A) {
-    report = {};
-    if (params.precision == Precision::single || std::is_same_v<T, float>)
-      build_cycles<float>(A);
-    else
-      build_cycles<double>(A);
+  void build_levels_of(const DistRows<T>& A) {
+    const bool single = params.precision == Precision::single || std::is_same_v<T, float>;
+    if (single) build_cycles<float>(A);
+    // An exact factorization that is rounded to float32 would cost the steps that it saves.
+    if (!single || (report.exact && std::is_same_v<T, double>)) build_cycles<double>(A);
   }
 
   template <class S>
-  void build_cycles(const CsrView<T>& A) {
-    Csr<double> copy;
+  void build_cycles(const DistRows<T>& A) {
+    report = {};
     kind = std::make_unique<Cycles<S>>(
-        build_levels<S>(working_copy(A, copy), near_nullspace, block, used, report));
+        build_levels<S>(working_copy(A), near_nullspace, block, used, report));
   }
 };
 
 template <class T>
-Preconditioner<T>::Preconditioner(const CsrView<T>& A, const Params& params,
+Preconditioner<T>::Preconditioner(const DistRows<T>& A, const Params& params,
                                   NearNullspace near_nullspace, Index block)
     : impl_(std::make_unique<Impl>()) {
   check(params);
-  require(A.rows == A.cols && A.rows > 0, "a square matrix is needed, not ", A.rows, " x ", A.cols);
-  require(block >= 1 && A.rows % block == 0, "block size ", block, " does not divide the ", A.rows,
-          " rows");
-  require(
-      near_nullspace.values.empty() ||
-          near_nullspace.values.size() == static_cast<std::size_t>(A.rows) * near_nullspace.vectors,
-      "the near-nullspace has ", near_nullspace.values.size(), " numbers, expected ", A.rows, " x ",
-      near_nullspace.vectors);
+  const Index rows = A.own();
+  require(A.rows.cols == A.column_count() && A.layout.total() > 0,
+          "a square matrix is needed, not ", A.rows.rows, " x ", A.rows.cols);
+  collectively(A.comm, [&] {
+    require(block >= 1 && rows % block == 0, "block size ", block, " does not divide the ", rows,
+            " rows");
+    const auto numbers = static_cast<std::size_t>(rows) * near_nullspace.vectors;
+    require(near_nullspace.values.empty() || near_nullspace.values.size() == numbers,
+            "the near-nullspace has ", near_nullspace.values.size(), " numbers, expected ", rows,
+            " x ", near_nullspace.vectors);
+  });
   Impl& impl = *impl_;
-  impl.rows = A.rows;
+  impl.rows = rows;
   impl.params = params;
   impl.pattern = hash(A);
   impl.near_nullspace = std::move(near_nullspace);
@@ -160,15 +177,18 @@ Preconditioner<T>::Preconditioner(const CsrView<T>& A, const Params& params,
 }
 
 template <class T>
-void Preconditioner<T>::update(const CsrView<T>& A) {
+void Preconditioner<T>::update(const DistRows<T>& A) {
   Impl& impl = *impl_;
-  require(A.rows == impl.rows && A.cols == impl.rows && hash(A) == impl.pattern,
-          "an update needs a matrix with the rows and the pattern of the first one");
-  Csr<double> copy;
+  collectively(A.comm, [&] {
+    require(A.own() == impl.rows && A.rows.cols == A.column_count() && hash(A) == impl.pattern,
+            "an update needs a matrix with the rows and the pattern of the first one");
+  });
   const auto refresh = [&](auto& cycles) {
-    refresh_levels(working_copy(A, copy), impl.used, cycles->levels, impl.report);
+    refresh_levels(working_copy(A).rows, impl.used, cycles->levels, impl.report);
   };
-  if (impl.params.method == Method::jacobi || impl.params.cycle == CycleKind::additive)
+  if (std::holds_alternative<Jacobi<T>>(impl.kind))
+    impl.kind = jacobi(A);
+  else if (impl.params.cycle == CycleKind::additive || A.comm.size() > 1)
     impl.build(A);
   else if (auto* single = std::get_if<std::unique_ptr<Cycles<float>>>(&impl.kind))
     refresh(*single);

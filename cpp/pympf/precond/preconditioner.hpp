@@ -16,7 +16,8 @@ class Preconditioner {
  public:
   // near_nullspace: rows() x vectors, or empty for constants; the rows of A come in nodes of
   // `block`.
-  Preconditioner(const CsrView<T>& A, const Params& params, NearNullspace near_nullspace = {},
+  // Collective over the ranks of A, as update and apply are; vectors hold own entries.
+  Preconditioner(const DistRows<T>& A, const Params& params, NearNullspace near_nullspace = {},
                  Index block = 1);
   ~Preconditioner();
   Preconditioner(Preconditioner&&) noexcept;
@@ -28,10 +29,10 @@ class Preconditioner {
 
   // New values on the same pattern (InvalidArgument when it is another): keeps the order of the
   // rows, the clusters and the scaling functions. As good as a new one while the values change by a
-  // factor or by little, for less than half of the time.
-  void update(const CsrView<T>& A);
+  // factor or by little, for less than half of the time. On several ranks all is made anew.
+  void update(const DistRows<T>& A);
 
-  // z = M r. Any number of threads may call; allocates only the first time.
+  // z = M r. On one rank any number of threads may call; allocates only the first time.
   void apply(const T* r, T* z) const;
 
  private:

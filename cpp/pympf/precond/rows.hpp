@@ -16,7 +16,7 @@ using Entries = std::vector<std::pair<Index, double>>;  // column, value
 // the number of threads.
 template <class MakeBody>
 Csr<double> build_rows(Index rows, Index cols, const MakeBody& make_body) {
-  constexpr Index chunk_rows = 4096;
+  constexpr Index chunk_rows = 1024;
   const Index chunks = (rows + chunk_rows - 1) / chunk_rows;
   const auto end_of = [&](Index c) { return std::min(rows, (c + 1) * chunk_rows); };
   std::vector<Entries> entries(chunks);

@@ -1,32 +1,20 @@
 // From a matrix to the levels of the preconditioner.
 #pragma once
 
-#include <string>
-#include <vector>
-
-#include "pympf/precond/level.hpp"
+#include "pympf/precond/report.hpp"
 #include "pympf/precond/transfer.hpp"
 
 namespace pympf::precond {
 
-struct Report {
-  std::vector<LevelReport> levels;
-  double operator_complexity = 1, grid_complexity = 1;
-  Index coarse_rows = 0, coarse_nullity = 0, coarse_negative = 0;
-  bool indefinite = false;  // a negative eigenvalue was found
-  std::string method, reason;
-  double seconds = 0;
-};
-
-// A is symmetric; `near_nullspace` is empty for constants.
+// A is symmetric; `near_nullspace`, of own rows, is empty for constants. Collective.
 template <class T>
-Levels<T> build_levels(const CsrView<double>& A, const NearNullspace& near_nullspace, Index block,
+Levels<T> build_levels(const DistRows<double>& A, const NearNullspace& near_nullspace, Index block,
                        const Params& params, Report& report);
 
-// New values on the same pattern: keeps the order, the clusters and the scaling functions, and
-// makes the matrices of the levels, their smoothers and the coarse solve anew.
+// New values on the same pattern, on one rank: keeps the order, the clusters and the scaling
+// functions, and makes the matrices of the levels, their smoothers and the coarse solve anew.
 template <class T>
-void refresh_levels(const CsrView<double>& A, const Params& params, Levels<T>& levels,
+void refresh_levels(const CsrView<double>& A, const Params& given, Levels<T>& levels,
                     Report& report);
 
 }  // namespace pympf::precond

@@ -1,50 +1,85 @@
 #include "pympf/precond/smoother.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 #include "pympf/la/blas1.hpp"
 #include "pympf/la/sparse.hpp"
+#include "pympf/precond/radius.hpp"
 
 namespace pympf::precond {
 namespace {
 
+// What is added to a diagonal for the couplings to ghosts, N. With l_i = sum |a_ij| (d_i / d_j)^1/2
+// over them, diag(l) +- N is positive semidefinite, so that M = own blocks + diag(l) / 2 has 2 M - A
+// >= own blocks: positive, and x <- x + M^-1 (b - A x) converges. Less would not do it for every A.
+constexpr double ghost_share = 0.5;
+
 template <class T>
-std::vector<T> inverse_diagonal(const CsrView<double>& A, bool l1) {
+std::vector<T> inverse_diagonal(const CsrView<double>& A, SmootherKind kind) {
   std::vector<T> out(A.rows);
 #pragma omp parallel for schedule(static) if (A.rows > 16384)
   for (Index i = 0; i < A.rows; ++i) {
-    double sum = 0, diagonal = 0;
+    double sum = 0, diagonal = 0, ghosts = 0;
     for (Index p = A.indptr[i]; p < A.indptr[i + 1]; ++p) {
       sum += std::abs(A.data[p]);
       if (A.indices[p] == i) diagonal = std::abs(A.data[p]);
+      if (A.indices[p] >= A.rows) ghosts += ghost_share * std::abs(A.data[p]);
     }
-    const double d = l1 || diagonal == 0 ? sum : diagonal;
+    if (kind == SmootherKind::gauss_seidel) diagonal += ghosts;
+    const double d = kind == SmootherKind::l1_jacobi || diagonal == 0 ? sum : diagonal;
     out[i] = d > 0 ? static_cast<T>(1 / d) : T(0);
   }
   return out;
 }
 
-// 1.1 times the largest eigenvalue of D^-1 A as 12 steps of the power method see it; never above
-// the largest l1 norm of a row.
+// 1.1 times the largest eigenvalue of D^-1 A as the power method sees it; never above the largest
+// l1 norm of a row.
 template <class T>
-T radius_of(const CsrView<double>& A, const std::vector<T>& inverse) {
-  std::vector<double> v(A.rows), w(A.rows);
-  for (Index i = 0; i < A.rows; ++i)
-    v[i] = (i % 2 ? -1 : 1) * (1 + 0.1 * static_cast<double>((i * 2654435761u) >> 24) / 256);
-  double rho = 1, bound = 0;
-  for (int step = 0; step < 12; ++step) {
-    spmv(A, v.data(), w.data());
-    for (Index i = 0; i < A.rows; ++i) w[i] *= inverse[i];
-    rho = norm(A.rows, w.data());
-    if (!(rho > 0)) return 1;
-    scale(A.rows, 1 / rho, w.data(), v.data());
-  }
+T radius_of(const CsrView<double>& A, const Border& border, const std::vector<T>& inverse) {
+  std::vector<double> shared;
+  double bound = 0;
   for (Index i = 0; i < A.rows; ++i) {
     double sum = 0;
     for (Index p = A.indptr[i]; p < A.indptr[i + 1]; ++p) sum += std::abs(A.data[p]);
     bound = std::max(bound, sum * inverse[i]);
   }
+  bound = border.comm.max(bound);
+  if (bound == 0) return 1;
+  const std::vector<double> scale(inverse.begin(), inverse.end());
+  const double rho = spectral_radius(border.comm, scale, [&](const double* x, double* y) {
+    shared.assign(x, x + A.rows);
+    border.share(shared, 1);
+    spmv(A, shared.data(), y);
+  });
   return static_cast<T>(std::min(1.1 * rho, bound));
+}
+
+// The own block, raised by the couplings to ghosts.
+Csr<double> own_block(const CsrView<double>& A, const Border& border) {
+  std::vector<double> d = diagonal(A), raised(A.rows, 0.0);
+  border.share(d, 1);
+  for (Index i = 0; i < A.rows; ++i)
+    for (Index p = A.indptr[i]; p < A.indptr[i + 1]; ++p)
+      if (const Index j = A.indices[p]; j >= A.rows) {
+        const double balance = d[j] > 0 && d[i] > 0 ? std::sqrt(d[i] / d[j]) : 1;
+        raised[i] += ghost_share * std::abs(A.data[p]) * balance;
+      }
+  Csr<double> out;
+  OffDiagonal<double> rest;
+  pympf::split(A, A.rows, out, rest);
+  for (Index i = 0; i < A.rows; ++i)
+    for (Index p = out.indptr[i]; p < out.indptr[i + 1]; ++p)
+      if (out.indices[p] == i) out.data[p] += raised[i];
+  return out;
+}
+
+// b - (what x has on other ranks).
+template <class T>
+const T* without_ghosts(const Level<T>& level, const T* b, const T* x, T* work) {
+  if (!level.A_off.halo) return b;
+  subtract_ghosts(level.A_off, level.rows(), x, b, work);
+  return work;
 }
 
 // Rows of the strips side by side, then the interface: Gauss-Seidel in the order of the rows.
@@ -92,7 +127,7 @@ void chebyshev(const Level<T>& level, int degree, const T* r, T* x, T* work) {
     }
   });
   for (int k = 1; k < degree; ++k) {
-    residual(level.A.view(), step, left, left);
+    residual(level.A.view(), level.A_off, step, left, left);
     const T next = 1 / (2 * sigma - rho), a = next * rho, c = 2 * next / half;
     for_chunks(n, [&](std::size_t, std::size_t begin, std::size_t end) {
       for (std::size_t i = begin; i < end; ++i) {
@@ -114,15 +149,22 @@ void add_scaled(Index n, const T* factor, const T* r, T* x) {
 }  // namespace
 
 template <class T>
-void build_smoother(const CsrView<double>& A, const Domains& domains, const Params& params,
-                    Level<T>& level) {
+void build_smoother(const CsrView<double>& A, const Border& border, const Domains& domains,
+                    const Params& params, Level<T>& level) {
   level.strips = domains.ptr;
-  if (params.smoother == SmootherKind::incomplete_cholesky) {
-    level.factor = IncompleteCholesky<T>(A, domains, params.drop_tolerance, params.fill);
+  if (params.smoother != SmootherKind::incomplete_cholesky) {
+    level.inverse = inverse_diagonal<T>(A, params.smoother);
+    if (params.smoother == SmootherKind::chebyshev)
+      level.radius = radius_of(A, border, level.inverse);
     return;
   }
-  level.inverse = inverse_diagonal<T>(A, params.smoother == SmootherKind::l1_jacobi);
-  if (params.smoother == SmootherKind::chebyshev) level.radius = radius_of(A, level.inverse);
+  const auto factor = [&](const CsrView<double>& block) {
+    level.factor = IncompleteCholesky<T>(block, domains, params.drop_tolerance, params.fill);
+  };
+  if (border.alone())
+    factor(A);
+  else
+    factor(own_block(A, border));
 }
 
 template <class T>
@@ -152,8 +194,8 @@ template <class T>
 void smooth(const Level<T>& level, const Params& params, const T* b, T* x, T* work, bool forward) {
   const Index n = level.rows();
   if (params.smoother == SmootherKind::gauss_seidel)
-    return gauss_seidel<T, false>(level, b, x, forward);
-  residual(level.A.view(), x, b, work);
+    return gauss_seidel<T, false>(level, without_ghosts(level, b, x, work), x, forward);
+  residual(level.A.view(), level.A_off, x, b, work);
   if (params.smoother == SmootherKind::incomplete_cholesky) {
     level.factor.solve(work);
     axpy(n, 1, work, x);
@@ -165,7 +207,8 @@ void smooth(const Level<T>& level, const Params& params, const T* b, T* x, T* wo
 }
 
 #define PYMPF_SMOOTHER(T)                                                                         \
-  template void build_smoother(const CsrView<double>&, const Domains&, const Params&, Level<T>&); \
+  template void build_smoother(const CsrView<double>&, const Border&, const Domains&,             \
+                               const Params&, Level<T>&);                                         \
   template void smooth_from_zero(const Level<T>&, const Params&, const T*, T*, T*);               \
   template void smooth(const Level<T>&, const Params&, const T*, T*, T*, bool);
 PYMPF_SMOOTHER(float)

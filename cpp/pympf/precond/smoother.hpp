@@ -2,14 +2,22 @@
 // form that are each other's transposes, as a symmetric cycle needs them.
 #pragma once
 
+#include "pympf/precond/border.hpp"
 #include "pympf/precond/level.hpp"
 
 namespace pympf::precond {
 
-// Makes level.factor, level.inverse, level.radius from A, whose rows lie as `domains` says.
+// Makes level.factor, level.inverse, level.radius from A, whose rows lie as `domains` says and may
+// have columns of ghosts. Factors and Gauss-Seidel steps stay on a rank; what couples ranks raises
+// the diagonal. Collective.
+template <class T>
+void build_smoother(const CsrView<double>& A, const Border& border, const Domains& domains,
+                    const Params& params, Level<T>& level);
 template <class T>
 void build_smoother(const CsrView<double>& A, const Domains& domains, const Params& params,
-                    Level<T>& level);
+                    Level<T>& level) {
+  build_smoother(A, Border{}, domains, params, level);
+}
 
 // x = S b: the step from x = 0, forward.
 template <class T>

@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "pympf/la/sparse.hpp"
+#include "pympf/precond/radius.hpp"
 #include "pympf/precond/rows.hpp"
 
 namespace pympf::precond {
@@ -36,26 +37,6 @@ void orthonormalize(std::vector<double>& Q, Index rows, Index m, double* R) {
   }
 }
 
-// Largest eigenvalue of D^-1 A, from below, by the power method.
-double spectral_radius(const CsrView<double>& A, const std::vector<double>& d) {
-  std::vector<double> v(A.rows), w(A.rows);
-  for (Index i = 0; i < A.rows; ++i) v[i] = 0.5 + ((i * 2654435761u) >> 16 & 0xffff) / 65536.0;
-  for (Index i = 0; i < A.rows; i += 2) v[i] = -v[i];
-  double rho = 0;
-  for (int iteration = 0; iteration < 12; ++iteration) {
-    spmv(A, v.data(), w.data());
-    double norm2 = 0;
-    for (Index i = 0; i < A.rows; ++i) {
-      w[i] = d[i] > 0 ? w[i] / d[i] : 0;
-      norm2 += w[i] * w[i];
-    }
-    rho = std::sqrt(norm2);
-    if (!(rho > 0)) return 1;
-    for (Index i = 0; i < A.rows; ++i) v[i] = w[i] / rho;
-  }
-  return rho;
-}
-
 // One row of P as it is made: blocks of m numbers, one for each cluster that it reaches.
 class Row {
  public:
@@ -83,14 +64,16 @@ class Row {
       return weight_[x] != weight_[y] ? weight_[x] < weight_[y] : cluster_[x] > cluster_[y];
     });
     double left = delta * std::accumulate(weight_.begin(), weight_.end(), 0.0);
-    bool dropped = false;
-    for (Index t = 0; t + 1 < blocks; ++t) {
-      left -= weight_[order_[t]];
+    dropped_.assign(blocks, false);
+    Index drops = 0;
+    for (; drops + 1 < blocks; ++drops) {
+      const Index s = order_[drops];
+      left -= weight_[s];
       if (left < 0) break;
-      std::fill_n(&value_[at(order_[t], m_)], m_, 0.0);
-      dropped = true;
+      std::fill_n(&value_[at(s, m_)], m_, 0.0);
+      dropped_[s] = true;
     }
-    if (dropped) correct(coarse);
+    if (drops > 0) correct(coarse);
   }
 
   void flush(Entries& out) {
@@ -139,8 +122,7 @@ class Row {
     // The least change on the entries that stayed: v += C (C^T C)^-1 (before - after).
     gram_.assign(at(m_, m_), 0.0);
     for (std::size_t s = 0; s < cluster_.size(); ++s)
-      for (Index e = 0; e < m_; ++e) {
-        if (value_[at(static_cast<Index>(s), m_) + e] == 0) continue;
+      for (Index e = 0; !dropped_[s] && e < m_; ++e) {
         const double* b = coarse.row(cluster_[s] * m_ + e);
         for (Index f = 0; f < m_; ++f)
           for (Index g = 0; g < m_; ++g) gram_[at(f, m_) + g] += b[f] * b[g];
@@ -148,9 +130,8 @@ class Row {
     for (Index f = 0; f < m_; ++f) before_[f] -= after_[f];
     solve_gram();
     for (std::size_t s = 0; s < cluster_.size(); ++s)
-      for (Index e = 0; e < m_; ++e) {
+      for (Index e = 0; !dropped_[s] && e < m_; ++e) {
         double& v = value_[at(static_cast<Index>(s), m_) + e];
-        if (v == 0) continue;
         const double* b = coarse.row(cluster_[s] * m_ + e);
         for (Index f = 0; f < m_; ++f) v += b[f] * before_[f];
       }
@@ -179,8 +160,97 @@ class Row {
 
   const Index m_;
   std::vector<Index> slot_, cluster_, order_;
+  std::vector<char> dropped_;  // by truncate
   std::vector<double> value_, weight_, before_, after_, gram_;
 };
+
+// One row of P for one vector, as it is made.
+class ScalarRow {
+ public:
+  explicit ScalarRow(const std::vector<double>& coarse)
+      : coarse_(coarse), slot_(coarse.size(), -1) {}
+
+  void add(Index u, double value) {
+    if (slot_[u] < 0) {
+      slot_[u] = static_cast<Index>(entries_.size());
+      entries_.push_back({u, value, 0});
+    } else {
+      entries_[slot_[u]].value += value;
+    }
+  }
+
+  void scale(double factor) {
+    for (Entry& e : entries_) e.value *= factor;
+  }
+
+  void truncate(double delta) {
+    if (delta <= 0 || entries_.size() < 2) return;
+    double before = 0, total = 0, after = 0;
+    for (Entry& e : entries_) {
+      before += e.value * coarse_[e.cluster];
+      e.weight = std::abs(e.value * coarse_[e.cluster]);
+      total += e.weight;
+    }
+    std::sort(entries_.begin(), entries_.end(), [](const Entry& x, const Entry& y) {
+      return x.weight != y.weight ? x.weight < y.weight : x.cluster > y.cluster;
+    });
+    double left = delta * total;
+    std::size_t dropped = 0;
+    while (dropped + 1 < entries_.size() && (left -= entries_[dropped].weight) >= 0)
+      slot_[entries_[dropped++].cluster] = -1;
+    if (dropped == 0) return;
+    entries_.erase(entries_.begin(), entries_.begin() + static_cast<std::ptrdiff_t>(dropped));
+    for (const Entry& e : entries_) after += e.value * coarse_[e.cluster];
+    if (after != 0) scale(std::clamp(before / after, 0.5, 2.0));
+  }
+
+  void flush(Entries& out) {
+    std::sort(entries_.begin(), entries_.end(),
+              [](const Entry& x, const Entry& y) { return x.cluster < y.cluster; });
+    for (const Entry& e : entries_) {
+      if (e.value != 0) out.emplace_back(e.cluster, e.value);
+      slot_[e.cluster] = -1;
+    }
+    entries_.clear();
+  }
+
+ private:
+  struct Entry {
+    Index cluster;
+    double value, weight;
+  };
+  const std::vector<double>& coarse_;
+  std::vector<Index> slot_;  // of a cluster in entries_
+  std::vector<Entry> entries_;
+};
+
+// P = Q - omega (Q + D^-1 K Q), truncated: see the header.
+Csr<double> lifted_by_one_vector(const CsrView<double>& A, const std::vector<double>& b,
+                                 const Rotated& Q, const Clustering& clusters,
+                                 const Params& params) {
+  const double omega = params.lift_weight;
+  const auto known = static_cast<Index>(Q.coarse.values.size());
+  return build_rows(A.rows, known, [&] {
+    return [&, row = ScalarRow(Q.coarse.values)](Index i, Entries& out) mutable {
+      if (clusters.label[i] < 0) return;
+      double kept = 0, excess = 0;
+      for (Index p = A.indptr[i]; p < A.indptr[i + 1]; ++p) {
+        const Index j = A.indices[p];
+        const double ab = A.data[p] * b[j];
+        excess += ab;
+        if (j == i || !(ab * b[i] < 0)) continue;
+        kept += std::abs(ab);
+        if (clusters.label[j] >= 0) row.add(clusters.label[j], -A.data[p] * Q.scaling[j]);
+      }
+      // total = D_i |b_i|
+      const double total = kept + std::max(b[i] < 0 ? -excess : excess, 0.0);
+      if (kept > 0) row.scale(omega * std::abs(b[i]) / total);
+      row.add(clusters.label[i], (kept > 0 ? 1 - omega : 1) * Q.scaling[i]);
+      row.truncate(params.truncation);
+      row.flush(out);
+    };
+  });
+}
 
 }  // namespace
 
@@ -188,7 +258,7 @@ Rotated rotate(const NearNullspace& B, const Clustering& clusters, Index block) 
   const Index m = B.vectors;
   const Members members = members_of(clusters);
   Rotated out;
-  out.scaling.assign(B.values.size(), 0.0);
+  out.scaling.assign(at(static_cast<Index>(clusters.label.size()), block * m), 0.0);
   out.coarse.vectors = m;
   out.coarse.values.assign(at(clusters.count, m * m), 0.0);
 #pragma omp parallel if (clusters.count > 4096)
@@ -209,9 +279,10 @@ Rotated rotate(const NearNullspace& B, const Clustering& clusters, Index block) 
   return out;
 }
 
-Csr<double> prolongation(const Rotated& Q, const Clustering& clusters, Index block) {
-  const Index m = Q.coarse.vectors, rows = static_cast<Index>(clusters.label.size()) * block;
-  return build_rows(rows, clusters.count * m, [&] {
+Csr<double> prolongation(const Rotated& Q, const Clustering& clusters, Index block, Index rows) {
+  const Index m = Q.coarse.vectors;
+  if (rows == 0) rows = static_cast<Index>(clusters.label.size()) * block;
+  return build_rows(rows, static_cast<Index>(Q.coarse.values.size()) / m, [&] {
     return [&](Index i, Entries& out) {
       const Index u = clusters.label[i / block];
       for (Index e = 0; u >= 0 && e < m; ++e)
@@ -221,46 +292,28 @@ Csr<double> prolongation(const Rotated& Q, const Clustering& clusters, Index blo
 }
 
 Csr<double> lifted_prolongation(const CsrView<double>& A, const NearNullspace& B, const Rotated& Q,
-                                const Clustering& clusters, Index block, const Params& params) {
+                                const Clustering& clusters, Index block, const Params& params,
+                                double radius) {
   const Index m = B.vectors;
   const double omega = params.lift_weight;
   const auto label = [&](Index i) { return clusters.label[i / block]; };
   const auto scaling = [&](Index i) { return &Q.scaling[at(i, m)]; };
 
-  if (m == 1 && block == 1) {
-    const double* b = B.values.data();
-    return build_rows(A.rows, clusters.count, [&] {
-      return [&, row = Row(clusters.count, 1)](Index i, Entries& out) mutable {
-        if (label(i) < 0) return;
-        double kept = 0, excess = 0;
-        for (Index p = A.indptr[i]; p < A.indptr[i + 1]; ++p) {
-          const Index j = A.indices[p];
-          excess += A.data[p] * b[j];
-          if (j != i && A.data[p] * b[i] * b[j] < 0) kept += std::abs(A.data[p] * b[j]);
-        }
-        // D_i |b_i| and its parts
-        const double total = kept + std::max(b[i] < 0 ? -excess : excess, 0.0);
-        row.add(label(i), kept > 0 ? 1 - omega : 1, scaling(i));
-        for (Index p = A.indptr[i]; kept > 0 && p < A.indptr[i + 1]; ++p) {
-          const Index j = A.indices[p];
-          if (j != i && A.data[p] * b[i] * b[j] < 0 && label(j) >= 0)
-            row.add(label(j), -omega * A.data[p] * std::abs(b[i]) / total, scaling(j));
-        }
-        row.truncate(Q.coarse, params.truncation);
-        row.flush(out);
-      };
-    });
-  }
-
-  const std::vector<double> d = diagonal(A);
-  const double step = 2 * omega / spectral_radius(A, d);
-  return build_rows(A.rows, clusters.count * m, [&] {
-    return [&, row = Row(clusters.count, m)](Index i, Entries& out) mutable {
+  if (m == 1 && block == 1) return lifted_by_one_vector(A, B.values, Q, clusters, params);
+  std::vector<double> inverse = diagonal(A);
+  for (double& d : inverse) d = d > 0 ? 1 / d : 0;
+  if (radius == 0)
+    radius = spectral_radius(Communicator::self(), inverse,
+                             [&](const double* x, double* y) { spmv(A, x, y); });
+  const double step = 2 * omega / radius;
+  const auto columns = static_cast<Index>(Q.coarse.values.size()) / m;
+  return build_rows(A.rows, columns, [&] {
+    return [&, row = Row(columns / m, m)](Index i, Entries& out) mutable {
       if (label(i) < 0) return;
       row.add(label(i), 1, scaling(i));
-      for (Index p = A.indptr[i]; d[i] > 0 && p < A.indptr[i + 1]; ++p)
+      for (Index p = A.indptr[i]; inverse[i] > 0 && p < A.indptr[i + 1]; ++p)
         if (const Index j = A.indices[p]; label(j) >= 0)
-          row.add(label(j), -step * A.data[p] / d[i], scaling(j));
+          row.add(label(j), -step * A.data[p] * inverse[i], scaling(j));
       row.truncate(Q.coarse, params.truncation);
       row.flush(out);
     };

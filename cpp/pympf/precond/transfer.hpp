@@ -12,6 +12,7 @@
 // With one vector the lifting is a convex average, so P B' = B up to the excess (A b)_i.
 #pragma once
 
+#include <numeric>
 #include <vector>
 
 #include "pympf/la/csr.hpp"
@@ -26,6 +27,8 @@ struct NearNullspace {
   std::vector<double> values;
 
   const double* row(Index i) const { return &values[static_cast<std::size_t>(i) * vectors]; }
+  // Entry i of the sum of the vectors.
+  double sum(Index i) const { return std::accumulate(row(i), row(i) + vectors, 0.0); }
 };
 
 struct Rotated {
@@ -36,11 +39,14 @@ struct Rotated {
 
 Rotated rotate(const NearNullspace& B, const Clustering& clusters, Index block);
 
-// Scaling functions as they are.
-Csr<double> prolongation(const Rotated& Q, const Clustering& clusters, Index block);
+// Scaling functions as they are, on the first `rows` rows (0: on all that have labels).
+Csr<double> prolongation(const Rotated& Q, const Clustering& clusters, Index block, Index rows = 0);
 
-// Scaling functions lifted and truncated.
+// Scaling functions lifted and truncated. On several ranks B, Q and the labels go on with those of
+// ghosts, and the result has columns for their clusters; `radius` is the largest eigenvalue of D^-1
+// A, which several vectors need (0: it is found here).
 Csr<double> lifted_prolongation(const CsrView<double>& A, const NearNullspace& B, const Rotated& Q,
-                                const Clustering& clusters, Index block, const Params& params);
+                                const Clustering& clusters, Index block, const Params& params,
+                                double radius = 0);
 
 }  // namespace pympf::precond

@@ -75,7 +75,7 @@ Csr<double> wavelet_inverse(const CsrView<double>& A, const NearNullspace& B,
   std::vector<Small> blocks(clusters.count, Small(0));
 #pragma omp parallel if (clusters.count > 4096)
   {
-    std::vector<Index> local(A.rows, -1), rows;
+    std::vector<Index> local(A.cols, -1), rows;
 #pragma omp for schedule(dynamic, 256)
     for (Index u = 0; u < clusters.count; ++u) {
       rows.clear();
@@ -102,7 +102,7 @@ Csr<double> wavelet_inverse(const CsrView<double>& A, const NearNullspace& B,
       for (Index i : rows) local[i] = -1;
     }
   }
-  return build_rows(A.rows, A.cols, [&] {
+  return build_rows(A.rows, A.rows, [&] {
     return [&](Index i, Entries& out) {
       const Index u = clusters.label[i / block];
       if (u < 0) {

@@ -20,6 +20,7 @@ LEAST_REDUCTION = 0.8  # a stage must remove a fifth of the rows
 EXPANDER = 0.6  # a contraction that leaves more of the couplings: lifting would fill in
 MOST_WORK = 15  # multiply-adds of A P, over the entries of A
 LIFT_ATTEMPTS = 3
+NEAR_MISS = 2  # times what may be: worth another attempt
 ENOUGH = 0.25  # of the residual, after the first step of a K-cycle
 LAST_SWEEPS = 3  # on a last level that is too large for a dense solve
 
@@ -207,25 +208,32 @@ def coarsen(
     Q, R = rotate(B, label, block)
     P, lifted = Q, False
     if params.lift and np.count_nonzero(contract(W, label)) <= EXPANDER * np.count_nonzero(W):
-        # Lifted functions that would fill in are truncated more, and at last left unlifted.
+        # Lifted functions that would fill in a little are truncated more; if much, they stay
+        # unlifted.
         delta = params.truncation
-        for more in [delta, *(min(2**k * delta, 0.5) for k in range(1, LIFT_ATTEMPTS))]:
-            attempt = replace(params, truncation=more)
+        for _ in range(LIFT_ATTEMPTS):
+            attempt = replace(params, truncation=delta)
             lifted_P = lifted_prolongation(A, B, Q, R, label, block, attempt)
-            if lifting_pays(A, lifted_P, left):
+            excess = excess_of(A, lifted_P, left)
+            if excess <= 1:
                 P, lifted = lifted_P, True
+            if excess <= 1 or excess > NEAR_MISS or min(2 * delta, 0.5) <= delta:
                 break
+            delta = min(2 * delta, 0.5)
     following = galerkin_entries(A, P)
     if following > left or (following > np.count_nonzero(A) and P.shape[1] > 2500):
         return None
     return label, P, lifted, without_null_rows(A, P), R
 
 
-def lifting_pays(A: Array, P: Array, left: int) -> bool:
-    """Tell whether the product with lifted functions is cheap and its result small enough."""
-    entries, following = np.count_nonzero(A), galerkin_entries(A, P)
-    small = following <= left and (following <= 0.9 * entries or len(A) <= 1000)
-    return bool(small and product_work(A, P) <= MOST_WORK * entries)
+def excess_of(A: Array, P: Array, left: int) -> float:
+    """Return the work or the entries of the product with lifted functions over what may be."""
+    entries = np.count_nonzero(A)
+    fewer = left if len(A) <= 1000 else min(left, 9 * entries // 10)
+    work = product_work(A, P) / (MOST_WORK * entries)
+    if fewer <= 0:
+        return np.inf
+    return work if work > 1 else galerkin_entries(A, P) / fewer
 
 
 def product_work(A: Array, P: Array) -> int:

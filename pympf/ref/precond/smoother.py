@@ -59,9 +59,7 @@ def radius(A: Array, inverse: Array) -> float:
 
     Never above the largest l1 norm of a row.
     """
-    i = np.arange(len(A), dtype=np.uint32) * np.uint32(2654435761)
-    start = np.where(np.arange(len(A)) % 2, -1, 1) * (1 + 0.1 * (i >> 24) / 256)
-    rho = power_method(A, inverse, start)
+    rho = power_method(A, inverse)
     return float(min(1.1 * rho, np.max(np.abs(A).sum(axis=1) * inverse)))
 
 

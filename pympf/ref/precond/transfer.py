@@ -80,16 +80,15 @@ def lift(A: Array, Q: Array, params: Params) -> Array:
     """Return Q - 2 omega / rho(D^-1 A) D^-1 A Q; rows with d <= 0 stay as they are."""
     d = A.diagonal()
     inverse = np.divide(1, d, out=np.zeros_like(d), where=d > 0)
-    i = np.arange(len(A), dtype=np.uint32) * np.uint32(2654435761)
-    start = 0.5 + (i >> 16) / 65536
-    start[::2] *= -1
-    step = 2 * params.lift_weight / power_method(A, inverse, start)
+    step = 2 * params.lift_weight / power_method(A, inverse)
     return Q - step * inverse[:, None] * (A @ Q)
 
 
-def power_method(A: Array, inverse: Array, start: Array) -> float:
+def power_method(A: Array, inverse: Array) -> float:
     """Return the largest eigenvalue of D^-1 A as 12 steps see it."""
-    v, rho = start, 1.0
+    i = np.arange(len(A), dtype=np.uint32) * np.uint32(2654435761)
+    v, rho = 0.5 + (i >> 16) / 65536, 1.0
+    v[::2] *= -1
     for _ in range(12):
         w = inverse * (A @ v)
         rho = float(np.linalg.norm(w))
@@ -116,16 +115,16 @@ def truncate(row: Array, R: Array, delta: float) -> None:
         return
     before = row @ R
     row.reshape(-1, m)[dropped] = 0
-    correct(row, R, before)
+    stays = np.repeat(np.isin(np.arange(len(weight)), np.setdiff1d(clusters, dropped)), m)
+    correct(row, R, before, stays)
 
 
-def correct(row: Array, R: Array, before: Array) -> None:
+def correct(row: Array, R: Array, before: Array, stays: NDArray[np.bool_]) -> None:
     """Bring row @ R back: by a factor for one vector, by the least change for several."""
     after = row @ R
     if len(before) == 1:
         row *= np.clip(before / after if after != 0 else 1, 0.5, 2)
         return
-    stays = row != 0
     C = R[stays]
     G = C.T @ C
     G += (1e-12 * np.trace(G) + 1e-300) * np.eye(len(G))

@@ -1,0 +1,115 @@
+#include "pympf/la/dist_csr.hpp"
+
+#include <algorithm>
+
+namespace pympf {
+namespace {
+
+// y[row] += factor * (its entries times the ghosts), for the rows that have some.
+template <class T>
+void add_ghosts(const OffDiagonal<T>& off, T factor, T* y) {
+  const CsrView<T> B = off.block;
+  const T* ghosts = off.space.ghosts.data();
+  for (Index r = 0; r < B.rows; ++r) {
+    T sum = 0;
+    for (Index p = B.indptr[r]; p < B.indptr[r + 1]; ++p) sum += B.data[p] * ghosts[B.indices[p]];
+    y[off.rows[r]] += factor * sum;
+  }
+}
+
+// Runs `own` while the ghosts of x arrive.
+template <class T, class Work>
+void meanwhile(const OffDiagonal<T>& off, const T* x, const Work& own) {
+  if (!off.halo) return own();
+  off.space.ghosts.resize(off.halo->arriving());
+  off.halo->begin(x, 1, off.space.exchange);
+  own();
+  off.halo->end(off.space.ghosts.data(), 1, off.space.exchange);
+}
+
+}  // namespace
+
+template <class T>
+void spmv(const CsrView<T>& own, const OffDiagonal<T>& off, const T* x, T* y) {
+  meanwhile(off, x, [&] { spmv(own, x, y); });
+  if (off.halo) add_ghosts(off, T(1), y);
+}
+
+template <class T>
+void residual(const CsrView<T>& own, const OffDiagonal<T>& off, const T* x, const T* b, T* r) {
+  meanwhile(off, x, [&] { residual(own, x, b, r); });
+  if (off.halo) add_ghosts(off, T(-1), r);
+}
+
+template <class T>
+void subtract_ghosts(const OffDiagonal<T>& off, Index n, const T* x, const T* b, T* r) {
+  meanwhile(off, x, [&] { std::copy(b, b + n, r); });
+  if (off.halo) add_ghosts(off, T(-1), r);
+}
+
+template <class T>
+void spmv_transposed(const CsrView<T>& own_transposed, const OffDiagonal<T>& off, const T* x,
+                     T* y) {
+  if (!off.halo) return spmv(own_transposed, x, y);
+  const CsrView<T> B = off.block;
+  auto& ghosts = off.space.ghosts;
+  ghosts.assign(off.halo->arriving(), T(0));
+  for (Index r = 0; r < B.rows; ++r)
+    for (Index p = B.indptr[r]; p < B.indptr[r + 1]; ++p)
+      ghosts[B.indices[p]] += B.data[p] * x[off.rows[r]];
+  off.halo->begin_back(ghosts.data(), 1, off.space.exchange);
+  spmv(own_transposed, x, y);
+  off.halo->end_back_adding(y, 1, off.space.exchange);
+}
+
+template <class S, class T>
+void split(const CsrView<S>& rows, Index own, Csr<T>& diagonal, OffDiagonal<T>& off) {
+  diagonal = {rows.rows, own, {0}, {}, {}};
+  diagonal.indptr.reserve(rows.rows + 1);
+  diagonal.indices.reserve(rows.nnz());
+  diagonal.data.reserve(rows.nnz());
+  off.rows.clear();
+  off.block = {0, rows.cols - own, {0}, {}, {}};
+  for (Index i = 0; i < rows.rows; ++i) {
+    for (Index p = rows.indptr[i]; p < rows.indptr[i + 1]; ++p) {
+      const Index c = rows.indices[p];
+      auto& block = c < own ? diagonal : off.block;
+      block.indices.push_back(c < own ? c : c - own);
+      block.data.push_back(static_cast<T>(rows.data[p]));
+    }
+    diagonal.indptr.push_back(static_cast<Index>(diagonal.indices.size()));
+    const auto ghosts = static_cast<Index>(off.block.indices.size());
+    if (ghosts == off.block.indptr.back()) continue;
+    off.rows.push_back(i);
+    off.block.indptr.push_back(ghosts);
+  }
+  off.block.rows = static_cast<Index>(off.rows.size());
+}
+
+template <class T>
+DistCsr<T>::DistCsr(const DistRows<T>& A) : comm(A.comm), layout(A.layout) {
+  // Own columns first.
+  Csr<T> rows{A.rows.rows,
+              A.column_count(),
+              {A.rows.indptr, A.rows.indptr + A.rows.rows + 1},
+              {A.rows.indices, A.rows.indices + A.rows.nnz()},
+              {A.rows.data, A.rows.data + A.rows.nnz()}};
+  const Index own_rows = A.own();
+  for (Index& c : rows.indices)
+    c = A.owns(c) ? c - A.shift : c < A.shift ? own_rows + c : c;
+  split(rows.view(), own_rows, own, off);
+  if (comm.size() > 1)
+    off.halo = std::make_shared<const Exchange>(Exchange::halo(comm, layout, ghosts_of(A)));
+}
+
+#define PYMPF_INSTANTIATE(T)                                                                   \
+  template void spmv(const CsrView<T>&, const OffDiagonal<T>&, const T*, T*);                  \
+  template void residual(const CsrView<T>&, const OffDiagonal<T>&, const T*, const T*, T*);    \
+  template void subtract_ghosts(const OffDiagonal<T>&, Index, const T*, const T*, T*);         \
+  template void spmv_transposed(const CsrView<T>&, const OffDiagonal<T>&, const T*, T*);       \
+  template void split(const CsrView<double>&, Index, Csr<T>&, OffDiagonal<T>&);                \
+  template struct DistCsr<T>;
+PYMPF_INSTANTIATE(double)
+PYMPF_INSTANTIATE(float)
+
+}  // namespace pympf

@@ -1,0 +1,144 @@
+#include "pympf/precond/choose.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <optional>
+#include <type_traits>
+
+#include "pympf/la/sparse.hpp"
+#include "pympf/precond/probe.hpp"
+#include "pympf/precond/smoother.hpp"
+
+namespace pympf::precond {
+namespace {
+
+// Iterations below which the diagonal alone, or the smoother alone, costs less than building and
+// running what comes after it. A hierarchy and the solution with it cost about 200 products, an
+// iteration with the diagonal 2, one with the factor 4, the factor itself 25.
+constexpr int few_with_diagonal = 50;
+constexpr int few_with_smoother = 35;
+// A small system takes milliseconds whatever is chosen: there M is made good rather than cheap.
+constexpr Index small_rows = 5000;
+constexpr int few_on_small = 12;
+// With fewer rows the diagonal alone is not worth a thought.
+constexpr Index least_rows = 600;
+
+bool may_choose(const Params& params) {
+  return params.method == Method::automatic && params.max_levels > 1 &&
+         params.cycle != CycleKind::additive &&
+         params.smoother == SmootherKind::incomplete_cholesky;
+}
+
+std::string few_iterations(const char* what, int iterations) {
+  return concat(what, " alone needs about ", iterations, " iterations to 1e-8 by a probe");
+}
+
+}  // namespace
+
+Index coarse_size(Global nnz, const Params& params) {
+  if (params.coarse_size > 0) return params.coarse_size;
+  return std::max<Index>(64, static_cast<Index>(std::cbrt(20.0 * static_cast<double>(nnz))));
+}
+
+template <class T>
+bool diagonal_is_enough(const DistRows<T>& A, const NearNullspace& near_nullspace,
+                        const Params& params, Report& report) {
+  const Communicator& comm = A.comm;
+  if (!may_choose(params) ||
+      A.layout.total() <= std::max(least_rows, coarse_size(A.nnz(), params)))
+    return false;
+  std::vector<T> inverse = diagonal(A);
+  const bool negative = std::any_of(inverse.begin(), inverse.end(), [](T d) { return d < 0; });
+  if (comm.max(Global{negative}) > 0) return false;
+  std::optional<DistCsr<T>> blocks;
+  if (comm.size() > 1) blocks.emplace(A);
+  const auto constants = [&](Index i) {
+    return near_nullspace.values.empty() ? 1 : near_nullspace.sum(i);
+  };
+  auto side = probe_side<T>(
+      comm, A.own(), [&](Index i) { return double{inverse[i]}; }, constants);
+  for (T& d : inverse) d = d > 0 ? 1 / d : T(0);
+  const auto iterations = foretell(
+      comm, std::move(side), few_with_diagonal,
+      [&](const T* x, T* y) { blocks ? blocks->multiply(x, y) : spmv(A.rows, x, y); },
+      [&](const T* r, T* z) {
+        for_chunks(inverse.size(), [&](std::size_t, std::size_t begin, std::size_t end) {
+          for (std::size_t i = begin; i < end; ++i) z[i] = inverse[i] * r[i];
+        });
+      });
+  if (!iterations) return false;
+  report.method = "jacobi";
+  report.reason = few_iterations("the diagonal", *iterations);
+  return true;
+}
+
+// Multiply-adds: at most half the squares of the widths of the envelope. As many as a hierarchy
+// takes are 100 for each entry; a million is nothing.
+bool is_complete_cheap(const CsrView<double>& A, const Params& params) {
+  if (!may_choose(params)) return false;
+  const double most = 1e6 + 100.0 * A.nnz();
+  double work = 0;
+  for (Index i = 0; i < A.rows && work <= most; ++i)
+    if (A.indptr[i] < A.indptr[i + 1]) {
+      const double width = std::max(i - A.indices[A.indptr[i]], 0);
+      work += width * width / 2;
+    }
+  return work <= most;
+}
+
+Params without_drops(Params params) {
+  params.drop_tolerance = 0;
+  params.fill = std::numeric_limits<int>::max();
+  return params;
+}
+
+template <class T>
+bool smoother_is_enough(const CsrView<double>& A, const NearNullspace& B, const Border& border,
+                        const Level<T>& level, const Params& params, Report& report) {
+  if (!may_choose(params)) return false;
+  const Communicator& comm = border.comm;
+  const bool dropped = level.factor.compensation() != 0 || !border.ghosts.empty();
+  report.exact = comm.max(Global{dropped}) == 0;
+  if (report.exact) {
+    report.reason = "the incomplete Cholesky factorization dropped nothing: it is exact";
+    return true;
+  }
+  const Index n = level.rows();
+  const std::vector<double> d = diagonal(A);
+  std::vector<T> work(2 * static_cast<std::size_t>(n));
+  const auto iterations = foretell(
+      comm,
+      probe_side<T>(
+          comm, n, [&](Index i) { return std::abs(d[i]); }, [&](Index i) { return B.sum(i); }),
+      comm.sum(Global{n}) <= small_rows ? few_on_small : few_with_smoother,
+      [&](const T* x, T* y) { spmv(level.A.view(), level.A_off, x, y); },
+      [&](const T* r, T* z) { smooth_from_zero(level, params, r, z, work.data()); });
+  if (!iterations) return false;
+  report.reason = few_iterations("the incomplete Cholesky factorization", *iterations);
+  return true;
+}
+
+std::string reason_for(const Report& report, const Params& params) {
+  if (report.method == "dense") return "few enough rows for a dense solve";
+  if (report.method != "multilevel") {
+    if (params.method == Method::incomplete_cholesky) return "asked for";
+    return params.max_levels == 1 ? "asked for one level"
+                                  : "a coarser level would not be small enough to be worth it";
+  }
+  if (params.method == Method::multilevel) return "asked for";
+  if (params.smoother != SmootherKind::incomplete_cholesky)
+    return "only the incomplete Cholesky smoother is tried alone";
+  return "the incomplete Cholesky factorization alone would need too many iterations";
+}
+
+#define PYMPF_CHOOSE(T)                                                                           \
+  template bool diagonal_is_enough(const DistRows<T>&, const NearNullspace&, const Params&,       \
+                                   Report&);                                                      \
+  template bool smoother_is_enough(const CsrView<double>&, const NearNullspace&, const Border&,   \
+                                   const Level<T>&, const Params&, Report&);
+PYMPF_CHOOSE(float)
+PYMPF_CHOOSE(double)
+#undef PYMPF_CHOOSE
+
+}  // namespace pympf::precond

@@ -1,0 +1,35 @@
+// What `auto` decides: how much of a preconditioner a matrix needs. Every rule counts rows, entries
+// and products, never seconds, so it decides the same on every machine.
+#pragma once
+
+#include "pympf/precond/border.hpp"
+#include "pympf/precond/level.hpp"
+#include "pympf/precond/report.hpp"
+#include "pympf/precond/transfer.hpp"
+
+namespace pympf::precond {
+
+// Rows at which the hierarchy ends with a dense solve.
+Index coarse_size(Global nnz, const Params& params);
+
+// The diagonal alone converges so fast that nothing else would pay for itself; if so, the report
+// says it.
+template <class T>
+bool diagonal_is_enough(const DistRows<T>& A, const NearNullspace& near_nullspace,
+                        const Params& params, Report& report);
+
+// A complete factorization of A costs no more than a hierarchy.
+bool is_complete_cheap(const CsrView<double>& A, const Params& params);
+
+Params without_drops(Params params);
+
+// The smoother of the first level alone is exact, or converges so fast that a hierarchy would not
+// pay for itself.
+template <class T>
+bool smoother_is_enough(const CsrView<double>& A, const NearNullspace& B, const Border& border,
+                        const Level<T>& level, const Params& params, Report& report);
+
+// Why the method of the report was taken, where none of the above has said it.
+std::string reason_for(const Report& report, const Params& params);
+
+}  // namespace pympf::precond

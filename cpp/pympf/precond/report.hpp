@@ -1,0 +1,21 @@
+// What a setup tells of itself.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "pympf/precond/level.hpp"
+
+namespace pympf::precond {
+
+struct Report {
+  std::vector<LevelReport> levels;
+  double operator_complexity = 1, grid_complexity = 1;
+  Index coarse_rows = 0, coarse_nullity = 0, coarse_negative = 0;
+  bool indefinite = false;  // a negative eigenvalue was found
+  bool exact = false;       // the smoother alone is A^-1 to rounding, and is all that there is
+  std::string method, reason;
+  double seconds = 0;
+};
+
+}  // namespace pympf::precond

@@ -1,0 +1,87 @@
+// What `auto` rests on: the probe, the order of the rows, the product that stops in time.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <optional>
+
+#include "precond_matrices.hpp"
+#include "pympf/la/sparse.hpp"
+#include "pympf/precond/ordering.hpp"
+#include "pympf/precond/probe.hpp"
+#include "pympf/precond/product.hpp"
+
+using namespace pympf;
+using namespace pympf::precond;
+using namespace pympf::test;
+
+namespace {
+
+// Iterations with the diagonal that a probe foretells.
+std::optional<int> with_diagonal(const Csr<double>& A, int most) {
+  const std::vector<double> d = diagonal(A.view());
+  const auto side = probe_side<double>(
+      Communicator::self(), A.rows, [&](Index i) { return d[i]; }, [](Index) { return 1.0; });
+  return foretell(
+      Communicator::self(), side, most, [&](const double* x, double* y) { spmv(A.view(), x, y); },
+      [&](const double* r, double* z) {
+        for (Index i = 0; i < A.rows; ++i) z[i] = r[i] / d[i];
+      });
+}
+
+}  // namespace
+
+TEST_CASE("a probe foretells one iteration for a diagonal matrix, of any scale") {
+  std::vector<double> d(500);
+  for (std::size_t i = 0; i < d.size(); ++i) d[i] = std::pow(10.0, static_cast<double>(i % 13) - 6);
+  CHECK(with_diagonal(diagonal_matrix(d), 5).value_or(99) <= 2);
+}
+
+TEST_CASE("a probe foretells what CG needs") {
+  // kappa = 9: the error falls by (3 - 1) / (3 + 1) in a step, 1e-8 takes 27.
+  const auto few = with_diagonal(shifted(grid({60, 60}), 1), 40);
+  REQUIRE(few.has_value());
+  CHECK(*few >= 15);
+  CHECK(*few <= 30);
+  CHECK_FALSE(with_diagonal(shifted(grid({60, 60}), 1), 10).has_value());
+  CHECK_FALSE(with_diagonal(grid({60, 60}), 50).has_value());
+}
+
+TEST_CASE("a probe of an indefinite matrix foretells nothing") {
+  CHECK_FALSE(with_diagonal(shifted(grid({20, 20}), -1), 1000).has_value());
+}
+
+TEST_CASE("the constant is left out of a probe's side") {
+  const Csr<double> A = laplacian({30, 20});
+  const std::vector<double> d = diagonal(A.view());
+  const auto r = probe_side<double>(
+      Communicator::self(), A.rows, [&](Index i) { return d[i]; }, [](Index) { return 1.0; });
+  CHECK(std::abs(std::accumulate(r.begin(), r.end(), 0.0)) <= rounding<double>(A.rows, 600));
+}
+
+TEST_CASE("the order of a regular grid is good, a random one is not") {
+  CHECK(is_banded(grid({50, 40}).view()));
+  CHECK(is_banded(grid({12, 12, 12}).view()));
+  CHECK(is_banded(grid({1}).view()));
+  CHECK_FALSE(is_banded(reordered(grid({50, 40}), shuffled(2000, 1)).view()));
+}
+
+TEST_CASE("the coarse product is P^T A P, or nothing when it has too many entries") {
+  const Csr<double> A = grid({30, 30});
+  Csr<double> P{900, 100, {0}, {}, {}};
+  for (Index i = 0; i < 900; ++i) {
+    for (const Index j : {i / 9, (i / 9 + 7) % 100}) P.indices.push_back(j);
+    std::sort(P.indices.end() - 2, P.indices.end());
+    P.data.insert(P.data.end(), {0.5 + i % 3, -1});
+    P.indptr.push_back(static_cast<Index>(P.indices.size()));
+  }
+  const Csr<double> R = transpose(P.view());
+  const auto product = coarse_product(A, P, R, 10000);
+  REQUIRE(product.has_value());
+  const Dense expected = dense(R) * dense(A) * dense(P);
+  CHECK(distance(dense(*product), expected) <= rounding<double>(100, norm(expected)));
+  const Index entries = product->nnz();
+  CHECK(coarse_product(A, P, R, entries).has_value());
+  CHECK_FALSE(coarse_product(A, P, R, entries - 1).has_value());
+}
