@@ -1,8 +1,9 @@
-"""The gate for communicators: checks across the processes of an MPI job, and its end on a failure."""
+"""The gate for communicators: checks across the ranks of an MPI job, and its end on a failure."""
 
 from __future__ import annotations
 
 import functools
+import math
 import os
 import re
 import sys
@@ -12,20 +13,23 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pympf import _core
 
 __all__ = [
+    "LauncherError",
     "check_communicator",
     "check_on_all",
     "end_unless_all_fail",
+    "gather_rows",
     "handle",
     "is_parallel",
     "launched",
     "on_all",
     "same_on_all",
+    "scatter_rows",
     "together",
-    "traffic",
 ]
 
 KINDS = (
@@ -72,7 +76,7 @@ def on_all(comm: Any) -> Iterator[None]:
     caught: Exception | None = None
     try:
         yield
-    except Exception as error:  # raised below, on all ranks
+    except Exception as error:  # noqa: BLE001 - raised below, on all ranks
         caught = error
     kind = next((kind.__name__ for kind in KINDS if isinstance(caught, kind)), "")
     try:
@@ -135,25 +139,6 @@ def handle(comm: Any) -> int | None:
     return None if comm is None else _handle(comm)
 
 
-def traffic(comm: Any) -> dict[str, int]:
-    """Return what this rank has sent through a communicator in pympf's calls so far.
-
-    Not collective, except at the first use of a communicator.
-
-    Parameters
-    ----------
-    comm : mpi4py.MPI.Comm
-
-    Returns
-    -------
-    dict
-        ``messages`` and ``message_bytes`` go point to point; ``collectives`` counts reductions,
-        gathers and barriers.
-    """
-    messages, message_bytes, collectives = _core.traffic(_handle(comm))
-    return {"messages": messages, "message_bytes": message_bytes, "collectives": collectives}
-
-
 def end_unless_all_fail(comm: Any, reason: str) -> None:
     """End the job unless all ranks call this within ten seconds.
 
@@ -166,6 +151,62 @@ def end_unless_all_fail(comm: Any, reason: str) -> None:
         What is printed when the job ends.
     """
     _core.end_unless_all_fail(_handle(comm), reason)
+
+
+def scatter_rows(comm: Any, block: NDArray[Any] | None, rows: int) -> NDArray[Any]:
+    """Give each rank its rows of an array that rank 0 has.
+
+    Collective.
+
+    Parameters
+    ----------
+    comm : mpi4py.MPI.Comm
+    block : numpy.ndarray, shape (n,) or (n, k)
+        On rank 0.
+    rows : int
+        How many this rank gets; those of all ranks are n.
+
+    Raises
+    ------
+    ValueError
+        If the array has another number of rows.
+    """
+    counts = comm.gather(rows)
+    with on_all(comm):
+        if block is not None and len(block) != sum(counts):
+            raise ValueError(f"expected {sum(counts)} rows, got {len(block)}")
+    shape, dtype = comm.bcast(None if block is None else (block.shape[1:], block.dtype))
+    out = np.empty((rows, *shape), dtype)
+    sending = None
+    if block is not None:
+        sending = [np.ascontiguousarray(block), [count * math.prod(shape) for count in counts]]
+    comm.Scatterv(sending, out)
+    return out
+
+
+def gather_rows(comm: Any, block: NDArray[Any]) -> NDArray[Any] | None:
+    """Give rank 0 the rows of all ranks, and the others None.
+
+    Collective.
+
+    Parameters
+    ----------
+    comm : mpi4py.MPI.Comm
+    block : numpy.ndarray, shape (n_local,) or (n_local, k)
+    """
+    counts = comm.gather(block.size)
+    out = receiving = None
+    if comm.rank == 0:
+        out = np.empty(
+            (sum(counts) // max(1, math.prod(block.shape[1:])), *block.shape[1:]), block.dtype
+        )
+        receiving = [out, counts]
+    comm.Gatherv(np.ascontiguousarray(block), receiving)
+    return out
+
+
+class LauncherError(RuntimeError):
+    """The processes of a job do not find each other, or cannot use MPI."""
 
 
 @contextmanager
@@ -218,13 +259,13 @@ def check_communicator(comm: Any) -> None:
     ------
     TypeError
         If it is something else.
-    RuntimeError
+    LauncherError
         After the accident, or if pympf was built without MPI.
     """
     if not hasattr(comm, "py2f") or not hasattr(comm, "allgather"):
         raise TypeError(f"comm: expected an mpi4py communicator, got a {type(comm).__name__}")
     if not _core.have_mpi:
-        raise RuntimeError("comm: this pympf was built without MPI and runs on one process only")
+        raise LauncherError("comm: this pympf was built without MPI and runs on one process only")
     if comm.size > 1:
         return
     from mpi4py import MPI
@@ -232,7 +273,7 @@ def check_communicator(comm: Any) -> None:
     place = launched()
     if place is not None and place[1] > 1 and MPI.COMM_WORLD.size == 1:
         library = MPI.Get_library_version().partition(",")[0].strip()
-        raise RuntimeError(
+        raise LauncherError(
             f"the launcher started {place[1]} processes, but MPI tells each that it is alone: "
             f"mpiexec and the MPI library that mpi4py found ({library}) differ. Start the job with "
             "the mpiexec of that library, or install mpi4py for the MPI of your mpiexec: "

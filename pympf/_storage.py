@@ -36,7 +36,7 @@ Array = NDArray[Any]
 
 @dataclass
 class Slice:
-    """This rank's pieces (first place, values) of an array of `total` numbers."""
+    """Pieces (first place, values) of an array of `total` numbers that this rank has."""
 
     pieces: list[tuple[int, Array]]
     total: int
@@ -58,7 +58,7 @@ class Places:
         self._comm = comm
 
     def __call__(self, counts: Any) -> tuple[Array, Array]:
-        """Return the sums of the counts over the ranks before this one, and over all. Collective."""
+        """Return the sums over the ranks before this one, and over all. Collective."""
         counts = np.atleast_1d(np.asarray(counts, dtype=np.int64))
         if not is_parallel(self._comm):
             return np.zeros_like(counts), counts
@@ -332,7 +332,7 @@ def _read_head(file: Any, wanted: list[int | None]) -> Head:
     if dtype not in (np.float64, np.float32):
         raise ValueError(f"dtype {dtype} is not float64 or float32")
     groups = [file[f"stage_{i + 1}"] for i in range(sum(k.startswith("stage_") for k in file))]
-    report = {
+    report: dict[str, Any] = {
         "params": {k: str(_value(v)) for k, v in file["params"].attrs.items()},
         "norm": float(file.attrs["norm"]),
         "dropped": float(file.attrs["dropped"]),
@@ -344,6 +344,10 @@ def _read_head(file: Any, wanted: list[int | None]) -> Head:
         ],
     }
     rows = int(file.attrs["rows"])
+    if rows <= 0:
+        raise ValueError(f"a factorization of {rows} rows")
+    if groups and len(file["order"]) != rows:
+        raise ValueError(f"order has {len(file['order'])} entries, expected {rows}")
     starts = _row_starts(rows, wanted)
     per_rank = float(report["params"].get("rows_per_rank", 1))
     places, cuts = starts, []
@@ -378,7 +382,7 @@ def _row_starts(rows: int, wanted: list[int | None]) -> Array:
 
 
 def _thinned(starts: Array, per_rank: float) -> Array:
-    """Give the rows to fewer ranks when there are fewer than `per_rank` for each (factorize.cpp)."""
+    """Give rows to fewer ranks when there are fewer than `per_rank` for each (factorize.cpp)."""
     holders = np.flatnonzero(np.diff(starts))
     share = int(starts[-1] // per_rank)
     if share >= len(holders):
@@ -397,6 +401,13 @@ def _cut(group: Any, starts: Array) -> tuple[Array, Array]:
     ptr, active = _array(group["cluster_ptr"]), _array(group["active_ptr"])
     if ptr.size == 0 or ptr.size != active.size or (np.diff(ptr) < 0).any() or ptr[0] != 0:
         raise ValueError(f"{group.name}: cluster_ptr and active_ptr are not offsets of clusters")
+    if ptr[-1] != starts[-1]:
+        raise ValueError(f"{group.name}: cluster_ptr ends at {ptr[-1]}, expected {starts[-1]}")
+    if active[-1] != len(group["destination"]):
+        raise ValueError(
+            f"{group.name}: it keeps {active[-1]} columns by active_ptr, and destination has "
+            f"{len(group['destination'])} entries"
+        )
     after = np.clip(np.searchsorted(ptr, starts), 0, ptr.size - 1)
     before = np.maximum(after - 1, 0)
     cuts = np.where(starts - ptr[before] < ptr[after] - starts, before, after)
@@ -419,13 +430,14 @@ class Extent:
 def _read_stage(group: Any, first: int, last: int) -> tuple[dict[str, Array], Extent]:
     """Read the clusters from `first` to `last` of a stage, numbered from 0."""
     ptr, active, rotation = (
-        _part(group[f"{name}_ptr"], first, last + 1) for name in ("cluster", "active", "rotation")
+        _part(group[f"{name}_ptr"], first, last + 1).astype(np.int64)
+        for name in ("cluster", "active", "rotation")
     )
     ends = [int(group[f"{name}_ptr"][-1]) for name in ("cluster", "active", "rotation")]
     stage: dict[str, Array] = {
-        "cluster_ptr": _counted(ptr),
-        "active_ptr": _counted(active),
-        "rotation_ptr": _counted(rotation),
+        "cluster_ptr": _small(ptr - ptr[0], "cluster_ptr"),
+        "active_ptr": _small(active - active[0], "active_ptr"),
+        "rotation_ptr": _small(rotation - rotation[0], "rotation_ptr"),
         "destination": _part(group["destination"], active[0], active[-1], ends[1]).astype(np.int64),
     }
     if "index_start" in group:
@@ -436,22 +448,21 @@ def _read_stage(group: Any, first: int, last: int) -> tuple[dict[str, Array], Ex
         stage |= {"index_start": index - index[0], "matrix_start": matrix - matrix[0]}
         lengths = [int(group[name][-1]) for name in ("index_start", "matrix_start")]
     else:
-        index = matrix = 2 * rotation[[0, -1]].astype(np.int64)
+        index = matrix = 2 * rotation[[0, -1]]
         lengths = [2 * ends[2]] * 2
-    stage["index"] = _small(_part(group["index"], index[0], index[-1], lengths[0]) - ptr[0])
+    columns = _part(group["index"], index[0], index[-1], lengths[0])
+    stage["index"] = _small(columns - ptr[0], "index")
     stage["matrix"] = _part(group["matrix"], matrix[0], matrix[-1], lengths[1])
     extent = Extent(int(ptr[0]), int(ptr[-1]), int(active[0]), len(stage["destination"]), *ends[:2])
     return stage, extent
 
 
-def _counted(offsets: Array) -> Array:
-    return _small(offsets - offsets[0])
-
-
-def _small(numbers: Array) -> Array:
+def _small(numbers: Array, name: str) -> Array:
     """Return numbers of this rank, which have 32 bits."""
     if numbers.size and (numbers.min() < 0 or numbers.max() > np.iinfo(np.int32).max):
-        raise ValueError(f"numbers from {numbers.min()} to {numbers.max()} where columns are meant")
+        raise ValueError(
+            f"{name} runs from {numbers.min()} to {numbers.max()}, counted from the first cluster"
+        )
     return numbers.astype(np.int32)
 
 
@@ -461,16 +472,20 @@ def _read_root(file: Any, head: Head, rank: int, extents: list[Extent]) -> dict[
     if extents:
         arrays["order"] = _part(file["order"], extents[0].first, extents[0].last, rows)
     elif len(file["order"]):
-        core = (0, rows) if rank == head.core_rank else (0, 0)
-        arrays["order"] = _part(file["order"], *core, rows)
+        arrays["order"] = _part(file["order"], 0, rows if rank == head.core_rank else 0, rows)
     else:
         arrays["order"] = np.arange(rows if rank == head.core_rank else 0)
+    if extents and arrays["order"].dtype != _index_type(rows):
+        raise ValueError(f"order is of dtype {arrays['order'].dtype}")
     arrays["order"] = arrays["order"].astype(np.int64)
     arrays["scale"] = (
         _part(file["scale"], first, last, rows) if len(file["scale"]) else _array(file["scale"])
     )
     if len(file["diagonal"]) != rows - head.core_size:
-        raise ValueError(f"diagonal has {len(file['diagonal'])} entries, not {rows} - core_size")
+        raise ValueError(
+            f"diagonal has {len(file['diagonal'])} entries, expected one for each of the "
+            f"{rows - head.core_size} rows of H that are not in the core"
+        )
     pieces = []
     end = rows - head.core_size
     for extent in extents:
@@ -490,7 +505,8 @@ def _read_root(file: Any, head: Head, rank: int, extents: list[Extent]) -> dict[
 
 def _part(dataset: Any, first: int, last: int, total: int | None = None) -> Array:
     """Read some places of an array, which must have them, and `total` in all."""
-    size = dataset.shape[0] if dataset.ndim == 1 else -1
+    shape: tuple[int, ...] = getattr(dataset, "shape", ())
+    size = shape[0] if len(shape) == 1 else -1
     if not 0 <= first <= last <= size or (total is not None and size != total):
         raise ValueError(
             f"{dataset.name} has {size} entries, expected "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import csv
 import io as stdio
 import json
@@ -21,6 +22,16 @@ from numpy.typing import NDArray
 
 import pympf
 from pympf import io
+from pympf._mpi import (
+    LauncherError,
+    check_communicator,
+    end_unless_all_fail,
+    gather_rows,
+    is_parallel,
+    launched,
+    on_all,
+    scatter_rows,
+)
 
 NOT_CONVERGED, USAGE, BAD_INPUT, FILE_ERROR, NUMERICAL_FAILURE = 1, 2, 3, 4, 5
 NO_MEMORY, INTERRUPTED = 6, 130
@@ -36,6 +47,9 @@ exit codes:
   6    not enough memory
   130  interrupted
 """
+
+PARALLEL = ("factor", "apply")
+"""Commands that mpirun may start on several processes."""
 
 FUNCTIONS = ("solve", "multiply", "sqrt", "inv_sqrt", "transform", "inverse_transform")
 
@@ -66,9 +80,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     >>> main(["info", "no such file.mtx"])
     4
     """
-    parser = _parser()
-    args = parser.parse_args(arguments)
+    place = launched()
+    first = place is None or place[0] == 0
+    with contextlib.nullcontext() if first else _silence():
+        args = _parser().parse_args(arguments)
+    args.comm, args.first = None, first
     try:
+        args.comm = _communicator(args)
+        if args.comm is not None:
+            args.first = args.comm.rank == 0
         if args.threads is not None:
             pympf.set_num_threads(args.threads)
         code = int(args.run(args))
@@ -86,15 +106,55 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _failed(args, BAD_INPUT, error)
     except MemoryError as error:
         return _failed(args, NO_MEMORY, f"not enough memory: {str(error) or 'nothing is written'}")
-    except ImportError as error:  # says which extra to install
+    except (ImportError, LauncherError) as error:  # says what to install
         return _failed(args, USAGE, error)
+    except RuntimeError as error:
+        if args.comm is None:
+            raise
+        return _failed(args, BAD_INPUT, error)  # of the core, on some rank
 
 
 def _failed(args: argparse.Namespace, code: int, reason: object) -> int:
     if args.verbose >= 2:
         traceback.print_exc()
-    print(f"pympf {args.command}: {reason}", file=sys.stderr)
+    if is_parallel(args.comm):
+        end_unless_all_fail(args.comm, f"pympf {args.command}: {reason}")
+    if args.first:
+        print(f"pympf {args.command}: {reason}", file=sys.stderr)
     return code
+
+
+# Several processes: the commands run on all, and the first one speaks.
+
+
+def _communicator(args: argparse.Namespace) -> Any:
+    """Return the communicator of the processes that a launcher has started; None for one."""
+    place = launched()
+    if not args.mpi and (place is None or place[1] == 1):
+        return None
+    try:
+        from mpi4py import MPI
+    except ImportError as error:
+        raise LauncherError(
+            "started as one of several processes, but there is no mpi4py: pip install mpi4py"
+        ) from error
+    check_communicator(MPI.COMM_WORLD)
+    if MPI.COMM_WORLD.size == 1:
+        return None
+    if args.command not in PARALLEL:
+        raise LauncherError(
+            f"{args.command} runs on one process, this is a job of {MPI.COMM_WORLD.size}; commands "
+            f"for several: {', '.join(PARALLEL)}"
+        )
+    return MPI.COMM_WORLD
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Print nothing: the first process says it for all."""
+    nowhere = stdio.StringIO()
+    with contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
+        yield
 
 
 def _give_up_stdout() -> None:
@@ -110,12 +170,14 @@ def _give_up_stdout() -> None:
 
 
 def _factor(args: argparse.Namespace) -> int:
-    io.check_output(args.output)
-    if not _is_hdf5(args.output):
-        raise OSError(f"{args.output}: a factorization is saved as HDF5; allowed: .h5 .hdf5")
+    with on_all(args.comm):
+        io.check_output(args.output)
+        if not _is_hdf5(args.output):
+            raise OSError(f"{args.output}: a factorization is saved as HDF5; allowed: .h5 .hdf5")
     A = _read_matrix(args)
+    params = _given_params(args, pympf.Params.fields())
     with _stages(args) as progress:
-        F = pympf.factorize(A, **_given_params(args, pympf.Params.fields()), progress=progress)
+        F = pympf.factorize(A, comm=args.comm, progress=progress, **params)
     F.save(args.output)
     _report(
         args, {"matrix": args.matrix, "output": args.output, **F.report().as_dict()}, F.report()
@@ -169,27 +231,69 @@ def _solve(args: argparse.Namespace) -> int:
 
 
 def _apply(args: argparse.Namespace) -> int:
-    io.check_output(args.output, "vector")
-    F = pympf.load(args.factorization)
-    x = io.read_vector(args.vector, key=args.key)
-    y = {
-        "solve": lambda: F.solve(x),
-        "multiply": lambda: F.apply(x),
-        "sqrt": lambda: F.sqrt().apply(x),
-        "inv_sqrt": lambda: F.inv_sqrt().apply(x),
-        "transform": lambda: F.transform(x),
-        "inverse_transform": lambda: F.inverse_transform(x),
-    }[args.function]()
-    io.write_vector(args.output, y)
+    with on_all(args.comm):
+        io.check_output(args.output, "vector")
+    F = pympf.load(args.factorization, args.comm)
+    x = None
+    with on_all(args.comm):
+        if args.first:
+            x = io.read_vector(args.vector, key=args.key)
+    rows = [slice(0, len(F.rows))]
+    coefficients = [F.level_slice(level) for level in (0, *range(F.levels, 0, -1))]
+    function, places, places_out = {
+        "solve": (F.solve, rows, rows),
+        "multiply": (F.apply, rows, rows),
+        "sqrt": (lambda v: F.sqrt().apply(v), rows, rows),
+        "inv_sqrt": (lambda v: F.inv_sqrt().apply(v), rows, rows),
+        "transform": (F.transform, rows, coefficients),
+        "inverse_transform": (F.inverse_transform, coefficients, rows),
+    }[args.function]
+    y = _gathered(args, function(_scattered(args, x, places)), places_out)
+    with on_all(args.comm):
+        if x is not None and y is not None:
+            io.write_vector(args.output, y)
     report = {
         "factorization": args.factorization,
         "function": args.function,
-        "norm_in": float(np.linalg.norm(x)),
-        "norm_out": float(np.linalg.norm(y)),
+        "norm_in": _norm(x),
+        "norm_out": _norm(y),
         "output": args.output,
     }
     _report(args, report, _table(report))
     return 0
+
+
+def _scattered(args: argparse.Namespace, x: Any, places: list[slice]) -> NDArray[Any]:
+    """Give each rank its part of the vector of rank 0, where that lies in these places of its own.
+
+    What all ranks have in the first place comes first in the vector, and so on.
+    """
+    if not is_parallel(args.comm):
+        return x
+    parts = []
+    first = 0
+    for place in places:
+        own = place.stop - place.start
+        total = args.comm.allreduce(own)
+        part = None if x is None else x[first : first + total]
+        parts.append(scatter_rows(args.comm, part, own))
+        first += total
+    with on_all(args.comm):
+        if x is not None and len(x) != first:
+            raise ValueError(f"x: expected {first} rows, got {len(x)}")
+    return np.concatenate(parts)
+
+
+def _gathered(args: argparse.Namespace, y: NDArray[Any], places: list[slice]) -> Any:
+    """Do the inverse of `_scattered`: the vector on rank 0, None on the others."""
+    if not is_parallel(args.comm):
+        return y
+    parts = [gather_rows(args.comm, y[place]) for place in places]
+    return np.concatenate([part for part in parts if part is not None]) if args.first else None
+
+
+def _norm(x: NDArray[Any] | None) -> float:
+    return 0.0 if x is None else float(np.linalg.norm(x))
 
 
 def _info(args: argparse.Namespace) -> int:
@@ -228,7 +332,10 @@ def _demo(args: argparse.Namespace) -> int:
 
 def _read_matrix(args: argparse.Namespace) -> sp.csr_array:
     path = getattr(args, "matrix", None) or args.file
-    return io.read_matrix(path, key=args.key, laplacian=args.laplacian, shift=args.shift)
+    options = {"key": args.key, "laplacian": args.laplacian, "shift": args.shift}
+    if is_parallel(args.comm):
+        return io.read_rows(path, args.comm, **options)
+    return io.read_matrix(path, **options)
 
 
 def _given_params(args: argparse.Namespace, fields: list[dict[str, Any]]) -> dict[str, Any]:
@@ -324,6 +431,8 @@ def _write_history(path: str, history: Iterable[float]) -> None:
 
 def _report(args: argparse.Namespace, report: dict[str, Any], table: object) -> None:
     """Print a report for machines if asked for, else for people unless they want quiet."""
+    if not args.first:
+        return
     if args.json:
         print(json.dumps(_plain(report), allow_nan=False))
     elif not args.quiet:
@@ -358,7 +467,7 @@ def _text(value: Any) -> str:
 @contextmanager
 def _stages(args: argparse.Namespace) -> Iterator[Callable[[dict[str, Any]], None]]:
     """Give a callback that prints the stages of a factorization."""
-    with _lines(args.quiet) as show:
+    with _lines(args.quiet or not args.first) as show:
         yield lambda stage: show(
             f"stage {stage['level']}: {stage['rows']} rows, {stage['nnz']} entries, "
             f"{stage['rotations']} rotations, {stage['seconds']:.2f} s"
@@ -427,6 +536,11 @@ def _add(commands: Any, name: str, run: Callable[..., int], text: str) -> argpar
         action="count",
         default=0,
         help="print every iteration; twice: also the traceback of an error",
+    )
+    command.add_argument(
+        "--mpi",
+        action="store_true",
+        help="run on all processes of a launcher that does not show itself (mpirun does)",
     )
     command.add_argument(
         "--threads", type=_positive, metavar="N", help="number of threads (default: all cores)"

@@ -1,8 +1,8 @@
 """The one gate through which matrices and vectors enter pympf.
 
-Everything that a caller hands over passes `as_csr`, `as_rows` or `as_vector` exactly once; the code behind
-them, Python and C++, relies on what they promise and checks nothing again. The gates never modify
-what they are given, and they refuse whatever they could not take over exactly.
+Everything that a caller hands over passes `as_csr`, `as_rows` or `as_vector` exactly once; the code
+behind them, Python and C++, relies on what they promise and checks nothing again. The gates never
+modify what they are given, and they refuse whatever they could not take over exactly.
 """
 
 from __future__ import annotations
@@ -465,7 +465,7 @@ def _own_petsc_rows(mat: Any) -> sp.csr_array:
         indptr, indices, data = aij.getValuesCSR()
     finally:
         aij.destroy()
-    return sp.csr_array((data, indices, indptr), shape=(mat.getLocalSize()[0], mat.getSize()[1]))
+    return sp.csr_array((data, indices, indptr), shape=(len(indptr) - 1, mat.getSize()[1]))
 
 
 def comm_of(A: Any) -> Any:

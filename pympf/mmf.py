@@ -96,6 +96,27 @@ class Mmf:
         """Bytes that the factorization holds, on all ranks together."""
         return self._bytes
 
+    def traffic(self) -> dict[str, int]:
+        """Return what this rank has sent through the communicator so far, in pympf's calls.
+
+        Not collective. The difference of two of them is what happened in between, with this or with
+        another factorization of the same dtype on the communicator.
+
+        Returns
+        -------
+        dict
+            ``messages`` and ``message_bytes`` go point to point; ``collectives`` counts reductions,
+            gathers and barriers. All zero on one process.
+
+        Examples
+        --------
+        >>> import pympf
+        >>> pympf.factorize(pympf.gallery.poisson((16, 16))).traffic()["messages"]
+        0
+        """
+        names = ("messages", "message_bytes", "collectives")
+        return dict(zip(names, self._factors.traffic(), strict=True))
+
     @property
     def params(self) -> dict[str, Any]:
         """The parameters that it was made with."""
@@ -852,8 +873,8 @@ def factorize(
     A : sparse array or matrix, 2-D array_like, petsc4py.PETSc.Mat, or path, shape (n, n)
         Real and symmetric. float32 is factored in float32, all else in float64. With `comm` this
         rank's rows, shape (n_local, n), with global columns: contiguous ranges in the order of the
-        ranks, which may be empty. A PETSc matrix over several ranks brings its communicator. Of a
-        file (see `pympf.io.read_matrix`) every rank reads its part.
+        ranks, which may be empty. Or, with `comm`, the path of a file (see `pympf.io.read_rows`),
+        of which every rank reads its part. A PETSc matrix over several ranks brings its `comm`.
     comm : mpi4py.MPI.Comm, optional
         The ranks that share the matrix; by default this process has all of it.
     labels : array_like of int, shape (n,) or (depths, n), optional
@@ -912,7 +933,7 @@ def factorize(
 
 def checked(A: Any, comm: Any, *, symmetric: bool = True) -> sp.csr_array:
     """Pass a matrix, or this rank's rows (whose symmetry `rows_of` sees), through the gate."""
-    if isinstance(A, str | os.PathLike):
+    if comm is not None and isinstance(A, str | os.PathLike):
         A = io.read_rows(A, comm) if is_parallel(comm) else io.read_matrix(A)
     return la.as_rows(A, comm) if is_parallel(comm) else la.as_csr(A, symmetric=symmetric)
 
@@ -928,7 +949,8 @@ def rows_of(A: sp.csr_array, comm: Any, *, symmetric: bool = True) -> Any:
     indptr, indices = A.indptr.astype(np.int32), A.indices.astype(np.int64)
     rows = core.rows_on_ranks(handle(comm), indptr, indices, A.data)
     if symmetric:
-        la.check_asymmetry(*rows.asymmetry(), A.dtype)
+        gap, largest = rows.asymmetry()
+        la.check_asymmetry(gap, largest, A.dtype)
     return rows
 
 

@@ -112,6 +112,7 @@ def parameters(draw):
         "max_clustering_depth": (1, 4),
         "max_clustering_iterations": (1, 8),
         "seed": (0, 2**31 - 1),
+        "rows_per_rank": (1, 100),
         "rotation_fraction": (0.05, 1.0),
         "hub_factor": (1.0, 10.0),
         "tolerance": (0.0, 1.0),

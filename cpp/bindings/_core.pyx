@@ -2,7 +2,6 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
 """What does not depend on the scalar type: the parameter list, threads, checks across processes."""
 
-from libc.stdint cimport int64_t
 from libcpp cimport bool as cbool
 from libcpp.string cimport string
 from libcpp.vector cimport vector
@@ -25,12 +24,9 @@ cdef extern from "glue.hpp" namespace "pympf::python":
 
 
 cdef extern from "pympf/mpi/comm.hpp" namespace "pympf":
-    cdef cppclass Traffic:
-        int64_t messages, bytes, collectives
     cdef cppclass Communicator:
         int rank()
         int size()
-        Traffic traffic()
         void end_unless_all_fail(const string&) except +translate nogil
     Communicator comm_from_fortran "pympf::Communicator::from_fortran"(int) except +translate
     void collective_check(const Communicator&, const string&) except +translate nogil
@@ -129,9 +125,3 @@ def end_unless_all_fail(int comm, str reason):
     cdef string text = reason.encode(errors="backslashreplace")
     with nogil:
         c.end_unless_all_fail(text)
-
-
-def traffic(int comm):
-    """What this process has sent through a communicator: messages, bytes, collective calls."""
-    cdef Traffic sent = comm_from_fortran(comm).traffic()
-    return sent.messages, sent.bytes, sent.collectives

@@ -53,10 +53,12 @@ cdef int call_operator(void* f, const real* x, real* y, int32_t n) except -1 wit
     return 0
 
 
-cdef Operator[real] preconditioner_operator(object M, int32_t n) except *:
+cdef Operator[real] preconditioner_operator(object M, int32_t n, int ranks) except *:
     if isinstance(M, Factors):
+        if M.ranks != ranks:
+            raise ValueError(f"a factorization on {M.ranks} ranks cannot precondition a system on {ranks}")
         if M.rows != n:
-            raise ValueError(f"expected a preconditioner of {n} rows on this rank, got one of {M.rows}")
+            raise ValueError(f"expected a preconditioner of {n} rows, got one of {M.rows}")
         return mmf_operator[real]((<Factors>M).mmf.get()[0])
     if isinstance(M, Preconditioner):
         return precond_operator[real]((<Preconditioner>M).M.get()[0])
@@ -83,7 +85,7 @@ def solve(Rows A not None, const real[::1] b, real[::1] x,
     params.rtol, params.atol = rtol, atol
     params.max_iterations, params.restart = max_iterations, restart
     if M is not None:
-        P = preconditioner_operator(M, n)
+        P = preconditioner_operator(M, n, A.rows.get().comm.size())
         preconditioner = &P
     with nogil:
         result = solve_rows[real](A.rows.get()[0], preconditioner, side_values, solution, params, report)

@@ -56,6 +56,7 @@ cdef extern from "pympf/mpi/comm.hpp" namespace "pympf":
         int64_t messages, bytes, collectives
     cdef cppclass Communicator:
         int size()
+        Traffic traffic()
     Communicator comm_from_fortran "pympf::Communicator::from_fortran"(int) except +translate
 
 
@@ -283,6 +284,10 @@ cdef class Factors:
         return self.mmf.get().rows()
 
     @property
+    def ranks(self):
+        return self.Q().comm.size()
+
+    @property
     def first_row(self):
         return self.Q().layout.first()
 
@@ -310,6 +315,11 @@ cdef class Factors:
         with nogil:
             out = core_size_and_bytes[real](self.mmf.get()[0])
         return out.first, out.second
+
+    def traffic(self):
+        """What this process has sent through the communicator: messages, bytes, collective calls."""
+        cdef Traffic sent = self.Q().comm.traffic()
+        return sent.messages, sent.bytes, sent.collectives
 
     def kept(self, int level):
         """Active columns of this rank after `level` stages."""

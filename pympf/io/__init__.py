@@ -20,6 +20,7 @@ names it.
 from __future__ import annotations
 
 import io
+import math
 import os
 import zipfile
 from collections.abc import Callable, Iterator
@@ -33,6 +34,7 @@ import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 
 from pympf import gallery, la
+from pympf._mpi import on_all, scatter_rows
 from pympf.io import _hdf5, _matlab, _petsc, _text
 from pympf.io._files import atomic_write, checked_target, reading, write_whole
 from pympf.io._hdf5 import create_hdf5, open_hdf5
@@ -43,6 +45,7 @@ __all__ = [
     "create_hdf5",
     "open_hdf5",
     "read_matrix",
+    "read_rows",
     "read_vector",
     "write_matrix",
     "write_vector",
@@ -194,6 +197,106 @@ def read_matrix(
         if laplacian:
             return gallery.laplacian(matrix, shift)
         return gallery.shifted(matrix, shift) if shift else matrix
+
+
+def read_rows(
+    path: PathLike,
+    comm: Any,
+    *,
+    key: str | None = None,
+    laplacian: bool = False,
+    shift: float = 0.0,
+) -> sp.csr_array:
+    r"""Read the rows of this rank of a sparse matrix: as many as the others, within one.
+
+    Collective. PETSc binary and HDF5 files are read in parallel, each rank its part; of the other
+    formats rank 0 reads all and sends the others their rows.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        The file, in a folder that all ranks see.
+    comm : mpi4py.MPI.Comm
+        The ranks.
+    key, laplacian, shift
+        As in `read_matrix`.
+
+    Returns
+    -------
+    scipy.sparse.csr_array, shape (n_local, n)
+        Global columns; rank r has the rows from n r // ranks to n (r + 1) // ranks.
+
+    Raises
+    ------
+    OSError, ValueError, TypeError
+        As `read_matrix`, on all ranks.
+
+    Examples
+    --------
+    >>> from mpi4py import MPI  # doctest: +SKIP
+    >>> read_rows("A.petsc", MPI.COMM_WORLD).shape  # doctest: +SKIP
+    (500, 1000)
+    """
+    path = Path(path)
+    parallel = _READ_IN_PARALLEL.get(_format(path))
+    part = None if parallel is None else parallel(path, key, comm)
+    if part is None:
+        return _scattered(path, comm, key=key, laplacian=laplacian, shift=shift)
+    with on_all(comm), _naming(path):
+        if not math.isfinite(shift):
+            raise ValueError(f"expected a finite shift, got {shift}")
+        if laplacian:
+            part = part.astype(np.float64)
+            part = _diagonal_like(part, comm, part.sum(axis=1)) - part
+        if shift:
+            part = part + _diagonal_like(part, comm, np.full(part.shape[0], shift, part.dtype))
+        return sp.csr_array(part)
+
+
+def _diagonal_like(part: sp.csr_array, comm: Any, values: NDArray[Any]) -> sp.csr_array:
+    """Return rows of a diagonal matrix, where `read_rows` has those of `part`."""
+    rows = np.arange(len(values))
+    columns = rows + part.shape[1] * comm.rank // comm.size
+    return sp.csr_array((values, (rows, columns)), shape=part.shape)
+
+
+def _petsc_rows(path: Path, key: str | None, comm: Any) -> sp.csr_array | None:
+    head = None
+    with on_all(comm):
+        _check_readable(path, key)
+        head = _petsc.read_lengths(path, comm.rank, comm.size)
+    if head is None:
+        return None
+    (_, columns), entries, lengths = head
+    counts = comm.allgather(int(lengths.sum()))
+    with on_all(comm), reading(path, _petsc.KIND):
+        if sum(counts) != entries:
+            raise ValueError(f"the rows hold {sum(counts)} entries, expected {entries}")
+        indices, data = _petsc.read_entries(path, sum(counts[: comm.rank]), counts[comm.rank])
+        indptr = np.concatenate([[0], np.cumsum(lengths)])
+        return sp.csr_array((data, indices, indptr), shape=(len(lengths), columns))
+
+
+def _hdf5_rows(path: Path, key: str | None, comm: Any) -> sp.csr_array:
+    with on_all(comm):
+        _check_readable(path, key)
+        return _hdf5.read_rows(path, key, comm.rank, comm.size)
+
+
+def _scattered(path: Path, comm: Any, **options: Any) -> sp.csr_array:
+    """Read on rank 0 and send the others their rows."""
+    A = None
+    with on_all(comm):
+        if comm.rank == 0:
+            A = read_matrix(path, **options)
+    rows, columns = comm.bcast(None if A is None else A.shape)
+    own = rows * (comm.rank + 1) // comm.size - rows * comm.rank // comm.size
+    lengths = scatter_rows(comm, None if A is None else np.diff(A.indptr), own)
+    entries = int(lengths.sum())
+    indices = scatter_rows(comm, None if A is None else A.indices, entries)
+    data = scatter_rows(comm, None if A is None else A.data, entries)
+    indptr = np.concatenate([[0], np.cumsum(lengths)])
+    return sp.csr_array((data, indices, indptr), shape=(own, columns))
 
 
 def write_matrix(path: PathLike, A: Any, *, index_bits: int = 32) -> None:
@@ -360,12 +463,22 @@ def _operation(path: Path, operation: str) -> Callable[..., Any]:
 
 def _read(path: Path, operation: str, key: str | None) -> Any:
     read = _operation(path, operation)
+    _check_readable(path, key)
+    return read(path, key)
+
+
+def _check_readable(path: Path, key: str | None) -> None:
     format_ = _format(path)
     if key is not None and format_ is not None and not format_.has_keys:
         raise ValueError(f"{path}: a {format_.name} file holds one object, got the key {key!r}")
     # Python's own error for a file that is missing, a directory or forbidden.
     open(path, "rb").close()
-    return read(path, key)
+
+
+_READ_IN_PARALLEL: dict[Format | None, Callable[..., sp.csr_array | None]] = {
+    _PETSC: _petsc_rows,
+    _HDF5: _hdf5_rows,
+}
 
 
 def _petsc_options(path: Path, index_bits: int) -> dict[str, int]:

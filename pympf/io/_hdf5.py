@@ -108,6 +108,23 @@ def read_matrix(path: Path, key: str | None) -> Any:
         return sp.csr_array(arrays, shape=_shape(group))
 
 
+def read_rows(path: Path, key: str | None, place: int, places: int) -> Any:
+    """Read the rows of one of so many places, cut as evenly as possible."""
+    with open_hdf5(path) as file:
+        group = _choose(file, key, "csr", _is_csr)
+        rows, columns = _shape(group)
+        if group["indptr"].shape != (rows + 1,):
+            raise ValueError(f"indptr has shape {group['indptr'].shape}, expected ({rows + 1},)")
+        first, last = rows * place // places, rows * (place + 1) // places
+        indptr = group["indptr"][first : last + 1].astype(np.int64)
+        entries = group["data"].shape[0]
+        if not 0 <= indptr[0] <= indptr[-1] <= entries:
+            raise ValueError(f"indptr runs from {indptr[0]} to {indptr[-1]} of {entries} entries")
+        own = slice(int(indptr[0]), int(indptr[-1]))
+        arrays = group["data"][own], group["indices"][own], indptr - indptr[0]
+        return sp.csr_array(arrays, shape=(last - first, columns))
+
+
 def write_matrix(path: Path, A: sp.csr_array) -> None:
     """Write a matrix as the root group."""
     with create_hdf5(path) as file:

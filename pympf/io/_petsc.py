@@ -40,6 +40,42 @@ def read_matrix(path: Path, key: str | None) -> Any:
         raise ValueError("it holds a vector, but no matrix")
 
 
+def read_lengths(
+    path: Path, place: int, places: int
+) -> tuple[tuple[int, int], int, NDArray[np.int64]] | None:
+    """Read the shape of a sparse matrix, its first row and the entries of each of some rows.
+
+    These are the rows of one of so many places, cut as evenly as possible. None if the file begins
+    with something else than a sparse matrix.
+    """
+    with reading(path, KIND), open(path, "rb") as stream:
+        integer = _integer_type(stream)
+        if _next_kind(stream, integer) != MAT:
+            return None
+        rows, columns, entries = (int(size) for size in _take(stream, integer, 3))
+        if entries == -1:
+            return None
+        _require(stream, (rows + entries) * integer.itemsize + entries * REAL.itemsize)
+        first, last = rows * place // places, rows * (place + 1) // places
+        stream.seek(first * integer.itemsize, os.SEEK_CUR)
+        lengths = _take(stream, integer, last - first)
+        if (lengths < 0).any():
+            raise ValueError(f"a row holds {lengths.min()} entries")
+        return (rows, columns), entries, lengths.astype(np.int64)
+
+
+def read_entries(path: Path, first: int, count: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Read columns and values of some entries of the sparse matrix that the file begins with."""
+    with reading(path, KIND), open(path, "rb") as stream:
+        integer = _integer_type(stream)
+        _, rows, _, entries = (int(size) for size in _take(stream, integer, 4))
+        start = stream.tell() + rows * integer.itemsize
+        stream.seek(start + first * integer.itemsize)
+        indices = _take(stream, integer, count)
+        stream.seek(start + entries * integer.itemsize + first * REAL.itemsize)
+        return indices, _take(stream, REAL, count)
+
+
 def read_vector(path: Path, key: str | None) -> NDArray[Any]:
     """Read the first vector of the file or, without one, the first dense matrix as a block."""
     block = None
@@ -128,10 +164,14 @@ def _read_vec(stream: BinaryIO, integer: np.dtype[Any]) -> NDArray[Any]:
 def _take(stream: BinaryIO, dtype: np.dtype[Any], count: int) -> NDArray[Any]:
     if count < 0:
         raise ValueError(f"negative size {count}")
-    if count * dtype.itemsize > _left(stream):
-        raise ValueError(f"it ends early: {_left(stream)} of {count * dtype.itemsize} bytes left")
+    _require(stream, count * dtype.itemsize)
     values = np.frombuffer(stream.read(count * dtype.itemsize), dtype)
     return values.astype(dtype.newbyteorder("="))
+
+
+def _require(stream: BinaryIO, size: int) -> None:
+    if size > _left(stream):
+        raise ValueError(f"it ends early: {_left(stream)} of {size} bytes left")
 
 
 def _left(stream: BinaryIO) -> int:

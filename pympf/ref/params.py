@@ -31,3 +31,4 @@ class Params:
     max_clustering_iterations: int = 8
     bypass: bool = True
     seed: int = 0
+    rows_per_rank: int = 2048

@@ -1,17 +1,14 @@
 """Errors on some ranks: all ranks learn of them, and a job never hangs."""
 
-import os
-import shutil
-import subprocess
 import sys
-import textwrap
-from pathlib import Path
 
 import pytest
 
 import pympf
 from pympf import gallery
 from pympf._mpi import check_on_all
+
+from .jobs import run_job, starts_a_job
 
 pytest.importorskip("mpi4py")
 from mpi4py import MPI
@@ -100,30 +97,6 @@ def test_what_fails_on_one_rank_can_be_told_to_all(fail):
 
 
 # Jobs that end early
-
-
-starts_a_job = pytest.mark.skipif(
-    COMM.size > 1 or shutil.which(os.environ.get("MPIRUN", "mpirun")) is None,
-    reason="starts a job of three ranks itself: once is enough, and it needs mpirun",
-)
-
-
-def run_job(folder, script, *options):
-    """Run a script on 3 ranks in a job of its own; give its exit code and what it printed."""
-    (folder / "job.py").write_text(textwrap.dedent(script))
-    # The new job must not take itself for a part of this one.
-    inherited = ("OMPI_", "PMIX_", "PMI_", "HYDRA_")
-    own = {name: value for name, value in os.environ.items() if not name.startswith(inherited)}
-    done = subprocess.run(
-        [Path(__file__).parent / "run", "3", sys.executable, *options, "job.py"],
-        env={**own, "MPI_TIMEOUT": "60"},
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=90,
-    )
-    return done.returncode, done.stdout
 
 
 @starts_a_job

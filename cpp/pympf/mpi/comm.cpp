@@ -203,6 +203,7 @@ std::vector<Packet<std::byte>> Communicator::exchange_bytes(const std::vector<Vi
 
 std::string Communicator::broadcast(const std::string& text, int root) const {
   if (!duplicate_) return text;
+  duplicate_->traffic.collectives += 2;
   std::string result = text;
   std::uint64_t length = text.size();
   check(MPI_Bcast(&length, 1, MPI_UINT64_T, root, duplicate_->comm), "MPI_Bcast");
@@ -232,6 +233,7 @@ void Communicator::end_unless_all_fail(const std::string& reason) const {
 std::vector<int> Communicator::ranks_where(bool condition) const {
   std::vector<int> flags(size_, condition);
   if (duplicate_) {
+    ++duplicate_->traffic.collectives;
     const int flag = condition;
     check(MPI_Allgather(&flag, 1, MPI_INT, flags.data(), 1, MPI_INT, duplicate_->comm),
           "MPI_Allgather");
