@@ -1,0 +1,66 @@
+"""Sparsely activated networks in numpy: data-dependent sparse models, LSH models, their theory.
+
+A forward pass activates s of t units, and a routing function of the input chooses which: the
+largest pre-activations, an expert, a unit of each block, or the buckets of locality-sensitive
+hash tables [1]_.
+
+>>> import numpy as np
+>>> from pympf.nets import Cube, Hypercube, dsm
+>>> f, X = Hypercube(4, seed=1), Cube(4).sample(2000)
+>>> model = dsm(4, active=64, width=256, routing="separate").fit(X, f(X))
+>>> Y = Cube(4).sample(500, seed=1)
+>>> bool(((model.predict(Y) - f(Y)) ** 2).mean() < 0.1 * f(Y).var())
+True
+
+References
+----------
+.. [1] C. Baykal, N. Dikkala, R. Panigrahy, C. Rashtchian, X. Wang, "A theoretical view on sparsely
+   activated networks", NeurIPS 2022.
+"""
+
+from pympf.nets.bounds import (
+    DenseBound,
+    SparseBound,
+    dense_analytic_bound,
+    dense_bound,
+    forward_times,
+    lsh_bound,
+    lsh_manifold_bound,
+    nonempty_buckets_bound,
+)
+from pympf.nets.cost import Cost
+from pympf.nets.lstsq import least_squares
+from pympf.nets.models import (
+    DSM,
+    Layer,
+    Model,
+    dense,
+    dsm,
+    interpolation,
+    nearest_neighbors,
+    random_hash,
+    scaling,
+    switch,
+)
+from pympf.nets.routing import (
+    Expert,
+    Mask,
+    Nearest,
+    OnePerBlock,
+    RandomHash,
+    Routing,
+    Separate,
+    TopK,
+)
+from pympf.nets.rows import Rows
+from pympf.nets.targets import (
+    Bumps,
+    Cube,
+    Hypercube,
+    Lipschitz,
+    Manifold,
+    Polynomial,
+    Subspace,
+    monomials,
+)
+from pympf.nets.train import SGD, Adam, Optimizer, RMSProp, descend, loss_and_gradient
