@@ -25,6 +25,7 @@ from typing import Any
 import measure
 
 CASES = ("setup_scaling", "frobenius", "apply", "threads", "table21", "matrices", "suite")
+CASES += ("lsh_networks",)
 RESULTS = measure.ROOT / "bench/results"
 PAGE = measure.ROOT / "docs/benchmarks.md"
 PICTURES = measure.ROOT / "docs/images"

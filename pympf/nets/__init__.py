@@ -29,6 +29,7 @@ from pympf.nets.bounds import (
     nonempty_buckets_bound,
 )
 from pympf.nets.cost import Cost
+from pympf.nets.lsh import LSH
 from pympf.nets.lstsq import least_squares
 from pympf.nets.models import (
     DSM,

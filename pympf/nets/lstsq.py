@@ -22,8 +22,11 @@ __all__ = ["least_squares"]
 
 Fit = tuple[Array, float]
 
-ITERATIVE = 2**12
+ITERATIVE = 2**13
 """Width from which sparse rows are solved by LSQR, not by a Cholesky factorization of t² numbers."""
+
+SPARSE = 8
+"""Rows are sparse when they have this factor fewer active units than units."""
 
 HOLDOUT = 8
 """One of so many points is held out to choose among several ridges."""
@@ -98,10 +101,13 @@ def _fit(blocks: Iterable[tuple[Rows, Array]], ridge: float) -> Fit:
         raise ValueError(f"expected ridge above zero and finite, got {ridge}")
     blocks = iter(blocks)
     first = next(blocks)
-    width, active = first[0].width, first[0].active
-    if width >= ITERATIVE and 8 * active < width:
+    if first[0].width >= ITERATIVE and _is_sparse(first[0]):
         return _by_lsqr(*_joined([first, *blocks]), ridge)
     return _by_normal_equations(first, blocks, ridge)
+
+
+def _is_sparse(rows: Rows) -> bool:
+    return SPARSE * rows.active <= rows.width
 
 
 def _by_normal_equations(
@@ -112,7 +118,7 @@ def _by_normal_equations(
     gram, sums, products = np.zeros((width, width)), np.zeros(width), np.zeros(width)
     n, total = 0, 0.0
     for rows, y in (first, *others):
-        phi = rows.dense().astype(np.float64, copy=False)
+        phi = (rows.csr() if _is_sparse(rows) else rows.dense()).astype(np.float64, copy=False)
         gram += phi.T @ phi
         sums += phi.sum(axis=0)
         products += phi.T @ y
@@ -137,6 +143,6 @@ def _by_lsqr(rows: Rows, y: Array, ridge: float) -> Fit:
     )
     damping = ridge * float(np.square(phi.data).sum()) / width
     level = float(y.mean(dtype=np.float64))
-    stops = {"atol": 1e-10, "btol": 1e-10, "iter_lim": 2000}
+    stops = {"atol": 1e-9, "btol": 1e-9, "iter_lim": 2000}
     weights = lsqr(centered, y - level, damp=np.sqrt(damping), **stops)[0]
     return weights, level - float(mean @ weights)
