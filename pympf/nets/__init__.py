@@ -18,6 +18,8 @@ References
    activated networks", NeurIPS 2022.
 """
 
+from typing import Any
+
 from pympf.nets.bounds import (
     DenseBound,
     SparseBound,
@@ -65,3 +67,63 @@ from pympf.nets.targets import (
     monomials,
 )
 from pympf.nets.train import SGD, Adam, Optimizer, RMSProp, descend, loss_and_gradient
+
+__all__ = [
+    "DSM",
+    "LSH",
+    "SGD",
+    "Adam",
+    "Bumps",
+    "Cost",
+    "Cube",
+    "DSMRegressor",
+    "DenseBound",
+    "Expert",
+    "Hypercube",
+    "LSHRegressor",
+    "Layer",
+    "Lipschitz",
+    "Manifold",
+    "Mask",
+    "Model",
+    "Nearest",
+    "OnePerBlock",
+    "Optimizer",
+    "Polynomial",
+    "RMSProp",
+    "RandomHash",
+    "Routing",
+    "Rows",
+    "Separate",
+    "SparseBound",
+    "Subspace",
+    "TopK",
+    "dense",
+    "dense_analytic_bound",
+    "dense_bound",
+    "descend",
+    "dsm",
+    "forward_times",
+    "interpolation",
+    "least_squares",
+    "loss_and_gradient",
+    "lsh_bound",
+    "lsh_manifold_bound",
+    "monomials",
+    "nearest_neighbors",
+    "nonempty_buckets_bound",
+    "random_hash",
+    "scaling",
+    "switch",
+]
+
+ESTIMATORS = ("DSMRegressor", "LSHRegressor")
+
+
+def __getattr__(name: str) -> Any:
+    """Import the estimators when they are asked for: they need scikit-learn."""
+    if name in ESTIMATORS:
+        from pympf.nets import estimators
+
+        return getattr(estimators, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
