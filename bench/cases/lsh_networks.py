@@ -50,15 +50,16 @@ def points(tiny: bool) -> list[dict[str, Any]]:
         units = [_unit("topk", 0.5, 16, False, fit) for fit in WIDEST]
         return [{"part": "example"}, *(common | unit for unit in [*units, _buckets(2, 4)])]
     found: list[dict[str, Any]] = [{"part": "example"}]
-    for target, seed in [(t, 0) for t in TARGETS] + [("hypercube", 1)]:
-        common = {"target": target, "seed": seed, "train": TRAIN, "threads": 1}
+    for target in ("hypercube", "polynomial"):
+        common = {"target": target, "seed": 0, "train": TRAIN, "threads": 1}
         found += [common | point for point in [*_unit_points(), *_bucket_points()]]
+    for target, seed in (("hypercube", 1), ("polynomial, 10 terms", 0)):
+        common = {"target": target, "seed": seed, "train": TRAIN, "threads": 1}
+        found += [common | point for point in _table_points()]
     return found
 
 
-def _unit(
-    routing: str | None, share: float, active: int, bias: bool, fit: str
-) -> dict[str, Any]:
+def _unit(routing: str | None, share: float, active: int, bias: bool, fit: str) -> dict[str, Any]:
     return {
         "part": "units",
         "routing": routing,
@@ -79,6 +80,16 @@ def _unit_points() -> Iterator[dict[str, Any]]:
                     for share in (0.5, 0.25):
                         if active / share <= widest and (routing != "hash" or active < 4096):
                             yield _unit(routing, share, active, bias, fit)
+
+
+def _table_points() -> Iterator[dict[str, Any]]:
+    """What another draw of the target is asked for: table 1, and the ordering."""
+    for fit, actives in (("rmsprop", (1024, 4096)), ("lstsq", (1024,))):
+        for active in actives:
+            yield _unit(None, 1.0, active, False, fit)
+            for routing, share in (("topk", 0.5), ("topk_abs", 0.5), ("topk", 0.25)):
+                yield _unit(routing, share, active, False, fit)
+        yield _unit("hash", 0.5, 1024, False, fit)
 
 
 def _buckets(s: int, m: int, fit: str = "lstsq", **more: Any) -> dict[str, Any]:
@@ -307,7 +318,7 @@ def _draw_scaling(target: str, rows: list[tables.Row], file: Path) -> None:
 
     figure, axes = pyplot.subplots(1, 3, figsize=(14, 4.4), sharey=True, layout="constrained")
     for ax, fit in zip(axes, ("rmsprop", "lstsq"), strict=False):
-        some = [row for row in tables.only(rows, part="units", fit=fit)]
+        some = tables.only(rows, part="units", fit=fit)
         for model in sorted({name(row) for row in some}, key=_place):
             line = sorted((r["active"], _relative(r)) for r in some if name(r) == model)
             ax.plot(*zip(*line, strict=True), label=model, **_style(model))

@@ -51,7 +51,6 @@ from pympf.nets.routing import (
     Nearest,
     OnePerBlock,
     RandomHash,
-    Routing,
     Separate,
     TopK,
 )
@@ -66,7 +65,7 @@ from pympf.nets.targets import (
     Subspace,
     monomials,
 )
-from pympf.nets.train import SGD, Adam, Optimizer, RMSProp, descend, loss_and_gradient
+from pympf.nets.train import SGD, Adam, RMSProp, descend, loss_and_gradient
 
 __all__ = [
     "DSM",
@@ -88,11 +87,9 @@ __all__ = [
     "Model",
     "Nearest",
     "OnePerBlock",
-    "Optimizer",
     "Polynomial",
     "RMSProp",
     "RandomHash",
-    "Routing",
     "Rows",
     "Separate",
     "SparseBound",

@@ -23,7 +23,7 @@ __all__ = ["least_squares"]
 Fit = tuple[Array, float]
 
 ITERATIVE = 2**13
-"""Width from which sparse rows are solved by LSQR, not by a Cholesky factorization of t² numbers."""
+"""Width from which sparse rows are solved by LSQR, not by a Cholesky factorization."""
 
 SPARSE = 8
 """Rows are sparse when they have this factor fewer active units than units."""

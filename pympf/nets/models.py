@@ -263,7 +263,7 @@ class Layer:
         self.offset = np.zeros(self.width) if offset is None else as_values(offset, self.width)
         self.activation = as_choice(activation, "activation", tuple(ACTIVATIONS))
         self.routing = routing
-        self.active = self.width if routing is None else routing.active(self.width)
+        self.active = self.width if routing is None else routing._count(self.width)
 
     @classmethod
     def random(
@@ -490,7 +490,7 @@ class DSM(Model):
         for layer in self.layers:
             flops += 2 * inputs * layer.active
             if layer.routing is not None:
-                routing += layer.routing.flops(inputs, layer.width)
+                routing += layer.routing._flops(inputs, layer.width)
             inputs = layer.active  # the others are zero
         top = self.layers[-1]
         return Cost(top.active, top.width, top.width + 1, flops, routing)

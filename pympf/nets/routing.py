@@ -39,10 +39,10 @@ class Routing(Protocol):
     def __call__(self, X: Array, Z: Array) -> Array:
         """Return the active units of each row."""
 
-    def active(self, width: int) -> int:
-        """Count the active units of a layer of some width."""
+    def _count(self, width: int) -> int:
+        """Count the active units of a layer of some width, and refuse a width that does not fit."""
 
-    def flops(self, n_features: int, width: int) -> int:
+    def _flops(self, n_features: int, width: int) -> int:
         """Count the operations for one input beyond the pre-activations of its active units."""
 
 
@@ -82,14 +82,13 @@ class TopK:
 
     def __call__(self, X: Array, Z: Array) -> Array:
         """Return the active units of each row."""
-        return _largest(Z if self._by == "value" else np.abs(Z), self.active(Z.shape[1]))
+        return _largest(Z if self._by == "value" else np.abs(Z), self._count(Z.shape[1]))
 
-    def active(self, width: int) -> int:
-        """Return K."""
+    def _count(self, width: int) -> int:
         return as_count(self._active, "active", 1, width)
 
-    def flops(self, n_features: int, width: int) -> int:
-        """Count the pre-activations of the units that do not become active."""
+    def _flops(self, n_features: int, width: int) -> int:
+        # The pre-activations of all other units are computed too.
         return 2 * n_features * (width - self._active)
 
 
@@ -120,12 +119,10 @@ class Separate:
         """Return the active units of each row."""
         return _largest(X @ self.projection.T.astype(X.dtype), self._active)
 
-    def active(self, width: int) -> int:
-        """Return K."""
+    def _count(self, width: int) -> int:
         return self._active
 
-    def flops(self, n_features: int, width: int) -> int:
-        """Count the products with R."""
+    def _flops(self, n_features: int, width: int) -> int:
         return 2 * n_features * width
 
 
@@ -172,15 +169,13 @@ class RandomHash:
         for word in words.T:
             state = _mixed((state ^ word) + _GOLDEN)
         units = np.arange(1, Z.shape[1] + 1, dtype=np.uint64) * _GOLDEN
-        return _largest(_mixed(state[:, np.newaxis] + units), self.active(Z.shape[1]))
+        return _largest(_mixed(state[:, np.newaxis] + units), self._count(Z.shape[1]))
 
-    def active(self, width: int) -> int:
-        """Return K."""
+    def _count(self, width: int) -> int:
         return as_count(self._active, "active", 1, width)
 
-    def flops(self, n_features: int, width: int) -> int:
-        """Count no floating point operations: hashes are of integers."""
-        return 0
+    def _flops(self, n_features: int, width: int) -> int:
+        return 0  # integers only
 
 
 class OnePerBlock:
@@ -208,18 +203,17 @@ class OnePerBlock:
 
     def __call__(self, X: Array, Z: Array) -> Array:
         """Return the active units of each row."""
-        size = Z.shape[1] // self.active(Z.shape[1])
+        size = Z.shape[1] // self._count(Z.shape[1])
         best = Z.reshape(len(Z), self._blocks, size).argmax(axis=2)
         return (best + size * np.arange(self._blocks)).astype(np.int32)
 
-    def active(self, width: int) -> int:
-        """Return s."""
+    def _count(self, width: int) -> int:
         if width % self._blocks:
             raise ValueError(f"expected a width that {self._blocks} blocks divide, got {width}")
         return self._blocks
 
-    def flops(self, n_features: int, width: int) -> int:
-        """Count the pre-activations of the units that do not become active."""
+    def _flops(self, n_features: int, width: int) -> int:
+        # The pre-activations of all other units are computed too.
         return 2 * n_features * (width - self._blocks)
 
 
@@ -249,18 +243,16 @@ class Expert:
 
     def __call__(self, X: Array, Z: Array) -> Array:
         """Return the active units of each row."""
-        size = self.active(Z.shape[1])
+        size = self._count(Z.shape[1])
         expert = (X @ self.router.T.astype(X.dtype)).argmax(axis=1)
         return (size * expert[:, np.newaxis] + np.arange(size)).astype(np.int32)
 
-    def active(self, width: int) -> int:
-        """Return the units of an expert."""
+    def _count(self, width: int) -> int:
         if width % len(self.router):
             raise ValueError(f"expected a width that {len(self.router)} experts divide: {width}")
         return width // len(self.router)
 
-    def flops(self, n_features: int, width: int) -> int:
-        """Count the products with the router."""
+    def _flops(self, n_features: int, width: int) -> int:
         return 2 * n_features * len(self.router)
 
 
@@ -287,12 +279,11 @@ class Nearest:
         """Return the active unit of each row."""
         return self._tree.query(X)[1].astype(np.int32)[:, np.newaxis]
 
-    def active(self, width: int) -> int:
-        """Return 1."""
+    def _count(self, width: int) -> int:
         return 1
 
-    def flops(self, n_features: int, width: int) -> int:
-        """Count the distances to all points, which a tree saves a part of."""
+    def _flops(self, n_features: int, width: int) -> int:
+        # Distances to all points; the tree saves a part of them.
         return 3 * n_features * width
 
 
@@ -332,10 +323,8 @@ class Mask:
             raise ValueError(f"expected units from 0 to {Z.shape[1] - 1}, got others")
         return units
 
-    def active(self, width: int) -> int:
-        """Return s."""
+    def _count(self, width: int) -> int:
         return as_count(self._active, "active", 1, width)
 
-    def flops(self, n_features: int, width: int) -> int:
-        """Count nothing: the function is the caller's."""
-        return 0
+    def _flops(self, n_features: int, width: int) -> int:
+        return 0  # the caller knows
