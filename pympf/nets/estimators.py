@@ -18,7 +18,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from pympf.lsh import EuclideanHash, HyperplaneHash
 from pympf.nets._checks import Array, as_choice, as_count
-from pympf.nets.lsh import LSH, RIDGES
+from pympf.nets.lsh import LSH
 from pympf.nets.models import Model, dense, dsm
 
 __all__ = ["DSMRegressor", "LSHRegressor"]
@@ -30,7 +30,6 @@ DSM_RIDGES = (1e-10, 1e-7, 1e-4, 1e-1)
 class _Network(RegressorMixin, BaseEstimator):
     """What the estimators share: the gate, the scaling and the solver."""
 
-    _ridges: tuple[float, ...]
     solver: str
     ridge: float | None
     learning_rate: float
@@ -40,6 +39,9 @@ class _Network(RegressorMixin, BaseEstimator):
 
     def _model(self, n_features: int, seed: int) -> Model:
         raise NotImplementedError
+
+    def _ridge(self) -> Any:
+        return self.ridge
 
     def fit(self, X: Any, y: Any) -> Any:
         """Fit the model.
@@ -107,7 +109,7 @@ class _Network(RegressorMixin, BaseEstimator):
         if self.solver == "per_bucket":
             return {}
         if self.solver == "lstsq":
-            return {"ridge": self._ridges if self.ridge is None else self.ridge, "seed": seed}
+            return {"ridge": self._ridge(), "seed": seed}
         return {
             "learning_rate": self.learning_rate,
             "epochs": self.epochs,
@@ -161,8 +163,6 @@ class DSMRegressor(_Network):
     True
     """
 
-    _ridges = DSM_RIDGES
-
     def __init__(
         self,
         n_units: int = 512,
@@ -194,6 +194,9 @@ class DSMRegressor(_Network):
         if active == units:
             return dense(n_features, units, bias=self.bias, seed=seed)
         return dsm(n_features, active, units, routing=self.routing, bias=self.bias, seed=seed)
+
+    def _ridge(self) -> Any:
+        return DSM_RIDGES if self.ridge is None else self.ridge
 
     def _active(self, units: int) -> int:
         if isinstance(self.active, float):
@@ -247,8 +250,6 @@ class LSHRegressor(_Network):
     >>> bool(LSHRegressor(random_state=0).fit(X, f(X)).score(X, f(X)) > 0.95)
     True
     """
-
-    _ridges = RIDGES
 
     def __init__(
         self,

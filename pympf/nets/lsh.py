@@ -17,6 +17,7 @@ References
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,7 @@ __all__ = ["LSH"]
 RIDGES = (1e-4, 1e-2, 1e-1, 1.0)
 """Dampings that a joint fit of several tables chooses from, relative to the points of a bucket."""
 
-BUCKET_RIDGE = 1e-6
+BUCKET_RIDGE = 1e-9
 """Damping of slopes within a bucket, relative to the mean squared monomial."""
 
 
@@ -81,7 +82,7 @@ class LSH(Model):
         self.degree = as_count(degree, "degree", 0)
         self.fallback = as_choice(fallback, "fallback", ("nearest", "none"))
         self._terms = monomials(np.zeros((1, self.n_features)), self.degree).shape[1]
-        self.width, self.intercept = 0, 0.0
+        self.width, self.weights, self.intercept = 0, np.zeros(0), 0.0
 
     # ---- buckets ---------------------------------------------------------------------------------
     def _learn_buckets(self, X: Array) -> None:
@@ -183,7 +184,15 @@ class LSH(Model):
         return Cost(tables * self._terms, self.width, self.width + 1, flops, routing)
 
     # ---- fitting ---------------------------------------------------------------------------------
-    def fit(self, X: ArrayLike, y: ArrayLike, method: str = "lstsq", **options: Any) -> LSH:
+    def fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        method: str = "lstsq",
+        *,
+        ridge: float | Sequence[float] | None = None,
+        **options: Any,
+    ) -> LSH:
         """Find the weights.
 
         Not collective.
@@ -196,10 +205,12 @@ class LSH(Model):
             Target values.
         method : {"lstsq", "per_bucket", "rmsprop", "adam", "sgd"}
             Least squares for all tables jointly; a polynomial for each bucket on its own, and the
-            mean over the tables; or an optimizer. With one table the first two are the same but
-            for their damping.
+            mean over the tables; or an optimizer.
+        ridge : float or sequence of float, optional
+            Of "lstsq", as of `least_squares`. By default it is chosen among 1e-4, 0.01, 0.1 and 1;
+            and a single table is fitted "per_bucket", which is its exact solution.
         **options
-            As of `Model.fit`; none for "per_bucket".
+            As of `Model.fit`.
 
         Returns
         -------
@@ -211,29 +222,31 @@ class LSH(Model):
         >>> from pympf.lsh import EuclideanHash
         >>> from pympf.nets import LSH
         >>> model = LSH(EuclideanHash(1, 1, width=0.5))
-        >>> model.fit([[0.0], [0.0], [5.0]], [1.0, 2.0, 4.0], "per_bucket").weights
+        >>> model.fit([[0.0], [0.0], [5.0]], [1.0, 2.0, 4.0], "per_bucket").predict([[0.0], [5.0]])
         array([1.5, 4. ])
         """
         X = as_points(X, self.n_features)
         y = as_values(y, len(X))
         self._learn_buckets(X)
-        if method == "per_bucket":
-            if options:
-                raise TypeError(f"expected no options for per_bucket, got {', '.join(options)}")
+        alone = method == "lstsq" and self.family.n_tables == 1 and ridge is None
+        if method == "per_bucket" or alone:
+            unknown = options.keys() - {"seed"} | ({"ridge"} if ridge is not None else set())
+            if unknown:
+                raise TypeError(f"expected no options for {method}, got {', '.join(unknown)}")
             self._fit_buckets(X, y)
-            return self
-        if method == "lstsq":
-            several = self.family.n_tables > 1 or self.degree > 0
-            options.setdefault("ridge", RIDGES if several else 1e-10)
-        super().fit(X, y, method, **options)
+        elif method == "lstsq":
+            super().fit(X, y, ridge=RIDGES if ridge is None else ridge, **options)
+        else:
+            super().fit(X, y, method, **options)
         return self
 
     def _fit_buckets(self, X: Array, y: Array) -> None:
         tables = self.family.n_tables
         basis = monomials(X.astype(np.float64, copy=False), self.degree)
-        parts = [_bucket_polynomials(basis, y, self._seen[:, table]) for table in range(tables)]
+        self.intercept = float(y.mean(dtype=np.float64))
+        rest = y - self.intercept
+        parts = [_bucket_polynomials(basis, rest, self._seen[:, table]) for table in range(tables)]
         self.weights = np.concatenate(parts).reshape(-1) / tables
-        self.intercept = 0.0
 
     def _first_weights(self, rng: np.random.Generator) -> Array:
         """Start from zero: a bucket has one active unit, and nothing is to be broken up."""

@@ -125,7 +125,7 @@ class Model(ABC):
         """
 
     def _blocks(self, X: Array) -> Iterator[slice]:
-        size = max(1, BLOCK // self.width)
+        size = max(1, BLOCK // max(1, self.width))
         return (slice(start, start + size) for start in range(0, len(X), size))
 
     def predict(self, X: ArrayLike) -> Array:
@@ -271,7 +271,7 @@ class Layer:
         n_features: int,
         width: int,
         *,
-        bias: bool = False,
+        bias: float = False,
         activation: str = "relu",
         routing: Routing | None = None,
         seed: int = 0,
@@ -284,8 +284,8 @@ class Layer:
         ----------
         n_features, width : int
             d and t.
-        bias : bool
-            Whether there is an offset; the paper has none.
+        bias : float
+            Size of the offset relative to the entries of B; the paper has none.
         activation : {"relu", "identity", "one"}
             σ.
         routing : Routing, optional
@@ -308,7 +308,7 @@ class Layer:
         projection = _glorot(n_features, width, random_numbers(seed, "projection"))
         offset = None
         if bias:
-            limit = np.sqrt(6 / (n_features + width))
+            limit = float(bias) * np.sqrt(6 / (n_features + width))
             offset = random_numbers(seed, "offset").uniform(-limit, limit, width)
         return cls(projection, offset, activation=activation, routing=routing)
 
@@ -609,7 +609,7 @@ class DSM(Model):
         return loss, top + below
 
 
-def dense(n_features: int, width: int, *, bias: bool = False, seed: int = 0) -> DSM:
+def dense(n_features: int, width: int, *, bias: float = False, seed: int = 0) -> DSM:
     """Make a dense model with a random bottom layer: every unit is always active.
 
     Not collective.
@@ -618,9 +618,9 @@ def dense(n_features: int, width: int, *, bias: bool = False, seed: int = 0) -> 
     ----------
     n_features, width : int
         d and t.
-    bias : bool
-        Whether the bottom layer has offsets. Without (the paper) the model is a positively
-        homogeneous function plus a constant, whatever its width.
+    bias : float
+        Size of the bottom layer's offsets relative to its entries. Without (the paper) the model is
+        a positively homogeneous function plus a constant, whatever its width.
     seed : int
         Seed of the bottom layer.
 
@@ -648,7 +648,7 @@ def dsm(
     width: int,
     *,
     routing: str = "topk",
-    bias: bool = False,
+    bias: float = False,
     activation: str = "relu",
     seed: int = 0,
 ) -> DSM:
@@ -663,8 +663,8 @@ def dsm(
     routing : {"topk", "topk_abs", "separate", "hash"}
         The K largest of Bx, of |Bx|, of Rx with a random R of its own, or K units by a uniform
         hash of the input.
-    bias : bool
-        Whether the bottom layer has offsets.
+    bias : float
+        Size of the bottom layer's offsets relative to its entries.
     activation : {"relu", "identity", "one"}
         σ.
     seed : int
@@ -735,7 +735,7 @@ def switch(
     experts: int,
     width: int,
     *,
-    bias: bool = False,
+    bias: float = False,
     activation: str = "relu",
     seed: int = 0,
 ) -> DSM:
@@ -747,8 +747,8 @@ def switch(
     ----------
     n_features, experts, width : int
         d, L and t.
-    bias : bool
-        Whether the bottom layer has offsets.
+    bias : float
+        Size of the bottom layer's offsets relative to its entries.
     activation : {"relu", "identity", "one"}
         σ.
     seed : int
@@ -782,7 +782,7 @@ def scaling(
     blocks: int,
     width: int,
     *,
-    bias: bool = False,
+    bias: float = False,
     activation: str = "relu",
     seed: int = 0,
 ) -> DSM:
@@ -794,8 +794,8 @@ def scaling(
     ----------
     n_features, blocks, width : int
         d, s and t.
-    bias : bool
-        Whether the bottom layer has offsets.
+    bias : float
+        Size of the bottom layer's offsets relative to its entries.
     activation : {"relu", "identity", "one"}
         σ.
     seed : int

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from ..helpers import assert_close
 
 from pympf.nets import (
     DSM,
@@ -20,6 +19,8 @@ from pympf.nets import (
     least_squares,
     loss_and_gradient,
 )
+
+from ..helpers import assert_close
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from ..helpers import assert_close
 
 from pympf.nets import (
     DSM,
@@ -21,6 +20,8 @@ from pympf.nets import (
     scaling,
     switch,
 )
+
+from ..helpers import assert_close
 
 ROUTINGS = ["topk", "topk_abs", "separate", "hash"]
 
