@@ -52,7 +52,7 @@ def points(tiny: bool) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = [{"part": "example"}]
     for target in ("hypercube", "polynomial"):
         common = {"target": target, "seed": 0, "train": TRAIN, "threads": 1}
-        found += [common | point for point in [*_unit_points(), *_bucket_points()]]
+        found += [common | point for point in [*_bucket_points(), *_unit_points()]]
     for target, seed in (("hypercube", 1), ("polynomial, 10 terms", 0)):
         common = {"target": target, "seed": seed, "train": TRAIN, "threads": 1}
         found += [common | point for point in _table_points()]
@@ -73,13 +73,22 @@ def _unit(routing: str | None, share: float, active: int, bias: bool, fit: str) 
 def _unit_points() -> Iterator[dict[str, Any]]:
     for active in ACTIVE:
         for fit, widest in WIDEST.items():
-            for bias in (False, True) if active in (1024, 4096) else (False,):
-                yield _unit(None, 1.0, active, bias, fit)
-                routings = [r for r in ROUTINGS if not bias or r == "topk"]
-                for routing in routings if active < 4096 or fit == "rmsprop" else ():
-                    for share in (0.5, 0.25):
-                        if active / share <= widest and (routing != "hash" or active < 4096):
-                            yield _unit(routing, share, active, bias, fit)
+            for routing, share, bias in _readings(active):
+                if active / share <= widest:
+                    yield _unit(routing, share, active, bias, fit)
+
+
+def _readings(active: int) -> Iterator[tuple[str | None, float, bool]]:
+    """Routing, share and bias; fewer readings at the widths that train for minutes."""
+    yield None, 1.0, False
+    for routing in ("topk", "topk_abs", "separate") if active < 4096 else ("topk", "separate"):
+        for share in (0.5, 0.25):
+            yield routing, share, False
+    if active <= 1024:
+        yield from (("hash", share, False) for share in (0.5, 0.25))
+    if active in (1024, 4096):
+        yield None, 1.0, True
+        yield from (("topk", share, True) for share in (0.5, 0.25) if active == 1024)
 
 
 def _table_points() -> Iterator[dict[str, Any]]:
