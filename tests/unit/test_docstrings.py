@@ -10,7 +10,7 @@ import pytest
 import pympf
 import pympf.lsh
 
-COMPILED = {"pympf._core", "pympf._float64", "pympf._float32"}
+COMPILED = {"pympf._core", "pympf._float64", "pympf._float32", "pympf._lsh"}
 NAMES = ["pympf"] + [
     module.name
     for module in pkgutil.walk_packages(pympf.__path__, "pympf.")
