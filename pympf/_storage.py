@@ -1,9 +1,10 @@
-"""The HDF5 file of a factorization (docs/files.md): from the core's arrays and back."""
+"""The HDF5 files of a factorization (docs/files.md) and of a hash table (docs/lsh.md)."""
 
 from __future__ import annotations
 
 import os
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +12,12 @@ from numpy.typing import NDArray
 from pympf._engine import engine
 from pympf.io import create_hdf5, open_hdf5
 
-__all__ = ["load_factors", "save_factors"]
+__all__ = ["load_factors", "load_table", "save_factors", "save_table"]
+
+T = TypeVar("T")
 
 FILE_TYPE = "mmf"
+TABLE_TYPE = "lsh_table"
 FILE_VERSION = 1
 
 
@@ -34,13 +38,45 @@ def save_factors(factors: Any, path: str | os.PathLike[str]) -> None:
 def load_factors(path: str | os.PathLike[str]) -> Any:
     """Read what `save_factors` wrote; OSError if the file is no whole factorization."""
     with open_hdf5(path, "factorization") as file:
-        kind, version = (_value(file.attrs.get(name)) for name in ("type", "format_version"))
-        if kind != FILE_TYPE or version != FILE_VERSION:
-            raise ValueError(
-                f"expected type {FILE_TYPE!r} in format_version {FILE_VERSION}, "
-                f"got type {kind!r} in format_version {version!r}"
-            )
+        _check_type(file, FILE_TYPE)
         return _read(file)
+
+
+def save_table(state: dict[str, Any], path: str | os.PathLike[str]) -> None:
+    """Write the state of a `Table` to a file, whole or not at all."""
+    rows, features = state["points"].shape
+    with create_hdf5(path) as file:
+        attributes = {"type": TABLE_TYPE, "format_version": FILE_VERSION}
+        attributes |= {name: state[name] for name in ("kind", "dtype", "next_id")}
+        arrays = {"points": state["points"].ravel(), "ids": state["ids"]}
+        _write_group(file, {**attributes, "rows": rows, "features": features}, arrays)
+        # A seed of 64 bits has no exact float64 value: numbers are written as text.
+        family = {name: repr(value) for name, value in state["family"].items()}
+        _write_group(file.create_group("family"), family, {})
+
+
+def load_table(path: str | os.PathLike[str], restore: Callable[[dict[str, Any]], T]) -> T:
+    """Read what `save_table` wrote; OSError if it is no whole table, or `restore` refuses it."""
+    with open_hdf5(path, "hash table") as file:
+        _check_type(file, TABLE_TYPE)
+        state = {name: _value(file.attrs[name]) for name in ("kind", "dtype", "next_id")}
+        state["family"] = {
+            name: float(_value(text)) if name in ("width", "offset") else int(_value(text))
+            for name, text in file["family"].attrs.items()
+        }
+        rows, features = int(file.attrs["rows"]), int(file.attrs["features"])
+        state["points"] = _array(file["points"]).reshape(rows, features)
+        state["ids"] = _array(file["ids"])
+        return restore(state)
+
+
+def _check_type(file: Any, expected: str) -> None:
+    kind, version = (_value(file.attrs.get(name)) for name in ("type", "format_version"))
+    if kind != expected or version != FILE_VERSION:
+        raise ValueError(
+            f"expected type {expected!r} in format_version {FILE_VERSION}, "
+            f"got type {kind!r} in format_version {version!r}"
+        )
 
 
 def _write_group(group: Any, attributes: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:

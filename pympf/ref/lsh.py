@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pympf.ref.random import WORD, normals, philox, uniform
+from pympf.ref.random import WORD, normal_pair, normals, philox, uniform
 
 __all__ = ["BucketIndex", "Family", "Table", "mix"]
 
@@ -55,11 +55,10 @@ class Family:
         self.offsets = np.array([self._offset(t, f) for t, f in names]).reshape(tables, functions)
 
     def _offset(self, table: int, function: int) -> float:
+        words = philox((0, 1, table, function), (self.seed & WORD, self.seed >> 32))
         if self.kind == "euclidean":
-            words = philox((0, 1, table, function), (self.seed & WORD, self.seed >> 32))
             return float(self.width * uniform(words[0], words[1]))
-        # Draws of tables beyond the last one: independent of all directions.
-        return float(self.offset * normals(1, self.seed, WORD - table, function)[0])
+        return float(self.offset * normal_pair(words)[0])
 
     @property
     def words(self) -> int:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Random", "normals", "philox", "uniform"]
+__all__ = ["Random", "normal_pair", "normals", "philox", "uniform"]
 
 WORD = 0xFFFFFFFF
 
@@ -78,9 +78,7 @@ def uniform(high: Any, low: Any) -> Any:
 def normals(count: int, seed: int, stage: int, cluster: int) -> NDArray[np.float64]:
     """Draw standard normal numbers of (seed, stage, cluster), two from each block of words.
 
-    Not collective. Box and Muller's map (sqrt(-2 log u) cos 2πv, sqrt(-2 log u) sin 2πv). Its
-    functions are series of sums, products and quotients, which IEEE arithmetic rounds alike
-    everywhere, so that the numbers are the same on every machine; a libm's are not.
+    Not collective.
 
     Examples
     --------
@@ -90,9 +88,19 @@ def normals(count: int, seed: int, stage: int, cluster: int) -> NDArray[np.float
     blocks = np.arange((count + 1) // 2, dtype=np.uint64)
     zero = np.zeros_like(blocks)
     words = philox((blocks, zero, zero + stage, zero + cluster), (seed & WORD, seed >> 32))
+    return np.stack(normal_pair(words), axis=1).ravel()[:count]
+
+
+def normal_pair(words: Sequence[Any]) -> tuple[Any, Any]:
+    """Map a block of four words to two independent standard normal numbers.
+
+    Not collective. Box and Muller's map (sqrt(-2 log u) cos 2πv, sqrt(-2 log u) sin 2πv). Its
+    functions are series of sums, products and quotients, which IEEE arithmetic rounds alike
+    everywhere, so that the numbers are the same on every machine; a libm's are not.
+    """
     radius = np.sqrt(np.maximum(0.0, -2.0 * _log(uniform(words[0], words[1]) + 2.0**-53)))
     cosine, sine = _cos_sin(uniform(words[2], words[3]))
-    return np.stack([radius * cosine, radius * sine], axis=1).ravel()[:count]
+    return radius * cosine, radius * sine
 
 
 def _log(u: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -11,7 +11,7 @@ import pympf
 import pympf.lsh
 import pympf.nets
 
-COMPILED = {"pympf._core", "pympf._float64", "pympf._float32"}
+COMPILED = {"pympf._core", "pympf._float64", "pympf._float32", "pympf._lsh"}
 NAMES = ["pympf"] + [
     module.name
     for module in pkgutil.walk_packages(pympf.__path__, "pympf.")

@@ -1,27 +1,17 @@
-"""Locality sensitive hashing: families of hash functions, buckets, and tables of points.
-
->>> import numpy as np
->>> from pympf.lsh import BucketIndex, EuclideanHash
->>> X = np.random.default_rng(0).standard_normal((1000, 16))
->>> index = BucketIndex(EuclideanHash(16, n_functions=4, width=2.0, seed=1)).fit(X)
->>> index.transform(X[:3]).tolist()
-[[0], [1], [2]]
-"""
+"""Hash families: random hyperplanes and Euclidean slabs."""
 
 from __future__ import annotations
 
 import math
-import operator
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 
-from pympf import la
-from pympf.ref import lsh as _engine
+import pympf._lsh as _engine
+from pympf.lsh._gates import as_points, checked_integer, checked_number
 
-__all__ = ["BucketIndex", "EuclideanHash", "HyperplaneHash"]
+__all__ = ["EuclideanHash", "HashFamily", "HyperplaneHash", "checked_family"]
 
 
 class HashFamily:
@@ -44,8 +34,8 @@ class HashFamily:
     def _make(self, kind: str, width: float, offset: float) -> None:
         sizes = {name: getattr(self, name) for name in ("n_features", "n_functions", "n_tables")}
         for name, value in sizes.items():
-            setattr(self, name, _integer(name, value, 1, 2**31 - 1))
-        self.seed = _integer("seed", self.seed, 0, 2**64 - 1)
+            setattr(self, name, checked_integer(name, value, 1, 2**31 - 1))
+        self.seed = checked_integer("seed", self.seed, 0, 2**64 - 1)
         shape = (self.n_features, self.n_functions, self.n_tables)
         if math.prod(shape) > 2**31 - 1:
             raise ValueError(
@@ -87,10 +77,10 @@ class HashFamily:
         --------
         >>> from pympf.lsh import HyperplaneHash
         >>> family = HyperplaneHash(2, n_functions=3)
-        >>> family.project([[0.0, 0.0]])
+        >>> abs(family.project([[0.0, 0.0]]))
         array([[[0., 0., 0.]]])
         """
-        return self._family.project(_points(X, self.n_features))
+        return self._family.project(*as_points(X, self.n_features))
 
     def keys64(self, X: Any) -> NDArray[np.uint64]:
         """Return keys of 64 bits.
@@ -113,12 +103,21 @@ class HashFamily:
         >>> HyperplaneHash(2, n_functions=3).keys64([[0.0, 0.0]])
         array([[7]], dtype=uint64)
         """
-        return self._family.keys64(_points(X, self.n_features))
+        return _engine.mix(self._keys(X))
+
+    def _keys(self, X: Any) -> NDArray[np.uint64]:
+        return self._family.keys(*as_points(X, self.n_features))
+
+    def _probes(self, X: Any, count: int) -> NDArray[np.uint64]:
+        return self._family.probes(self.project(X), count)
 
     def __reduce__(self) -> Any:
         return _rebuild_family, (type(self), self._parameters())
 
     def _parameters(self) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def _most_probes(self) -> int:
         raise NotImplementedError
 
     def __repr__(self) -> str:
@@ -175,7 +174,7 @@ class HyperplaneHash(HashFamily):
         seed: int = 0,
     ) -> None:
         self.n_features, self.n_functions, self.n_tables = n_features, n_functions, n_tables
-        self.offset, self.seed = _number("offset", float(offset), lowest=0.0), seed
+        self.offset, self.seed = checked_number("offset", float(offset), lowest=0.0), seed
         self._make("hyperplane", 0.0, self.offset)
 
     def keys(self, X: Any) -> NDArray[np.uint64]:
@@ -207,7 +206,7 @@ class HyperplaneHash(HashFamily):
         >>> int(family.keys(x)[0, 0, 0]) ^ int(family.keys(-x)[0, 0, 0])  # all signs change
         7
         """
-        return self._family.keys(_points(X, self.n_features))
+        return self._keys(X)
 
     def probes(self, X: Any, count: int) -> NDArray[np.uint64]:
         """Return the keys of the buckets to look into, best first.
@@ -237,8 +236,8 @@ class HyperplaneHash(HashFamily):
         >>> sorted(family.probes([[1.0, 2.0]], count=8).ravel().tolist())
         [0, 1, 2, 3, 4, 5, 6, 7]
         """
-        count = _integer("count", count, 1, 2 ** min(self.n_functions, 31))
-        return self._family.probes(_points(X, self.n_features), count)
+        count = checked_integer("count", count, 1, self._most_probes())
+        return self._probes(X, count)
 
     def collision_probability(self, angle: ArrayLike, n_functions: int = 1) -> NDArray[np.float64]:
         """Return the probability (1 - θ/π)^m that m functions do not part two points.
@@ -267,7 +266,10 @@ class HyperplaneHash(HashFamily):
         angle = np.asarray(angle, dtype=np.float64)
         if not ((angle >= 0) & (angle <= np.pi)).all():
             raise ValueError(f"expected angles of 0 to pi radians, got {angle}")
-        return (1.0 - angle / np.pi) ** _integer("n_functions", n_functions, 1, 2**31 - 1)
+        return (1.0 - angle / np.pi) ** checked_integer("n_functions", n_functions, 1, 2**31 - 1)
+
+    def _most_probes(self) -> int:
+        return min(2 ** min(self.n_functions, 31), 2**31 - 1)
 
     def _parameters(self) -> dict[str, Any]:
         return {
@@ -313,7 +315,10 @@ class EuclideanHash(HashFamily):
         self, n_features: int, n_functions: int, n_tables: int = 1, *, width: float, seed: int = 0
     ) -> None:
         self.n_features, self.n_functions, self.n_tables = n_features, n_functions, n_tables
-        self.width, self.seed = _number("width", width, lowest=float(np.finfo(float).tiny)), seed
+        self.width, self.seed = (
+            checked_number("width", width, lowest=float(np.finfo(float).tiny)),
+            seed,
+        )
         self._make("euclidean", self.width, 0.0)
 
     def keys(self, X: Any) -> NDArray[np.int32]:
@@ -342,7 +347,7 @@ class EuclideanHash(HashFamily):
         >>> EuclideanHash(3, n_functions=5, width=0.5).keys([[0.0, 0.0, 0.0]])
         array([[[0, 0, 0, 0, 0]]], dtype=int32)
         """
-        return self._integers(self._family.keys(_points(X, self.n_features)))
+        return self._integers(self._keys(X))
 
     def probes(self, X: Any, count: int) -> NDArray[np.int32]:
         """Return the keys of the buckets to look into, best first.
@@ -372,8 +377,8 @@ class EuclideanHash(HashFamily):
         >>> (family.probes([[0.0, 0.0]], count=3) - family.keys([[0.0, 0.0]])).ravel().tolist()
         [0, 1, -1]
         """
-        count = _integer("count", count, 1, min(3 ** min(self.n_functions, 20), 2**31 - 1))
-        return self._integers(self._family.probes(_points(X, self.n_features), count))
+        count = checked_integer("count", count, 1, self._most_probes())
+        return self._integers(self._probes(X, count))
 
     def _integers(self, words: NDArray[np.uint64]) -> NDArray[np.int32]:
         return words.astype("<u8", copy=False).view("<i4")[..., : self.n_functions]
@@ -414,7 +419,10 @@ class EuclideanHash(HashFamily):
         # 1 - exp(-r²/2) by expm1: for small r both terms are about r.
         tail = np.where(r > 0, -2.0 * np.expm1(-r * r / 2) / (math.sqrt(2 * math.pi) * r), 0.0)
         p = 1.0 - 2.0 * ndtr(-r) - tail
-        return p ** _integer("n_functions", n_functions, 1, 2**31 - 1)
+        return p ** checked_integer("n_functions", n_functions, 1, 2**31 - 1)
+
+    def _most_probes(self) -> int:
+        return min(3 ** min(self.n_functions, 20), 2**31 - 1)
 
     def _parameters(self) -> dict[str, Any]:
         return {
@@ -426,142 +434,12 @@ class EuclideanHash(HashFamily):
         }
 
 
-class BucketIndex:
-    """Numbers for the buckets of a family that points fall into: 0, 1, … in each table.
-
-    Exact keys are compared, so that two buckets never share a number.
-
-    Parameters
-    ----------
-    family : HyperplaneHash or EuclideanHash
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from pympf.lsh import BucketIndex, HyperplaneHash
-    >>> X = np.array([[1.0, 0.0], [0.0, 1.0], [2.0, 0.0]])
-    >>> index = BucketIndex(HyperplaneHash(2, n_functions=8, n_tables=2)).fit(X)
-    >>> index.transform(X).tolist()
-    [[0, 0], [1, 1], [0, 0]]
-    >>> index.transform(-X).tolist()
-    [[-1, -1], [-1, -1], [-1, -1]]
-    """
-
-    def __init__(self, family: HashFamily) -> None:
-        self.family = _checked_family(family)
-        self._buckets = _engine.BucketIndex(family._family)
-
-    @property
-    def n_buckets(self) -> NDArray[np.int64]:
-        """The number of buckets that have been seen, shape (n_tables,)."""
-        return np.array([len(known) for known in self._buckets.buckets], dtype=np.int64)
-
-    def fit(self, X: Any) -> BucketIndex:
-        """Number the buckets of these points, in their order, and forget all others.
-
-        Not collective.
-
-        Parameters
-        ----------
-        X : array_like or sparse array, shape (n, n_features)
-
-        Returns
-        -------
-        BucketIndex
-            Itself.
-
-        Examples
-        --------
-        See `BucketIndex`.
-        """
-        X = _points(X, self.family.n_features)
-        self._buckets = _engine.BucketIndex(self.family._family)
-        self._buckets.add(X)
-        return self
-
-    def partial_fit(self, X: Any) -> BucketIndex:
-        """Give the buckets of these points that are new the next numbers.
-
-        Not collective.
-
-        Parameters
-        ----------
-        X : array_like or sparse array, shape (n, n_features)
-
-        Returns
-        -------
-        BucketIndex
-            Itself.
-
-        Examples
-        --------
-        >>> from pympf.lsh import BucketIndex, HyperplaneHash
-        >>> index = BucketIndex(HyperplaneHash(1, n_functions=4)).fit([[1.0]])
-        >>> index.partial_fit([[-2.0]]).transform([[-1.0], [1.0]]).ravel().tolist()
-        [1, 0]
-        """
-        self._buckets.add(_points(X, self.family.n_features))
-        return self
-
-    def transform(self, X: Any) -> NDArray[np.int64]:
-        """Return the numbers of the buckets of points; -1 where none has been seen.
-
-        Not collective.
-
-        Parameters
-        ----------
-        X : array_like or sparse array, shape (n, n_features)
-
-        Returns
-        -------
-        numpy.ndarray, shape (n, n_tables)
-
-        Examples
-        --------
-        See `BucketIndex`.
-        """
-        return self._buckets.find(_points(X, self.family.n_features))
-
-
 def _rebuild_family(kind: type[HashFamily], parameters: dict[str, Any]) -> HashFamily:
     return kind(**parameters)
 
 
-def _checked_family(family: Any) -> HashFamily:
+def checked_family(family: Any) -> HashFamily:
+    """Return a family of hash functions, or raise TypeError."""
     if not isinstance(family, HyperplaneHash | EuclideanHash):
         raise TypeError(f"expected a HyperplaneHash or EuclideanHash, got {type(family).__name__}")
     return family
-
-
-def _integer(name: str, value: Any, lowest: int, highest: int) -> int:
-    if isinstance(value, bool | np.bool_):
-        raise TypeError(f"{name}: expected an integer, got {value!r}")
-    try:
-        number = operator.index(value)
-    except TypeError:
-        raise TypeError(f"{name}: expected an integer, got {value!r}") from None
-    if not lowest <= number <= highest:
-        raise ValueError(f"{name} = {number} is not an integer in [{lowest}, {highest}]")
-    return number
-
-
-def _number(name: str, value: Any, *, lowest: float) -> float:
-    if not isinstance(value, int | float | np.integer | np.floating):
-        raise TypeError(f"{name}: expected a number, got {value!r}")
-    if not (lowest <= value and math.isfinite(value)):
-        raise ValueError(f"{name} = {value} is not a number in [{lowest}, inf)")
-    return float(value)
-
-
-def _points(X: Any, features: int) -> Any:
-    """Return points as a C-contiguous float32 or float64 array, or a canonical CSR array."""
-    if sp.issparse(X):
-        X = la.canonical_csr(X)
-    else:
-        X = np.ascontiguousarray(la.exact_real(np.asarray(X), "X"))
-    if X.ndim != 2 or X.shape[1] != features:
-        raise ValueError(f"X: expected shape (n, {features}), got {X.shape}")
-    finite = np.isfinite(X.data if sp.issparse(X) else X)
-    if not finite.all():
-        raise ValueError(f"X: expected finite values, got {finite.size - finite.sum()} others")
-    return X
