@@ -81,24 +81,24 @@ def _unit_points() -> Iterator[dict[str, Any]]:
 def _readings(active: int) -> Iterator[tuple[str | None, float, bool]]:
     """Routing, share and bias; fewer readings at the widths that train for minutes."""
     yield None, 1.0, False
-    for routing in ("topk", "topk_abs", "separate") if active < 4096 else ("topk", "separate"):
-        for share in (0.5, 0.25):
-            yield routing, share, False
+    yield from (("topk", share, False) for share in (0.5, 0.25))
+    yield "topk_abs", 0.5, False
     if active <= 1024:
-        yield from (("hash", share, False) for share in (0.5, 0.25))
+        yield "topk_abs", 0.25, False
+        for routing in ("separate", "hash"):
+            yield from ((routing, share, False) for share in (0.5, 0.25))
+    if active == 1024:
+        yield from (("topk", share, True) for share in (0.5, 0.25))
     if active in (1024, 4096):
         yield None, 1.0, True
-        yield from (("topk", share, True) for share in (0.5, 0.25) if active == 1024)
 
 
 def _table_points() -> Iterator[dict[str, Any]]:
-    """What another draw of the target is asked for: table 1, and the ordering."""
-    for fit, actives in (("rmsprop", (1024, 4096)), ("lstsq", (1024,))):
-        for active in actives:
-            yield _unit(None, 1.0, active, False, fit)
-            for routing, share in (("topk", 0.5), ("topk_abs", 0.5), ("topk", 0.25)):
-                yield _unit(routing, share, active, False, fit)
-        yield _unit("hash", 0.5, 1024, False, fit)
+    """What another draw of the target is asked for: the ordering at one number of active units."""
+    for fit in WIDEST:
+        yield _unit(None, 1.0, 1024, False, fit)
+        for routing, share in (("topk", 0.5), ("topk_abs", 0.5), ("topk", 0.25), ("hash", 0.5)):
+            yield _unit(routing, share, 1024, False, fit)
 
 
 def _buckets(s: int, m: int, fit: str = "lstsq", **more: Any) -> dict[str, Any]:

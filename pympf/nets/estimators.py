@@ -222,7 +222,7 @@ class LSHRegressor(_Network):
     solver : {"lstsq", "per_bucket", "rmsprop", "adam", "sgd"}
         All tables jointly; every bucket on its own, and the mean over the tables; or an optimizer.
     ridge : float, optional
-        Relative damping of "lstsq"; by default one of 1e-4, 0.01, 0.1, 1 is chosen on an eighth of
+        Relative damping of "lstsq"; by default one of 0.01, 0.1 and 1 is chosen on an eighth of
         the points.
     learning_rate : float
         Of the optimizers.

@@ -33,7 +33,7 @@ from pympf.nets.targets import monomials
 
 __all__ = ["LSH"]
 
-RIDGES = (1e-4, 1e-2, 1e-1, 1.0)
+RIDGES = (1e-2, 1e-1, 1.0)
 """Dampings that a joint fit of several tables chooses from, relative to the points of a bucket."""
 
 BUCKET_RIDGE = 1e-9
@@ -160,6 +160,33 @@ class LSH(Model):
         shape = (len(X), -1)
         return Rows(values.reshape(shape), units.astype(np.int32).reshape(shape), self.width)
 
+    def predict(self, X: ArrayLike) -> Array:
+        """Evaluate the model.
+
+        Not collective. Constants are looked up; polynomials are evaluated as rows.
+
+        Parameters
+        ----------
+        X : array_like, shape (n, d)
+            Points.
+
+        Returns
+        -------
+        ndarray of float64, shape (n,)
+            g(x).
+
+        Examples
+        --------
+        >>> from pympf.lsh import EuclideanHash
+        >>> from pympf.nets import LSH
+        >>> LSH(EuclideanHash(1, 1, width=0.5)).fit([[0.0], [5.0]], [1.0, 2.0]).predict([[5.0]])
+        array([2.])
+        """
+        if self.degree > 0:
+            return super().predict(X)
+        weights = np.append(self.weights, 0)  # what no bucket, -1, gives
+        return weights[self.buckets(X)].sum(axis=1) + self.intercept
+
     def cost(self) -> Cost:
         """Count what a forward pass costs.
 
@@ -207,7 +234,7 @@ class LSH(Model):
             Least squares for all tables jointly; a polynomial for each bucket on its own, and the
             mean over the tables; or an optimizer.
         ridge : float or sequence of float, optional
-            Of "lstsq", as of `least_squares`. By default it is chosen among 1e-4, 0.01, 0.1 and 1;
+            Of "lstsq", as of `least_squares`. By default it is chosen among 0.01, 0.1 and 1;
             and a single table is fitted "per_bucket", which is its exact solution.
         **options
             As of `Model.fit`.

@@ -143,6 +143,6 @@ def _by_lsqr(rows: Rows, y: Array, ridge: float) -> Fit:
     )
     damping = ridge * float(np.square(phi.data).sum()) / width
     level = float(y.mean(dtype=np.float64))
-    stops = {"atol": 1e-9, "btol": 1e-9, "iter_lim": 2000}
+    stops = {"atol": 1e-8, "btol": 1e-8, "iter_lim": 2000}
     weights = lsqr(centered, y - level, damp=np.sqrt(damping), **stops)[0]
     return weights, level - float(mean @ weights)
