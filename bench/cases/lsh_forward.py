@@ -1,12 +1,11 @@
 """The forward pass of the LSH model against a dense model of equal test error, next to equation 1
-of
-the paper: sparse O(dk log(1/ε)) against dense Ω(d (2√d/(Cε))^k). Inputs are uniform on a
+of the paper: sparse O(dk log(1/ε)) against dense Ω(d (2√d/(Cε))^k). Inputs are uniform on a
 k-dimensional subspace of [-1, 1]^16, 2¹⁶ for training and 2¹³ for the test; the error is the
 largest on the test points.
 
 The LSH model (one Euclidean table of 3k functions, constants) has the widest buckets with which its
 error is at most ε. The dense model (random bottom layer with bias, exact least squares) is the
-first of 16, 32, …, 4096 units with at most the error of the LSH model. Times are seconds of the
+first of 16, 23, 32, …, 4096 units with at most the error of the LSH model. Times are seconds of the
 processor for one input in batches of 4096, float32, one thread, NumPy and BLAS for dense,
 `pympf.lsh` for the hashes. "unseen" is the share of inputs whose bucket no training point fell
 into, which look for their nearest neighbour (a tree, not counted in the FLOPs); "known" is the
@@ -34,7 +33,7 @@ D, TRAIN, TEST, BATCH = 16, 2**16, 2**13, 4096
 EPS = {1: (0.2, 0.1, 0.05, 0.025, 0.0125), 2: (0.4, 0.2, 0.1, 0.05)}
 BUCKET_WIDTHS = np.sqrt(2.0) ** np.arange(6, -5, -1)
 """In units of ε, the widest first."""
-UNITS = [2**i for i in range(4, 13)]
+UNITS = [round(16 * 2 ** (i / 2)) for i in range(17)]
 
 
 def points(tiny: bool) -> list[dict[str, Any]]:
