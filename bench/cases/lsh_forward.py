@@ -145,7 +145,7 @@ def draw(rows: list[tables.Row], folder: Path) -> None:
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(1, 2, figsize=(10, 4), sharey=True, layout="constrained")
-    for ax, k in zip(axes, EPS, strict=True):
+    for ax, k in zip(axes, tables.values(rows, "k"), strict=False):
         for target in tables.values(rows, "target"):
             some = tables.only(rows, target=target, k=k)
             eps = [row["eps"] for row in some]

@@ -49,8 +49,9 @@ def points(tiny: bool) -> list[dict[str, Any]]:
     if tiny:
         common = {"target": "hypercube", "seed": 0, "train": 512, "threads": 1}
         units = [_unit("topk", 0.5, 16, False, fit) for fit in WIDEST]
-        return [{"part": "example"}, *(common | unit for unit in [*units, _buckets(2, 4)])]
-    found: list[dict[str, Any]] = [{"part": "example"}]
+        example = {"part": "example", "train": 512, "epochs": 2}
+        return [example, *(common | unit for unit in [*units, _buckets(2, 4)])]
+    found: list[dict[str, Any]] = [{"part": "example", "train": TEST, "epochs": 200}]
     for target in ("hypercube", "polynomial"):
         common = {"target": target, "seed": 0, "train": TRAIN, "threads": 1}
         found += [common | point for point in [*_bucket_points(), *_unit_points()]]
@@ -204,12 +205,12 @@ def measured(
     }
 
 
-def run_example() -> dict[str, Any]:
+def run_example(train: int, epochs: int) -> dict[str, Any]:
     """Figure 1 (a): LSH of a polynomial of one variable, 200 epochs of RMSProp, rate 5e-6."""
     target = nets.Polynomial(1, 4, seed=2)
-    X = nets.Cube(1).sample(TEST)
+    X = nets.Cube(1).sample(train)
     model = nets.LSH(lsh.HyperplaneHash(1, 16, offset=True, seed=3))
-    model.fit(X, target(X), "rmsprop", learning_rate=5e-6, epochs=200, batch=32)
+    model.fit(X, target(X), "rmsprop", learning_rate=5e-6, epochs=epochs, batch=32)
     exact = nets.LSH(model.family).fit(X, target(X))
     grid = np.linspace(-1, 1, 401)[:, np.newaxis]
     return {
@@ -358,12 +359,12 @@ def _draw_scaling(target: str, rows: list[tables.Row], file: Path) -> None:
             line = sorted((r["active"], _relative(r)) for r in some if name(r) == model)
             ax.plot(*zip(*line, strict=True), label=model, **_style(model))
         ax.set(title=f"{target}: {FITS[fit]}", xlabel="active units")
-        ax.legend(fontsize=7)
     _draw_buckets(axes[2], rows)
     axes[2].set_title(f"{target}: LSH, least squares")
-    for ax in axes:
+    for ax in filter(lambda ax: ax.lines, axes):
         ax.set(xscale="log", yscale="log")
         ax.grid(alpha=0.3)
+        ax.legend(fontsize=7)
     axes[0].set_ylabel("mean squared error / variance")
     figure.savefig(file, dpi=110)
     pyplot.close(figure)
@@ -395,7 +396,6 @@ def _draw_buckets(ax: Any, rows: list[tables.Row]) -> None:
         ax.axhline(_relative(row), color="black", linewidth=0.5, linestyle=":")
         ax.annotate(f"dense {row['active']}", (70, _relative(row)), fontsize=6, va="bottom")
     ax.set_xlabel("weights")
-    ax.legend(fontsize=7)
 
 
 def _is(row: tables.Row, **wanted: Any) -> bool:

@@ -6,8 +6,8 @@ hash tables [1]_.
 
 >>> import numpy as np
 >>> from pympf.nets import Cube, Hypercube, dsm
->>> f, X = Hypercube(4, seed=1), Cube(4).sample(2000)
->>> model = dsm(4, active=64, width=256, routing="separate").fit(X, f(X))
+>>> f, X = Hypercube(4, seed=1), Cube(4).sample(4000)
+>>> model = dsm(4, active=64, width=256).fit(X, f(X))
 >>> Y = Cube(4).sample(500, seed=1)
 >>> bool(((model.predict(Y) - f(Y)) ** 2).mean() < 0.1 * f(Y).var())
 True
