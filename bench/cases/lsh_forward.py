@@ -161,6 +161,8 @@ def draw(rows: list[tables.Row], folder: Path) -> None:
         ax.plot(*zip(*line, strict=True), "k--", label="equation 1, C = 1")
         ax.axhline(1, color="gray", linewidth=0.5)
         ax.set(xscale="log", yscale="log", xlabel="ε", title=f"k = {k} (triangles: at least)")
+        ax.set_xticks(*zip(*((e, f"{e:g}") for e, _ in line), strict=True))
+        ax.minorticks_off()
         ax.invert_xaxis()
         ax.grid(alpha=0.3)
     axes[0].set_ylabel("time of dense / time of LSH")

@@ -20,6 +20,15 @@ References
 
 from typing import Any
 
+from pympf.nets.architectures import (
+    dense,
+    dsm,
+    interpolation,
+    nearest_neighbors,
+    random_hash,
+    scaling,
+    switch,
+)
 from pympf.nets.bounds import (
     DenseBound,
     SparseBound,
@@ -31,20 +40,10 @@ from pympf.nets.bounds import (
     nonempty_buckets_bound,
 )
 from pympf.nets.cost import Cost
+from pympf.nets.layer import Layer
 from pympf.nets.lsh import LSH
 from pympf.nets.lstsq import least_squares
-from pympf.nets.models import (
-    DSM,
-    Layer,
-    Model,
-    dense,
-    dsm,
-    interpolation,
-    nearest_neighbors,
-    random_hash,
-    scaling,
-    switch,
-)
+from pympf.nets.model import Model
 from pympf.nets.routing import (
     Expert,
     Mask,
@@ -55,6 +54,7 @@ from pympf.nets.routing import (
     TopK,
 )
 from pympf.nets.rows import Rows
+from pympf.nets.sparse_model import DSM
 from pympf.nets.targets import (
     Bumps,
     Cube,

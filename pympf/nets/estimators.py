@@ -18,8 +18,9 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from pympf.lsh import EuclideanHash, HyperplaneHash
 from pympf.nets._checks import Array, as_choice, as_count
+from pympf.nets.architectures import dense, dsm
 from pympf.nets.lsh import LSH
-from pympf.nets.models import Model, dense, dsm
+from pympf.nets.model import Model
 
 __all__ = ["DSMRegressor", "LSHRegressor"]
 

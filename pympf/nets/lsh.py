@@ -27,7 +27,7 @@ from scipy.spatial import cKDTree
 from pympf.lsh import BucketIndex, EuclideanHash, HyperplaneHash
 from pympf.nets._checks import Array, as_choice, as_count, as_points, as_values
 from pympf.nets.cost import Cost
-from pympf.nets.models import Model
+from pympf.nets.model import Model
 from pympf.nets.rows import Rows
 from pympf.nets.targets import monomials
 

@@ -225,7 +225,7 @@ def test_float32_inputs_have_float32_activations(X, rng):
 def test_blocks_do_not_change_the_output(X, rng, monkeypatch):
     model = with_weights(dsm(5, 7, 20, seed=3), rng)
     whole = model.predict(X)
-    monkeypatch.setattr("pympf.nets.models.BLOCK", 333)
+    monkeypatch.setattr("pympf.nets.model.BLOCK", 333)
     assert_close(model.predict(X), whole)
 
 
