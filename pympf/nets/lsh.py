@@ -129,6 +129,9 @@ class LSH(Model):
             found[lost] = np.where(unseen[lost], self._seen[neighbor], found[lost])
         return np.where(found < 0, -1, found + self._first)
 
+    def _numbers(self) -> int:
+        return self.family.n_tables * max(self._terms, self.family.n_functions)
+
     def rows(self, X: ArrayLike) -> Rows:
         """Compute which units points activate, and how strongly.
 
@@ -184,8 +187,10 @@ class LSH(Model):
         """
         if self.degree > 0:
             return super().predict(X)
+        X = as_points(X, self.n_features)
         weights = np.append(self.weights, 0)  # what no bucket, -1, gives
-        return weights[self.buckets(X)].sum(axis=1) + self.intercept
+        outputs = [weights[self.buckets(X[block])].sum(axis=1) for block in self._blocks(X)]
+        return np.concatenate(outputs) + self.intercept
 
     def cost(self) -> Cost:
         """Count what a forward pass costs.

@@ -89,8 +89,12 @@ class Model(ABC):
         18432
         """
 
+    @abstractmethod
+    def _numbers(self) -> int:
+        """Count the numbers that the rows of one point need, those on the way included."""
+
     def _blocks(self, X: Array) -> Iterator[slice]:
-        size = max(1, BLOCK // max(1, self.width))
+        size = max(1, BLOCK // self._numbers())
         return (slice(start, start + size) for start in range(0, len(X), size))
 
     def predict(self, X: ArrayLike) -> Array:

@@ -73,6 +73,9 @@ class DSM(Model):
         self.weights = np.zeros(self.width) if weights is None else as_values(weights, self.width)
         self.intercept = float(intercept)
 
+    def _numbers(self) -> int:
+        return max(layer.width for layer in self.layers)
+
     def rows(self, X: ArrayLike) -> Rows:
         """Compute which units points activate, and how strongly.
 
