@@ -242,7 +242,7 @@ def name(row: tables.Row) -> str:
 FITS = {
     "lstsq": "least squares",
     "rmsprop": "RMSProp",
-    "per_bucket": "tables on their own, averaged",
+    "per_bucket": "each bucket on its own",
 }
 
 
@@ -253,7 +253,8 @@ def render(rows: list[tables.Row]) -> str:
         some = tables.only(rows, target=target, seed=seed)
         parts.append(f"**{target}, seed {seed}** (variance {row['variance']:.3g})")
         parts += [_units_table(some, fit) for fit in WIDEST]
-        parts.append(_buckets_table(some))
+        if tables.only(some, part="buckets"):
+            parts.append(_buckets_table(some))
     return "\n\n".join(parts)
 
 
@@ -373,7 +374,8 @@ def _draw_scaling(target: str, rows: list[tables.Row], file: Path) -> None:
 def _style(model: str) -> dict[str, Any]:
     kind = next((kind for kind in COLORS if model.startswith(kind)), "hash")
     dash = ":" if "bias" in model else "--" if "50" in model else "-"
-    return {"color": COLORS.get(kind, "tab:red"), "linestyle": dash, "marker": "o", "markersize": 3}
+    marker = "o" if "bias" not in model else "s" if "50" in model else "^"
+    return {"color": COLORS.get(kind, "tab:red"), "linestyle": dash, "marker": marker, "ms": 4}
 
 
 def _draw_buckets(ax: Any, rows: list[tables.Row]) -> None:
@@ -391,8 +393,8 @@ def _draw_buckets(ax: Any, rows: list[tables.Row]) -> None:
         line = sorted((row["total_units"], _relative(row)) for row in found)
         if line:
             ax.plot(*zip(*line, strict=True), marker="o", markersize=3, label=label)
-    bars = tables.only(rows, part="units", routing=None, bias=False, fit="lstsq")
-    for row in bars:
+    dense = tables.only(rows, part="units", routing=None, bias=False, fit="lstsq")
+    for row in (row for row in dense if row["active"] in (16, 64, 256)):
         ax.axhline(_relative(row), color="black", linewidth=0.5, linestyle=":")
         ax.annotate(f"dense {row['active']}", (70, _relative(row)), fontsize=6, va="bottom")
     ax.set_xlabel("weights")
