@@ -10,6 +10,7 @@
 // points came in. Queries may run in several threads at a time; add and remove may not.
 #pragma once
 
+#include <cmath>
 #include <memory>
 #include <vector>
 
@@ -30,6 +31,14 @@ struct Found {
   std::vector<std::int64_t> start{0};  // of each query, then the end
   std::vector<T> distances;
   std::vector<std::int64_t> ids;
+
+  void append(const std::vector<Neighbor<T>>& neighbors) {  // of the next query
+    for (const auto& [squared, id] : neighbors) {
+      distances.push_back(std::sqrt(squared));
+      ids.push_back(id);
+    }
+    start.push_back(static_cast<std::int64_t>(ids.size()));
+  }
 };
 
 struct TableStatistics {
