@@ -221,15 +221,16 @@ class DistributedTable:
 
     def _on_all(self, check: Callable[[], T]) -> T:
         """Check what came in; if it is wrong on some ranks, it is an error on all."""
-        if self._comm is None:
-            return check()
         found: list[T] = []
         error = ""
         try:
             found.append(check())
         except (TypeError, ValueError) as refused:
             error = str(refused) or type(refused).__name__
-        check_on_all(self._comm, error)
+        if self._comm is not None:
+            check_on_all(self._comm, error)
+        elif error:
+            raise RuntimeError(f"rank 0 of 1: {error}")
         return found[0]
 
     def __repr__(self) -> str:

@@ -164,5 +164,6 @@ def test_without_a_communicator_a_rank_is_alone():
     table = DistributedTable(FAMILIES[0])
     table.add(clustered(10 + COMM.rank, 0))
     assert len(table) == 10 + COMM.rank
-    with pytest.raises(ValueError, match="row 3 has an entry"):
-        table.add(bad_points())
+    for points, message in ((bad_points(), "row 3 has an entry"), ([[1.0]], "expected shape")):
+        with pytest.raises(RuntimeError, match=f"^rank 0 of 1: .*{message}"):
+            table.add(points)
