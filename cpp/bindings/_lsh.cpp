@@ -248,11 +248,13 @@ void define_distributed_table(py::module_& m, const char* name) {
              return Table(family, comm ? Communicator::from_fortran(*comm) : Communicator::self());
            }),
            Released())
-      .def("add", [](Table& t, const Array<T>& X) { return t.add(view(X)); },
-           py::arg("X").noconvert(), Released())
-      .def("remove",
-           [](Table& t, const Array<std::int64_t>& ids) { t.remove(ids.data(), ids.shape(0)); },
-           py::arg("ids").noconvert(), Released())
+      .def(
+          "add", [](Table& t, const Array<T>& X) { return t.add(view(X)); },
+          py::arg("X").noconvert(), Released())
+      .def(
+          "remove",
+          [](Table& t, const Array<std::int64_t>& ids) { t.remove(ids.data(), ids.shape(0)); },
+          py::arg("ids").noconvert(), Released())
       .def("query", &query_all<T>, py::arg("X").noconvert(), py::arg("k"), py::arg("probes"))
       .def("radius_query", &radius_query_all<T>, py::arg("X").noconvert(), py::arg("radius"),
            py::arg("probes"))

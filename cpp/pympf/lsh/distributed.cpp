@@ -123,8 +123,7 @@ std::int64_t DistributedTable<T>::add(const Points<T>& X) {
     }
   }
   const std::vector<std::int64_t> rows = comm_.gather(static_cast<std::int64_t>(X.rows));
-  const std::int64_t first =
-      std::accumulate(rows.begin(), rows.begin() + comm_.rank(), next_id_);
+  const std::int64_t first = std::accumulate(rows.begin(), rows.begin() + comm_.rank(), next_id_);
   for (std::size_t i = 0; i < X.rows; ++i) ids_.push_back(first + static_cast<std::int64_t>(i));
   points_.insert(points_.end(), X.data, X.row(X.rows));
   alive_.resize(ids_.size(), 1);
@@ -263,11 +262,9 @@ std::vector<std::vector<Neighbor<T>>> DistributedTable<T>::search(const Points<T
     family().project(X, v.data());
   });
   std::vector<std::vector<Neighbor<T>>> all(X.rows);
-  const auto batches =
-      comm_.max(static_cast<std::int64_t>((X.rows + kBatch - 1) / kBatch));
+  const auto batches = comm_.max(static_cast<std::int64_t>((X.rows + kBatch - 1) / kBatch));
   for (std::int64_t b = 0; b < batches; ++b) {
-    const std::size_t first = std::min(X.rows, b * kBatch),
-                      rows = std::min(X.rows - first, kBatch);
+    const std::size_t first = std::min(X.rows, b * kBatch), rows = std::min(X.rows - first, kBatch);
     const Points<T> batch{rows, X.features, X.row(first)};
     const auto found = candidates(v.data() + first * family().functions(), rows, probes);
     for (const Answer& answer : answers(batch, found, keep))

@@ -1,6 +1,6 @@
-// A hash table over the ranks of a communicator. Points stay on the rank where they were added, their
-// home; each bucket has an owner, by the hash of its key, which knows the home and the slot of every
-// point in it.
+// A hash table over the ranks of a communicator. Points stay on the rank where they were added,
+// their home; each bucket has an owner, by the hash of its key, which knows the home and the slot
+// of every point in it.
 //
 //   step of a query       from    to      what
 //   1 probe               origin  owner   keys of the buckets to look into

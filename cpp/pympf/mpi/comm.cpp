@@ -148,9 +148,9 @@ void Communicator::exchange_counts(std::vector<std::int64_t>& counts) const {
   const std::vector<std::int64_t> sent = counts;
   check(MPI_Alltoall(sent.data(), 1, MPI_INT64_T, counts.data(), 1, MPI_INT64_T, duplicate_->comm),
         "MPI_Alltoall");
-  const std::int64_t most = max(std::max(std::accumulate(sent.begin(), sent.end(), std::int64_t{0}),
-                                         std::accumulate(counts.begin(), counts.end(),
-                                                         std::int64_t{0})));
+  const std::int64_t most =
+      max(std::max(std::accumulate(sent.begin(), sent.end(), std::int64_t{0}),
+                   std::accumulate(counts.begin(), counts.end(), std::int64_t{0})));
   require<MpiError>(most <= std::numeric_limits<int>::max(), "a rank would send or receive ", most,
                     " elements in one exchange; allowed are 2147483647 = 2^31 - 1");
 }
