@@ -451,6 +451,23 @@ def test_bad_points(X, error, message, family):
     assert index.n_buckets.tolist() == [1] * family.n_tables
 
 
+def test_nothing_stays_of_points_of_which_a_late_one_is_bad():
+    family = FAMILIES[1]
+    X = np.random.default_rng(0).standard_normal((20_000, 6))
+    index, table = BucketIndex(family).fit(X[:100]), Table(family).fit(X[:100])
+    before = index.n_buckets.tolist()
+    X[19_000, 2] = np.nan
+    for call in (index.partial_fit, table.add):
+        with pytest.raises(ValueError, match="row 19000 has"):
+            call(X)
+    assert index.n_buckets.tolist() == before
+    again = BucketIndex(family).fit(X[:100])
+    assert np.array_equal(index.transform(X[:200]), again.transform(X[:200]))
+    index.partial_fit(X[:300])
+    assert np.array_equal(index.transform(X[:300]), again.partial_fit(X[:300]).transform(X[:300]))
+    assert table.add(X[:1]).tolist() == [100]
+
+
 def test_sparse_points(rng):
     family = FAMILIES[0]
     X = sp.random_array((50, 6), density=0.4, rng=rng)

@@ -82,7 +82,7 @@ class DistributedTable {
   BucketIndex index_;                       // of the buckets that this rank owns
   std::vector<Contents> contents_;          // for each table: items in its buckets
   std::vector<std::vector<Place>> places_;  // for each table: of each item
-  std::vector<T> points_;                   // that live here, by slot
+  HugeVector<T> points_;                    // that live here, by slot
   std::vector<std::int64_t> ids_;           // by slot, ascending
   std::vector<unsigned char> alive_;        // by slot
   std::size_t removed_ = 0;

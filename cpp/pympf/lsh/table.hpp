@@ -16,6 +16,7 @@
 
 #include "pympf/lsh/buckets.hpp"
 #include "pympf/lsh/codes.hpp"
+#include "pympf/lsh/huge_pages.hpp"
 #include "pympf/lsh/nearest.hpp"
 
 namespace pympf::lsh {
@@ -88,7 +89,7 @@ class Table {
   BucketIndex index_;
   std::vector<Contents> contents_;             // for each table: slots in its buckets
   std::vector<std::vector<Index>> in_bucket_;  // for each table: points of each bucket
-  std::vector<T> points_;                      // by slot
+  HugeVector<T> points_;                       // by slot
   std::vector<std::int64_t> ids_;              // by slot, ascending
   std::vector<unsigned char> alive_;           // by slot
   std::size_t live_ = 0;
