@@ -9,7 +9,7 @@ from typing import Any
 
 from pympf import _core
 
-__all__ = ["check_on_all"]
+__all__ = ["check_on_all", "handle"]
 
 
 def check_on_all(comm: Any, error: str) -> None:
@@ -23,10 +23,10 @@ def check_on_all(comm: Any, error: str) -> None:
     error : str
         What went wrong on this rank; empty: nothing.
     """
-    _core.check_on_all(_handle(comm), error)
+    _core.check_on_all(handle(comm), error)
 
 
-def _handle(comm: Any) -> int:
+def handle(comm: Any) -> int:
     """Give the handle by which a communicator enters the core: every collective call comes here.
 
     A rank that dies in a job that communicates leaves the others waiting, so from now on an

@@ -4,6 +4,9 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <optional>
+
+#include "pympf/lsh/distributed.hpp"
 #include "pympf/lsh/table.hpp"
 
 namespace py = pybind11;
@@ -213,6 +216,53 @@ void define_table(py::module_& m, const char* name) {
       .def_property_readonly("bucket_bytes", &Table::bucket_bytes);
 }
 
+template <class T>
+py::tuple query_all(const DistributedTable<T>& table, const Array<T>& X, Index k, Index probes) {
+  Result<T> distances({X.shape(0), k});
+  Result<std::int64_t> ids({X.shape(0), k});
+  unlocked([&, d = distances.data(), i = ids.data()] { table.query(view(X), k, probes, d, i); });
+  return py::make_tuple(distances.array, ids.array);
+}
+
+template <class T>
+py::tuple radius_query_all(const DistributedTable<T>& table, const Array<T>& X, double radius,
+                           Index probes) {
+  Found<T> found;
+  unlocked([&] { found = table.radius_query(view(X), radius, probes); });
+  return as_tuple(found);
+}
+
+template <class T>
+py::dict statistics_of_all(const DistributedTable<T>& table) {
+  DistributedStatistics s;
+  unlocked([&] { s = table.statistics(); });
+  return py::dict(py::arg("buckets") = s.buckets, py::arg("points") = s.points,
+                  py::arg("entries") = s.entries, py::arg("bytes") = s.bytes);
+}
+
+template <class T>
+void define_distributed_table(py::module_& m, const char* name) {
+  using Table = DistributedTable<T>;
+  py::class_<Table>(m, name)
+      .def(py::init([](const Family& family, std::optional<int> comm) {
+             return Table(family, comm ? Communicator::from_fortran(*comm) : Communicator::self());
+           }),
+           Released())
+      .def(
+          "add", [](Table& t, const Array<T>& X) { return t.add(view(X)); },
+          py::arg("X").noconvert(), Released())
+      .def(
+          "remove",
+          [](Table& t, const Array<std::int64_t>& ids) { t.remove(ids.data(), ids.shape(0)); },
+          py::arg("ids").noconvert(), Released())
+      .def("query", &query_all<T>, py::arg("X").noconvert(), py::arg("k"), py::arg("probes"))
+      .def("radius_query", &radius_query_all<T>, py::arg("X").noconvert(), py::arg("radius"),
+           py::arg("probes"))
+      .def("statistics", &statistics_of_all<T>)
+      .def_property_readonly("size", &Table::size)
+      .def_property_readonly("local_size", &Table::local_size);
+}
+
 }  // namespace
 
 PYBIND11_MODULE(_lsh, m) {
@@ -245,4 +295,6 @@ PYBIND11_MODULE(_lsh, m) {
   py::class_<Search>(m, "Search").def(py::init<Index, std::size_t>());
   define_table<float>(m, "Table32");
   define_table<double>(m, "Table64");
+  define_distributed_table<float>(m, "DistributedTable32");
+  define_distributed_table<double>(m, "DistributedTable64");
 }

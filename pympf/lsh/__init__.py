@@ -10,7 +10,15 @@
 """
 
 from pympf.lsh.buckets import BucketIndex
+from pympf.lsh.distributed import DistributedTable
 from pympf.lsh.families import EuclideanHash, HyperplaneHash
 from pympf.lsh.table import Table, TableReport
 
-__all__ = ["BucketIndex", "EuclideanHash", "HyperplaneHash", "Table", "TableReport"]
+__all__ = [
+    "BucketIndex",
+    "DistributedTable",
+    "EuclideanHash",
+    "HyperplaneHash",
+    "Table",
+    "TableReport",
+]

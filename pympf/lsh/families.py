@@ -174,7 +174,7 @@ class HyperplaneHash(HashFamily):
         seed: int = 0,
     ) -> None:
         self.n_features, self.n_functions, self.n_tables = n_features, n_functions, n_tables
-        self.offset, self.seed = checked_number("offset", float(offset), lowest=0.0), seed
+        self.offset, self.seed = checked_number("offset", offset, lowest=0.0), seed
         self._make("hyperplane", 0.0, self.offset)
 
     def keys(self, X: Any) -> NDArray[np.uint64]:
@@ -414,10 +414,11 @@ class EuclideanHash(HashFamily):
         distance = np.asarray(distance, dtype=np.float64)
         if not (distance >= 0).all():
             raise ValueError(f"expected distances >= 0, got {distance}")
-        with np.errstate(divide="ignore", over="ignore"):
+        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
             r = self.width / distance
-        # 1 - exp(-r²/2) by expm1: for small r both terms are about r.
-        tail = np.where(r > 0, -2.0 * np.expm1(-r * r / 2) / (math.sqrt(2 * math.pi) * r), 0.0)
+            # 1 - exp(-r²/2) by expm1: for small r it is about r²/2.
+            tail = -2.0 * np.expm1(-r * r / 2) / (math.sqrt(2 * math.pi) * r)
+        tail = np.where(r > 0, tail, 0.0)
         p = 1.0 - 2.0 * ndtr(-r) - tail
         return p ** checked_integer("n_functions", n_functions, 1, 2**31 - 1)
 

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 import pympf._lsh as _engine
 from pympf._params import table as text_table
 from pympf._storage import load_table, save_table
-from pympf.lsh._gates import as_dense, checked_integer, checked_number
+from pympf.lsh._gates import as_rows, checked_ids, checked_integer, checked_number, real_dtype
 from pympf.lsh.families import EuclideanHash, HashFamily, HyperplaneHash, checked_family
 
 __all__ = ["Table", "TableReport"]
@@ -53,7 +53,7 @@ class Table:
 
     def __init__(self, family: HashFamily, *, dtype: Any = None) -> None:
         self.family = checked_family(family)
-        self._asked = None if dtype is None else _checked_dtype(dtype)
+        self._asked = None if dtype is None else real_dtype(dtype)
         self._dtype = self._asked
         self._table = self._empty(self._dtype)
 
@@ -152,14 +152,7 @@ class Table:
         >>> table.query([[2.0]], k=3)[1]
         array([[ 0,  2, -1]])
         """
-        array = np.asarray(ids)
-        if array.size == 0:
-            return
-        if array.ndim != 1 or array.dtype.kind not in "iu":
-            raise TypeError(
-                f"ids: expected integers of shape (n,), got {array.dtype} of shape {array.shape}"
-            )
-        self._table.remove(np.ascontiguousarray(array, dtype=np.int64))
+        self._table.remove(checked_ids(ids))
 
     # ---- searches --------------------------------------------------------------------------------
     def query(
@@ -276,7 +269,7 @@ class Table:
         r = checked_number("r", r, lowest=0.0)
         search = self._search(probes, candidates)
         start, distances, ids = self._table.radius_query(self._queries(X), r, search)
-        return _ragged(np.split(distances, start[1:-1])), _ragged(np.split(ids, start[1:-1]))
+        return ragged(np.split(distances, start[1:-1])), ragged(np.split(ids, start[1:-1]))
 
     def _search(self, probes: int, candidates: int | None) -> Any:
         probes = checked_integer("probes", probes, 1, self.family._most_probes())
@@ -288,11 +281,7 @@ class Table:
         return self._rows(X, np.dtype(np.float64) if self._dtype is None else self._dtype)
 
     def _rows(self, X: ArrayLike, dtype: np.dtype[Any] | None) -> NDArray[Any]:
-        array = as_dense(X)
-        if array.ndim != 2 or array.shape[1] != self.family.n_features:
-            raise ValueError(f"X: expected shape (n, {self.family.n_features}), got {array.shape}")
-        with np.errstate(over="ignore"):  # infinite numbers are refused where they are hashed
-            return array if dtype is None else array.astype(dtype, copy=False)
+        return as_rows(X, self.family.n_features, dtype)
 
     # ---- reports and files -----------------------------------------------------------------------
     def report(self) -> TableReport:
@@ -438,14 +427,7 @@ class TableReport:
         return "\n".join([*text_table(columns, self.tables), total])
 
 
-def _checked_dtype(dtype: Any) -> np.dtype[Any]:
-    checked = np.dtype(dtype)
-    if checked not in (np.float64, np.float32):
-        raise TypeError(f"dtype: expected float64 or float32, got {checked}")
-    return checked
-
-
-def _ragged(parts: list[NDArray[Any]]) -> NDArray[Any]:
+def ragged(parts: list[NDArray[Any]]) -> NDArray[Any]:
     """Return an array of arrays, also where all have one length."""
     array = np.empty(len(parts), dtype=object)
     array[:] = parts

@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <string>
+#include <vector>
 
 #include "pympf/common/error.hpp"
 #include "pympf/mpi/comm.hpp"
@@ -67,6 +68,22 @@ void test_broadcast(const Communicator& comm) {
   CHECK(comm.broadcast(mine, last) == std::string(10 * last, 'x'));
 }
 
+// Rank r sends r + s + 1 numbers 100 r + s to rank s, and nothing to rank 0.
+void test_exchange(const Communicator& comm) {
+  const std::int64_t size = comm.size(), rank = comm.rank();
+  CHECK(comm.gather(10 * rank).at(size - 1) == 10 * (size - 1));
+  const auto length = [](std::int64_t from, std::int64_t to) { return to ? from + to + 1 : 0; };
+  std::vector<std::int64_t> counts;
+  std::vector<short> send, expected;
+  for (std::int64_t other = 0; other < size; ++other) {
+    counts.push_back(length(rank, other));
+    send.insert(send.end(), length(rank, other), static_cast<short>(100 * rank + other));
+    expected.insert(expected.end(), length(other, rank), static_cast<short>(100 * other + rank));
+  }
+  CHECK(comm.exchange(send, counts) == expected);
+  for (std::int64_t other = 0; other < size; ++other) CHECK(counts[other] == length(other, rank));
+}
+
 }  // namespace
 
 TEST_SUITE("mpi") {
@@ -77,6 +94,7 @@ TEST_SUITE("mpi") {
     test_reductions(self);
     test_collective_check(self);
     test_broadcast(self);
+    test_exchange(self);
   }
 
 #ifdef PYMPF_HAVE_MPI
@@ -90,6 +108,7 @@ TEST_SUITE("mpi") {
       test_reductions(world);
       test_collective_check(world);
       test_broadcast(world);
+      test_exchange(world);
       CHECK(Communicator::from_fortran(MPI_Comm_c2f(MPI_COMM_WORLD)).size() == world.size());
       CHECK(duplicates_made == 1);
       CHECK_THROWS_AS(Communicator(MPI_COMM_NULL), InvalidArgument);

@@ -1,6 +1,9 @@
 #include "pympf/lsh/buckets.hpp"
 
 #include <algorithm>
+#include <memory>
+
+#include "pympf/lsh/parallel.hpp"
 
 namespace pympf::lsh {
 namespace {
@@ -61,7 +64,18 @@ Index BucketMap::insert(const Word* key) {
 
 void BucketMap::grow() {
   places_.assign(2 * places_.size(), kNone);
+  fill_places();
+}
+
+void BucketMap::fill_places() {
   for (Index bucket = 0; bucket < size(); ++bucket) places_[place_of(key(bucket))] = bucket;
+}
+
+void BucketMap::truncate(Index size) {
+  size_ = static_cast<std::size_t>(size);
+  keys_.resize(size_ * words_);
+  std::fill(places_.begin(), places_.end(), kNone);
+  fill_places();
 }
 
 std::size_t BucketMap::bytes() const {
@@ -109,15 +123,24 @@ BucketIndex::BucketIndex(Family family)
 template <class X>
 void BucketIndex::add(const X& points, std::int64_t* out) {
   const std::size_t tables = family_.tables(), words = family_.words();
-  for_keys(family_, points, [&](std::size_t first, std::size_t rows, const Word* keys) {
-#pragma omp parallel for schedule(dynamic) if (worth_threads(rows * tables))
-    for (std::size_t t = 0; t < tables; ++t) {
-      for (std::size_t i = 0; i < rows; ++i) {
-        if (i + kAhead < rows) maps_[t].prefetch(keys + ((i + kAhead) * tables + t) * words);
-        out[(first + i) * tables + t] = maps_[t].insert(keys + (i * tables + t) * words);
-      }
-    }
-  });
+  std::vector<Index> before;
+  for (const BucketMap& map : maps_) before.push_back(map.size());
+  const auto insert = [&](std::size_t first, std::size_t rows, const Word* keys) {
+    parallel_for(
+        tables, 1, worth_threads(rows * tables), [] { return std::make_unique<int>(); },
+        [&](std::size_t t, int) {
+          for (std::size_t i = 0; i < rows; ++i) {
+            if (i + kAhead < rows) maps_[t].prefetch(keys + ((i + kAhead) * tables + t) * words);
+            out[(first + i) * tables + t] = maps_[t].insert(keys + (i * tables + t) * words);
+          }
+        });
+  };
+  try {
+    for_keys(family_, points, insert);
+  } catch (const Error&) {  // a row far behind could not be hashed: all is as it was
+    for (std::size_t t = 0; t < tables; ++t) maps_[t].truncate(before[t]);
+    throw;
+  }
 }
 
 template <class X>

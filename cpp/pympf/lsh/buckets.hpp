@@ -17,6 +17,7 @@ class BucketMap {
   const Word* key(Index bucket) const { return keys_.data() + std::size_t(bucket) * words_; }
   Index find(const Word* key) const;  // kNone if it is not there
   Index insert(const Word* key);
+  void truncate(Index size);  // forgets the buckets from this number on
   void prefetch(const Word* key) const { __builtin_prefetch(&places_[start(key)]); }
   std::size_t bytes() const;
 
@@ -26,6 +27,7 @@ class BucketMap {
   std::size_t start(const Word* key) const;
   std::size_t place_of(const Word* key) const;
   void grow();
+  void fill_places();
 
   int words_;
   std::size_t size_ = 0;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "pympf/lsh/buckets.hpp"
+#include "pympf/lsh/huge_pages.hpp"
 
 namespace pympf::lsh {
 
@@ -34,7 +35,7 @@ class CodeBook {
   int words_;
   Index functions_;
   std::size_t size_ = 0;
-  std::vector<Word> codes_;  // laid out for near_codes
+  HugeVector<Word> codes_;  // laid out for near_codes
   std::mutex mutex_;
 };
 

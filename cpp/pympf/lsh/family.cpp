@@ -228,7 +228,8 @@ void Family::for_blocks(std::size_t rows, Word* out, std::size_t first_row,
       [&](std::size_t block, Scratch& scratch) {
         const std::size_t first = block * kBlock, last = std::min(rows, first + kBlock);
         hash(first, static_cast<int>(last - first), scratch);
-        for (std::size_t i = first; scratch.overflow && i < last; ++i) {  // in which row?
+        const bool bad = scratch.overflow;
+        for (std::size_t i = first; bad && i < last; ++i) {  // in which row?
           scratch.overflow = false;
           hash(i, 1, scratch);
           if (scratch.overflow) refuse_row(first_row + i);

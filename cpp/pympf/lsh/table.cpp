@@ -229,19 +229,13 @@ Found<T> Table<T>::radius_query(const Points<T>& X, double radius, const Search&
   std::vector<std::vector<Neighbor<T>>> all(X.rows);
   for_queries(X, search, [&](std::size_t i, Workspace& own) {
     for (std::size_t c = 0; c < own.slots.size(); ++c) {
-      const T distance = std::sqrt(own.distances[c]);
-      if (distance <= radius) all[i].emplace_back(distance, ids_[own.slots[c]]);
+      if (std::sqrt(own.distances[c]) <= radius)
+        all[i].emplace_back(own.distances[c], ids_[own.slots[c]]);
     }
     std::sort(all[i].begin(), all[i].end());
   });
   Found<T> found;
-  for (const auto& one : all) {
-    for (const auto& [distance, id] : one) {
-      found.distances.push_back(distance);
-      found.ids.push_back(id);
-    }
-    found.start.push_back(static_cast<std::int64_t>(found.ids.size()));
-  }
+  for (const auto& one : all) found.append(one);
   return found;
 }
 

@@ -10,11 +10,13 @@
 // points came in. Queries may run in several threads at a time; add and remove may not.
 #pragma once
 
+#include <cmath>
 #include <memory>
 #include <vector>
 
 #include "pympf/lsh/buckets.hpp"
 #include "pympf/lsh/codes.hpp"
+#include "pympf/lsh/huge_pages.hpp"
 #include "pympf/lsh/nearest.hpp"
 
 namespace pympf::lsh {
@@ -30,6 +32,14 @@ struct Found {
   std::vector<std::int64_t> start{0};  // of each query, then the end
   std::vector<T> distances;
   std::vector<std::int64_t> ids;
+
+  void append(const std::vector<Neighbor<T>>& neighbors) {  // of the next query
+    for (const auto& [squared, id] : neighbors) {
+      distances.push_back(std::sqrt(squared));
+      ids.push_back(id);
+    }
+    start.push_back(static_cast<std::int64_t>(ids.size()));
+  }
 };
 
 struct TableStatistics {
@@ -79,7 +89,7 @@ class Table {
   BucketIndex index_;
   std::vector<Contents> contents_;             // for each table: slots in its buckets
   std::vector<std::vector<Index>> in_bucket_;  // for each table: points of each bucket
-  std::vector<T> points_;                      // by slot
+  HugeVector<T> points_;                       // by slot
   std::vector<std::int64_t> ids_;              // by slot, ascending
   std::vector<unsigned char> alive_;           // by slot
   std::size_t live_ = 0;

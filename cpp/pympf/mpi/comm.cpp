@@ -1,5 +1,9 @@
 #include "pympf/mpi/comm.hpp"
 
+#include <algorithm>
+#include <cstring>
+#include <limits>
+
 #include "pympf/common/error.hpp"
 
 namespace pympf {
@@ -131,6 +135,49 @@ std::vector<int> Communicator::ranks_where(bool condition) const {
   return ranks;
 }
 
+std::vector<std::int64_t> Communicator::gather(std::int64_t value) const {
+  std::vector<std::int64_t> values(size_, value);
+  if (duplicate_)
+    check(MPI_Allgather(&value, 1, MPI_INT64_T, values.data(), 1, MPI_INT64_T, duplicate_->comm),
+          "MPI_Allgather");
+  return values;
+}
+
+void Communicator::exchange_counts(std::vector<std::int64_t>& counts) const {
+  if (!duplicate_) return;
+  const std::vector<std::int64_t> sent = counts;
+  check(MPI_Alltoall(sent.data(), 1, MPI_INT64_T, counts.data(), 1, MPI_INT64_T, duplicate_->comm),
+        "MPI_Alltoall");
+  const std::int64_t most =
+      max(std::max(std::accumulate(sent.begin(), sent.end(), std::int64_t{0}),
+                   std::accumulate(counts.begin(), counts.end(), std::int64_t{0})));
+  require<MpiError>(most <= std::numeric_limits<int>::max(), "a rank would send or receive ", most,
+                    " elements in one exchange; allowed are 2147483647 = 2^31 - 1");
+}
+
+void Communicator::exchange_bytes(const void* send, const std::vector<std::int64_t>& sent,
+                                  void* receive, const std::vector<std::int64_t>& received,
+                                  std::size_t size) const {
+  if (!duplicate_) {
+    if (sent[0] > 0) std::memcpy(receive, send, sent[0] * size);
+    return;
+  }
+  const auto places = [](const std::vector<std::int64_t>& counts) {
+    std::vector<int> begin(counts.size());
+    std::exclusive_scan(counts.begin(), counts.end(), begin.begin(), 0);
+    return begin;
+  };
+  const std::vector<int> send_counts(sent.begin(), sent.end()), send_begin = places(sent);
+  const std::vector<int> counts(received.begin(), received.end()), begin = places(received);
+  MPI_Datatype element;
+  check(MPI_Type_contiguous(static_cast<int>(size), MPI_BYTE, &element), "MPI_Type_contiguous");
+  check(MPI_Type_commit(&element), "MPI_Type_commit");
+  const int code = MPI_Alltoallv(send, send_counts.data(), send_begin.data(), element, receive,
+                                 counts.data(), begin.data(), element, duplicate_->comm);
+  MPI_Type_free(&element);
+  check(code, "MPI_Alltoallv");
+}
+
 #else
 
 struct Communicator::Duplicate {};
@@ -151,6 +198,16 @@ std::string Communicator::broadcast(const std::string& text, int) const { return
 
 std::vector<int> Communicator::ranks_where(bool condition) const {
   return condition ? std::vector<int>{0} : std::vector<int>{};
+}
+
+std::vector<std::int64_t> Communicator::gather(std::int64_t value) const { return {value}; }
+
+void Communicator::exchange_counts(std::vector<std::int64_t>&) const {}
+
+void Communicator::exchange_bytes(const void* send, const std::vector<std::int64_t>& sent,
+                                  void* receive, const std::vector<std::int64_t>&,
+                                  std::size_t size) const {
+  if (sent[0] > 0) std::memcpy(receive, send, sent[0] * size);
 }
 
 #endif

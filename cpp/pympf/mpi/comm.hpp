@@ -7,7 +7,9 @@
 
 #include <cstdint>
 #include <memory>
+#include <numeric>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #ifdef PYMPF_HAVE_MPI
@@ -47,6 +49,21 @@ class Communicator {
   }
 
   std::string broadcast(const std::string& text, int root) const;
+  std::vector<std::int64_t> gather(std::int64_t value) const;  // of every rank, on every rank
+
+  // `send` holds counts[0] elements for rank 0, counts[1] for rank 1, and so on; returns what came,
+  // rank by rank, and in `counts` how many from each. At most 2^31 - 1 elements leave or reach a
+  // rank: more are an error on all.
+  template <class T>
+  std::vector<T> exchange(const std::vector<T>& send, std::vector<std::int64_t>& counts) const {
+    static_assert(std::is_trivially_copyable_v<T>);
+    const std::vector<std::int64_t> sent = counts;
+    exchange_counts(counts);
+    std::vector<T> received(std::accumulate(counts.begin(), counts.end(), std::int64_t{0}));
+    exchange_bytes(send.data(), sent, received.data(), counts, sizeof(T));
+    return received;
+  }
+
   std::vector<int> ranks_where(bool condition) const;  // ascending
 
  private:
@@ -55,6 +72,9 @@ class Communicator {
 
   template <class T>
   T reduce(T value, Reduction reduction) const;
+  void exchange_counts(std::vector<std::int64_t>& counts) const;
+  void exchange_bytes(const void* send, const std::vector<std::int64_t>& sent, void* receive,
+                      const std::vector<std::int64_t>& received, std::size_t size) const;
 
   std::shared_ptr<const Duplicate> duplicate_;  // empty: this process alone
   int rank_ = 0;
