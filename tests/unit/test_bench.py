@@ -118,3 +118,18 @@ def test_a_point_of_the_suite_runs(tmp_path):
     for name, peer in row["solvers"].items():
         failure = peer.get("failure", "")
         assert not failure or failure.startswith("not installed"), (name, failure)
+
+
+@pytest.mark.parametrize("name", ["lsh_networks", "lsh_forward"])
+def test_cases_of_the_networks_measure_render_and_draw(name, monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(BENCH)
+    case = __import__(f"cases.{name}", fromlist=[name])
+    rows = [point | case.run(**point) for point in case.points(tiny=True)]
+    json.dumps(rows, allow_nan=False)
+    text = case.render(rows)
+    for table in text.split("\n\n"):
+        counts = {line.count("|") for line in table.splitlines() if line.startswith("|")}
+        assert len(counts) <= 1, table  # every line has the cells of its header
+    pytest.importorskip("matplotlib")
+    case.draw(rows, tmp_path)
+    assert list(tmp_path.glob("*.png"))
