@@ -132,7 +132,7 @@ std::int64_t DistributedTable<T>::add(const Points<T>& X) {
 
 template <class T>
 void DistributedTable<T>::remove(const std::int64_t* ids, std::size_t count) {
-  std::vector<std::int64_t> asked = comm_.all_gather({ids, ids + count});
+  std::vector<std::int64_t> asked = comm_.all_gather(std::vector<std::int64_t>(ids, ids + count));
   std::sort(asked.begin(), asked.end());
   const auto twice = std::adjacent_find(asked.begin(), asked.end());
   require(twice == asked.end(), "id ", twice == asked.end() ? 0 : *twice, " comes twice");
