@@ -260,16 +260,17 @@ class LSH(Model):
         X = as_points(X, self.n_features)
         y = as_values(y, len(X))
         self._learn_buckets(X)
+        if ridge is not None and method != "lstsq":
+            raise TypeError(f"expected a ridge for lstsq only, got {ridge} for {method}")
         alone = method == "lstsq" and self.family.n_tables == 1 and ridge is None
         if method == "per_bucket" or alone:
-            unknown = options.keys() - {"seed"} | ({"ridge"} if ridge is not None else set())
-            if unknown:
+            if unknown := options.keys() - {"seed"}:
                 raise TypeError(f"expected no options for {method}, got {', '.join(unknown)}")
             self._fit_buckets(X, y)
-        elif method == "lstsq":
-            super().fit(X, y, ridge=RIDGES if ridge is None else ridge, **options)
-        else:
-            super().fit(X, y, method, **options)
+            return self
+        if method == "lstsq":
+            options["ridge"] = RIDGES if ridge is None else ridge
+        super().fit(X, y, method, **options)
         return self
 
     def _fit_buckets(self, X: Array, y: Array) -> None:
@@ -288,7 +289,8 @@ class LSH(Model):
 def _bucket_polynomials(basis: Array, y: Array, bucket: Array) -> Array:
     """Fit a polynomial to the points of each bucket, shape (buckets, terms).
 
-    Slopes are damped and the level is not: a bucket of few points gets their mean.
+    Slopes are damped and the level is not. A bucket of fewer points than terms gets the smallest
+    slopes, and one of a single point its value.
     """
     order = np.argsort(bucket, kind="stable")
     starts = np.flatnonzero(np.diff(bucket[order], prepend=-1))
@@ -300,7 +302,8 @@ def _bucket_polynomials(basis: Array, y: Array, bucket: Array) -> Array:
         slopes = basis - mean[bucket]
         gram, products = _sums_of_products(slopes[order, 1:], (y - level[bucket])[order], starts)
         diagonal = np.einsum("bii->bi", gram)
-        diagonal += BUCKET_RIDGE * (diagonal.sum(axis=1, keepdims=True) + np.finfo(float).tiny)
+        trace = diagonal.sum(axis=1, keepdims=True)
+        diagonal += np.where(trace > 0, BUCKET_RIDGE * trace, 1)
         result[:, 1:] = np.linalg.solve(gram, products[:, :, np.newaxis])[:, :, 0]
     result[:, 0] = level - (result[:, 1:] * mean[:, 1:]).sum(axis=1)
     return result

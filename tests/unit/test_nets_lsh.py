@@ -166,7 +166,12 @@ def test_a_fitted_model_is_pickled(problem):
         (
             lambda: LSH(HyperplaneHash(1, 3)).fit([[1.0]], [1.0], "per_bucket", ridge=1.0),
             TypeError,
-            "no options for per_bucket, got ridge",
+            "a ridge for lstsq only, got 1.0 for per_bucket",
+        ),
+        (
+            lambda: LSH(HyperplaneHash(1, 3)).fit([[1.0]], [1.0], "per_bucket", epochs=3),
+            TypeError,
+            "no options for per_bucket, got epochs",
         ),
     ],
 )
