@@ -69,7 +69,7 @@ unit-test:  ## the Python tests on one process
 	@$(MAKE) install
 	$(PYTEST) tests/unit --junitxml=$(BUILD)/reports/unit.xml $(LOG)
 
-mpi-test:  ## the MPI tests, C++ and Python, on 1, 2 and 3 ranks
+mpi-test:  ## the MPI tests, C++ and Python, on 1, 2 and 3 ranks, some on 8
 	@tools/setup.sh mpi
 	@$(MAKE) cpp-build install
 	for ranks in 1 2 3; do \
@@ -77,6 +77,9 @@ mpi-test:  ## the MPI tests, C++ and Python, on 1, 2 and 3 ranks
 	  tests/mpi/run $$ranks $(PYTEST) tests/mpi --with-mpi -m mpi \
 	    --junitxml=$(BUILD)/reports/mpi-$$ranks-rank{rank}.xml; \
 	done $(LOG)
+	tests/mpi/run 8 $(PYTEST) tests/mpi/test_distributed.py --with-mpi -m mpi \
+	  -k "(same_bits and not random) or more_ranks or own-params0 or one_rank" \
+	  --junitxml=$(BUILD)/reports/mpi-8-rank{rank}.xml 2>&1 | tee -a $(BUILD)/logs/$@.log
 
 petsc-test:  ## the tests of the PETSc plugin
 	@tools/setup.sh petsc

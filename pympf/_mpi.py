@@ -22,6 +22,7 @@ __all__ = [
     "check_communicator",
     "check_on_all",
     "end_unless_all_fail",
+    "first_row",
     "gather_rows",
     "handle",
     "is_parallel",
@@ -151,6 +152,19 @@ def end_unless_all_fail(comm: Any, reason: str) -> None:
         What is printed when the job ends.
     """
     _core.end_unless_all_fail(_handle(comm), reason)
+
+
+def first_row(rows: int, rank: int, ranks: int) -> int:
+    """Return where the rows of a rank begin when they are cut as evenly as possible, as PETSc does.
+
+    Not collective.
+
+    Parameters
+    ----------
+    rows, rank, ranks : int
+        `rank` may be `ranks`: then the result is `rows`.
+    """
+    return rank * (rows // ranks) + min(rank, rows % ranks)
 
 
 def scatter_rows(comm: Any, block: NDArray[Any] | None, rows: int) -> NDArray[Any]:

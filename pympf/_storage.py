@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pympf._engine import engine
-from pympf._mpi import handle, is_parallel, on_all, together
+from pympf._mpi import first_row, handle, is_parallel, on_all, together
 from pympf.io import atomic_write, create_hdf5, open_hdf5
 from pympf.io._files import ChoiceError, reading
 
@@ -226,7 +226,12 @@ def _written_by_all(path: str | os.PathLike[str], size: int, comm: Any) -> Itera
                 free = shutil.disk_usage(temporary.parent).free
                 if size > free:
                     raise OSError(f"cannot write {path}: {size} bytes needed, {free} are free")
-        yield comm.bcast(temporary)
+        try:
+            yield comm.bcast(temporary)
+        except OSError as error:
+            if comm.rank == 0:  # atomic_write says it
+                raise
+            raise OSError(f"cannot write {path}: {error}") from error
         with on_all(comm):
             stack.close()
 
@@ -378,14 +383,12 @@ def _row_starts(rows: int, wanted: list[int | None]) -> Array:
     """Return the first row of each rank: as wanted or, if nobody wants any, as even as possible."""
     ranks = len(wanted)
     if all(count is None for count in wanted):
-        counts = np.full(ranks, rows // ranks)
-        counts[: rows % ranks] += 1
-    else:
-        counts = np.array([-1 if count is None else count for count in wanted])
-        if (counts < 0).any() or counts.sum() != rows:
-            raise ChoiceError(
-                f"rows: expected for each rank how many of the {rows} rows it wants, got {wanted}"
-            )
+        return np.array([first_row(rows, rank, ranks) for rank in range(ranks + 1)])
+    counts = np.array([-1 if count is None else count for count in wanted])
+    if (counts < 0).any() or counts.sum() != rows:
+        raise ChoiceError(
+            f"rows: expected for each rank how many of the {rows} rows it wants, got {wanted}"
+        )
     return np.concatenate([[0], np.cumsum(counts)])
 
 

@@ -48,7 +48,7 @@ exit codes:
   130  interrupted
 """
 
-PARALLEL = ("factor", "apply")
+PARALLEL = ("factor", "solve", "apply")
 """Commands that mpirun may start on several processes."""
 
 FUNCTIONS = ("solve", "multiply", "sqrt", "inv_sqrt", "transform", "inverse_transform")
@@ -187,18 +187,25 @@ def _factor(args: argparse.Namespace) -> int:
 
 def _solve(args: argparse.Namespace) -> int:
     params = _params_of_solve(args)
-    if args.output is not None:
-        io.check_output(args.output, "vector")
-    if args.history is not None:
-        io.check_output(args.history)
+    with on_all(args.comm):
+        if args.output is not None:
+            io.check_output(args.output, "vector")
+        if args.history is not None:
+            io.check_output(args.history)
     A = _read_matrix(args)
-    given = pympf.load(args.factorization) if args.factorization else args.preconditioner
+    rows = [slice(0, A.shape[0])]
+    given = args.preconditioner
+    if args.factorization:
+        wanted = A.shape[0] if is_parallel(args.comm) else None
+        given = pympf.load(args.factorization, args.comm, rows=wanted)
     if "near_nullspace" in params:
-        params["near_nullspace"] = io.read_vector(params["near_nullspace"])
+        vectors = _read_vector(args, params["near_nullspace"])
+        params["near_nullspace"] = _scattered(args, vectors, rows)
     with _stages(args) as progress, _iterations(args) as callback:
         solution = pympf.solve(
             A,
-            _right_hand_side(args, A.shape[0]),
+            _scattered(args, _right_hand_side(args, A.shape[1]), rows),
+            comm=args.comm,
             method=args.method,
             preconditioner=given,
             rtol=args.rtol,
@@ -210,17 +217,19 @@ def _solve(args: argparse.Namespace) -> int:
             progress=progress,
             **params,
         )
-    if args.verbose and not args.quiet and solution.operator is not None:
+    if args.first and args.verbose and not args.quiet and solution.operator is not None:
         print(solution.operator.report(), file=sys.stderr)
-    if args.output is not None:
-        io.write_vector(args.output, solution.x)
-    if args.history is not None:
-        _write_history(args.history, solution.history)
+    x = None if args.output is None else _gathered(args, solution.x, rows)
+    with on_all(args.comm):
+        if x is not None:
+            io.write_vector(args.output, x)
+        if args.first and args.history is not None:
+            _write_history(args.history, solution.history)
     names = ("method", "preconditioner", "choice", "converged", "reason", "iterations")
     report = {
         "matrix": args.matrix,
-        "rows": A.shape[0],
-        "nnz": A.nnz,
+        "rows": A.shape[1],
+        "nnz": args.comm.allreduce(A.nnz) if is_parallel(args.comm) else A.nnz,
         **{
             name: getattr(solution, name)
             for name in (*names, "true_residual", "setup_s", "solve_s")
@@ -234,10 +243,7 @@ def _apply(args: argparse.Namespace) -> int:
     with on_all(args.comm):
         io.check_output(args.output, "vector")
     F = pympf.load(args.factorization, args.comm)
-    x = None
-    with on_all(args.comm):
-        if args.first:
-            x = io.read_vector(args.vector, key=args.key)
+    x = _read_vector(args, args.vector, args.key)
     rows = [slice(0, len(F.rows))]
     coefficients = [F.level_slice(level) for level in (0, *range(F.levels, 0, -1))]
     function, places, places_out = {
@@ -290,6 +296,12 @@ def _gathered(args: argparse.Namespace, y: NDArray[Any], places: list[slice]) ->
         return y
     parts = [gather_rows(args.comm, y[place]) for place in places]
     return np.concatenate([part for part in parts if part is not None]) if args.first else None
+
+
+def _read_vector(args: argparse.Namespace, path: str, key: str | None = None) -> Any:
+    """Read a vector on rank 0; None on the others."""
+    with on_all(args.comm):
+        return io.read_vector(path, key=key) if args.first else None
 
 
 def _norm(x: NDArray[Any] | None) -> float:
@@ -346,12 +358,14 @@ def _given_params(args: argparse.Namespace, fields: list[dict[str, Any]]) -> dic
 
 def _params_of_solve(args: argparse.Namespace) -> dict[str, Any]:
     """Return the parameters for the preconditioner; wrong usage when it does not take them."""
+    taker = None if args.factorization else args.preconditioner
     classic = _given_params(args, pympf.Params.fields())
     multilevel = _given_params(args, _fields_of_solve())
+    for name in classic.keys() & multilevel.keys():  # both have it
+        del (multilevel if taker == "classic" else classic)[name]
     for name in ("near_nullspace", "block_size"):
         if hasattr(args, name):
             multilevel[name] = getattr(args, name)
-    taker = None if args.factorization else args.preconditioner
     if classic and taker != "classic":
         args.usage_error(f"{_flags(classic)}: only --preconditioner classic takes that")
     if multilevel and taker not in ("mmf", "multilevel", "ict"):
@@ -372,9 +386,12 @@ def _flags(names: Iterable[str]) -> str:
     return ", ".join(map(_flag, names))
 
 
-def _right_hand_side(args: argparse.Namespace, n: int) -> NDArray[Any]:
+def _right_hand_side(args: argparse.Namespace, n: int) -> Any:
+    """Return all of it on rank 0; None on the others."""
     if args.b is not None:
-        return io.read_vector(args.b)
+        return _read_vector(args, args.b)
+    if not args.first:
+        return None
     return np.ones(n) if args.rhs == "ones" else np.random.default_rng(0).standard_normal(n)
 
 
@@ -477,7 +494,7 @@ def _stages(args: argparse.Namespace) -> Iterator[Callable[[dict[str, Any]], Non
 @contextmanager
 def _iterations(args: argparse.Namespace) -> Iterator[Callable[..., None]]:
     """Give a callback that prints the iterations of a solver."""
-    with _lines(args.quiet or args.verbose < 1) as show:
+    with _lines(args.quiet or args.verbose < 1 or not args.first) as show:
         yield lambda iteration, residual: show(f"iteration {iteration}: residual {residual:.3e}")
 
 
@@ -609,7 +626,9 @@ def _add_solve(commands: Any) -> None:
         "--side", choices=("right", "left"), default="right", help="of the preconditioner in GMRES"
     )
     _add_params(command, "parameters of the preconditioner", _fields_of_solve())
-    _add_params(command, "parameters of --preconditioner classic", pympf.Params.fields())
+    there = {field["name"] for field in _fields_of_solve()}
+    classic = [field for field in pympf.Params.fields() if field["name"] not in there]
+    _add_params(command, "parameters of --preconditioner classic", classic)
 
 
 def _add_apply(commands: Any) -> None:

@@ -11,7 +11,7 @@ INTRODUCTION = """# Parameters
 
 Written by `make docs` from the lists that all faces share: `cpp/pympf/precond/params.cpp` and
 `cpp/pympf/mmf/params.cpp`. An unknown name or a value that is not allowed is an error that says
-what is allowed; nothing is adjusted silently. No name is in both lists.
+what is allowed; nothing is adjusted silently. `rows_per_rank` is in both lists, for what is built.
 
 ## The preconditioner
 

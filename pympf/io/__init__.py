@@ -34,7 +34,7 @@ import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 
 from pympf import gallery, la
-from pympf._mpi import on_all, scatter_rows
+from pympf._mpi import first_row, on_all, scatter_rows
 from pympf.io import _hdf5, _matlab, _petsc, _text
 from pympf.io._files import atomic_write, checked_target, reading, write_whole
 from pympf.io._hdf5 import create_hdf5, open_hdf5
@@ -224,7 +224,7 @@ def read_rows(
     Returns
     -------
     scipy.sparse.csr_array, shape (n_local, n)
-        Global columns; rank r has the rows from n r // ranks to n (r + 1) // ranks.
+        Global columns; the first n mod ranks ranks have one row more than the others.
 
     Raises
     ------
@@ -256,7 +256,7 @@ def read_rows(
 def _diagonal_like(part: sp.csr_array, comm: Any, values: NDArray[Any]) -> sp.csr_array:
     """Return rows of a diagonal matrix, where `read_rows` has those of `part`."""
     rows = np.arange(len(values))
-    columns = rows + part.shape[1] * comm.rank // comm.size
+    columns = rows + first_row(part.shape[1], comm.rank, comm.size)
     return sp.csr_array((values, (rows, columns)), shape=part.shape)
 
 
@@ -290,7 +290,8 @@ def _scattered(path: Path, comm: Any, **options: Any) -> sp.csr_array:
         if comm.rank == 0:
             A = read_matrix(path, **options)
     rows, columns = comm.bcast(None if A is None else A.shape)
-    own = rows * (comm.rank + 1) // comm.size - rows * comm.rank // comm.size
+    first, last = (first_row(rows, rank, comm.size) for rank in (comm.rank, comm.rank + 1))
+    own = last - first
     lengths = scatter_rows(comm, None if A is None else np.diff(A.indptr), own)
     entries = int(lengths.sum())
     indices = scatter_rows(comm, None if A is None else A.indices, entries)

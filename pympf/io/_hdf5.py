@@ -21,6 +21,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from pympf._mpi import first_row
 from pympf.io._files import ChoiceError, reading, write_whole
 
 FORMAT_VERSION = 1
@@ -115,7 +116,7 @@ def read_rows(path: Path, key: str | None, place: int, places: int) -> Any:
         rows, columns = _shape(group)
         if group["indptr"].shape != (rows + 1,):
             raise ValueError(f"indptr has shape {group['indptr'].shape}, expected ({rows + 1},)")
-        first, last = rows * place // places, rows * (place + 1) // places
+        first, last = (first_row(rows, rank, places) for rank in (place, place + 1))
         indptr = group["indptr"][first : last + 1].astype(np.int64)
         entries = group["data"].shape[0]
         if not 0 <= indptr[0] <= indptr[-1] <= entries:

@@ -24,6 +24,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from pympf._mpi import first_row
 from pympf.io._files import atomic_stream, reading
 
 MAT, VEC = 1211216, 1211214
@@ -56,7 +57,7 @@ def read_lengths(
         if entries == -1:
             return None
         _require(stream, (rows + entries) * integer.itemsize + entries * REAL.itemsize)
-        first, last = rows * place // places, rows * (place + 1) // places
+        first, last = (first_row(rows, rank, places) for rank in (place, place + 1))
         stream.seek(first * integer.itemsize, os.SEEK_CUR)
         lengths = _take(stream, integer, last - first)
         if (lengths < 0).any():

@@ -44,6 +44,7 @@ class Stage:
     kept: int
     clusters: list[list[int]]
     rotations: list[list[Rotation]]  # of each cluster
+    active: list[int]  # which columns stay, in the order of the next stage
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,9 @@ class Factorization:
         return float(np.linalg.norm(A - self.multiply(np.eye(len(A)))))
 
 
-def factorize(A: Array, params: Params | None = None) -> Factorization:
+def factorize(
+    A: Array, params: Params | None = None, labels: NDArray[np.int64] | None = None
+) -> Factorization:
     """Factor a symmetric matrix (Algorithm 1).
 
     Not collective.
@@ -108,6 +111,9 @@ def factorize(A: Array, params: Params | None = None) -> Factorization:
     A : numpy.ndarray, shape (n, n)
         Its entries that are not zero are the edges of the graph.
     params : Params
+    labels : numpy.ndarray of int, shape (depths, n), optional
+        Clusters to take: in stage p the rows with the same label of depth p, the last depth for
+        all later stages. Rows are first sorted by their labels, the last depth before the others.
 
     Returns
     -------
@@ -123,6 +129,9 @@ def factorize(A: Array, params: Params | None = None) -> Factorization:
     params = params or Params()
     scale = column_scale(A) if params.prenormalize else np.ones(len(A))
     A = A / np.outer(scale, scale)
+    order = np.arange(len(A)) if labels is None else np.lexsort(labels)
+    A = A[np.ix_(order, order)]
+    given = None if labels is None else labels[:, order]
     allowed2 = params.tolerance**2 * float(np.sum(A**2)) if params.tolerance > 0 else np.inf
     stages: list[Stage] = []
     diagonals: list[Array] = []
@@ -131,7 +140,7 @@ def factorize(A: Array, params: Params | None = None) -> Factorization:
         stop = "core_size" if len(A) <= params.core_size else "max_stages"
         if stop == "core_size" or len(stages) == params.max_stages:
             break
-        stage = find_stage(A, params, len(stages) + 1, allowed2 - dropped2)
+        stage = find_stage(A, params, len(stages) + 1, allowed2 - dropped2, given)
         if stage is None:
             stop = "tolerance" if params.tolerance > 0 else "stalled"
             break
@@ -139,7 +148,13 @@ def factorize(A: Array, params: Params | None = None) -> Factorization:
         dropped2 += lost2
         stages.append(stage)
         diagonals.append(diagonal)
+        if given is not None:
+            given = given[min(1, len(given) - 1) :, stage.active]
     diagonal = np.concatenate([*reversed(diagonals), np.empty(0)])
+    if stages:
+        stages[0].Q[:, order] = stages[0].Q.copy()
+    else:
+        A = A[np.ix_(np.argsort(order), np.argsort(order))]
     return Factorization(stages, (A + A.T) / 2, diagonal, scale, float(np.sqrt(dropped2)), stop)
 
 
@@ -149,14 +164,16 @@ def column_scale(A: Array) -> Array:
     return np.sqrt(np.where(norms > 0, norms, 1))
 
 
-def find_stage(A: Array, params: Params, level: int, left2: float) -> Stage | None:
+def find_stage(
+    A: Array, params: Params, level: int, left2: float, labels: NDArray[np.int64] | None = None
+) -> Stage | None:
     """Find a stage whose drops stay below left2 and leave something for the stages after it.
 
     Where the Gram matrix does not see all that a row drops (hubs, blocks), it tries again with
     less. None when nothing may retire.
     """
     for attempt in range(4):
-        stage = rotate_clusters(A, params, level, 0.5 * 0.25**attempt * left2)
+        stage = rotate_clusters(A, params, level, 0.5 * 0.25**attempt * left2, labels)
         if stage.kept == len(A):
             return None
         if project(A, stage)[2] <= left2:
@@ -164,9 +181,15 @@ def find_stage(A: Array, params: Params, level: int, left2: float) -> Stage | No
     return None
 
 
-def rotate_clusters(A: Array, params: Params, level: int, dropped2: float) -> Stage:
+def rotate_clusters(
+    A: Array,
+    params: Params,
+    level: int,
+    dropped2: float,
+    labels: NDArray[np.int64] | None = None,
+) -> Stage:
     """Cluster the active columns, find the rotations of each cluster and multiply them to Q_p."""
-    clusters, bypassed = cluster(A, params, level)
+    clusters, bypassed = cluster(A, params, level) if labels is None else (runs(labels[0]), [])
     Q = np.eye(len(A))
     rotations: list[list[Rotation]] = []
     active: list[int] = []
@@ -183,7 +206,13 @@ def rotate_clusters(A: Array, params: Params, level: int, dropped2: float) -> St
         active += [B[i] for i in np.flatnonzero(search.active)]
         wavelets += [B[i] for i in search.retired]
     active += bypassed
-    return Stage(Q[active + wavelets], len(active), clusters, rotations)
+    return Stage(Q[active + wavelets], len(active), clusters, rotations, active)
+
+
+def runs(labels: NDArray[np.int64]) -> list[list[int]]:
+    """Return the places of each run of equal labels."""
+    ends = np.flatnonzero(np.diff(labels)) + 1
+    return [run.tolist() for run in np.split(np.arange(len(labels)), ends)]
 
 
 def project(A: Array, stage: Stage) -> tuple[Array, Array, float]:

@@ -384,3 +384,59 @@ def test_report(rng):
     assert report.as_dict()["params"]["core_size"] == 50
     assert len(str(report).splitlines()) == F.levels + 2
     assert repr(F) == f"<Mmf 900 x 900, float64, {F.levels} levels, core 50>"
+
+
+# ---- clusters given by the caller
+
+
+def grid_squares(shape, side):
+    """Label squares of a grid, and squares of four of those."""
+    i, j = np.divmod(np.arange(shape[0] * shape[1]), shape[1])
+    return np.array([i // s * 1000 + j // s for s in (side, 2 * side)])
+
+
+@pytest.mark.parametrize("max_stages", [0, 1, 30])
+@pytest.mark.parametrize("order", [2, 3])
+def test_given_clusters_are_taken(order, max_stages, tmp_path):
+    A = gallery.poisson((24, 20))
+    labels = grid_squares((24, 20), 4)
+    F = pympf.factorize(A, labels=labels, order=order, max_stages=max_stages, core_size=20)
+    check_invariants(F, A)
+    counts = [len(np.unique(of_depth)) for of_depth in labels]
+    found = [line["clusters"] for line in F.report().stages]
+    assert found == [counts[0]] * min(1, len(found)) + [counts[1]] * (len(found) - 1)
+    if found:
+        for i in range(0, 200, 20):
+            assert len(np.unique(labels[0][F.wavelet(1, i).nonzero()[0]])) == 1
+    F.save(tmp_path / "F.h5")
+    G = pympf.load(tmp_path / "F.h5")
+    x = np.random.default_rng(0).standard_normal((480, 2))
+    assert np.array_equal(F @ x, G @ x)
+    assert np.array_equal(F.transform(x), G.transform(x))
+    assert same_bits(F, G)
+
+
+def test_one_depth_of_labels_serves_all_stages():
+    A = gallery.poisson((24, 20))
+    fine = grid_squares((24, 20), 4)[0]
+    F = pympf.factorize(A, labels=fine, core_size=20)
+    assert same_bits(F, pympf.factorize(A, labels=[fine, fine], core_size=20))
+    assert same_bits(F, pympf.factorize(A, labels=-(2**40) + 3 * fine, core_size=20))
+    assert {line["clusters"] for line in F.report().stages} == {30}
+
+
+@pytest.mark.parametrize(
+    ("labels", "error", "message"),
+    [
+        (np.zeros(480), TypeError, "labels: expected integers, got dtype float64"),
+        (np.zeros(479, int), ValueError, r"expected shape \(480,\) or \(depths, 480\), got \(479,"),
+        (np.zeros((0, 480), int), ValueError, r"got \(0, 480\)"),
+        (np.zeros((1, 1, 480), int), ValueError, r"got \(1, 1, 480\)"),
+        (np.full(480, 2**63, np.uint64), ValueError, "more than 64 bits"),
+        ([np.zeros(480, int), np.arange(480)], ValueError, "must lie in one cluster of the next"),
+        ("squares", TypeError, "labels: expected integers"),
+    ],
+)
+def test_labels_that_are_refused(labels, error, message):
+    with pytest.raises(error, match=message):
+        pympf.factorize(gallery.poisson((24, 20)), labels=labels)

@@ -30,11 +30,11 @@ def random_symmetric(n, degree, seed, definite=False):
     return A
 
 
-def compare(A, **params):
+def compare(A, labels=None, **params):
     """Compare everything that a factorization shows."""
     n = len(A)
-    F = pympf.factorize(A, **params)
-    twin = mmf.factorize(A, mmf.Params(**params))
+    F = pympf.factorize(A, labels=labels, **params)
+    twin = mmf.factorize(A, mmf.Params(**params), labels)
     report = F.report().as_dict()
     found = [
         [stage[key] for key in ("rows", "clusters", "bypassed", "rotations", "retired")]
@@ -78,6 +78,19 @@ def test_the_twin_has_the_defaults_of_the_engine():
     twin = mmf.Params()
     engine = {field["name"]: field["default"] for field in pympf.Params.fields()}
     assert engine == vars(twin)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [{}, {"order": 3, "eliminate": 2}, {"selection": "random", "prenormalize": True}],
+    ids=str,
+)
+def test_the_same_rotations_for_given_clusters(params):
+    rng = np.random.default_rng(3)
+    fine = rng.integers(0, 9, 60)
+    labels = np.array([fine * 7 % 11 - 5, fine // 3, fine * 0])  # nested, in no order
+    compare(random_symmetric(60, 5, 1), labels, core_size=6, **params)
+    compare(random_symmetric(60, 5, 2, definite=True), labels[:1], core_size=12, **params)
 
 
 @pytest.mark.parametrize("clustering", ["graph", "inner_product"])
