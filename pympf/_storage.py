@@ -1,54 +1,319 @@
-"""The HDF5 file of a factorization (docs/files.md): from the core's arrays and back."""
+"""The HDF5 file of a factorization (docs/files.md): from the core's arrays and back.
+
+A file holds the arrays of one rank. Several ranks write them together, each its slices, and read
+them so: the clusters of every stage are cut into contiguous ranges.
+"""
 
 from __future__ import annotations
 
 import os
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pympf._engine import engine
-from pympf.io import create_hdf5, open_hdf5
+from pympf._mpi import handle, is_parallel, on_all, together
+from pympf.io import atomic_write, create_hdf5, open_hdf5
+from pympf.io._files import ChoiceError, reading
 
 __all__ = ["load_factors", "save_factors"]
 
 FILE_TYPE = "mmf"
 FILE_VERSION = 1
+LIBVER = ("v110", "v110")
+
+Array = NDArray[Any]
 
 
-def save_factors(factors: Any, path: str | os.PathLike[str]) -> None:
-    """Write the factors of an `Mmf` to a file, whole or not at all."""
-    arrays, stages = factors.state()
+# ---- what a rank holds of the arrays of all ------------------------------------------------------
+
+
+@dataclass
+class Slice:
+    """This rank's pieces (first place, values) of an array of `total` numbers."""
+
+    pieces: list[tuple[int, Array]]
+    total: int
+    dtype: Any
+
+
+@dataclass
+class Group:
+    """A group of the file."""
+
+    attributes: dict[str, Any]
+    slices: dict[str, Slice]
+
+
+class Places:
+    """Counts of each rank, added up: where the pieces of this rank lie among those of all."""
+
+    def __init__(self, comm: Any) -> None:
+        self._comm = comm
+
+    def __call__(self, counts: Any) -> tuple[Array, Array]:
+        """Return the sums of the counts over the ranks before this one, and over all. Collective."""
+        counts = np.atleast_1d(np.asarray(counts, dtype=np.int64))
+        if not is_parallel(self._comm):
+            return np.zeros_like(counts), counts
+        every = np.array(self._comm.allgather(counts))
+        return every[: self._comm.rank].sum(axis=0), every.sum(axis=0)
+
+    def is_last(self) -> bool:
+        return not is_parallel(self._comm) or self._comm.rank == self._comm.size - 1
+
+
+def _groups(factors: Any, core_size: int, comm: Any) -> dict[str, Group]:
+    """Describe the file, by the names of its groups; each rank has its slices. Collective."""
+    places = Places(comm)
     report = factors.report()
-    with create_hdf5(path) as file:
-        attributes = {key: report[key] for key in ("stop", "norm", "dropped")}
-        attributes |= {"type": FILE_TYPE, "format_version": FILE_VERSION}
-        attributes |= {"dtype": factors.dtype.name, "rows": factors.rows}
-        _write_group(file, {**attributes, "core_size": factors.core_size}, arrays)
-        _write_group(file.create_group("params"), report["params"], {})
-        for level, (named, line) in enumerate(zip(stages, report["stages"], strict=True), 1):
-            _write_group(file.create_group(f"stage_{level}"), line, named)
+    arrays, stages = factors.state()
+    sizes = [[int(stage[f"{name}_ptr"][-1]) for stage in stages] for name in ("cluster", "active")]
+    before, totals = (sums.reshape(2, -1) for sums in places(np.reshape(sizes, -1)))
+    wavelets_before, wavelets = before[0] - before[1], totals[0] - totals[1]
+
+    head = {key: report[key] for key in ("stop", "norm", "dropped")}
+    head |= {"type": FILE_TYPE, "format_version": FILE_VERSION, "dtype": factors.dtype.name}
+    head |= {"rows": factors.total_rows, "core_size": core_size}
+    position = before[0, 0] if stages else places(factors.core_rows)[0][0]
+    rest = factors.total_rows - core_size
+    root = {
+        "order": _joined(places, arrays["order"], int(position), _index_type(factors.total_rows)),
+        "scale": _joined(places, arrays["scale"], factors.first_row),
+        "diagonal": _diagonal(factors, arrays["diagonal"], rest, wavelets_before, wavelets),
+    } | _core(places, arrays, factors.core_rows)
+    groups = {"/": Group(head, root), "params": Group(report["params"], {})}
+    for i, (stage, line) in enumerate(zip(stages, report["stages"], strict=True)):
+        groups[f"stage_{i + 1}"] = Group(line, _stage(places, stage, before[:, i], totals[:, i]))
+    return groups
 
 
-def load_factors(path: str | os.PathLike[str]) -> Any:
-    """Read what `save_factors` wrote; OSError if the file is no whole factorization."""
-    with open_hdf5(path, "factorization") as file:
-        kind, version = (_value(file.attrs.get(name)) for name in ("type", "format_version"))
-        if kind != FILE_TYPE or version != FILE_VERSION:
-            raise ValueError(
-                f"expected type {FILE_TYPE!r} in format_version {FILE_VERSION}, "
-                f"got type {kind!r} in format_version {version!r}"
-            )
-        return _read(file)
+def _index_type(largest: int) -> Any:
+    return np.int32 if largest <= np.iinfo(np.int32).max else np.int64
 
 
-def _write_group(group: Any, attributes: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
+def _joined(places: Places, values: Array, first: int, dtype: Any = None) -> Slice:
+    """Give the slice of an array that the ranks hold one behind the other. Collective."""
+    total = int(places(values.size)[1][0])
+    return Slice([(first, values)], total, values.dtype if dtype is None else dtype)
+
+
+def _diagonal(factors: Any, diagonal: Array, total: int, before: Array, lost: Array) -> Slice:
+    """Cut the wavelets' part of H: stage by stage, the coarsest first, and in each rank by rank.
+
+    For each stage: the wavelets of the ranks before this one, and of all.
+    """
+    levels = factors.levels
+    pieces = []
+    start = total
+    for level in range(1, levels + 1):
+        first, last = (factors.wavelet_start(level - k, levels) for k in (1, 2))
+        start -= int(lost[level - 1])
+        own = diagonal[first - factors.core_rows : last - factors.core_rows]
+        pieces.append((start + int(before[level - 1]), own))
+    return Slice(pieces, total, diagonal.dtype)
+
+
+def _core(places: Places, arrays: dict[str, Array], core_rows: int) -> dict[str, Slice]:
+    """Give the core, which lies on one rank. Collective."""
+    is_sparse = core_rows > 0 and "core" not in arrays
+    if places(is_sparse)[1][0]:
+        names = {"core_indptr": np.int32, "core_indices": np.int32, "core_data": None}
+    else:
+        names = {"core": None}
+    slices = {}
+    for name, dtype in names.items():
+        mine = arrays[name] if core_rows > 0 else np.empty(0, arrays["diagonal"].dtype)
+        slices[name] = _joined(places, mine, 0, dtype)
+    return slices
+
+
+def _stage(
+    places: Places, stage: dict[str, Array], before: Array, total: Array
+) -> dict[str, Slice]:
+    """Give a stage; (rows, active columns) of the ranks before this one, and of all. Collective."""
+    if places("index_start" in stage)[1][0]:
+        stage = _with_starts(stage)
+    clusters, rotations = len(stage["cluster_ptr"]) - 1, int(stage["rotation_ptr"][-1])
+    counts = [clusters, rotations, len(stage["index"]), len(stage["matrix"])]
+    firsts, totals = places(counts)
+    (cluster, rotation, index, matrix), (clusters, rotations, indices, numbers) = firsts, totals
+    small = _index_type(int(max(*total, rotations)))
+
+    def offsets(name: str, first: int, count: int, shift: int, dtype: Any) -> Slice:
+        # The end of one rank's is the beginning of the next one's.
+        values = stage[name] if places.is_last() else stage[name][:-1]
+        return Slice([(int(first), values.astype(np.int64) + shift)], int(count) + 1, dtype)
+
+    slices = {
+        "cluster_ptr": offsets("cluster_ptr", cluster, clusters, before[0], small),
+        "active_ptr": offsets("active_ptr", cluster, clusters, before[1], small),
+        "rotation_ptr": offsets("rotation_ptr", cluster, clusters, rotation, small),
+        "index": Slice(
+            [(int(index), stage["index"].astype(np.int64) + before[0])], int(indices), small
+        ),
+        "matrix": Slice([(int(matrix), stage["matrix"])], int(numbers), stage["matrix"].dtype),
+        "destination": Slice([(int(before[1]), stage["destination"])], int(total[1]), small),
+    }
+    if "index_start" in stage:
+        slices["index_start"] = offsets("index_start", rotation, rotations, index, np.int64)
+        slices["matrix_start"] = offsets("matrix_start", rotation, rotations, matrix, np.int64)
+    return slices
+
+
+def _with_starts(stage: dict[str, Array]) -> dict[str, Array]:
+    """Write pairs as rotations of any order: (c, s) stands for [[c, s], [-s, c]]."""
+    if "index_start" in stage:
+        return stage
+    c, s = stage["matrix"].reshape(-1, 2).T
+    pairs = np.arange(len(c) + 1, dtype=np.int64)
+    matrix = np.ascontiguousarray(np.stack([c, s, -s, c], axis=1).reshape(-1))
+    return stage | {"matrix": matrix, "index_start": 2 * pairs, "matrix_start": 4 * pairs}
+
+
+# ---- writing -------------------------------------------------------------------------------------
+
+
+def save_factors(factors: Any, core_size: int, path: str | os.PathLike[str], comm: Any) -> None:
+    """Write the factors of an `Mmf` to a file, whole or not at all. Collective."""
+    groups = _groups(factors, core_size, comm)
+    if not is_parallel(comm):
+        with create_hdf5(path) as file:
+            _create(file, groups)
+            _fill(file, groups)
+        return
+    import h5py
+
+    size = sum(
+        s.total * np.dtype(s.dtype).itemsize for g in groups.values() for s in g.slices.values()
+    )
+    with _written_by_all(path, size, comm) as temporary:
+        if h5py.get_config().mpi:
+            with (
+                together(comm),
+                h5py.File(temporary, "w", driver="mpio", comm=comm, libver=LIBVER) as file,
+            ):
+                _create(file, groups)
+                _fill_together(file, groups)
+            return
+        for rank in range(comm.size):
+            with on_all(comm):
+                if rank != comm.rank:
+                    continue
+                with h5py.File(temporary, "r+" if rank > 0 else "w", libver=LIBVER) as file:
+                    if rank == 0:
+                        _create(file, groups)
+                    _fill(file, groups)
+
+
+@contextmanager
+def _written_by_all(path: str | os.PathLike[str], size: int, comm: Any) -> Iterator[Path]:
+    """Give all ranks one temporary file, which rank 0 renames at the end. Collective."""
+    with ExitStack() as stack:
+        temporary = None
+        with on_all(comm):
+            if comm.rank == 0:
+                temporary = stack.enter_context(atomic_write(path))
+                # HDF5 cannot close a file in an orderly way once the disk is full.
+                free = shutil.disk_usage(temporary.parent).free
+                if size > free:
+                    raise OSError(f"cannot write {path}: {size} bytes needed, {free} are free")
+        yield comm.bcast(temporary)
+        with on_all(comm):
+            stack.close()
+
+
+def _create(file: Any, groups: dict[str, Group]) -> None:
     """Write what checksums can protect: texts of fixed length, arrays with Fletcher's sum."""
-    for name, value in attributes.items():
-        group.attrs[name] = np.bytes_(value) if isinstance(value, str) else value
-    for name, array in arrays.items():
-        group.create_dataset(name, data=array, fletcher32=array.size > 0)
+    for name, group in groups.items():
+        place = file.require_group(name)
+        for key, value in group.attributes.items():
+            place.attrs[key] = np.bytes_(value) if isinstance(value, str) else value
+        for key, part in group.slices.items():
+            place.create_dataset(key, (part.total,), part.dtype, fletcher32=part.total > 0)
+
+
+def _pieces(file: Any, groups: dict[str, Group]) -> Iterator[tuple[Any, int, Array]]:
+    for name, group in groups.items():
+        for key, part in group.slices.items():
+            for first, values in part.pieces:
+                yield file[name][key], first, np.ascontiguousarray(values, dtype=part.dtype)
+
+
+def _fill(file: Any, groups: dict[str, Group]) -> None:
+    for dataset, first, values in _pieces(file, groups):
+        if values.size:
+            dataset[first : first + values.size] = values
+
+
+def _fill_together(file: Any, groups: dict[str, Group]) -> None:
+    """Write the slices of all ranks at once: every rank takes part in every piece. Collective."""
+    from h5py import h5d, h5fd, h5p, h5s
+
+    transfer = h5p.create(h5p.DATASET_XFER)
+    transfer.set_dxpl_mpio(h5fd.MPIO_COLLECTIVE)
+    for dataset, first, values in _pieces(file, groups):
+        if dataset.size == 0:
+            continue
+        memory, place = h5s.create_simple((max(values.size, 1),)), dataset.id.get_space()
+        if values.size:
+            place.select_hyperslab((first,), (values.size,))
+        else:
+            memory.select_none()
+            place.select_none()
+            values = np.zeros(1, values.dtype)
+        h5d.DatasetID.write(dataset.id, memory, place, values, dxpl=transfer)
+
+
+# ---- reading -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Head:
+    """What every rank must know of a file before it reads its slices."""
+
+    dtype: str
+    report: dict[str, Any]
+    core_size: int
+    starts: Array  # first row of each rank, and their number
+    cuts: list[Array]  # first cluster of each rank, and their number, for each stage
+    core_rank: int
+
+
+def load_factors(
+    path: str | os.PathLike[str], comm: Any = None, rows: int | None = None
+) -> tuple[Any, int]:
+    """Read what `save_factors` wrote, and the size of its core. Collective.
+
+    OSError if the file is no whole factorization. `rows` are wanted on this rank.
+    """
+    parallel = is_parallel(comm)
+    rank, wanted = (comm.rank, comm.allgather(rows)) if parallel else (0, [rows])
+    head = None
+    with on_all(comm):
+        if rank == 0:
+            with open_hdf5(path, "factorization") as file:
+                head = _read_head(file, wanted)
+    head = comm.bcast(head) if parallel else head
+    assert head is not None
+    with on_all(comm), open_hdf5(path, "factorization") as file:
+        stages = [
+            _read_stage(file[f"stage_{level}"], cuts[rank], cuts[rank + 1])
+            for level, cuts in enumerate(head.cuts, 1)
+        ]
+        arrays = _read_root(file, head, rank, [extent for _, extent in stages])
+    own = int(head.starts[rank + 1] - head.starts[rank])
+    core_rows = head.core_size if rank == head.core_rank else 0
+    parts = own, core_rows, arrays, [stage for stage, _ in stages], head.report
+    with reading(Path(path), "factorization"):
+        factors = engine(head.dtype).from_state(handle(comm) if parallel else None, *parts)
+    return factors, head.core_size
 
 
 def _value(attribute: Any) -> Any:
@@ -56,33 +321,186 @@ def _value(attribute: Any) -> Any:
     return attribute.decode() if isinstance(attribute, bytes) else attribute
 
 
-def _read(file: Any) -> Any:
+def _read_head(file: Any, wanted: list[int | None]) -> Head:
+    kind, version = (_value(file.attrs.get(name)) for name in ("type", "format_version"))
+    if kind != FILE_TYPE or version != FILE_VERSION:
+        raise ValueError(
+            f"expected type {FILE_TYPE!r} in format_version {FILE_VERSION}, "
+            f"got type {kind!r} in format_version {version!r}"
+        )
     dtype = np.dtype(_value(file.attrs["dtype"]))
     if dtype not in (np.float64, np.float32):
         raise ValueError(f"dtype {dtype} is not float64 or float32")
     groups = [file[f"stage_{i + 1}"] for i in range(sum(k.startswith("stage_") for k in file))]
-    lines = [
-        {k: int(v) if k in _LINE_INTEGERS else float(v) for k, v in group.attrs.items()}
-        for group in groups
-    ]
     report = {
         "params": {k: str(_value(v)) for k, v in file["params"].attrs.items()},
         "norm": float(file.attrs["norm"]),
         "dropped": float(file.attrs["dropped"]),
         "stop": str(_value(file.attrs["stop"])),
-        "stages": lines,
+        "stages": [
+            _LINE_DEFAULTS
+            | {k: int(v) if k in _LINE_INTEGERS else float(v) for k, v in group.attrs.items()}
+            for group in groups
+        ],
     }
-    rows, core_size = int(file.attrs["rows"]), int(file.attrs["core_size"])
-    arrays = {k: _array(file[k]) for k in file if k != "params" and k[:6] != "stage_"}
-    stages = [{k: _array(group[k]) for k in group} for group in groups]
-    return engine(dtype).from_state(rows, core_size, arrays, stages, report)
+    rows = int(file.attrs["rows"])
+    starts = _row_starts(rows, wanted)
+    per_rank = float(report["params"].get("rows_per_rank", 1))
+    places, cuts = starts, []
+    for group in groups:
+        # As the factorization itself would have distributed the clusters of these ranks.
+        cut, places = _cut(group, _thinned(places, per_rank))
+        cuts.append(cut)
+    core_rank = int(np.flatnonzero(np.diff(places))[0]) if places[-1] > 0 else 0
+    return Head(dtype.name, report, int(file.attrs["core_size"]), starts, cuts, core_rank)
 
 
-_LINE_INTEGERS = {"level", "rows", "nnz", "clusters", "bypassed", "rotations", "retired", "bytes"}
+_LINE_INTEGERS = {
+    *("level", "rows", "nnz", "clusters", "bypassed", "rotations", "retired", "ranks", "bytes"),
+    *("messages", "message_bytes", "collectives"),
+}
+_LINE_DEFAULTS = {"ranks": 1, "messages": 0, "message_bytes": 0, "collectives": 0}
 
 
-def _array(dataset: Any) -> NDArray[Any]:
-    array = dataset[()]
+def _row_starts(rows: int, wanted: list[int | None]) -> Array:
+    """Return the first row of each rank: as wanted or, if nobody wants any, as even as possible."""
+    ranks = len(wanted)
+    if all(count is None for count in wanted):
+        counts = np.full(ranks, rows // ranks)
+        counts[: rows % ranks] += 1
+    else:
+        counts = np.array([-1 if count is None else count for count in wanted])
+        if (counts < 0).any() or counts.sum() != rows:
+            raise ChoiceError(
+                f"rows: expected for each rank how many of the {rows} rows it wants, got {wanted}"
+            )
+    return np.concatenate([[0], np.cumsum(counts)])
+
+
+def _thinned(starts: Array, per_rank: float) -> Array:
+    """Give the rows to fewer ranks when there are fewer than `per_rank` for each (factorize.cpp)."""
+    holders = np.flatnonzero(np.diff(starts))
+    share = int(starts[-1] // per_rank)
+    if share >= len(holders):
+        return starts
+    heads = holders[:: len(holders) // max(1, share)]
+    # A rank's rows begin where those of the first head from itself on begin.
+    following = np.searchsorted(heads, np.arange(len(starts)))
+    return np.append(starts[heads], starts[-1])[following]
+
+
+def _cut(group: Any, starts: Array) -> tuple[Array, Array]:
+    """Cut the clusters of a stage near these positions.
+
+    Returns the first cluster of each rank, and how many active columns the ranks before it have.
+    """
+    ptr, active = _array(group["cluster_ptr"]), _array(group["active_ptr"])
+    if ptr.size == 0 or ptr.size != active.size or (np.diff(ptr) < 0).any() or ptr[0] != 0:
+        raise ValueError(f"{group.name}: cluster_ptr and active_ptr are not offsets of clusters")
+    after = np.clip(np.searchsorted(ptr, starts), 0, ptr.size - 1)
+    before = np.maximum(after - 1, 0)
+    cuts = np.where(starts - ptr[before] < ptr[after] - starts, before, after)
+    cuts[0], cuts[-1] = 0, ptr.size - 1
+    return cuts, active[cuts]
+
+
+@dataclass(frozen=True)
+class Extent:
+    """Where a rank's part of a stage lies: positions and active columns, and how many there are."""
+
+    first: int
+    last: int
+    active: int
+    kept: int
+    rows: int
+    all_kept: int
+
+
+def _read_stage(group: Any, first: int, last: int) -> tuple[dict[str, Array], Extent]:
+    """Read the clusters from `first` to `last` of a stage, numbered from 0."""
+    ptr, active, rotation = (
+        _part(group[f"{name}_ptr"], first, last + 1) for name in ("cluster", "active", "rotation")
+    )
+    ends = [int(group[f"{name}_ptr"][-1]) for name in ("cluster", "active", "rotation")]
+    stage: dict[str, Array] = {
+        "cluster_ptr": _counted(ptr),
+        "active_ptr": _counted(active),
+        "rotation_ptr": _counted(rotation),
+        "destination": _part(group["destination"], active[0], active[-1], ends[1]).astype(np.int64),
+    }
+    if "index_start" in group:
+        index, matrix = (
+            _part(group[name], rotation[0], rotation[-1] + 1, ends[2] + 1)
+            for name in ("index_start", "matrix_start")
+        )
+        stage |= {"index_start": index - index[0], "matrix_start": matrix - matrix[0]}
+        lengths = [int(group[name][-1]) for name in ("index_start", "matrix_start")]
+    else:
+        index = matrix = 2 * rotation[[0, -1]].astype(np.int64)
+        lengths = [2 * ends[2]] * 2
+    stage["index"] = _small(_part(group["index"], index[0], index[-1], lengths[0]) - ptr[0])
+    stage["matrix"] = _part(group["matrix"], matrix[0], matrix[-1], lengths[1])
+    extent = Extent(int(ptr[0]), int(ptr[-1]), int(active[0]), len(stage["destination"]), *ends[:2])
+    return stage, extent
+
+
+def _counted(offsets: Array) -> Array:
+    return _small(offsets - offsets[0])
+
+
+def _small(numbers: Array) -> Array:
+    """Return numbers of this rank, which have 32 bits."""
+    if numbers.size and (numbers.min() < 0 or numbers.max() > np.iinfo(np.int32).max):
+        raise ValueError(f"numbers from {numbers.min()} to {numbers.max()} where columns are meant")
+    return numbers.astype(np.int32)
+
+
+def _read_root(file: Any, head: Head, rank: int, extents: list[Extent]) -> dict[str, Array]:
+    first, last, rows = head.starts[rank], head.starts[rank + 1], head.starts[-1]
+    arrays: dict[str, Array] = {}
+    if extents:
+        arrays["order"] = _part(file["order"], extents[0].first, extents[0].last, rows)
+    elif len(file["order"]):
+        core = (0, rows) if rank == head.core_rank else (0, 0)
+        arrays["order"] = _part(file["order"], *core, rows)
+    else:
+        arrays["order"] = np.arange(rows if rank == head.core_rank else 0)
+    arrays["order"] = arrays["order"].astype(np.int64)
+    arrays["scale"] = (
+        _part(file["scale"], first, last, rows) if len(file["scale"]) else _array(file["scale"])
+    )
+    if len(file["diagonal"]) != rows - head.core_size:
+        raise ValueError(f"diagonal has {len(file['diagonal'])} entries, not {rows} - core_size")
+    pieces = []
+    end = rows - head.core_size
+    for extent in extents:
+        start = end - (extent.rows - extent.all_kept)
+        own = extent.last - extent.first - extent.kept
+        at = start + extent.first - extent.active
+        pieces.append(_part(file["diagonal"], at, at + own))
+        end = start
+    arrays["diagonal"] = np.concatenate([*pieces[::-1], np.empty(0, head.dtype)], dtype=head.dtype)
+    names = ("core",) if "core" in file else ("core_indptr", "core_indices", "core_data")
+    if rank == head.core_rank:
+        arrays |= {name: _array(file[name]) for name in names}
+    else:
+        arrays["core"] = np.empty(0, head.dtype)
+    return arrays
+
+
+def _part(dataset: Any, first: int, last: int, total: int | None = None) -> Array:
+    """Read some places of an array, which must have them, and `total` in all."""
+    size = dataset.shape[0] if dataset.ndim == 1 else -1
+    if not 0 <= first <= last <= size or (total is not None and size != total):
+        raise ValueError(
+            f"{dataset.name} has {size} entries, expected "
+            f"{f'{first} to {last} among them' if total is None else total}"
+        )
+    return _array(dataset, slice(int(first), int(last)))
+
+
+def _array(dataset: Any, places: Any = ()) -> Array:
+    array = dataset[places]
     if not isinstance(array, np.ndarray) or array.ndim != 1:
         raise ValueError(f"{dataset.name} is not a 1-D array")
     if array.dtype.kind == "f" and not np.isfinite(array).all():

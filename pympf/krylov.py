@@ -15,7 +15,8 @@ from scipy.sparse.linalg import LinearOperator
 
 from pympf import la
 from pympf._engine import engine
-from pympf.mmf import Mmf, Progress
+from pympf._mpi import check_communicator, is_parallel, on_all, same_on_all
+from pympf.mmf import Mmf, Progress, checked, rows_of
 from pympf.precond import CLASSIC, Preconditioner, classic, precondition
 
 __all__ = ["Solution", "solve"]
@@ -52,6 +53,7 @@ def solve(
     A: Any,
     b: ArrayLike,
     *,
+    comm: Any = None,
     method: str = "auto",
     preconditioner: Any = "mmf",
     near_nullspace: ArrayLike | None = None,
@@ -68,7 +70,7 @@ def solve(
 ) -> Solution:
     """Solve A x = b.
 
-    Not collective.
+    Collective over `comm`.
 
     Parameters
     ----------
@@ -76,6 +78,11 @@ def solve(
         Real; symmetric unless `method` is 'auto', 'gmres' or 'fgmres' and `preconditioner` is
         'jacobi', 'none' or one that was made elsewhere. It may be singular: see Notes.
     b : array_like, shape (n,)
+    comm : mpi4py.MPI.Comm, optional
+        The ranks that work together; by default this process alone, or those of a PETSc matrix.
+        Each brings its rows of `A` (or all the same file), as in `pympf.factorize`, with global
+        columns, and its entries of all vectors, and gets its entries of x; the rest of the result
+        is the same on all.
     method : {'auto', 'cg', 'minres', 'gmres', 'fgmres'}
         'auto': CG when the diagonal is positive (but for rows of zeros) and the preconditioner
         found no negative eigenvalue, else, and when CG meets one, MINRES; FGMRES when the
@@ -154,44 +161,53 @@ def solve(
     >>> solution.method, solution.true_residual <= 1e-6
     ('cg', True)
     """
-    _choice(method, METHODS, "method")
-    _choice(side, SIDES, "side")
-    _check_options(preconditioner, near_nullspace, block_size, params)
-    maxiter = 10_000 if maxiter is None else _count(maxiter, "maxiter")
-    restart = _count(restart, "restart")
-    if rtol is not None:
-        _tolerance(rtol, "rtol", below=1.0)
-    _tolerance(atol, "atol", below=np.inf)
-    if callback is not None and not callable(callback):
-        raise TypeError(f"callback is a {type(callback).__name__}, expected a callable")
-    A = la.as_csr(A, symmetric=False)
-    b = _one_vector(b, A, "b")
-    x = np.zeros_like(b) if x0 is None else _one_vector(x0, A, "x0").copy()
+    comm = la.comm_of(A) if comm is None else comm
+    if comm is not None:
+        check_communicator(comm)
+    with on_all(comm):
+        _choice(method, METHODS, "method")
+        _choice(side, SIDES, "side")
+        _check_options(preconditioner, near_nullspace, block_size, params)
+        maxiter = 10_000 if maxiter is None else _count(maxiter, "maxiter")
+        restart = _count(restart, "restart")
+        if rtol is not None:
+            _tolerance(rtol, "rtol", below=1.0)
+        _tolerance(atol, "atol", below=np.inf)
+        if callback is not None and not callable(callback):
+            raise TypeError(f"callback is a {type(callback).__name__}, expected a callable")
+    same_on_all(comm, (method, side, maxiter, restart, rtol, atol), "options")
+    A = checked(A, comm, symmetric=False)
+    with on_all(comm):
+        b = _one_vector(b, A, "b")
+        x = np.zeros_like(b) if x0 is None else _one_vector(x0, A, "x0").copy()
 
     if rtol is None:
         rtol = 1e-8 if A.dtype == np.float64 else 1e-5
 
     start = time.perf_counter()
-    symmetric = la.is_symmetric(A)
+    rows = rows_of(A, comm, symmetric=False)
+    symmetric = _is_symmetric(A, rows, comm)
     if method in ("cg", "minres") and not symmetric:
-        la.as_csr(A)  # says where
+        _refuse(A, rows, comm)
     if side == "left" and (method != "gmres" if method != "auto" else symmetric):
         raise ValueError(f"side = 'left' is for the method 'gmres' only, got method = {method!r}")
     if isinstance(preconditioner, str) and preconditioner in METHOD_OF:
         if not symmetric:
-            _refuse_asymmetric(A, preconditioner)
+            _refuse_asymmetric(A, rows, comm, preconditioner)
         given = {**params, "method": METHOD_OF[preconditioner]}
         if preconditioner == CLASSIC:
             given["progress"] = progress
-        M = _Chosen.of(precondition(A, near_nullspace, block_size, given), preconditioner)
+        M = _Chosen.of(
+            precondition(A, rows, comm, near_nullspace, block_size, given), preconditioner
+        )
     else:
-        M = _given(preconditioner, A)
-    krylov, why = _method(method, A, symmetric, M.operator)
+        M = _given(preconditioner, A, _diagonal(A, comm))
+    krylov, why = _method(method, A, comm, symmetric, M.operator)
     setup_s = time.perf_counter() - start
 
     def run(x: NDArray[Any]) -> dict[str, Any]:
         return engine(A.dtype).solve(
-            *(A.indptr, A.indices, A.data, b, x, M.core, krylov, side),
+            *(rows, b, x, M.core, krylov, side),
             *(rtol, atol, maxiter, restart, callback),
         )
 
@@ -205,7 +221,7 @@ def solve(
         if M.name != "mmf" or not indefinite or result["reason"] not in NOT_DEFINITE:
             break
         begin = time.perf_counter()
-        operator = precondition(A, near_nullspace, block_size, {**params, **other})
+        operator = precondition(A, rows, comm, near_nullspace, block_size, {**params, **other})
         reason = "what the matrix asks for is not definite, as A is not"
         M = _Chosen(operator._core, "mmf", f"{_text(other)}: {reason}", operator)
         again_s = time.perf_counter() - begin
@@ -285,9 +301,32 @@ def _check_options(
             raise ValueError("block_size: only preconditioner='mmf' or 'multilevel' takes it")
 
 
-def _refuse_asymmetric(A: sp.csr_array, preconditioner: str) -> None:
+def _diagonal(A: sp.csr_array, comm: Any) -> NDArray[Any]:
+    """The diagonal entries of this rank's rows."""
+    first = sum(comm.allgather(A.shape[0])[: comm.rank]) if is_parallel(comm) else 0
+    if A.shape[0] == 0:
+        return np.zeros(0, A.dtype)
+    return A.diagonal(first)[: A.shape[0]]
+
+
+def _is_symmetric(A: sp.csr_array, rows: Any, comm: Any) -> bool:
+    if not is_parallel(comm):
+        return la.is_symmetric(A)
+    gap, largest = rows.asymmetry()
+    return bool(gap <= la.SYMMETRY_TOLERANCE[A.dtype] * largest)
+
+
+def _refuse(A: sp.csr_array, rows: Any, comm: Any) -> None:
+    """Raise ValueError for a matrix that is not symmetric, and say where where that is known."""
+    if is_parallel(comm):
+        la.check_asymmetry(*rows.asymmetry(), A.dtype)
+    else:
+        la.as_csr(A)
+
+
+def _refuse_asymmetric(A: sp.csr_array, rows: Any, comm: Any, preconditioner: str) -> None:
     try:
-        la.as_csr(A)  # says where
+        _refuse(A, rows, comm)
     except ValueError as error:
         raise ValueError(
             f"preconditioner={preconditioner!r}: {error}. To solve with A as it is, take "
@@ -297,7 +336,7 @@ def _refuse_asymmetric(A: sp.csr_array, preconditioner: str) -> None:
 
 
 def _method(
-    asked: str, A: sp.csr_array, symmetric: bool, operator: Preconditioner | None
+    asked: str, A: sp.csr_array, comm: Any, symmetric: bool, operator: Preconditioner | None
 ) -> tuple[str, str]:
     """Return the Krylov method and why it is taken."""
     if operator is not None and operator.varies:
@@ -313,26 +352,29 @@ def _method(
         return "gmres", "A is not symmetric"
     if operator is not None and operator.indefinite:
         return "minres", "A has negative eigenvalues"
-    if A[A.diagonal() <= 0].count_nonzero():
+    not_positive = bool(A[_diagonal(A, comm) <= 0].count_nonzero())
+    if any(comm.allgather(not_positive)) if is_parallel(comm) else not_positive:
         return "minres", "the diagonal of A is not positive"
     return "cg", "the diagonal of A is positive" + (
         ", and the setup found no negative eigenvalue" if operator is not None else ""
     )
 
 
-def _given(given: Any, A: sp.csr_array) -> _Chosen:
+def _given(given: Any, A: sp.csr_array, diagonal: NDArray[Any]) -> _Chosen:
     """Take over a preconditioner that needs no setup."""
     if isinstance(given, str):
         if given == "none":
             return _Chosen(None, "none", "none")
         if given == "jacobi":
-            return _Chosen(A.diagonal(), "jacobi", "jacobi")
+            return _Chosen(diagonal, "jacobi", "jacobi")
         raise ValueError(
             f"preconditioner = {given!r} is not {', '.join(map(repr, PRECONDITIONERS))}, "
             "a Preconditioner, an Mmf, a LinearOperator or a callable"
         )
+    n = A.shape[0]
     if isinstance(given, Mmf | Preconditioner):
-        if given.shape != A.shape or given.dtype != A.dtype:
+        rows = len(given.rows) if isinstance(given, Mmf) else given.shape[0]
+        if rows != n or given.dtype != A.dtype:
             raise ValueError(
                 f"the preconditioner is {given.dtype} of shape {given.shape}, "
                 f"the matrix {A.dtype} of shape {A.shape}"
@@ -340,7 +382,7 @@ def _given(given: Any, A: sp.csr_array) -> _Chosen:
         operator = classic(given) if isinstance(given, Mmf) else given
         return _Chosen.of(operator, "given" if operator.factorization is None else CLASSIC)
     if isinstance(given, LinearOperator):
-        if given.shape != A.shape:
+        if given.shape != (n, n):
             raise ValueError(f"the preconditioner has shape {given.shape}, the matrix {A.shape}")
         return _Chosen(_checked(given.matvec), "operator", "operator")
     if callable(given):

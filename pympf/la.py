@@ -1,6 +1,6 @@
 """The one gate through which matrices and vectors enter pympf.
 
-Everything that a caller hands over passes `as_csr` or `as_vector` exactly once; the code behind
+Everything that a caller hands over passes `as_csr`, `as_rows` or `as_vector` exactly once; the code behind
 them, Python and C++, relies on what they promise and checks nothing again. The gates never modify
 what they are given, and they refuse whatever they could not take over exactly.
 """
@@ -14,7 +14,9 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["as_csr", "as_vector", "canonical_csr", "is_symmetric"]
+from pympf._mpi import on_all, same_on_all
+
+__all__ = ["as_csr", "as_rows", "as_vector", "canonical_csr", "is_symmetric"]
 
 INDEX_MAX = int(np.iinfo(np.int32).max)
 """Largest number of rows, of columns and of stored entries (the core has 32-bit indices)."""
@@ -79,6 +81,55 @@ def as_csr(A: Any, *, symmetric: bool = True) -> sp.csr_array:
     return csr
 
 
+def as_rows(A: Any, comm: Any) -> sp.csr_array:
+    """Check this rank's rows of a matrix over the ranks of a communicator.
+
+    Collective. What is wrong on one rank raises on all.
+
+    Parameters
+    ----------
+    A : sparse array or matrix, 2-D array_like, or petsc4py.PETSc.Mat, shape (n_local, n)
+        The rows of this rank, with global columns; the ranks hold contiguous ranges in their order,
+        which may be empty. Of a PETSc matrix over the same ranks each brings its own rows. Formats
+        and dtypes as in `as_csr`.
+    comm : mpi4py.MPI.Comm
+
+    Returns
+    -------
+    scipy.sparse.csr_array, shape (n_local, n)
+        Sorted indices without duplicates, values float64 or float32, all finite. Symmetry is left
+        to whoever brings the rows together.
+
+    Raises
+    ------
+    ValueError
+        If the ranks differ in columns or dtype, the rows of all are not as many as the columns, a
+        value is not finite, or an index is out of range.
+    TypeError
+        If `A` is not a matrix of real numbers.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mpi4py import MPI  # doctest: +SKIP
+    >>> as_rows(np.eye(2), MPI.COMM_SELF).shape  # doctest: +SKIP
+    (2, 2)
+    """
+    with on_all(comm):
+        csr = _canonical(_petsc_rows(A, comm) if _is_petsc(A) else A, any_width=True)
+        _check_finite(csr)
+    rows, columns = comm.allreduce(csr.shape[0]), csr.shape[1]
+    same_on_all(comm, columns, "columns of the matrix")
+    same_on_all(comm, csr.dtype.name, "dtype of the matrix")
+    if rows != columns:
+        raise ValueError(
+            f"expected a square matrix, got {rows} rows on {comm.size} ranks and {columns} columns"
+        )
+    if rows == 0:
+        raise ValueError("expected a matrix with at least one row, got shape (0, 0)")
+    return csr
+
+
 def as_vector(b: ArrayLike, n: int, dtype: Any, name: str = "b") -> NDArray[Any]:
     """Check a vector, or a block of vectors, and return it as a contiguous array.
 
@@ -131,6 +182,24 @@ def as_vector(b: ArrayLike, n: int, dtype: Any, name: str = "b") -> NDArray[Any]
     return array
 
 
+def check_asymmetry(largest_gap: float, largest: float, dtype: Any) -> None:
+    """Refuse a matrix whose max|a_ij - a_ji| and max|a_ij| do not pass the check of `as_csr`.
+
+    Not collective.
+
+    Parameters
+    ----------
+    largest_gap, largest : float
+    dtype : numpy.float64 or numpy.float32
+    """
+    allowed = SYMMETRY_TOLERANCE[np.dtype(dtype)] * largest
+    if largest_gap > allowed:
+        raise ValueError(
+            f"expected a symmetric matrix, got max|a_ij - a_ji| = {largest_gap:.6g} "
+            f"(allowed: {allowed:.3g}); symmetrize it, e.g. (A + A.T) / 2, if that is what you mean"
+        )
+
+
 def is_symmetric(A: sp.csr_array) -> bool:
     """Tell whether a canonical matrix passes the symmetry check of `as_csr`.
 
@@ -181,19 +250,24 @@ def canonical_csr(A: Any) -> sp.csr_array:
     >>> canonical_csr(sp.coo_array(([1, 2], ([0, 0], [1, 1])), shape=(1, 2))).toarray()
     array([[0., 3.]])
     """
-    if _is_petsc(A):
-        A = _from_petsc(A)
+    return _canonical(_from_petsc(A) if _is_petsc(A) else A)
+
+
+def _canonical(A: Any, any_width: bool = False) -> sp.csr_array:
+    """Do what `canonical_csr` says; rows of many ranks may have columns past 2^31."""
     if not sp.issparse(A):
         return _from_dense(A)
     if A.ndim != 2:
         raise ValueError(f"expected a matrix (two dimensions), got {A.ndim}")
     _check_real(A.dtype, "the matrix")
-    _check_size(A.shape, A.nnz if A.format in ("lil", "dok") else A.data.size)
+    stored = A.nnz if A.format in ("lil", "dok") else A.data.size
+    _check_size(A.shape[:1] if any_width else A.shape, stored)
     if A.format in ("lil", "dok"):
         A = A.tocsr()
     _check_indices(A)
     # Values first, then tocsr(): it sums duplicates, which must not overflow in a small integer.
-    csr = _own_csr(_with_exact_values(A).tocsr())
+    index = np.int32 if max(A.shape) <= INDEX_MAX else np.int64
+    csr = _own_csr(_with_exact_values(A).tocsr(), index)
     if not csr.has_canonical_format:
         csr = csr.copy()
         csr.sum_duplicates()
@@ -325,14 +399,14 @@ def _with_exact_values(A: Any) -> Any:
     return A if values is A.data else A.astype(values.dtype)
 
 
-def _own_csr(A: Any) -> sp.csr_array:
+def _own_csr(A: Any, index: Any = np.int32) -> sp.csr_array:
     """Wrap the arrays of `A` in a csr_array of ours, so that no flag of the caller's changes."""
     stored = int(A.indptr[-1])
     return sp.csr_array(
         (
             A.data[:stored],
-            A.indices[:stored].astype(np.int32, copy=False),
-            A.indptr.astype(np.int32, copy=False),
+            A.indices[:stored].astype(index, copy=False),
+            A.indptr.astype(index, copy=False),
         ),
         shape=A.shape,
     )
@@ -365,18 +439,47 @@ def _is_petsc(thing: Any) -> bool:
 
 
 def _from_petsc(mat: Any) -> sp.csr_array:
-    from petsc4py import PETSc
-
     processes = mat.getComm().getSize()
     if processes > 1:
         raise ValueError(f"expected a matrix on one process, got one on {processes}")
+    return _own_petsc_rows(mat)
+
+
+def _petsc_rows(mat: Any, comm: Any) -> sp.csr_array:
+    from mpi4py import MPI
+
+    theirs = mat.getComm().tompi4py()
+    if MPI.Comm.Compare(theirs, comm) not in (MPI.IDENT, MPI.CONGRUENT):
+        raise ValueError(
+            f"expected a PETSc matrix on the {comm.size} ranks of comm, got one on {theirs.size}"
+        )
+    return _own_petsc_rows(mat)
+
+
+def _own_petsc_rows(mat: Any) -> sp.csr_array:
+    from petsc4py import PETSc
+
     # With `out` missing, convert() would change the caller's matrix in place.
     aij = mat.convert("aij", out=PETSc.Mat())
     try:
         indptr, indices, data = aij.getValuesCSR()
     finally:
         aij.destroy()
-    return sp.csr_array((data, indices, indptr), shape=mat.getSize())
+    return sp.csr_array((data, indices, indptr), shape=(mat.getLocalSize()[0], mat.getSize()[1]))
+
+
+def comm_of(A: Any) -> Any:
+    """Return the communicator of a PETSc matrix over several ranks, else None.
+
+    Not collective.
+
+    Parameters
+    ----------
+    A : object
+    """
+    if not _is_petsc(A) or A.getComm().getSize() == 1:
+        return None
+    return A.getComm().tompi4py()
 
 
 def _check_finite(csr: sp.csr_array) -> None:

@@ -13,8 +13,9 @@ import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse.linalg import LinearOperator, eigsh
 
-from pympf import la
+from pympf import io, la
 from pympf._engine import engine
+from pympf._mpi import check_communicator, handle, is_parallel, on_all, same_on_all
 from pympf._params import Params, Report, check_kinds, from_text
 from pympf._storage import load_factors, save_factors
 
@@ -33,6 +34,11 @@ class Mmf:
     Vectors are arrays of shape (n,) or (n, k) in the dtype of the factorization. The methods
     release the interpreter lock and may be called from several threads.
 
+    Over the ranks of a communicator (`comm`) every rank holds its part and brings its own rows of
+    the vectors (`rows`); wavelet coefficients and eigenvalues lie on the rank of their wavelet, and
+    the core on one rank. What computes is then collective: all ranks call it in the same order, and
+    from one thread. What only tells (`shape`, `report`, ...) is not.
+
     References
     ----------
     .. [1] Thesis, section 2.1, equation 2.1; section 2.2, algorithms 1 and 2.
@@ -46,14 +52,29 @@ class Mmf:
     True
     """
 
-    def __init__(self, factors: Any) -> None:
+    def __init__(self, factors: Any, comm: Any = None) -> None:
         self._factors = factors
+        self._comm = comm
+        self._core_size, self._bytes = factors.totals()
+
+    def _with(self, factors: Any) -> Mmf:
+        return Mmf(factors, self._comm)
 
     # ---- what it is ------------------------------------------------------------------------------
     @property
     def shape(self) -> tuple[int, int]:
         """Rows and columns."""
-        return (self._factors.rows, self._factors.rows)
+        return (self._factors.total_rows, self._factors.total_rows)
+
+    @property
+    def comm(self) -> Any:
+        """The mpi4py communicator whose ranks share it; None: one process."""
+        return self._comm
+
+    @property
+    def rows(self) -> range:
+        """Rows of this rank: those of its part of a vector."""
+        return range(self._factors.first_row, self._factors.first_row + self._factors.rows)
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -63,7 +84,7 @@ class Mmf:
     @property
     def core_size(self) -> int:
         """Rows of the core of H."""
-        return self._factors.core_size
+        return self._core_size
 
     @property
     def levels(self) -> int:
@@ -72,8 +93,8 @@ class Mmf:
 
     @property
     def nbytes(self) -> int:
-        """Bytes that the factorization holds."""
-        return self._factors.bytes
+        """Bytes that the factorization holds, on all ranks together."""
+        return self._bytes
 
     @property
     def params(self) -> dict[str, Any]:
@@ -82,9 +103,9 @@ class Mmf:
         return {f["name"]: from_text(f, text[f["name"]]) for f in Params.fields()}
 
     def report(self) -> Report:
-        """Return what the factorization did, stage by stage.
+        """Return what the factorization did, stage by stage, on all ranks together.
 
-        Not collective.
+        Not collective: every rank has the same report (but for its own seconds).
 
         Examples
         --------
@@ -108,20 +129,32 @@ class Mmf:
 
     def __repr__(self) -> str:
         n = self.shape[0]
-        return f"<Mmf {n} x {n}, {self.dtype}, {self.levels} levels, core {self.core_size}>"
+        ranks = f", {self.comm.size} ranks" if is_parallel(self.comm) else ""
+        return f"<Mmf {n} x {n}, {self.dtype}, {self.levels} levels, core {self.core_size}{ranks}>"
 
     # ---- products --------------------------------------------------------------------------------
-    def _map(self, method: Callable[..., None], x: ArrayLike, *args: Any) -> NDArray[Any]:
-        x = la.as_vector(x, self.shape[0], self.dtype, "x")
+    def _map(
+        self, method: Callable[..., None], x: ArrayLike, size_in: int, size_out: int, *args: Any
+    ) -> NDArray[Any]:
+        with on_all(self.comm):
+            x = la.as_vector(x, size_in, self.dtype, "x")
+        same_on_all(self.comm, x.shape[1:], "x: shape without the rows")
         block = x if x.ndim == 2 else x[:, np.newaxis]
-        y = np.empty_like(block)
+        y = np.empty((size_out, block.shape[1]), dtype=self.dtype)
         method(block, y, *args)
-        return y.reshape(x.shape)
+        return y.reshape(size_out, *x.shape[1:])
+
+    def _alone(self, what: str, instead: str) -> None:
+        if is_parallel(self.comm):
+            raise ValueError(
+                f"{what} needs the whole factorization on one process, and this one lies on "
+                f"{self.comm.size} ranks: {instead}"
+            )
 
     def apply(self, x: ArrayLike) -> NDArray[Any]:
         """Multiply: F x.
 
-        Not collective.
+        Collective.
 
         Parameters
         ----------
@@ -145,7 +178,8 @@ class Mmf:
         >>> bool(np.allclose(F @ np.ones(64), A @ np.ones(64)))
         True
         """
-        return self._map(self._factors.multiply, x)
+        rows = self._factors.rows
+        return self._map(self._factors.multiply, x, rows, rows)
 
     def __matmul__(self, x: ArrayLike) -> NDArray[Any]:
         return self.apply(x)
@@ -153,7 +187,7 @@ class Mmf:
     def solve(self, b: ArrayLike) -> NDArray[Any]:
         """Solve F x = b exactly (not A x = b: see `pympf.solve`).
 
-        Not collective.
+        Collective.
 
         Parameters
         ----------
@@ -183,7 +217,7 @@ class Mmf:
     def inverse(self, rcond: float | None = None, absolute: bool = False) -> Mmf:
         """Return F⁻¹ = Qᵀ H⁻¹ Q.
 
-        Not collective.
+        Collective.
 
         Parameters
         ----------
@@ -214,12 +248,12 @@ class Mmf:
         """
         if rcond is not None and not rcond >= 0:
             raise ValueError(f"rcond = {rcond} is not a number >= 0")
-        return Mmf(self._factors.inverse(-1.0 if rcond is None else rcond, absolute))
+        return self._with(self._factors.inverse(-1.0 if rcond is None else rcond, absolute))
 
     def sqrt(self) -> Mmf:
         """Return F^(1/2); H must have no negative eigenvalue.
 
-        Not collective.
+        Collective.
 
         Raises
         ------
@@ -236,12 +270,12 @@ class Mmf:
         >>> bool(np.allclose(S @ (S @ np.ones(256)), F @ np.ones(256)))
         True
         """
-        return Mmf(self._factors.sqrt())
+        return self._with(self._factors.sqrt())
 
     def inv_sqrt(self) -> Mmf:
         """Return F^(-1/2); H must be positive definite.
 
-        Not collective.
+        Collective.
 
         Raises
         ------
@@ -258,17 +292,18 @@ class Mmf:
         >>> bool(np.allclose(W @ (F @ (W @ np.ones(256))), 1))
         True
         """
-        return Mmf(self._factors.inv_sqrt())
+        return self._with(self._factors.inv_sqrt())
 
     def function(self, f: Callable[[NDArray[np.float64]], ArrayLike]) -> Mmf:
         """Return f(F) = Qᵀ f(H) Q.
 
-        Not collective.
+        Collective.
 
         Parameters
         ----------
         f : callable
-            Takes the n eigenvalues of H as an array and returns n real, finite values.
+            Takes the n eigenvalues of H as an array (on several ranks: those of this rank) and
+            returns as many real, finite values, each a function of its eigenvalue.
 
         Raises
         ------
@@ -283,18 +318,21 @@ class Mmf:
         >>> bool(np.linalg.norm(heat @ np.ones(256)) < 16)  # ‖1‖ = 16
         True
         """
-        values = np.asarray(f(self.spectrum()))
-        if values.shape != (self.shape[0],) or np.iscomplexobj(values):
-            raise ValueError(
-                f"expected {self.shape[0]} real values, one for each eigenvalue of H, got "
-                f"{values.dtype} of shape {values.shape}"
-            )
-        return Mmf(self._factors.with_values(np.ascontiguousarray(values, dtype=np.float64)))
+        eigenvalues = self.spectrum()
+        with on_all(self.comm):
+            values = np.asarray(f(eigenvalues))
+            if values.shape != eigenvalues.shape or np.iscomplexobj(values):
+                raise ValueError(
+                    f"expected {eigenvalues.size} real values, one for each eigenvalue of H, got "
+                    f"{values.dtype} of shape {values.shape}"
+                )
+            values = np.ascontiguousarray(values, dtype=np.float64)
+        return self._with(self._factors.with_values(values))
 
     def spectrum(self) -> NDArray[np.float64]:
         """Return the n eigenvalues of H: those of the core in ascending order, then the wavelets'.
 
-        Not collective.
+        Collective. Each rank gets those of its own coefficients.
 
         Examples
         --------
@@ -308,7 +346,7 @@ class Mmf:
     def slogdet(self) -> tuple[float, float]:
         """Return the sign and the logarithm of |det F|; (0, -inf) when H is singular.
 
-        Not collective.
+        Collective.
 
         Examples
         --------
@@ -323,7 +361,7 @@ class Mmf:
     def logdet(self) -> float:
         """Return log det F.
 
-        Not collective.
+        Collective.
 
         Raises
         ------
@@ -346,7 +384,7 @@ class Mmf:
     def trace(self) -> float:
         """Return the trace of F: that of the factored matrix, unless it was prenormalized.
 
-        Not collective. A prenormalized factorization keeps the trace of D⁻¹ A D⁻¹.
+        Collective. A prenormalized factorization keeps the trace of D⁻¹ A D⁻¹.
 
         Examples
         --------
@@ -360,7 +398,7 @@ class Mmf:
     def transform(self, x: ArrayLike) -> NDArray[Any]:
         """Return the wavelet coefficients Q x, ordered [core | level L | … | level 1].
 
-        Not collective.
+        Collective.
 
         Parameters
         ----------
@@ -374,12 +412,12 @@ class Mmf:
         >>> bool(np.allclose(F.inverse_transform(c), 1))
         True
         """
-        return self._map(self._factors.transform, x)
+        return self._map(self._factors.transform, x, self._factors.rows, self._factors.coefficients)
 
     def inverse_transform(self, y: ArrayLike) -> NDArray[Any]:
         """Return Qᵀ y from wavelet coefficients.
 
-        Not collective.
+        Collective.
 
         Parameters
         ----------
@@ -389,12 +427,13 @@ class Mmf:
         --------
         See `transform`.
         """
-        return self._map(self._factors.inverse_transform, y, self.levels)
+        sizes = self._factors.coefficients, self._factors.rows
+        return self._map(self._factors.inverse_transform, y, *sizes, self.levels)
 
     def level_slice(self, level: int) -> slice:
         """Return where the wavelets of a level lie among the coefficients; level 0 is the core.
 
-        Not collective.
+        Not collective. Each rank has its own coefficients in this order.
 
         Parameters
         ----------
@@ -410,37 +449,48 @@ class Mmf:
         """
         self._check_level(level, 0)
         if level == 0:
-            return slice(0, self.core_size)
-        return slice(self._factors.kept(level), self._factors.kept(level - 1))
+            return slice(0, self._factors.core_rows)
+        return slice(*self._wavelets(level, self.levels))
+
+    def _wavelets(self, level: int, top: int) -> tuple[int, int]:
+        """First and last of this rank's wavelets of a level, when those up to `top` are there."""
+        start = self._factors.wavelet_start
+        return start(level - 1, top), start(level - 2, top)
 
     def _check_level(self, level: int, lowest: int) -> None:
         if not lowest <= operator.index(level) <= self.levels:
             raise IndexError(f"level {level} is not one of {lowest} .. {self.levels}")
 
-    def _function(self, level: int, place: int, count: int, index: int) -> sp.csc_array:
-        if not 0 <= operator.index(index) < count:
-            raise IndexError(f"index {index} is not one of 0 .. {count - 1} at level {level}")
-        y = np.zeros((self.shape[0], 1), dtype=self.dtype)
-        y[place + index] = 1
-        x = np.empty_like(y)
+    def _function(self, level: int, first: int, last: int, index: int) -> sp.csc_array:
+        """Return the function of a coefficient, the `index`-th of those that all ranks have."""
+        count = last - first
+        counts = self.comm.allgather(count) if is_parallel(self.comm) else [count]
+        if not 0 <= operator.index(index) < sum(counts):
+            raise IndexError(f"index {index} is not one of 0 .. {sum(counts) - 1} at level {level}")
+        place = index - sum(counts[: self.comm.rank] if is_parallel(self.comm) else [])
+        y = np.zeros((self._factors.wavelet_start(-1, level), 1), dtype=self.dtype)
+        if 0 <= place < count:
+            y[first + place] = 1
+        x = np.empty((self._factors.rows, 1), dtype=self.dtype)
         self._factors.inverse_transform(y, x, level)
         return sp.csc_array(x)
 
     def wavelet(self, level: int, index: int) -> sp.csc_array:
         """Return a wavelet: a column of Qᵀ, of norm 1.
 
-        Not collective.
+        Collective.
 
         Parameters
         ----------
         level : int
             1 (finest) to `levels`.
         index : int
-            From 0 to the number of wavelets of the level minus 1.
+            From 0 to the number of wavelets of the level, on all ranks, minus 1.
 
         Returns
         -------
         scipy.sparse.csc_array, shape (n, 1)
+            On several ranks the own rows of it.
 
         Raises
         ------
@@ -455,24 +505,24 @@ class Mmf:
         2
         """
         self._check_level(level, 1)
-        where = self.level_slice(level)
-        return self._function(level, where.start, where.stop - where.start, index)
+        return self._function(level, *self._wavelets(level, level), index)
 
     def scaling_function(self, level: int, index: int) -> sp.csc_array:
         """Return a function that is still active after `level` stages, of norm 1.
 
-        Not collective.
+        Collective.
 
         Parameters
         ----------
         level : int
             0 (unit vectors) to `levels` (the core).
         index : int
-            From 0 to the number of active columns after the level minus 1.
+            From 0 to the number of active columns after the level, on all ranks, minus 1.
 
         Returns
         -------
         scipy.sparse.csc_array, shape (n, 1)
+            On several ranks the own rows of it.
 
         Raises
         ------
@@ -503,8 +553,14 @@ class Mmf:
         >>> bool(abs(Q @ Q.T - np.eye(256)).max() < 1e-13)
         True
         """
+        self._alone(
+            "basis()", "use transform() and inverse_transform(), or save and load it on one"
+        )
         n = self.shape[0]
+        order = self._factors.state()[0]["order"]
         Q = sp.eye_array(n, dtype=self.dtype, format="csr")
+        if order.size:
+            Q = Q[order]
         for level in range(1, self.levels + 1):
             indptr, indices, data, rows = self._factors.stage_functions(level)
             stage = sp.csr_array((data, indices, indptr), shape=(rows, rows))
@@ -516,7 +572,7 @@ class Mmf:
     def core(self) -> sp.csr_array:
         """Return the core of H, shape (core_size, core_size).
 
-        Not collective.
+        Collective. Every rank gets all of it.
 
         Examples
         --------
@@ -524,12 +580,15 @@ class Mmf:
         >>> pympf.factorize(pympf.gallery.poisson((16, 16))).core().shape
         (100, 100)
         """
-        arrays, _ = self._factors.state()
+        parts = self._factors.core()
+        if is_parallel(self.comm):
+            holders = self.comm.allgather(self._factors.core_rows)
+            parts = self.comm.bcast(parts, root=int(np.argmax(holders)))
         shape = (self.core_size, self.core_size)
-        if "core" in arrays:
-            return sp.csr_array(arrays["core"].reshape(shape))
-        parts = (arrays["core_data"], arrays["core_indices"], arrays["core_indptr"])
-        return sp.csr_array(parts, shape=shape)
+        if len(parts) == 1:
+            return sp.csr_array(parts[0].reshape(shape))
+        indptr, indices, data = parts
+        return sp.csr_array((data, indices, indptr), shape=shape)
 
     def to_csr(self) -> sp.csr_array:
         """Return F = D Qᵀ H Q D as a sparse matrix (usually full: for small n).
@@ -543,6 +602,7 @@ class Mmf:
         >>> bool(np.allclose(F.to_csr() @ np.ones(256), F @ np.ones(256)))
         True
         """
+        self._alone("to_csr()", "multiply by unit vectors, or save and load it on one")
         arrays, _ = self._factors.state()
         H = sp.block_diag([self.core(), sp.diags_array(arrays["diagonal"])], format="csr")
         Q = self.basis()
@@ -556,7 +616,7 @@ class Mmf:
     def error(self, A: Any, norm: str | int = "fro") -> float:
         """Return ‖A − F‖ / ‖A‖.
 
-        Not collective.
+        Collective.
 
         Parameters
         ----------
@@ -583,12 +643,13 @@ class Mmf:
         >>> 0.3 < pympf.factorize(A).error(A) < 0.376
         True
         """
-        A = self._same_kind(A)
         if norm == "fro":
-            error, norm_of_A = self._factors.error(A.indptr, A.indices, A.data)
+            error, norm_of_A = self._factors.error(self._same_kind(A)[1])
             return error / norm_of_A if norm_of_A > 0 else float(error > 0)
         if norm != 2:
             raise ValueError(f"norm = {norm!r} is not one of 'fro', 2")
+        self._alone("the spectral norm", "take norm='fro', or save and load it on one")
+        A, _ = self._same_kind(A)
         difference = LinearOperator(
             A.shape, matvec=lambda x: A @ x - self.apply(x), dtype=np.float64
         )
@@ -596,20 +657,25 @@ class Mmf:
         error = _spectral_norm(difference)
         return error / norm_of_A if norm_of_A > 0 else float(error > 0)
 
-    def _same_kind(self, A: Any) -> sp.csr_array:
-        A = la.as_csr(A)
-        if A.shape != self.shape:
-            raise ValueError(f"expected a matrix of shape {self.shape}, got {A.shape}")
-        with np.errstate(over="ignore"):
-            A = A.astype(self.dtype)
-        if not np.isfinite(A.data).all():
-            raise ValueError(f"the matrix has entries that {self.dtype} cannot hold")
-        return A
+    def _same_kind(self, A: Any) -> tuple[sp.csr_array, Any]:
+        """Return a matrix in the dtype of this, and as rows of the core."""
+        A = checked(A, self.comm)
+        with on_all(self.comm):
+            if A.shape != (self._factors.rows, self.shape[1]):
+                raise ValueError(
+                    f"expected a matrix of shape {(self._factors.rows, self.shape[1])}, "
+                    f"got {A.shape}"
+                )
+            with np.errstate(over="ignore"):
+                A = A.astype(self.dtype)
+            if not np.isfinite(A.data).all():
+                raise ValueError(f"the matrix has entries that {self.dtype} cannot hold")
+        return A, rows_of(A, self.comm)
 
     def refactorize(self, A: Any) -> Mmf:
         """Return the factorization of a matrix with other values and the same rotations Q.
 
-        Not collective. H becomes the core-diagonal part of Q A Qᵀ.
+        Collective. H becomes the core-diagonal part of Q A Qᵀ.
 
         Parameters
         ----------
@@ -629,8 +695,7 @@ class Mmf:
         >>> bool(abs(F.refactorize(2 * A).trace() - 2 * F.trace()) < 1e-8)
         True
         """
-        A = self._same_kind(A)
-        return Mmf(self._factors.refactorize(A.indptr, A.indices, A.data))
+        return self._with(self._factors.refactorize(self._same_kind(A)[1]))
 
     # ---- as operators ----------------------------------------------------------------------------
     def aslinearoperator(self) -> LinearOperator:
@@ -645,6 +710,9 @@ class Mmf:
         >>> F.aslinearoperator().matvec(np.ones(256)).shape
         (256,)
         """
+        self._alone(
+            "a SciPy operator", "SciPy's solvers know no ranks; take F @ x with its own rows"
+        )
         return LinearOperator(
             self.shape,
             matvec=self.apply,
@@ -657,7 +725,7 @@ class Mmf:
     def positive_inverse(self) -> Mmf:
         """Return Qᵀ |H|⁻¹ Q, made definite: the preconditioner as an `Mmf`.
 
-        Not collective. An eigenvalue of H that is zero to rounding counts as the largest one, so
+        Collective. An eigenvalue of H that is zero to rounding counts as the largest one, so
         that the result is symmetric positive definite whatever the factored matrix is.
 
         Examples
@@ -667,7 +735,7 @@ class Mmf:
         >>> bool((M.spectrum() > 0).all())
         True
         """
-        return Mmf(self._factors.preconditioner())
+        return self._with(self._factors.preconditioner())
 
     def preconditioner(self) -> LinearOperator:
         """Return a symmetric positive definite preconditioner M ≈ |A|⁻¹ as a SciPy operator.
@@ -693,12 +761,14 @@ class Mmf:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the factorization to an HDF5 file.
 
-        Not collective. The file is written under a temporary name and renamed, so an existing
-        file is replaced whole or not at all.
+        Collective. The file is written under a temporary name and renamed, so an existing file is
+        replaced whole or not at all. Several ranks write it together where h5py was built with
+        MPI, else by turns; it is the file that one process writes, and any number can read it.
 
         Parameters
         ----------
         path : path-like
+            In a folder that all ranks see.
 
         Raises
         ------
@@ -714,17 +784,21 @@ class Mmf:
         >>> pympf.load(path).shape
         (256, 256)
         """
-        save_factors(self._factors, path)
+        save_factors(self._factors, self.core_size, path, self.comm)
 
 
-def load(path: str | os.PathLike[str]) -> Mmf:
+def load(path: str | os.PathLike[str], comm: Any = None, *, rows: int | None = None) -> Mmf:
     """Read a factorization that `Mmf.save` wrote.
 
-    Not collective.
+    Collective over `comm`: every rank reads its part, whatever number of ranks wrote it.
 
     Parameters
     ----------
     path : path-like
+    comm : mpi4py.MPI.Comm, optional
+        The ranks that share it; by default this process has all of it.
+    rows : int, optional
+        How many rows of vectors this rank holds; by default as many as the others, within one.
 
     Returns
     -------
@@ -734,12 +808,17 @@ def load(path: str | os.PathLike[str]) -> Mmf:
     ------
     OSError
         If the file cannot be read, is truncated or damaged, or is no factorization.
+    ValueError
+        If the `rows` of all ranks are not those of the factorization.
 
     Examples
     --------
     See `Mmf.save`.
     """
-    return Mmf(load_factors(path))
+    if comm is not None:
+        check_communicator(comm)
+    factors, _ = load_factors(path, comm, rows)
+    return Mmf(factors, comm)
 
 
 def _spectral_norm(op: LinearOperator) -> float:
@@ -754,18 +833,35 @@ def _spectral_norm(op: LinearOperator) -> float:
     return float(abs(values[0]))
 
 
-def factorize(A: Any, *, progress: Progress | None = None, **params: Any) -> Mmf:
+def factorize(
+    A: Any,
+    *,
+    comm: Any = None,
+    labels: ArrayLike | None = None,
+    progress: Progress | None = None,
+    **params: Any,
+) -> Mmf:
     """Factor a symmetric matrix: A ≈ Q₁ᵀ … Q_Lᵀ H Q_L … Q₁.
 
-    Not collective. Deterministic: the result depends on `A`, the parameters and the seed, not on
-    the number of threads.
+    Collective over `comm`. Deterministic: the result depends on `A`, the parameters and the seed,
+    not on the number of threads. On several ranks every rank clusters its own rows, so the result
+    depends on their ranges; with `labels` that is the same on any number of ranks, bit for bit.
 
     Parameters
     ----------
-    A : sparse array or matrix, 2-D array_like, or petsc4py.PETSc.Mat, shape (n, n)
-        Real and symmetric. float32 is factored in float32, all else in float64.
+    A : sparse array or matrix, 2-D array_like, petsc4py.PETSc.Mat, or path, shape (n, n)
+        Real and symmetric. float32 is factored in float32, all else in float64. With `comm` this
+        rank's rows, shape (n_local, n), with global columns: contiguous ranges in the order of the
+        ranks, which may be empty. A PETSc matrix over several ranks brings its communicator. Of a
+        file (see `pympf.io.read_matrix`) every rank reads its part.
+    comm : mpi4py.MPI.Comm, optional
+        The ranks that share the matrix; by default this process has all of it.
+    labels : array_like of int, shape (n,) or (depths, n), optional
+        Clusters to take instead of finding some: in stage p the rows with the same label of depth
+        p form a cluster; the last depth serves all later stages. A cluster of one depth must lie in
+        one of the next. With `comm` this rank's columns of it.
     progress : callable, optional
-        Called after each stage with its line of the report as a dict.
+        Called after each stage with its line of the report as a dict; on each rank that gives one.
     **params
         See `Params.fields` and ``docs/options.md``. The first to know: ``core_size`` (100),
         ``tolerance`` (0: none), ``order`` (2), ``retire`` ('relative', fit for preconditioning;
@@ -778,10 +874,13 @@ def factorize(A: Any, *, progress: Progress | None = None, **params: Any) -> Mmf
     Raises
     ------
     ValueError
-        If `A` is empty, not square, not symmetric or not finite, or a parameter is unknown or
-        out of range.
+        If `A` is empty, not square, not symmetric or not finite, a parameter is unknown or out of
+        range, or `labels` do not nest or have another length.
     TypeError
         If `A` is not a matrix of real numbers.
+    RuntimeError
+        If MPI tells every process of a job that it is alone: mpiexec and the MPI library differ.
+        (Other errors on one rank are raised on all, and name the rank.)
 
     References
     ----------
@@ -795,8 +894,55 @@ def factorize(A: Any, *, progress: Progress | None = None, **params: Any) -> Mmf
     >>> F
     <Mmf 4096 x 4096, float64, 6 levels, core 64>
     """
-    check_kinds(params)
-    if progress is not None and not callable(progress):
-        raise TypeError(f"progress is a {type(progress).__name__}, expected a callable")
-    A = la.as_csr(A)
-    return Mmf(engine(A.dtype).factorize(A.indptr, A.indices, A.data, params, progress))
+    comm = la.comm_of(A) if comm is None else comm
+    if comm is not None:
+        check_communicator(comm)
+    with on_all(comm):
+        check_kinds(params)
+        if progress is not None and not callable(progress):
+            raise TypeError(f"progress is a {type(progress).__name__}, expected a callable")
+    same_on_all(comm, sorted(params.items()), "parameters")
+    A = checked(A, comm)
+    with on_all(comm):
+        given = _as_labels(labels, A.shape[0])
+    same_on_all(comm, None if given is None else len(given), "depths of labels")
+    rows = rows_of(A, comm)
+    return Mmf(engine(A.dtype).factorize(rows, given, params, progress), comm)
+
+
+def checked(A: Any, comm: Any, *, symmetric: bool = True) -> sp.csr_array:
+    """Pass a matrix, or this rank's rows (whose symmetry `rows_of` sees), through the gate."""
+    if isinstance(A, str | os.PathLike):
+        A = io.read_rows(A, comm) if is_parallel(comm) else io.read_matrix(A)
+    return la.as_rows(A, comm) if is_parallel(comm) else la.as_csr(A, symmetric=symmetric)
+
+
+def rows_of(A: sp.csr_array, comm: Any, *, symmetric: bool = True) -> Any:
+    """Bring a checked matrix into the core; rows of several ranks must be symmetric together.
+
+    Collective. With ``symmetric=False`` they need not.
+    """
+    core = engine(A.dtype)
+    if not is_parallel(comm):
+        return core.rows_of(A.indptr, A.indices, A.data)
+    indptr, indices = A.indptr.astype(np.int32), A.indices.astype(np.int64)
+    rows = core.rows_on_ranks(handle(comm), indptr, indices, A.data)
+    if symmetric:
+        la.check_asymmetry(*rows.asymmetry(), A.dtype)
+    return rows
+
+
+def _as_labels(labels: ArrayLike | None, rows: int) -> NDArray[np.int64] | None:
+    if labels is None:
+        return None
+    array = np.asarray(labels)
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"labels: expected integers, got dtype {array.dtype}")
+    array = np.atleast_2d(array)
+    if array.ndim != 2 or array.shape[1] != rows or len(array) == 0:
+        raise ValueError(
+            f"labels: expected shape ({rows},) or (depths, {rows}), got {np.shape(labels)}"
+        )
+    if array.dtype.kind == "u" and array.size and array.max() > np.iinfo(np.int64).max:
+        raise ValueError(f"labels: {array.max()} is more than 64 bits with a sign hold")
+    return np.ascontiguousarray(array, dtype=np.int64)

@@ -12,8 +12,9 @@ from scipy.sparse.linalg import LinearOperator
 
 from pympf import _core, la
 from pympf._engine import engine
+from pympf._mpi import check_communicator, is_parallel, on_all, same_on_all
 from pympf._params import Params, Report, check_kinds, from_text, table
-from pympf.mmf import Mmf, factorize
+from pympf.mmf import Mmf, checked, factorize, rows_of
 
 __all__ = ["Preconditioner", "PreconditionerReport", "as_preconditioner", "rigid_body_modes"]
 
@@ -24,9 +25,9 @@ CLASSIC = "classic"
 class PreconditionerReport:
     """What the setup of a preconditioner did, level by level; `print` shows it as a table.
 
-    A level has ``rows`` and ``nnz``, ``clusters`` (0 on the last one), whether the scaling
-    functions were ``lifted``, ``prolongation`` (their entries per row), ``factor`` (entries of the
-    smoother's factor over nnz), ``bytes`` and ``seconds``.
+    A level has ``rows`` and ``nnz``, ``clusters`` (0 on the last one), the ``ranks`` that hold
+    some of the rows, whether the scaling functions were ``lifted``, ``prolongation`` (their entries per row), ``factor`` (entries of the
+    smoother's factor over nnz), ``bytes`` (on this rank) and ``seconds``.
     """
 
     rows: int
@@ -63,6 +64,7 @@ class PreconditionerReport:
             ("rows", "{:d}"),
             ("nnz", "{:d}"),
             ("clusters", "{:d}"),
+            ("ranks", "{:d}"),
             ("lifted", "{}"),
             ("P per row", "{:.2f}"),
             ("factor/nnz", "{:.2f}"),
@@ -105,6 +107,9 @@ class Preconditioner(LinearOperator):
     Applications release the interpreter lock; several threads may call them, but not while
     `update` runs.
 
+    Made with a communicator of several ranks, it works on the entries of vectors that belong to
+    the rows of this rank, its shape is that of this part, and `apply` and `update` are collective.
+
     Examples
     --------
     >>> import numpy as np, pympf
@@ -116,10 +121,16 @@ class Preconditioner(LinearOperator):
     0
     """
 
-    def __init__(self, core: Any, factorization: Mmf | None = None) -> None:
+    def __init__(self, core: Any, factorization: Mmf | None = None, comm: Any = None) -> None:
         super().__init__(core.dtype, (core.rows, core.rows))
         self._core = core
         self._factorization = factorization
+        self._comm = comm
+
+    @property
+    def comm(self) -> Any:
+        """The communicator that it was made with, or None."""
+        return self._comm
 
     @staticmethod
     def fields() -> list[dict[str, Any]]:
@@ -161,7 +172,11 @@ class Preconditioner(LinearOperator):
         if self._factorization is None:
             return self._core.report()["indefinite"]
         values = self._factorization.spectrum()
-        return bool(values.min() < -1e-10 * abs(values).max())
+        least, largest = values.min(initial=0), abs(values).max(initial=0)
+        if is_parallel(self._comm):
+            least = min(self._comm.allgather(least))
+            largest = max(self._comm.allgather(largest))
+        return bool(least < -1e-10 * largest)
 
     @property
     def varies(self) -> bool:
@@ -201,7 +216,7 @@ class Preconditioner(LinearOperator):
             return self._factorization.report()
         data = self._core.report()
         return PreconditionerReport(
-            rows=self._core.rows,
+            rows=data["levels"][0]["rows"] if data["levels"] else self._core.rows,
             dtype=str(self._core.dtype),
             bytes=sum(level["bytes"] for level in data["levels"]),
             params=self.params,
@@ -211,7 +226,7 @@ class Preconditioner(LinearOperator):
     def apply(self, r: ArrayLike) -> NDArray[Any]:
         """Multiply: M r.
 
-        Not collective.
+        Collective over `comm`.
 
         Parameters
         ----------
@@ -244,14 +259,15 @@ class Preconditioner(LinearOperator):
     def update(self, A: Any) -> None:
         """Take over new values of the matrix, on the same pattern, for a part of a new setup.
 
-        Not collective. Keeps the order of the rows, the clusters and the scaling functions (for
+        Collective over `comm`; on several ranks all is made anew. Keeps the order of the rows, the clusters and the scaling functions (for
         ``method='classic'`` the rotations), which are as good as new ones while the values change
         by a factor or by little.
 
         Parameters
         ----------
         A : sparse array or matrix, 2-D array_like, or petsc4py.PETSc.Mat, shape (n, n)
-            Real and symmetric, of the same dtype, with entries stored in the same places.
+            Real and symmetric, of the same dtype, with entries stored in the same places; on
+            several ranks the rows of this one.
 
         Raises
         ------
@@ -267,14 +283,14 @@ class Preconditioner(LinearOperator):
         >>> pympf.solve(2 * A, np.ones(4096), preconditioner=M).iterations <= 8
         True
         """
-        csr = la.as_csr(A)
+        csr = checked(A, self._comm)
         if csr.dtype != self.dtype:
             raise ValueError(f"expected a matrix of {self.dtype}, got {csr.dtype}")
         if self._factorization is not None:
             self._factorization = self._factorization.refactorize(csr)
             self._core = self._factorization.positive_inverse()._factors
         else:
-            self._core.update(csr.indptr, csr.indices, csr.data)
+            self._core.update(rows_of(csr, self._comm))
 
     def __repr__(self) -> str:
         n = self.shape[0]
@@ -294,21 +310,29 @@ class Preconditioner(LinearOperator):
 
 
 def as_preconditioner(
-    A: Any, *, near_nullspace: ArrayLike | None = None, block_size: int = 1, **params: Any
+    A: Any,
+    *,
+    comm: Any = None,
+    near_nullspace: ArrayLike | None = None,
+    block_size: int = 1,
+    **params: Any,
 ) -> Preconditioner:
     """Make a preconditioner M ≈ A⁻¹ of a symmetric matrix.
 
-    Not collective. Deterministic: the result depends on `A` and the parameters, not on the number
-    of threads.
+    Collective over `comm`. Deterministic: the result depends on `A`, the parameters and the number
+    of ranks, not on the number of threads.
 
     Parameters
     ----------
     A : sparse array or matrix, 2-D array_like, or petsc4py.PETSc.Mat, shape (n, n)
-        Real and symmetric; also singular, negative definite or indefinite.
+        Real and symmetric; also singular, negative definite or indefinite. With `comm` this rank's
+        rows, or a file, as in `pympf.factorize`.
+    comm : mpi4py.MPI.Comm, optional
+        The ranks that work together; by default this process alone, or those of a PETSc matrix.
     near_nullspace : array_like, shape (n,) or (n, m), optional
         Vectors x with small A x / ‖A‖, linearly independent: the coarse levels represent them
         exactly. By default constants, adapted to `A` where they are poor. For elasticity take
-        `rigid_body_modes`.
+        `rigid_body_modes`. With `comm` the entries of this rank's rows.
     block_size : int
         Unknowns of a node, stored next to each other; the nodes are clustered.
     **params
@@ -344,34 +368,46 @@ def as_preconditioner(
     >>> info
     0
     """
-    return precondition(la.as_csr(A), near_nullspace, block_size, params)
+    comm = la.comm_of(A) if comm is None else comm
+    if comm is not None:
+        check_communicator(comm)
+    A = checked(A, comm)
+    return precondition(A, rows_of(A, comm), comm, near_nullspace, block_size, params)
 
 
 def precondition(
-    A: sp.csr_array, near_nullspace: ArrayLike | None, block_size: int, params: dict[str, Any]
+    A: sp.csr_array,
+    rows: Any,
+    comm: Any,
+    near_nullspace: ArrayLike | None,
+    block_size: int,
+    params: dict[str, Any],
 ) -> Preconditioner:
-    """Do as `as_preconditioner` does, for a matrix that passed the gate."""
+    """Do as `as_preconditioner` does, for a matrix that passed the gate and `rows_of`."""
     if params.get("method") == CLASSIC:
         if near_nullspace is not None or block_size != 1:
             raise ValueError("near_nullspace, block_size: the method 'classic' takes neither")
-        return classic(factorize(A, **{k: v for k, v in params.items() if k != "method"}))
-    _check_params(params)
+        of_factorize = {k: v for k, v in params.items() if k != "method"}
+        return classic(factorize(A, comm=comm, **of_factorize))
     n = A.shape[0]
-    return Preconditioner(
-        engine(A.dtype).precondition(
-            A.indptr,
-            A.indices,
-            A.data,
-            params,
-            None if near_nullspace is None else _near_nullspace(near_nullspace, n),
-            _block_size(block_size, n),
-        )
-    )
+    vectors = None
+    with on_all(comm):
+        _check_params(params)
+        _check_block_size(block_size, n)
+        if near_nullspace is not None:
+            vectors = la.as_vector(near_nullspace, n, np.float64, "near_nullspace").reshape(n, -1)
+    same_on_all(comm, sorted(params.items()), "parameters")
+    same_on_all(comm, block_size, "block_size")
+    same_on_all(comm, None if vectors is None else vectors.shape[1], "columns of near_nullspace")
+    if vectors is not None:
+        vectors = _independent(vectors, comm)
+    core = engine(A.dtype).precondition(rows, params, vectors, int(block_size))
+    return Preconditioner(core, comm=comm)
 
 
 def classic(F: Mmf) -> Preconditioner:
     """Return |F|⁻¹."""
-    return Preconditioner(F.positive_inverse()._factors, F)
+    return Preconditioner(F.positive_inverse()._factors, F, F.comm)
 
 
 def rigid_body_modes(coordinates: ArrayLike) -> NDArray[np.float64]:
@@ -444,22 +480,25 @@ def _check_params(params: dict[str, Any]) -> None:
     check_kinds(params, fields)
 
 
-def _near_nullspace(vectors: ArrayLike, n: int) -> NDArray[np.float64]:
-    B = la.as_vector(vectors, n, np.float64, "near_nullspace").reshape(n, -1)
-    largest = abs(B).max(axis=0)
-    rank = np.linalg.matrix_rank(B / np.where(largest > 0, largest, 1))
+def _independent(B: NDArray[np.float64], comm: Any) -> NDArray[np.float64]:
+    """Refuse dependent columns, and scale by a power of two: no square overflows or vanishes."""
+    largest = abs(B).max(axis=0, initial=0)
+    if is_parallel(comm):
+        largest = np.max(comm.allgather(largest), axis=0)
+    scaled = B / np.where(largest > 0, largest, 1)
+    if is_parallel(comm):  # R of Q R has the rank of all rows
+        scaled = np.vstack(comm.allgather(np.linalg.qr(scaled, mode="r")))
+    rank = np.linalg.matrix_rank(scaled)
     if rank < B.shape[1]:
         raise ValueError(
             f"near_nullspace: expected linearly independent columns, got {B.shape[1]} of rank "
             f"{rank}; leave the others out"
         )
-    # By a power of two, without rounding: squares of the entries must not overflow or vanish.
     return np.ldexp(B, -int(np.frexp(largest.max())[1]))
 
 
-def _block_size(value: Any, n: int) -> int:
+def _check_block_size(value: Any, n: int) -> None:
     if not isinstance(value, int | np.integer) or isinstance(value, bool):
         raise TypeError(f"block_size = {value!r} is not an integer")
-    if not 1 <= value <= n or n % value:
+    if value < 1 or n % value:
         raise ValueError(f"block_size = {value} does not divide the {n} rows")
-    return int(value)

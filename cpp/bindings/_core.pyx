@@ -2,6 +2,7 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
 """What does not depend on the scalar type: the parameter list, threads, checks across processes."""
 
+from libc.stdint cimport int64_t
 from libcpp cimport bool as cbool
 from libcpp.string cimport string
 from libcpp.vector cimport vector
@@ -24,9 +25,13 @@ cdef extern from "glue.hpp" namespace "pympf::python":
 
 
 cdef extern from "pympf/mpi/comm.hpp" namespace "pympf":
+    cdef cppclass Traffic:
+        int64_t messages, bytes, collectives
     cdef cppclass Communicator:
         int rank()
         int size()
+        Traffic traffic()
+        void end_unless_all_fail(const string&) except +translate nogil
     Communicator comm_from_fortran "pympf::Communicator::from_fortran"(int) except +translate
     void collective_check(const Communicator&, const string&) except +translate nogil
 
@@ -116,3 +121,17 @@ def check_on_all(int comm, str error):
     cdef string text = error.encode(errors="backslashreplace")  # an encoding error here would leave the others waiting
     with nogil:
         collective_check(c, text)
+
+
+def end_unless_all_fail(int comm, str reason):
+    """For a rank on which a collective call has raised: ends the job unless it does on all ranks."""
+    cdef Communicator c = comm_from_fortran(comm)
+    cdef string text = reason.encode(errors="backslashreplace")
+    with nogil:
+        c.end_unless_all_fail(text)
+
+
+def traffic(int comm):
+    """What this process has sent through a communicator: messages, bytes, collective calls."""
+    cdef Traffic sent = comm_from_fortran(comm).traffic()
+    return sent.messages, sent.bytes, sent.collectives

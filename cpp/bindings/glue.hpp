@@ -4,14 +4,17 @@
 
 #include <Python.h>
 
+#include <algorithm>
 #include <cmath>
 #include <new>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "pympf/la/dist_csr.hpp"
 #include "pympf/la/krylov.hpp"
 #include "pympf/mmf/mmf.hpp"
+#include "pympf/mmf/routes.hpp"
 #include "pympf/mpi/comm.hpp"
 #include "pympf/precond/preconditioner.hpp"
 
@@ -96,9 +99,15 @@ KrylovCallback<T> make_callback(int (*call)(void*, int, double), void* object) {
   };
 }
 
-inline mmf::Progress make_progress(int (*call)(void*, const mmf::StageReport*), void* object) {
+// A callback that raises on one rank stops the factorization on all.
+inline mmf::Progress make_progress(int (*call)(void*, const mmf::StageReport*), void* object,
+                                   const Communicator& comm) {
   return [=](const mmf::StageReport& stage) {
-    if (call(object, &stage) < 0) throw Raised();
+    const bool raised = call(object, &stage) < 0;
+    const auto failed = comm.ranks_where(raised);
+    if (raised) throw Raised();
+    require<MpiError>(failed.empty(), "rank ", failed.empty() ? 0 : failed.front(), " of ",
+                      comm.size(), ": the progress callback raised an error");
   };
 }
 
@@ -139,66 +148,185 @@ void assign(V* v, const void* from, std::size_t count) {
 // Results on the heap: Cython has no variables of types without a default constructor.
 template <class T>
 using Shared = std::shared_ptr<mmf::Mmf<T>>;
+template <class T>
+using SharedRows = std::shared_ptr<DistRows<T>>;
+
+template <class T>
+SharedRows<T> view_rows(const CsrView<T>& A) {
+  return std::make_shared<DistRows<T>>(A);
+}
+
+// This rank's rows, with global columns. Collective.
+template <class T>
+SharedRows<T> collect_rows(const Communicator& comm, Index rows, const Index* indptr,
+                           const Global* indices, const T* data) {
+  return together(comm, [&] {
+    const Layout layout(comm, rows);
+    GlobalRows<T> own;
+    SharedRows<T> out;
+    collectively(comm, [&] {
+      own.indptr.assign(indptr, indptr + rows + 1);
+      own.indices.assign(indices, indices + indptr[rows]);
+      own.data.assign(data, data + indptr[rows]);
+      out = std::make_shared<DistRows<T>>(number_columns(comm, layout, own));
+    });
+    return out;
+  });
+}
+
+// The largest |a_ij - a_ji| and the largest |a_ij|. Collective.
+template <class T>
+std::pair<double, double> asymmetry_and_size(const DistRows<T>& A) {
+  return together(A.comm, [&] {
+    double most = 0;
+    for (Index p = 0; p < A.rows.nnz(); ++p)
+      most = std::max(most, static_cast<double>(std::abs(A.rows.data[p])));
+    return std::pair(asymmetry(A), A.comm.max(most));
+  });
+}
+
+// labels: depths x own rows, row-major.
+inline mmf::Labels labels_from(const Global* labels, Index depths, Index rows) {
+  mmf::Labels out;
+  for (Index d = 0; d < depths; ++d)
+    out.emplace_back(labels + Global{d} * rows, labels + Global{d + 1} * rows);
+  return out;
+}
 
 template <class T>
 Shared<T> share(mmf::Mmf<T>&& F) {
   return std::make_shared<mmf::Mmf<T>>(std::move(F));
 }
 template <class T>
-Shared<T> factorize(const CsrView<T>& A, const mmf::Params& params, const mmf::Progress& progress) {
-  return share(mmf::Mmf<T>(mmf::factorize(A, params, progress)));
+Shared<T> factorize(const DistRows<T>& A, const mmf::Params& params, const mmf::Progress& progress,
+                    const mmf::Labels& labels) {
+  return together(A.comm, [&] {
+    return share(mmf::Mmf<T>(mmf::factorize(A, params, progress, labels)));
+  });
 }
 template <class T>
-Shared<T> refactorize(const mmf::Mmf<T>& F, const CsrView<T>& A) {
-  return share(F.refactorize(A));
+Shared<T> refactorize(const mmf::Mmf<T>& F, const DistRows<T>& A) {
+  return together(F.comm(), [&] { return share(F.refactorize(A)); });
 }
 template <class T>
 Shared<T> inverse(const mmf::Mmf<T>& F, double rcond, bool absolute) {
-  return share(F.inverse(rcond, absolute));
+  return together(F.comm(), [&] { return share(F.inverse(rcond, absolute)); });
 }
 template <class T>
 Shared<T> preconditioner(const mmf::Mmf<T>& F) {
-  return share(F.preconditioner());
+  return together(F.comm(), [&] { return share(F.preconditioner()); });
 }
 template <class T>
 Shared<T> square_root(const mmf::Mmf<T>& F) {
-  return share(F.sqrt());
+  return together(F.comm(), [&] { return share(F.sqrt()); });
 }
 template <class T>
 Shared<T> inverse_square_root(const mmf::Mmf<T>& F) {
-  return share(F.inv_sqrt());
+  return together(F.comm(), [&] { return share(F.inv_sqrt()); });
 }
 template <class T>
 Shared<T> with_values(const mmf::Mmf<T>& F, const std::vector<double>& values) {
-  return share(F.with_values(values));
+  return together(F.comm(), [&] { return share(F.with_values(values)); });
+}
+template <class T>
+void multiply(const mmf::Mmf<T>& F, const T* x, T* y, Index m) {
+  together(F.comm(), [&] { F.multiply(x, y, m); });
+}
+template <class T>
+void transform(const mmf::Mmf<T>& F, const T* x, T* y, Index m) {
+  together(F.comm(), [&] { F.transform(x, y, m); });
+}
+template <class T>
+void inverse_transform(const mmf::Mmf<T>& F, const T* y, T* x, Index m, int level) {
+  together(F.comm(), [&] { F.inverse_transform(y, x, m, level); });
+}
+template <class T>
+std::vector<double> spectrum(const mmf::Mmf<T>& F) {
+  return together(F.comm(), [&] { return F.spectrum(); });
+}
+template <class T>
+mmf::LogDeterminant slogdet(const mmf::Mmf<T>& F) {
+  return together(F.comm(), [&] { return F.slogdet(); });
+}
+template <class T>
+double trace(const mmf::Mmf<T>& F) {
+  return together(F.comm(), [&] { return F.trace(); });
+}
+template <class T>
+double error(const mmf::Mmf<T>& F, const DistRows<T>& A, double* relative_to) {
+  return together(F.comm(), [&] { return F.error(A, relative_to); });
+}
+template <class T>
+mmf::Routes routes(const mmf::Mmf<T>& F) {
+  return together(F.comm(), [&] { return mmf::routes_of(*F.factors().Q); });
+}
+// Of all ranks. Collective.
+template <class T>
+std::pair<Global, Global> core_size_and_bytes(const mmf::Mmf<T>& F) {
+  return together(F.comm(), [&] {
+    return std::pair(F.comm().sum(Global{F.core_size()}),
+                     F.comm().sum(static_cast<Global>(F.bytes())));
+  });
 }
 
 template <class T>
-std::shared_ptr<precond::Preconditioner<T>> build_preconditioner(const CsrView<T>& A,
+std::shared_ptr<precond::Preconditioner<T>> build_preconditioner(const DistRows<T>& A,
                                                                  const precond::Params& params,
                                                                  precond::NearNullspace& vectors,
                                                                  Index block) {
-  return std::make_shared<precond::Preconditioner<T>>(A, params, std::move(vectors), block);
+  return together(A.comm, [&] {
+    return std::make_shared<precond::Preconditioner<T>>(A, params, std::move(vectors), block);
+  });
+}
+template <class T>
+void update_preconditioner(precond::Preconditioner<T>& M, const DistRows<T>& A) {
+  together(A.comm, [&] { M.update(A); });
+}
+template <class T>
+void apply_preconditioner(const precond::Preconditioner<T>& M, const Communicator& comm,
+                          const T* r, T* z) {
+  together(comm, [&] { M.apply(r, z); });
 }
 
-// A factorization from its parts, as a file holds them.
+// A x = b over the ranks of A; see krylov.hpp.
+template <class T>
+KrylovResult solve_rows(const DistRows<T>& A, const Operator<T>* M, const T* b, T* x,
+                        const KrylovParams& params, const KrylovCallback<T>& callback) {
+  return together(A.comm, [&] {
+    if (A.comm.size() == 1)
+      return solve<T>(matrix_operator(A.rows), M, A.own(), b, x, params, callback);
+    const DistCsr<T> blocks(A);
+    const Operator<T> multiply = [&](const T* in, T* out) { blocks.multiply(in, out); };
+    return solve<T>(multiply, M, A.own(), b, x, params, callback, A.comm);
+  });
+}
+
+// A factorization from its parts, as a file holds them; each rank has its own.
 template <class T>
 struct Parts {
   mmf::Factorization<T> factors;
   mmf::Hierarchy<T> Q;
+  mmf::Routes routes;
 
   mmf::Stage<T>& add_stage() { return Q.stages.emplace_back(); }
+  std::vector<Global>& add_destination() { return routes.destination.emplace_back(); }
   Shared<T> build() {
-    Q.layout.starts = {0, Q.rows};
-    Q.core_rows = factors.H.core_size;
-    mmf::check(Q);
+    return together(Q.comm, [&] {
+      Q.core_rows = factors.H.core_size;
+      mmf::set_routes(Q, routes);
+      collectively(Q.comm, [&] { check_values(); });
+      factors.Q = std::make_shared<const mmf::Hierarchy<T>>(std::move(Q));
+      return share(mmf::Mmf<T>(std::move(factors)));
+    });
+  }
+
+ private:
+  void check_values() const {
     mmf::check(factors.H, Q);
     const auto& scale = factors.scale;
     require(scale.empty() || scale.size() == static_cast<std::size_t>(Q.rows), "scale has ",
             scale.size(), " entries, expected none or ", Q.rows);
     for (T d : scale) require(d > 0, "scale has an entry ", d, ", expected positive ones");
-    factors.Q = std::make_shared<const mmf::Hierarchy<T>>(std::move(Q));
-    return share(mmf::Mmf<T>(std::move(factors)));
   }
 };
 

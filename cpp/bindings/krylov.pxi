@@ -2,7 +2,6 @@
 
 cdef extern from "glue.hpp" namespace "pympf::python":
     Operator[T] make_operator[T](int (*)(void*, const T*, T*, int32_t) except -1, void*, int32_t)
-    Operator[T] matrix_operator[T](CsrView[T])
     Operator[T] mmf_operator[T](const Mmf[T]&)
     Operator[T] precond_operator[T](const Multilevel[T]&)
     Operator[T] jacobi_operator[T](const T*, int32_t)
@@ -34,8 +33,11 @@ cdef extern from "pympf/la/krylov.hpp" namespace "pympf":
         int iterations
         vector[double] history
         double true_residual
-    KrylovResult krylov_solve "pympf::solve"[T](
-        const Operator[T]&, const Operator[T]*, int32_t, const T*, T*, const KrylovParams&,
+
+
+cdef extern from "glue.hpp" namespace "pympf::python":
+    KrylovResult solve_rows[T](
+        const DistRows[T]&, const Operator[T]*, const T*, T*, const KrylovParams&,
         const KrylovCallback[T]&) except +translate nogil
 
 
@@ -53,26 +55,31 @@ cdef int call_operator(void* f, const real* x, real* y, int32_t n) except -1 wit
 
 cdef Operator[real] preconditioner_operator(object M, int32_t n) except *:
     if isinstance(M, Factors):
+        if M.total_rows != n:
+            raise ValueError(f"expected a preconditioner of {n} rows, got one of {M.total_rows}")
+        if M.rows != n:
+            raise ValueError("a factorization over several ranks cannot precondition the system of one")
         return mmf_operator[real]((<Factors>M).mmf.get()[0])
     if isinstance(M, Preconditioner):
         return precond_operator[real]((<Preconditioner>M).M.get()[0])
     cdef const real[::1] diagonal
     if isinstance(M, np.ndarray):
         diagonal = M
-        return jacobi_operator[real](&diagonal[0], n)
+        return jacobi_operator[real](&diagonal[0] if n else NULL, n)
     return make_operator[real](call_operator, <void*>M, n)
 
 
-def solve(const int32_t[::1] indptr, const int32_t[::1] indices, const real[::1] data, const real[::1] b, real[::1] x,
+def solve(Rows A not None, const real[::1] b, real[::1] x,
           M, str method, str side, double rtol, double atol, int max_iterations, int restart, callback):
-    """A x = b by a Krylov method; x holds the initial guess and then the solution. M: Factors, Preconditioner, a diagonal for Jacobi, a callable or None."""
+    """A x = b by a Krylov method; x holds the initial guess and then the solution. M: Factors, Preconditioner, a diagonal for Jacobi, a callable or None. Collective."""
     cdef KrylovParams params
     cdef KrylovResult result
     cdef int32_t n = b.shape[0]
-    cdef Operator[real] A = matrix_operator[real](csr_view(indptr, indices, data))
     cdef Operator[real] P
     cdef const Operator[real]* preconditioner = NULL
     cdef KrylovCallback[real] report = make_callback[real](call_callback, <void*>callback)
+    cdef const real* side_values = &b[0] if n else NULL
+    cdef real* solution = &x[0] if n else NULL
     params.method = method_from_name(method.encode())
     params.side = side_from_name(side.encode())
     params.rtol, params.atol = rtol, atol
@@ -81,6 +88,6 @@ def solve(const int32_t[::1] indptr, const int32_t[::1] indices, const real[::1]
         P = preconditioner_operator(M, n)
         preconditioner = &P
     with nogil:
-        result = krylov_solve[real](A, preconditioner, n, &b[0], &x[0], params, report)
+        result = solve_rows[real](A.rows.get()[0], preconditioner, side_values, solution, params, report)
     return {"converged": result.converged, "reason": name(result.reason).decode(), "iterations": result.iterations,
             "history": np.array(<double[:result.history.size()]>result.history.data()), "true_residual": result.true_residual}

@@ -20,19 +20,52 @@ cdef extern from "glue.hpp" namespace "pympf::python":
         Parts()
         Factorization[T] factors
         Hierarchy[T] Q
+        Routes routes
         Stage[T]& add_stage()
+        vector[int64_t]& add_destination()
         shared_ptr[Mmf[T]] build() except +translate nogil
     CsrView[T] view[T](int32_t, const int32_t*, const int32_t*, const T*)
-    Progress make_progress(int (*)(void*, const StageReport*) except -1, void*)
+    Progress make_progress(int (*)(void*, const StageReport*) except -1, void*, const Communicator&)
     void assign[V](V*, const void*, size_t)
-    shared_ptr[Mmf[T]] factorize_csr "pympf::python::factorize"[T](
-        const CsrView[T]&, const Params&, const Progress&) except +translate nogil
-    shared_ptr[Mmf[T]] refactorize[T](const Mmf[T]&, const CsrView[T]&) except +translate nogil
+    shared_ptr[DistRows[T]] view_rows[T](const CsrView[T]&)
+    shared_ptr[DistRows[T]] collect_rows[T](
+        const Communicator&, int32_t, const int32_t*, const int64_t*, const T*) except +translate nogil
+    pair[double, double] asymmetry_and_size[T](const DistRows[T]&) except +translate nogil
+    Labels labels_from(const int64_t*, int32_t, int32_t) except +translate
+    shared_ptr[Mmf[T]] factorize_rows "pympf::python::factorize"[T](
+        const DistRows[T]&, const Params&, const Progress&, const Labels&) except +translate nogil
+    shared_ptr[Mmf[T]] refactorize[T](const Mmf[T]&, const DistRows[T]&) except +translate nogil
     shared_ptr[Mmf[T]] inverse[T](const Mmf[T]&, double, cbool) except +translate nogil
     shared_ptr[Mmf[T]] preconditioner[T](const Mmf[T]&) except +translate nogil
     shared_ptr[Mmf[T]] square_root[T](const Mmf[T]&) except +translate nogil
     shared_ptr[Mmf[T]] inverse_square_root[T](const Mmf[T]&) except +translate nogil
     shared_ptr[Mmf[T]] with_values[T](const Mmf[T]&, const vector[double]&) except +translate nogil
+    void multiply[T](const Mmf[T]&, const T*, T*, int32_t) except +translate nogil
+    void transform[T](const Mmf[T]&, const T*, T*, int32_t) except +translate nogil
+    void inverse_transform[T](const Mmf[T]&, const T*, T*, int32_t, int) except +translate nogil
+    vector[double] spectrum[T](const Mmf[T]&) except +translate nogil
+    LogDeterminant slogdet[T](const Mmf[T]&) except +translate nogil
+    double trace[T](const Mmf[T]&) except +translate nogil
+    double error_of "pympf::python::error"[T](const Mmf[T]&, const DistRows[T]&, double*) except +translate nogil
+    Routes routes_of "pympf::python::routes"[T](const Mmf[T]&) except +translate nogil
+    pair[int64_t, int64_t] core_size_and_bytes[T](const Mmf[T]&) except +translate nogil
+
+
+cdef extern from "pympf/mpi/comm.hpp" namespace "pympf":
+    cdef cppclass Traffic:
+        int64_t messages, bytes, collectives
+    cdef cppclass Communicator:
+        int size()
+    Communicator comm_from_fortran "pympf::Communicator::from_fortran"(int) except +translate
+
+
+cdef extern from "pympf/la/dist_rows.hpp" namespace "pympf":
+    cdef cppclass Layout:
+        int64_t first()
+        int64_t total()
+    cdef cppclass DistRows[T]:
+        Communicator comm
+        Layout layout
 
 
 cdef extern from "pympf/la/csr.hpp" namespace "pympf":
@@ -56,6 +89,7 @@ cdef extern from "pympf/mmf/mmf.hpp" namespace "pympf::mmf":
         int64_t rows, nnz, clusters, bypassed, rotations, retired
         double dropped, seconds
         size_t bytes
+        Traffic traffic
     cdef cppclass Progress:
         pass
     cdef cppclass Stop:
@@ -69,11 +103,20 @@ cdef extern from "pympf/mmf/mmf.hpp" namespace "pympf::mmf":
         vector[int32_t] cluster_ptr, active_ptr, rotation_ptr, index, destination
         vector[T] matrix
         vector[size_t] index_start, matrix_start
+    cdef cppclass Labels:
+        pass
+    cdef cppclass Routes "pympf::mmf::Routes":
+        vector[int64_t] order
+        vector[vector[int64_t]] destination
     cdef cppclass Hierarchy[T]:
-        int32_t rows
+        Communicator comm
+        Layout layout
+        int32_t rows, core_rows
         vector[int32_t] order
         vector[Stage[T]] stages
         int32_t kept(int)
+        int32_t wavelet_start(int, int)
+        int32_t coefficients()
         int levels()
     Csr[T] stage_functions[T](const Stage[T]&, const int32_t*, int32_t, int32_t) except +translate nogil
     cdef cppclass CoreDiagonal[T]:
@@ -98,13 +141,6 @@ cdef extern from "pympf/mmf/mmf.hpp" namespace "pympf::mmf":
         int levels()
         size_t bytes()
         const Factorization[T]& factors()
-        void multiply(const T*, T*, int32_t) except +translate nogil
-        void transform(const T*, T*, int32_t) except +translate nogil
-        void inverse_transform(const T*, T*, int32_t, int) except +translate nogil
-        const vector[double]& spectrum() except +translate nogil
-        LogDeterminant slogdet() except +translate nogil
-        double trace() except +translate nogil
-        double error(const CsrView[T]&, double*) except +translate nogil
 
 
 cdef Texts texts(dict given) except *:
@@ -122,8 +158,9 @@ cdef dict dict_of(const Texts& given):
 
 cdef dict stage_dict(const StageReport& s):
     return {"level": s.level, "rows": s.rows, "nnz": s.nnz, "clusters": s.clusters, "bypassed": s.bypassed,
-            "rotations": s.rotations, "retired": s.retired, "dropped": s.dropped, "bytes": s.bytes,
-            "seconds": s.seconds}
+            "rotations": s.rotations, "retired": s.retired, "ranks": s.ranks, "dropped": s.dropped,
+            "bytes": s.bytes, "seconds": s.seconds, "messages": s.traffic.messages,
+            "message_bytes": s.traffic.bytes, "collectives": s.traffic.collectives}
 
 
 cdef int call_progress(void* f, const StageReport* stage) except -1 with gil:
@@ -145,6 +182,10 @@ cdef object int_array(const vector[int32_t]& v):
     return np.array(<int32_t[:v.size()]><int32_t*>v.data()) if v.size() else np.empty(0, np.int32)
 
 
+cdef object long_array(const vector[int64_t]& v):
+    return np.array(<int64_t[:v.size()]><int64_t*>v.data()) if v.size() else np.empty(0, np.int64)
+
+
 cdef object size_array(const vector[size_t]& v):
     return np.array(<size_t[:v.size()]><size_t*>v.data(), dtype=np.int64) if v.size() else np.empty(0, np.int64)
 
@@ -156,6 +197,10 @@ cdef object real_array(const vector[real]& v):
 
 
 cdef void read_ints(vector[int32_t]& v, int32_t[::1] a):
+    assign(&v, &a[0] if a.shape[0] else NULL, a.shape[0])
+
+
+cdef void read_longs(vector[int64_t]& v, int64_t[::1] a):
     assign(&v, &a[0] if a.shape[0] else NULL, a.shape[0])
 
 
@@ -180,10 +225,53 @@ cdef CsrView[real] csr_view(const int32_t[::1] indptr, const int32_t[::1] indice
                       &data[0] if data.shape[0] else NULL)
 
 
+cdef Communicator communicator(object handle) except *:
+    """The communicator of a Fortran handle; None: this process alone."""
+    cdef Communicator alone
+    return alone if handle is None else comm_from_fortran(handle)
+
+
+cdef class Rows:
+    """A symmetric matrix by rows over the processes, as factorizations work on it."""
+
+    cdef shared_ptr[DistRows[real]] rows
+    cdef object arrays  # what `rows` looks at
+
+    def asymmetry(self):
+        """The largest |a_ij - a_ji|, and the largest |a_ij|. Collective."""
+        cdef pair[double, double] out
+        with nogil:
+            out = asymmetry_and_size[real](self.rows.get()[0])
+        return out.first, out.second
+
+
+def rows_of(const int32_t[::1] indptr, const int32_t[::1] indices, const real[::1] data):
+    """All rows on one process, without a copy."""
+    cdef Rows out = Rows()
+    out.arrays = indptr, indices, data
+    out.rows = view_rows[real](csr_view(indptr, indices, data))
+    return out
+
+
+def rows_on_ranks(int comm, const int32_t[::1] indptr, const int64_t[::1] indices, const real[::1] data):
+    """This rank's rows, with global columns. Collective."""
+    cdef Rows out = Rows()
+    cdef Communicator c = comm_from_fortran(comm)
+    cdef int32_t rows = indptr.shape[0] - 1
+    cdef const int64_t* columns = &indices[0] if indices.shape[0] else NULL
+    cdef const real* values = &data[0] if data.shape[0] else NULL
+    with nogil:
+        out.rows = collect_rows[real](c, rows, &indptr[0], columns, values)
+    return out
+
+
 cdef class Factors:
-    """A factorization. Blocks of vectors are C-ordered (n, k) arrays."""
+    """A factorization, or this rank's part of one. Blocks of vectors are C-ordered (n, k) arrays."""
 
     cdef shared_ptr[Mmf[real]] mmf
+
+    cdef const Hierarchy[real]* Q(self):
+        return self.mmf.get().factors().Q.get()
 
     @property
     def dtype(self):
@@ -191,45 +279,70 @@ cdef class Factors:
 
     @property
     def rows(self):
+        """Rows of this rank."""
         return self.mmf.get().rows()
 
     @property
-    def core_size(self):
+    def first_row(self):
+        return self.Q().layout.first()
+
+    @property
+    def total_rows(self):
+        return self.Q().layout.total()
+
+    @property
+    def coefficients(self):
+        """Wavelet coefficients of this rank."""
+        return self.Q().coefficients()
+
+    @property
+    def core_rows(self):
+        """Rows of the core on this rank."""
         return self.mmf.get().core_size()
 
     @property
     def levels(self):
         return self.mmf.get().levels()
 
-    @property
-    def bytes(self):
-        return self.mmf.get().bytes()
+    def totals(self):
+        """The size of the core and the bytes, of all ranks. Collective."""
+        cdef pair[int64_t, int64_t] out
+        with nogil:
+            out = core_size_and_bytes[real](self.mmf.get()[0])
+        return out.first, out.second
 
     def kept(self, int level):
-        """Active columns after `level` stages."""
-        return self.mmf.get().factors().Q.get().kept(level)
+        """Active columns of this rank after `level` stages."""
+        return self.Q().kept(level)
+
+    def wavelet_start(self, int level, int top):
+        """This rank's first wavelet of stage level + 1 when the wavelets up to stage `top` are there."""
+        return self.Q().wavelet_start(level, top)
 
     def multiply(self, const real[:, ::1] x, real[:, ::1] y):
-        if y.size == 0:
+        cdef int32_t m = y.shape[1]
+        if m == 0:
             return
         with nogil:
-            self.mmf.get().multiply(&x[0, 0], &y[0, 0], x.shape[1])
+            multiply[real](self.mmf.get()[0], &x[0, 0], &y[0, 0], m)
 
     def apply(self, const real[::1] x, real[::1] y):
         with nogil:
-            self.mmf.get().multiply(&x[0], &y[0], 1)
+            multiply[real](self.mmf.get()[0], &x[0], &y[0], 1)
 
     def transform(self, const real[:, ::1] x, real[:, ::1] y):
-        if y.size == 0:
+        cdef int32_t m = y.shape[1]
+        if m == 0:
             return
         with nogil:
-            self.mmf.get().transform(&x[0, 0], &y[0, 0], x.shape[1])
+            transform[real](self.mmf.get()[0], &x[0, 0], &y[0, 0], m)
 
     def inverse_transform(self, const real[:, ::1] x, real[:, ::1] y, int level):
-        if y.size == 0:
+        cdef int32_t m = y.shape[1]
+        if m == 0:
             return
         with nogil:
-            self.mmf.get().inverse_transform(&x[0, 0], &y[0, 0], x.shape[1], level)
+            inverse_transform[real](self.mmf.get()[0], &x[0, 0], &y[0, 0], m, level)
 
     def inverse(self, double rcond, cbool absolute):
         cdef Factors out = Factors()
@@ -264,54 +377,58 @@ cdef class Factors:
         return out
 
     def spectrum(self):
-        cdef const vector[double]* v
+        cdef vector[double] v
         with nogil:
-            v = &self.mmf.get().spectrum()
-        return np.array(<double[:v.size()]><double*>v.data())
+            v = spectrum[real](self.mmf.get()[0])
+        return np.array(<double[:v.size()]>v.data()) if v.size() else np.empty(0)
 
     def slogdet(self):
         cdef LogDeterminant out
         with nogil:
-            out = self.mmf.get().slogdet()
+            out = slogdet[real](self.mmf.get()[0])
         return out.sign, out.log
 
     def trace(self):
         cdef double out
         with nogil:
-            out = self.mmf.get().trace()
+            out = trace[real](self.mmf.get()[0])
         return out
 
-    def error(self, const int32_t[::1] indptr, const int32_t[::1] indices, const real[::1] data):
+    def error(self, Rows A not None):
         """(error, norm of the matrix that it is relative to)."""
         cdef double relative_to = 0, out
-        cdef CsrView[real] A = csr_view(indptr, indices, data)
         with nogil:
-            out = self.mmf.get().error(A, &relative_to)
+            out = error_of[real](self.mmf.get()[0], A.rows.get()[0], &relative_to)
         return out, relative_to
 
-    def refactorize(self, const int32_t[::1] indptr, const int32_t[::1] indices, const real[::1] data):
+    def refactorize(self, Rows A not None):
         cdef Factors out = Factors()
-        cdef CsrView[real] A = csr_view(indptr, indices, data)
         with nogil:
-            out.mmf = refactorize(self.mmf.get()[0], A)
+            out.mmf = refactorize(self.mmf.get()[0], A.rows.get()[0])
         return out
 
     def stage_functions(self, int level):
-        """Rows of Q_level over the active columns before it, as (indptr, indices, data, columns)."""
-        return functions_of(self.mmf.get().factors().Q.get()[0], level)
+        """Rows of Q_level over the positions before it, as (indptr, indices, data, columns)."""
+        cdef const Stage[real]* stage = &self.Q().stages[level - 1]
+        return (*csr_arrays(stage_functions(stage[0], <const int32_t*>NULL, 0, stage.rows)), stage.rows)
 
     def report(self):
         return report_of(self.mmf.get().factors())
 
+    def core(self):
+        """The core on this rank: its numbers by row, or (indptr, indices, data) when it is sparse."""
+        cdef const CoreDiagonal[real]* H = &self.mmf.get().factors().H
+        return (real_array(H.core),) if H.is_dense() else csr_arrays(H.sparse_core)
+
     def state(self):
-        """The parts of the factorization: (arrays by name, list of arrays by name for each stage)."""
-        return state_of(self.mmf.get().factors())
+        """This rank's parts of the factorization: (arrays by name, list of arrays by name for each stage).
 
-
-cdef tuple functions_of(const Hierarchy[real]& Q, int level):
-    cdef const Stage[real]* stage = &Q.stages[level - 1]
-    cdef const int32_t* members = <const int32_t*>Q.order.data() if level == 1 else NULL
-    return (*csr_arrays(stage_functions(stage[0], members, 0, stage.rows)), stage.rows)
+        `order` and `destination` are numbered over all ranks, the rest on this one. Collective.
+        """
+        cdef Routes routes
+        with nogil:
+            routes = routes_of[real](self.mmf.get()[0])
+        return state_of(self.mmf.get().factors(), routes)
 
 
 cdef dict report_of(const Factorization[real]& F):
@@ -320,11 +437,11 @@ cdef dict report_of(const Factorization[real]& F):
             "dropped": F.dropped, "params": dict_of(write_mmf_params(fields(), F.params))}
 
 
-cdef tuple state_of(const Factorization[real]& F):
+cdef tuple state_of(const Factorization[real]& F, const Routes& routes):
     cdef const Hierarchy[real]* Q = F.Q.get()
     cdef const Stage[real]* stage
     cdef size_t i
-    arrays = {"order": int_array(Q.order), "diagonal": real_array(F.H.diagonal), "scale": real_array(F.scale)}
+    arrays = {"order": long_array(routes.order), "diagonal": real_array(F.H.diagonal), "scale": real_array(F.scale)}
     if F.H.is_dense():
         arrays["core"] = real_array(F.H.core)
     else:
@@ -335,7 +452,7 @@ cdef tuple state_of(const Factorization[real]& F):
         arrays_of_stage = {
             "cluster_ptr": int_array(stage.cluster_ptr), "active_ptr": int_array(stage.active_ptr),
             "rotation_ptr": int_array(stage.rotation_ptr), "index": int_array(stage.index),
-            "matrix": real_array(stage.matrix), "destination": int_array(stage.destination)}
+            "matrix": real_array(stage.matrix), "destination": long_array(routes.destination[i])}
         if not stage.pairs:
             arrays_of_stage["index_start"] = size_array(stage.index_start)
             arrays_of_stage["matrix_start"] = size_array(stage.matrix_start)
@@ -343,13 +460,16 @@ cdef tuple state_of(const Factorization[real]& F):
     return arrays, stages
 
 
-def factorize(const int32_t[::1] indptr, const int32_t[::1] indices, const real[::1] data, dict params, progress):
+def factorize(Rows A not None, const int64_t[:, ::1] labels, dict params, progress):
+    """labels: (depths, own rows), or None to find the clusters."""
     cdef Factors out = Factors()
-    cdef CsrView[real] A = csr_view(indptr, indices, data)
     cdef Params p = read_mmf_params(fields(), texts(params))
-    cdef Progress report = make_progress(call_progress, <void*>progress)
+    cdef Progress report = make_progress(call_progress, <void*>progress, A.rows.get().comm)
+    cdef Labels given
+    if labels is not None:
+        given = labels_from(&labels[0, 0], labels.shape[0], labels.shape[1])
     with nogil:
-        out.mmf = factorize_csr[real](A, p, report)
+        out.mmf = factorize_rows[real](A.rows.get()[0], p, report, given)
     return out
 
 
@@ -357,7 +477,7 @@ cdef void read_parts(Parts[real]& parts, int32_t rows, int32_t core_size, dict a
     cdef StageReport line
     cdef Stage[real]* stage
     parts.Q.rows = rows
-    read_ints(parts.Q.order, arrays["order"])
+    read_longs(parts.routes.order, arrays["order"])
     read_reals(parts.factors.H.diagonal, arrays["diagonal"])
     read_reals(parts.factors.scale, arrays["scale"])
     parts.factors.H.core_size = core_size
@@ -370,13 +490,12 @@ cdef void read_parts(Parts[real]& parts, int32_t rows, int32_t core_size, dict a
         read_reals(parts.factors.H.sparse_core.data, arrays["core_data"])
     for arrays_of_stage in stages:
         stage = &parts.add_stage()
-        stage.rows = rows
-        rows = stage.kept = len(arrays_of_stage["destination"])
+        stage.rows, stage.kept = arrays_of_stage["cluster_ptr"][-1], arrays_of_stage["active_ptr"][-1]
+        read_longs(parts.add_destination(), arrays_of_stage["destination"])
         read_ints(stage.cluster_ptr, arrays_of_stage["cluster_ptr"])
         read_ints(stage.active_ptr, arrays_of_stage["active_ptr"])
         read_ints(stage.rotation_ptr, arrays_of_stage["rotation_ptr"])
         read_ints(stage.index, arrays_of_stage["index"])
-        read_ints(stage.destination, arrays_of_stage["destination"])
         read_reals(stage.matrix, arrays_of_stage["matrix"])
         stage.pairs = "index_start" not in arrays_of_stage
         if not stage.pairs:
@@ -391,13 +510,17 @@ cdef void read_parts(Parts[real]& parts, int32_t rows, int32_t core_size, dict a
         line.clusters, line.bypassed = s["clusters"], s["bypassed"]
         line.rotations, line.retired = s["rotations"], s["retired"]
         line.dropped, line.bytes, line.seconds = s["dropped"], s["bytes"], s["seconds"]
+        line.ranks, line.traffic.messages = s["ranks"], s["messages"]
+        line.traffic.bytes, line.traffic.collectives = s["message_bytes"], s["collectives"]
         parts.factors.stages.push_back(line)
 
 
-def from_state(int32_t rows, int32_t core_size, dict arrays, list stages, dict report):
-    """The inverse of `state` and `report`; ValueError when the parts do not fit together."""
+def from_state(comm, int32_t rows, int32_t core_rows, dict arrays, list stages, dict report):
+    """The inverse of `state` and `report`, for this rank's rows; ValueError when the parts do not fit together. Collective."""
     cdef Factors out = Factors()
     cdef Parts[real] parts
-    read_parts(parts, rows, core_size, arrays, stages, report)
-    out.mmf = parts.build()
+    parts.Q.comm = communicator(comm)
+    read_parts(parts, rows, core_rows, arrays, stages, report)
+    with nogil:
+        out.mmf = parts.build()
     return out

@@ -10,8 +10,8 @@ cdef extern from "pympf/precond/preconditioner.hpp" namespace "pympf::precond":
         int32_t vectors
         vector[double] values
     cdef cppclass LevelReport:
-        int level
-        int32_t rows, nnz, clusters
+        int level, ranks
+        int64_t rows, nnz, clusters
         cbool lifted
         double prolongation, factor, seconds
         size_t bytes
@@ -25,8 +25,6 @@ cdef extern from "pympf/precond/preconditioner.hpp" namespace "pympf::precond":
         int32_t rows()
         const MultilevelParams& params()
         const MultilevelReport& report()
-        void update(const CsrView[T]&) except +translate nogil
-        void apply(const T*, T*) except +translate nogil
 
 
 cdef extern from "glue.hpp" namespace "pympf::python":
@@ -34,12 +32,14 @@ cdef extern from "glue.hpp" namespace "pympf::python":
         const vector[MultilevelField]&, const Texts&) except +translate
     Texts write_multilevel_params "pympf::python::write_params"(const vector[MultilevelField]&, const MultilevelParams&)
     shared_ptr[Multilevel[T]] build_preconditioner[T](
-        const CsrView[T]&, const MultilevelParams&, NearNullspace&, int32_t) except +translate nogil
+        const DistRows[T]&, const MultilevelParams&, NearNullspace&, int32_t) except +translate nogil
+    void update_preconditioner[T](Multilevel[T]&, const DistRows[T]&) except +translate nogil
+    void apply_preconditioner[T](const Multilevel[T]&, const Communicator&, const T*, T*) except +translate nogil
 
 
 cdef dict level_dict(const LevelReport& line):
     return {"level": line.level, "rows": line.rows, "nnz": line.nnz, "clusters": line.clusters,
-            "lifted": line.lifted, "prolongation": line.prolongation, "factor": line.factor,
+            "ranks": line.ranks, "lifted": line.lifted, "prolongation": line.prolongation, "factor": line.factor,
             "bytes": line.bytes, "seconds": line.seconds}
 
 
@@ -47,6 +47,7 @@ cdef class Preconditioner:
     """M ~ A^-1 by a cycle over levels."""
 
     cdef shared_ptr[Multilevel[real]] M
+    cdef Communicator comm
 
     @property
     def dtype(self):
@@ -54,6 +55,7 @@ cdef class Preconditioner:
 
     @property
     def rows(self):
+        """Rows of this rank."""
         return self.M.get().rows()
 
     @property
@@ -69,26 +71,27 @@ cdef class Preconditioner:
                 "coarse_rows": r.coarse_rows, "coarse_nullity": r.coarse_nullity,
                 "coarse_negative": r.coarse_negative, "indefinite": r.indefinite, "seconds": r.seconds}
 
-    def update(self, const int32_t[::1] indptr, const int32_t[::1] indices, const real[::1] data):
-        cdef CsrView[real] A = csr_view(indptr, indices, data)
+    def update(self, Rows A not None):
         with nogil:
-            self.M.get().update(A)
+            update_preconditioner[real](self.M.get()[0], A.rows.get()[0])
 
     def apply(self, const real[::1] x, real[::1] y):
+        cdef const real* from_ = &x[0] if x.shape[0] else NULL
+        cdef real* to = &y[0] if y.shape[0] else NULL
         with nogil:
-            self.M.get().apply(&x[0], &y[0])
+            apply_preconditioner[real](self.M.get()[0], self.comm, from_, to)
 
 
-def precondition(const int32_t[::1] indptr, const int32_t[::1] indices, const real[::1] data, dict params,
-                 const double[:, ::1] near_nullspace, int32_t block):
-    """near_nullspace: (n, m), or None for constants."""
+def precondition(Rows A not None, dict params, const double[:, ::1] near_nullspace, int32_t block):
+    """near_nullspace: (own rows, m), or None for constants. Collective."""
     cdef Preconditioner out = Preconditioner()
-    cdef CsrView[real] A = csr_view(indptr, indices, data)
     cdef MultilevelParams p = read_multilevel_params(multilevel_fields(), texts(params))
     cdef NearNullspace vectors
     if near_nullspace is not None:
         vectors.vectors = <int32_t>near_nullspace.shape[1]
-        assign(&vectors.values, &near_nullspace[0, 0], near_nullspace.size)
+        if near_nullspace.shape[0]:
+            assign(&vectors.values, &near_nullspace[0, 0], near_nullspace.size)
+    out.comm = A.rows.get().comm
     with nogil:
-        out.M = build_preconditioner[real](A, p, vectors, block)
+        out.M = build_preconditioner[real](A.rows.get()[0], p, vectors, block)
     return out

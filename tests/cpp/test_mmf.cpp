@@ -174,8 +174,9 @@ void check_report(const Csr<T>& A, const Factorization<T>& F) {
   double dropped2 = 0;
   for (std::size_t p = 0; p < F.stages.size(); ++p) {
     const auto& [level, stage_rows, nnz, clusters, bypassed, rotations, retired, ranks, dropped,
-                 bytes, seconds] = F.stages[p];
+                 bytes, seconds, traffic] = F.stages[p];
     CHECK(ranks == 1);
+    CHECK(traffic.messages + traffic.bytes + traffic.collectives == 0);
     const auto& stage = F.Q->stages[p];
     CHECK(level == static_cast<int>(p) + 1);
     CHECK(stage_rows == rows);

@@ -391,6 +391,13 @@ std::vector<Index> columns_at(const Hierarchy<T>& Q, int level, Index shift) {
   return out;
 }
 
+// What has been sent since then: messages by all ranks together, collective calls by each.
+Traffic traffic_since(const Communicator& comm, const Traffic& before) {
+  const Traffic now = comm.traffic();
+  return {comm.sum(now.messages - before.messages), comm.sum(now.bytes - before.bytes),
+          now.collectives - before.collectives};
+}
+
 template <class T>
 StageReport report_of(const DistRows<T>& A, const Clusters& clusters, const Stage<T>& stage,
                       int level, Global retired) {
@@ -404,7 +411,7 @@ StageReport report_of(const DistRows<T>& A, const Clusters& clusters, const Stag
   out.rotations = sum(stage.rotations());
   out.retired = retired;
   out.ranks = A.layout.ranks_with_rows();
-  out.bytes = stage.bytes();
+  out.bytes = sum(static_cast<Global>(stage.bytes()));
   return out;
 }
 
@@ -452,6 +459,7 @@ Factorization<T> factorize(const DistRows<T>& matrix, const Params& params,
   Q->layout = A.layout;
   Q->rows = A.own();
   Labels labels = given_labels;
+  Traffic before = comm.traffic();
   if (!labels.empty()) gather_clusters(*Q, A, labels);
   std::vector<std::vector<T>> diagonals;
   const double allowed2 = params.tolerance * params.tolerance * total2;
@@ -499,7 +507,10 @@ Factorization<T> factorize(const DistRows<T>& matrix, const Params& params,
 
     arrange(*Q, clusters.members);
     hand_down(stage, clusters.members, labels);
+    const Traffic traffic = traffic_since(comm, before);
     F.stages.push_back(report_of(A, clusters, stage, level, retired));
+    F.stages.back().traffic = traffic;
+    before = comm.traffic();
     F.stages.back().dropped = F.norm > 0 ? std::sqrt(lost2 / total2) : 0;
     F.stages.back().seconds = seconds_since(start);
     if (progress) progress(F.stages.back());

@@ -13,14 +13,15 @@
 
 namespace pympf::mmf {
 
-// One line of the report: what a stage found and did.
+// One line of the report: what a stage found and did, on all ranks together.
 struct StageReport {
   int level = 0;
   Global rows = 0, nnz = 0, clusters = 0, bypassed = 0, rotations = 0, retired = 0;
   int ranks = 1;       // that hold some of the rows
   double dropped = 0;  // Frobenius norm of what this stage dropped, relative to ||A||
-  std::size_t bytes = 0;  // on this rank
+  std::size_t bytes = 0;
   double seconds = 0;
+  Traffic traffic;  // the messages of all ranks, and the collective calls of one
 };
 
 enum class Stop { core_size, max_stages, tolerance, stalled };

@@ -185,10 +185,8 @@ void check_permutation(const std::vector<Index>& p, Index n, const char* what) {
 }
 
 template <class T>
-void check(const Stage<T>& stage, Index rows) {
-  require(stage.rows == rows && stage.kept > 0 && stage.kept < rows, "a stage has ", stage.rows,
-          " rows and keeps ", stage.kept, ", expected ", rows, " rows");
-  check_offsets(stage.cluster_ptr, rows, "cluster_ptr");
+void check(const Stage<T>& stage) {
+  check_offsets(stage.cluster_ptr, stage.rows, "cluster_ptr");
   check_offsets(stage.active_ptr, stage.kept, "active_ptr");
   const std::size_t clusters = stage.cluster_ptr.size(), rotations = stage.rotations();
   require(stage.active_ptr.size() == clusters && stage.rotation_ptr.size() == clusters,
@@ -225,12 +223,24 @@ void check(const Stage<T>& stage, Index rows) {
 
 template <class T>
 void check(const Hierarchy<T>& Q) {
-  require(Q.rows > 0, "a factorization has ", Q.rows, " rows");
-  Index rows = Q.rows;
-  if (!Q.stages.empty()) check_permutation(Q.order, rows, "order");
+  Global rows = Q.comm.sum(Global{Q.rows});
+  require(rows > 0, "a factorization has ", rows, " rows");
+  collectively(Q.comm, [&] {
+    if (!Q.stages.empty() && !Q.move(0)) check_permutation(Q.order, Q.rows, "order");
+    Index before = Q.rows;
+    for (int level = 0; level <= Q.levels(); ++level) {
+      require(Q.move(level) || Q.entering(level) == before, "after ", level, " stages there are ",
+              before, " columns, but the next one has ", Q.entering(level));
+      if (level == Q.levels()) break;
+      check(Q.stages[level]);
+      before = Q.stages[level].kept;
+    }
+  });
   for (const auto& stage : Q.stages) {
-    check(stage, rows);
-    rows = stage.kept;
+    const Global all = Q.comm.sum(Global{stage.rows}), kept = Q.comm.sum(Global{stage.kept});
+    require(all == rows && kept > 0 && kept < rows, "a stage has ", all, " rows and keeps ", kept,
+            ", expected ", rows, " rows");
+    rows = kept;
   }
 }
 

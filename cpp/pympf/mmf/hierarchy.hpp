@@ -61,7 +61,7 @@ struct Hierarchy {
 };
 
 // Throws InvalidArgument unless all sizes and indices fit together (what comes from a file is not
-// trusted).
+// trusted). The first is collective, the second looks at this rank's part.
 template <class T>
 void check(const Hierarchy<T>& Q);
 template <class T>

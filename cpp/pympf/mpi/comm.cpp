@@ -1,6 +1,9 @@
 #include "pympf/mpi/comm.hpp"
 
 #include <algorithm>
+#include <chrono>
+#include <iostream>
+#include <thread>
 
 #include "pympf/common/error.hpp"
 #include "pympf/mpi/raw.hpp"
@@ -34,11 +37,13 @@ int to_count(std::size_t count) { return static_cast<int>(to_index(count, "a mes
 Communicator::Duplicate::Duplicate(MPI_Comm user) {
   check(MPI_Comm_dup(user, &comm), "MPI_Comm_dup");
   check(MPI_Comm_set_errhandler(comm, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
+  check(MPI_Comm_dup(comm, &failures), "MPI_Comm_dup");
 }
 
 Communicator::Duplicate::~Duplicate() {
   if (!is_running()) return;
   for (auto& [size, type] : types) MPI_Type_free(&type);
+  MPI_Comm_free(&failures);
   MPI_Comm_free(&comm);
 }
 
@@ -207,6 +212,23 @@ std::string Communicator::broadcast(const std::string& text, int root) const {
   return result;
 }
 
+void Communicator::end_unless_all_fail(const std::string& reason) const {
+  if (size_ == 1) return;
+  constexpr std::chrono::seconds patience{10};
+  const auto start = std::chrono::steady_clock::now();
+  MPI_Request barrier = MPI_REQUEST_NULL;
+  check(MPI_Ibarrier(duplicate_->failures, &barrier), "MPI_Ibarrier");
+  for (int all = 0;; std::this_thread::sleep_for(std::chrono::milliseconds(1))) {
+    check(MPI_Test(&barrier, &all, MPI_STATUS_IGNORE), "MPI_Test");
+    if (all) return;
+    if (std::chrono::steady_clock::now() - start > patience) break;
+  }
+  std::cerr << "rank " << rank_ << " of " << size_
+            << " ends the job, for the others wait for it in a collective call: " << reason
+            << std::endl;
+  MPI_Abort(MPI_COMM_WORLD, 1);
+}
+
 std::vector<int> Communicator::ranks_where(bool condition) const {
   std::vector<int> flags(size_, condition);
   if (duplicate_) {
@@ -259,6 +281,8 @@ Communicator Communicator::from_fortran(int handle) {
 }
 
 std::string Communicator::broadcast(const std::string& text, int) const { return text; }
+
+void Communicator::end_unless_all_fail(const std::string&) const {}
 
 std::vector<int> Communicator::ranks_where(bool condition) const {
   return condition ? std::vector<int>{0} : std::vector<int>{};

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <exception>
 #include <memory>
 #include <string>
 #include <type_traits>
@@ -93,6 +94,11 @@ class Communicator {
   }
 
   std::string broadcast(const std::string& text, int root) const;
+
+  // For a rank on which a collective call has thrown. Returns when it has done so on all ranks; if
+  // it has not within ten seconds, the others wait for this rank in vain, and the job ends with
+  // this reason.
+  void end_unless_all_fail(const std::string& reason) const;
   std::vector<int> ranks_where(bool condition) const;  // ascending
 
  private:
@@ -140,6 +146,20 @@ void collectively(const Communicator& comm, const Work& work) {
     if (error.empty()) error = "unknown error";
   }
   collective_check(comm, error);
+}
+
+// Runs a collective call: where it throws on some ranks only, the job ends instead of hanging.
+template <class Work>
+auto together(const Communicator& comm, const Work& work) {
+  try {
+    return work();
+  } catch (const std::exception& e) {
+    comm.end_unless_all_fail(e.what());
+    throw;
+  } catch (...) {
+    comm.end_unless_all_fail("an error that is not pympf's");
+    throw;
+  }
 }
 
 }  // namespace pympf

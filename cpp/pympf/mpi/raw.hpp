@@ -36,6 +36,7 @@ struct Communicator::Duplicate {
   MPI_Datatype type_of(std::size_t size);
 
   MPI_Comm comm = MPI_COMM_NULL;
+  MPI_Comm failures = MPI_COMM_NULL;  // where ranks that have failed meet
   std::map<std::size_t, MPI_Datatype> types;
   Traffic traffic;
   unsigned exchanges = 0;
