@@ -39,12 +39,13 @@ PetscErrorCode raise(PC pc, const Failure& failure);
 // What went wrong on the first of the ranks on which something did. Collective.
 Failure agreed(const Communicator& comm, const Failure& own);
 
-// Lets no C++ exception into PETSc. What `body` throws it throws on all ranks.
+// Lets no C++ exception into PETSc. `body` may be collective: what it throws it throws on all
+// ranks, or the job ends.
 template <class Body>
 PetscErrorCode guarded(PC pc, const Body& body,
                        PetscErrorCode invalid = PetscErrorCode(PETSC_ERR_ARG_WRONG)) {
   PetscFunctionBegin;
-  PetscCall(raise(pc, failure_of(body, invalid)));
+  PetscCall(raise(pc, failure_of([&] { return together(data(pc).comm, body); }, invalid)));
   PetscFunctionReturn(PetscErrorCode(0));
 }
 

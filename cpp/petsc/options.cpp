@@ -37,19 +37,31 @@ Field<PcMmf> method_field() {
   return out;
 }
 
+// Both kinds of methods have it.
+Field<PcMmf> rows_per_rank_field() {
+  Field<PcMmf> out = of_plugin(find_field(precond::fields(), "rows_per_rank"), &PcMmf::multilevel);
+  const auto& classic = find_field(mmf::fields(), "rows_per_rank");
+  out.assign = [&classic, assign = out.assign](PcMmf& p, double value) {
+    assign(p, value);
+    classic.assign(p.factorization, value);
+  };
+  return out;
+}
+
 std::vector<Field<PcMmf>> common_options() {
   return {method_field(),
           field("reuse_rotations", &PcMmf::reuse_rotations, 0, 1,
                 "When only the values of the matrix changed, keep the rotations (with the clusters "
                 "and the scaling functions) and project the new values on them: quicker, and as "
-                "good while the values change by a factor or by little.")};
+                "good while the values change by a factor or by little."),
+          rows_per_rank_field()};
 }
 
 template <class P>
 std::vector<Field<PcMmf>> options_of(const std::vector<Field<P>>& fields, P PcMmf::*part) {
   std::vector<Field<PcMmf>> list;
   for (const auto& f : fields)
-    if (f.name != "method") list.push_back(of_plugin(f, part));
+    if (f.name != "method" && f.name != "rows_per_rank") list.push_back(of_plugin(f, part));
   return list;
 }
 
