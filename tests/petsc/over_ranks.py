@@ -18,7 +18,7 @@ from petsc4py import PETSc
 pytestmark = pytest.mark.mpi
 COMM = MPI.COMM_WORLD
 ROUNDING = 256 * np.finfo(float).eps
-ARG_WRONG, ARG_SIZ, ORDER, SUP = 62, 60, 58, 56
+ARG_WRONG, SUP = 62, 56
 LEVELS = {"method": "multilevel", "coarse_size": 20}
 METHODS = [{}, LEVELS, {"method": "ict"}, {"method": "jacobi"}, {"method": "classic"}]
 
@@ -183,7 +183,6 @@ def test_a_communicator_of_some_of_the_ranks():
         A.assemble()
         assert solve(A, ksp_type="cg", pc_type="mmf") < 1e-9
         A.destroy()
-    PETSc.garbage_cleanup(part) if hasattr(PETSc, "garbage_cleanup") else None
     part.Free()
 
 
@@ -406,7 +405,8 @@ def spoilt(value, rank=-1):
 def assert_fails(call, code, says):
     with pytest.raises(PETSc.Error, match=says) as error:
         call()
-    found = COMM.allgather((error.value.ierr, str(error.value).splitlines()[-1]))
+    text = str(error.value).splitlines()[-1].partition("] ")[2]  # without petsc4py's own "[rank] "
+    found = COMM.allgather((error.value.ierr, text))
     assert found == [found[0]] * COMM.size
     assert found[0][0] == code
 
@@ -415,10 +415,12 @@ def assert_fails(call, code, says):
 def test_an_entry_that_is_not_finite(rank):
     matrix = spoilt(np.nan, rank)
     first = COMM.bcast(matrix.getOwnershipRange()[0], root=rank % COMM.size)
-    place = f"rank {rank % COMM.size} of {COMM.size}: expected finite entries, got nan at i = {first}"
+    place = (
+        f"rank {rank % COMM.size} of {COMM.size}: expected finite entries, got nan at i = {first}"
+    )
     pc = make_pc(matrix)
-    assert_fails(pc.setUp, ARG_WRONG, place)
-    assert_fails(lambda: pc.apply(*matrix.createVecs()), ORDER, "its last setup failed")
+    for call in (pc.setUp, lambda: pc.apply(*matrix.createVecs())):
+        assert_fails(call, ARG_WRONG, place)
     pc.setOperators(spoilt(4))  # the object is usable again
     assert_spd(dense(pc))
 
@@ -430,7 +432,9 @@ def test_asymmetric(where):
     if COMM.rank == 0:
         matrix[last, last + (12 if where == "across" else -12)] = -1.5
     matrix.assemble()
-    assert_fails(make_pc(matrix).setUp, ARG_WRONG, r"symmetric matrix, got max\|a_ij - a_ji\| = 0.5")
+    assert_fails(
+        make_pc(matrix).setUp, ARG_WRONG, r"symmetric matrix, got max\|a_ij - a_ji\| = 0.5"
+    )
 
 
 def test_wrong_modes_on_one_rank():
@@ -455,7 +459,9 @@ def test_columns_that_lie_otherwise_than_the_rows():
 
 
 def test_matrix_free():
-    matrix = PETSc.Mat().createPython(((4, None), (4, None)), comm=COMM)
+    matrix = PETSc.Mat().create(COMM)
+    matrix.setSizes(((4, None), (4, None)))
+    matrix.setType("shell")
     matrix.setUp()
     assert_fails(make_pc(matrix).setUp, SUP, "needs the entries of the matrix")
 
@@ -470,14 +476,12 @@ def test_new_values(options, params):
     B = distributed(pympf.gallery.poisson((12, 10)) + sp.diags_array(np.linspace(0, 1, 120)))
     options(**params)
     pc = make_pc(A)
-    pc.setUp()
+    before = dense(pc)
     B.copy(A, structure=PETSc.Mat.Structure.SAME_NONZERO_PATTERN)
     found, new = dense(pc), dense(make_pc(B))
     assert_spd(found)
-    if params.get("method") == "classic":
-        assert np.abs(found @ new - new @ found).max() < np.inf
-    else:
-        assert np.array_equal(found, new)
+    assert not np.array_equal(found, before)
+    assert params.get("method") == "classic" or np.array_equal(found, new)
 
 
 def test_another_size_after_reset(options):

@@ -223,7 +223,9 @@ def test_view(solve):
     assert re.search(r"^ +1 +1 +400 +1920 +\d+ +yes +\d\.\d\d +0\.\d\d ", run.output, re.M)
     levels, rows = re.search(r"(\d+) levels, dense solve of (\d+) rows", run.output).groups()
     assert int(rows) <= 30
-    assert len(re.findall(r"^ +\d+ +\d+ +\d+ +\d+ +\d+ +(yes|no) ", run.output, re.M)) == int(levels)
+    assert len(re.findall(r"^ +\d+ +\d+ +\d+ +\d+ +\d+ +(yes|no) ", run.output, re.M)) == int(
+        levels
+    )
     assert "method multilevel: asked for\n" in run.output
     assert "near-nullspace: constants, adapted where they are poor; block size 1" in run.output
     assert re.search(
@@ -304,7 +306,11 @@ def test_help(solve):
         ("method amg", "Invalid", "method = amg is not one of auto multilevel ict jacobi classic"),
         ("core_size 9", "Invalid", "core_size is a parameter of method = classic"),
         ("cycle w -pc_mmf_method classic", "Invalid", "cycle is not a parameter of method = cl"),
-        ("ordr 3", "Invalid", "unknown parameter ordr; known: method reuse_rotations rows_per_rank cycle"),
+        (
+            "ordr 3",
+            "Invalid",
+            "unknown parameter ordr; known: method reuse_rotations rows_per_rank cycle",
+        ),
     ],
 )
 def test_wrong_options(solve, option, code, says):

@@ -82,9 +82,7 @@ def test_indefinite(solve):
 def test_iterations_as_on_one_rank(solve, problem, ranks):
     """At most a fifth more."""
     options = f"-pc_type mmf -ksp_type cg -ksp_rtol 1e-8 -m 120 {problem}"
-    alone, found = (
-        int(SOLVE.search(solve(options, ranks=n).output)[1]) for n in (1, ranks)
-    )
+    alone, found = (int(SOLVE.search(solve(options, ranks=n).output)[1]) for n in (1, ranks))
     assert found <= 1.2 * alone + 1
 
 
