@@ -8,7 +8,6 @@ import pkgutil
 import pytest
 
 import pympf
-import pympf.lsh
 
 COMPILED = {"pympf._core", "pympf._float64", "pympf._float32", "pympf._lsh"}
 NAMES = ["pympf"] + [
