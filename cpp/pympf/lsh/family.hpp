@@ -9,7 +9,7 @@
 // A key depends on x and the seed alone. Most of the work is nevertheless done in float, in any
 // order (estimate.hpp): with u = 2^-24 its error is at most gamma (||a|| ||x|| + |b|), where gamma
 // = n u / (1 - n u) and n = d + 8 counts the roundings on the way; only where that could change the
-// key is v computed. Among 10^5 hash values of points in 64 dimensions that is about two.
+// key is v computed. Among 10^5 hash values of points in 64 dimensions that is about three.
 //
 // Cost: 2 d flops for each function and point; the points are read once.
 #pragma once
