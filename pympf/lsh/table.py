@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 
 import pympf._lsh as _engine
 from pympf._params import table as text_table
-from pympf.lsh._storage import load_table, save_table
 from pympf.lsh._gates import as_rows, checked_ids, checked_integer, checked_number, real_dtype
+from pympf.lsh._storage import load_table, save_table
 from pympf.lsh.families import EuclideanHash, HashFamily, HyperplaneHash, checked_family
 
 __all__ = ["Table", "TableReport"]

@@ -281,8 +281,7 @@ void check_preconditioner(const Communicator& comm, const Csr<double>& A,
   const auto expected = part(alone, layout);
   double largest = 0;
   for (double v : alone) largest = std::max(largest, std::abs(v));
-  for (std::size_t i = 0; i < x.size(); ++i)
-    CHECK(std::abs(x[i] - expected[i]) <= 1e-5 * largest);
+  for (std::size_t i = 0; i < x.size(); ++i) CHECK(std::abs(x[i] - expected[i]) <= 1e-5 * largest);
 
   // M is symmetric and positive, and the same in every run.
   if (params.cycle == precond::CycleKind::k) return;

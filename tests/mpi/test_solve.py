@@ -57,9 +57,19 @@ def test_the_answer_of_one_rank(name, preconditioner):
         assert found.iterations <= 1.2 * alone.iterations + 3
 
 
-@pytest.mark.parametrize("params", [{"cycle": "w"}, {"cycle": "k"}, {"cycle": "additive"},
-                                    {"smoother": "gs"}, {"smoother": "chebyshev"},
-                                    {"smoother": "l1_jacobi"}, {"rows_per_rank": 1}], ids=str)
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"cycle": "w"},
+        {"cycle": "k"},
+        {"cycle": "additive"},
+        {"smoother": "gs"},
+        {"smoother": "chebyshev"},
+        {"smoother": "l1_jacobi"},
+        {"rows_per_rank": 1},
+    ],
+    ids=str,
+)
 def test_every_cycle_and_smoother(params):
     A = gallery.poisson((50, 40)).tocsr()
     rows = ranges(2000)
@@ -76,12 +86,16 @@ def test_elasticity_with_rigid_body_modes():
     x, y = np.meshgrid(np.arange(21.0), np.arange(13.0), indexing="ij")
     points = np.column_stack([x.ravel(), y.ravel()])
     n = A.shape[0]
-    points = points[-(n // 2):]
+    points = points[-(n // 2) :]
     modes = pympf.rigid_body_modes(points)
     rows = ranges(n, block=2)
     found = pympf.solve(
-        A[rows], np.ones(n)[rows], comm=COMM, preconditioner="multilevel",
-        near_nullspace=modes[rows], block_size=2,
+        A[rows],
+        np.ones(n)[rows],
+        comm=COMM,
+        preconditioner="multilevel",
+        near_nullspace=modes[rows],
+        block_size=2,
     )
     alone = pympf.solve(
         A, np.ones(n), preconditioner="multilevel", near_nullspace=modes, block_size=2
@@ -140,7 +154,9 @@ def test_a_preconditioner_is_symmetric_and_kept():
     Mx, My = gather(M @ x[rows]), gather(M @ y[rows])
     assert y @ Mx == pytest.approx(x @ My, rel=1e-10)
     assert x @ Mx > 0
-    assert M.report().levels[0]["ranks"] == sum(n > 0 for n in COMM.allgather(rows.stop - rows.start))
+    assert M.report().levels[0]["ranks"] == sum(
+        n > 0 for n in COMM.allgather(rows.stop - rows.start)
+    )
     found = pympf.solve(A[rows], x[rows], comm=COMM, preconditioner=M)
     assert found.converged
     M.update(2 * A[rows])
@@ -151,7 +167,9 @@ def test_a_callback_on_one_rank_stops_all():
     A = gallery.poisson((40, 30)).tocsr()
     rows = ranges(1200)
     stop = (lambda iteration, norm: iteration == 2) if COMM.rank == COMM.size - 1 else None
-    found = pympf.solve(A[rows], np.ones(1200)[rows], comm=COMM, preconditioner="none", callback=stop)
+    found = pympf.solve(
+        A[rows], np.ones(1200)[rows], comm=COMM, preconditioner="none", callback=stop
+    )
     assert (found.reason, found.iterations) == ("stopped_by_callback", 2)
 
 

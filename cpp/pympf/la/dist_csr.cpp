@@ -95,19 +95,18 @@ DistCsr<T>::DistCsr(const DistRows<T>& A) : comm(A.comm), layout(A.layout) {
               {A.rows.indices, A.rows.indices + A.rows.nnz()},
               {A.rows.data, A.rows.data + A.rows.nnz()}};
   const Index own_rows = A.own();
-  for (Index& c : rows.indices)
-    c = A.owns(c) ? c - A.shift : c < A.shift ? own_rows + c : c;
+  for (Index& c : rows.indices) c = A.owns(c) ? c - A.shift : c < A.shift ? own_rows + c : c;
   split(rows.view(), own_rows, own, off);
   if (comm.size() > 1)
     off.halo = std::make_shared<const Exchange>(Exchange::halo(comm, layout, ghosts_of(A)));
 }
 
-#define PYMPF_INSTANTIATE(T)                                                                   \
-  template void spmv(const CsrView<T>&, const OffDiagonal<T>&, const T*, T*);                  \
-  template void residual(const CsrView<T>&, const OffDiagonal<T>&, const T*, const T*, T*);    \
-  template void subtract_ghosts(const OffDiagonal<T>&, Index, const T*, const T*, T*);         \
-  template void spmv_transposed(const CsrView<T>&, const OffDiagonal<T>&, const T*, T*);       \
-  template void split(const CsrView<double>&, Index, Csr<T>&, OffDiagonal<T>&);                \
+#define PYMPF_INSTANTIATE(T)                                                                \
+  template void spmv(const CsrView<T>&, const OffDiagonal<T>&, const T*, T*);               \
+  template void residual(const CsrView<T>&, const OffDiagonal<T>&, const T*, const T*, T*); \
+  template void subtract_ghosts(const OffDiagonal<T>&, Index, const T*, const T*, T*);      \
+  template void spmv_transposed(const CsrView<T>&, const OffDiagonal<T>&, const T*, T*);    \
+  template void split(const CsrView<double>&, Index, Csr<T>&, OffDiagonal<T>&);             \
   template struct DistCsr<T>;
 PYMPF_INSTANTIATE(double)
 PYMPF_INSTANTIATE(float)

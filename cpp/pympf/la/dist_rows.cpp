@@ -86,7 +86,8 @@ DistRows<T> number_columns(const Communicator& comm, const Layout& layout,
     row.clear();
     for (Index p = A.indptr[i]; p < A.indptr[i + 1]; ++p)
       row.emplace_back(local(rows.indices[p]), rows.data[p]);
-    std::sort(row.begin(), row.end(), [](const auto& x, const auto& y) { return x.first < y.first; });
+    std::sort(row.begin(), row.end(),
+              [](const auto& x, const auto& y) { return x.first < y.first; });
     for (std::size_t k = 0; k < row.size(); ++k) {
       A.indices[A.indptr[i] + k] = row[k].first;
       A.data[A.indptr[i] + k] = row[k].second;
@@ -276,17 +277,17 @@ double asymmetry(const DistRows<T>& A) {
   return A.comm.max(most);
 }
 
-#define PYMPF_INSTANTIATE(T)                                                                      \
-  template DistRows<T> number_columns(const Communicator&, const Layout&, const GlobalRows<T>&);  \
-  template std::vector<Global> ghosts_of(const DistRows<T>&);                                     \
-  template GlobalRows<T> fetch_rows(const Communicator&, const Layout&, const GlobalRows<T>&,     \
-                                    const std::vector<Global>&);                                  \
-  template GlobalRows<T> global_rows(const DistRows<T>&);                                         \
-  template DistRows<T> move_rows(const DistRows<T>&, const Layout&, const std::vector<Global>&);  \
-  template GlobalRows<T> add_rows(const Communicator&, const Layout&, const GlobalRows<T>&,       \
-                                  const std::vector<Global>&);                                    \
-  template Csr<T> diagonal_block(const DistRows<T>&);                                             \
-  template std::vector<T> diagonal(const DistRows<T>&);                                           \
+#define PYMPF_INSTANTIATE(T)                                                                     \
+  template DistRows<T> number_columns(const Communicator&, const Layout&, const GlobalRows<T>&); \
+  template std::vector<Global> ghosts_of(const DistRows<T>&);                                    \
+  template GlobalRows<T> fetch_rows(const Communicator&, const Layout&, const GlobalRows<T>&,    \
+                                    const std::vector<Global>&);                                 \
+  template GlobalRows<T> global_rows(const DistRows<T>&);                                        \
+  template DistRows<T> move_rows(const DistRows<T>&, const Layout&, const std::vector<Global>&); \
+  template GlobalRows<T> add_rows(const Communicator&, const Layout&, const GlobalRows<T>&,      \
+                                  const std::vector<Global>&);                                   \
+  template Csr<T> diagonal_block(const DistRows<T>&);                                            \
+  template std::vector<T> diagonal(const DistRows<T>&);                                          \
   template double asymmetry(const DistRows<T>&);
 PYMPF_INSTANTIATE(double)
 PYMPF_INSTANTIATE(float)

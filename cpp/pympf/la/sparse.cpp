@@ -141,12 +141,12 @@ double norm2(const CsrView<T>& A) {
   return sum;
 }
 
-#define PYMPF_INSTANTIATE(T)                                                       \
-  template Csr<T> transpose(const CsrView<T>&);                                    \
-  template Csr<T> galerkin(const CsrView<T>&, const CsrView<T>&);                  \
+#define PYMPF_INSTANTIATE(T)                                                         \
+  template Csr<T> transpose(const CsrView<T>&);                                      \
+  template Csr<T> galerkin(const CsrView<T>&, const CsrView<T>&);                    \
   template Csr<T> galerkin(const CsrView<T>&, const CsrView<T>&, const CsrView<T>&); \
-  template std::vector<T> galerkin_diagonal(const CsrView<T>&, const CsrView<T>&); \
-  template std::vector<T> diagonal(const CsrView<T>&);                             \
+  template std::vector<T> galerkin_diagonal(const CsrView<T>&, const CsrView<T>&);   \
+  template std::vector<T> diagonal(const CsrView<T>&);                               \
   template double norm2(const CsrView<T>&);
 PYMPF_INSTANTIATE(double)
 PYMPF_INSTANTIATE(float)

@@ -114,7 +114,8 @@ Census count(const DistRows<T>& A, const Clusters& clusters) {
 // core_size is reached and how much they may drop.
 std::vector<Limits> share_limits(const Clusters& clusters, const Census& census, Index core_size,
                                  double dropped2) {
-  const Global budget = census.rows - core_size, in_clusters = std::max<Global>(1, census.clustered);
+  const Global budget = census.rows - core_size,
+               in_clusters = std::max<Global>(1, census.clustered);
   std::vector<Limits> limits(clusters.count());
   for (Index u = 0; u < clusters.count(); ++u) {
     const auto share = [&](Global columns) {
@@ -240,8 +241,8 @@ Projected<T> project_stage(const DistRows<T>& A, const Extended<T>& extended, co
   out.A.layout = Layout(A.comm, stage.kept);
   const Global first = out.A.layout.first();
   auto [rows, columns] = congruence(A, extended, active, numbers_from(first, stage.kept));
-  out.A.shift = static_cast<Index>(std::lower_bound(columns.begin(), columns.end(), first) -
-                                   columns.begin());
+  out.A.shift =
+      static_cast<Index>(std::lower_bound(columns.begin(), columns.end(), first) - columns.begin());
   out.A.storage = std::move(rows);
   out.A.columns = std::move(columns);
   out.A.rows = out.A.storage.view();
@@ -623,13 +624,13 @@ double trace(const Hierarchy<T>& Q, const CoreDiagonal<T>& H, const std::vector<
   return Q.comm.sum(sum);
 }
 
-#define PYMPF_INSTANTIATE(T)                                                                       \
-  template Factorization<T> factorize(const DistRows<T>&, const Params&, const Progress&,         \
-                                      const Labels&);                                              \
-  template CoreDiagonal<T> project(const DistRows<T>&, const Hierarchy<T>&,                        \
-                                   const std::vector<T>&);                                         \
-  template double error(const DistRows<T>&, const Hierarchy<T>&, const CoreDiagonal<T>&,           \
-                        const std::vector<T>&, double*);                                           \
+#define PYMPF_INSTANTIATE(T)                                                              \
+  template Factorization<T> factorize(const DistRows<T>&, const Params&, const Progress&, \
+                                      const Labels&);                                     \
+  template CoreDiagonal<T> project(const DistRows<T>&, const Hierarchy<T>&,               \
+                                   const std::vector<T>&);                                \
+  template double error(const DistRows<T>&, const Hierarchy<T>&, const CoreDiagonal<T>&,  \
+                        const std::vector<T>&, double*);                                  \
   template double trace(const Hierarchy<T>&, const CoreDiagonal<T>&, const std::vector<T>&);
 PYMPF_INSTANTIATE(double)
 PYMPF_INSTANTIATE(float)

@@ -5,8 +5,8 @@
 #include <memory>
 #include <vector>
 
-#include "pympf/mmf/core_diagonal.hpp"
 #include "pympf/la/dist_rows.hpp"
+#include "pympf/mmf/core_diagonal.hpp"
 #include "pympf/mmf/hierarchy.hpp"
 #include "pympf/mmf/labels.hpp"
 #include "pympf/mmf/params.hpp"
@@ -50,8 +50,8 @@ template <class T>
 Factorization<T> factorize(const DistRows<T>& A, const Params& params,
                            const Progress& progress = {}, const Labels& labels = {});
 template <class T>
-Factorization<T> factorize(const CsrView<T>& A, const Params& params,
-                           const Progress& progress = {}, const Labels& labels = {}) {
+Factorization<T> factorize(const CsrView<T>& A, const Params& params, const Progress& progress = {},
+                           const Labels& labels = {}) {
   return factorize(DistRows<T>(A), params, progress, labels);
 }
 

@@ -151,8 +151,8 @@ Congruence<T> congruence(const DistRows<T>& A, const Extended<T>& extended, cons
   return out;
 }
 
-#define PYMPF_INSTANTIATE(T)                                                      \
-  template Extended<T> extend(const DistRows<T>&, Index);                         \
+#define PYMPF_INSTANTIATE(T)                                                               \
+  template Extended<T> extend(const DistRows<T>&, Index);                                  \
   template Congruence<T> congruence(const DistRows<T>&, const Extended<T>&, const Csr<T>&, \
                                     const std::vector<Global>&);
 PYMPF_INSTANTIATE(double)

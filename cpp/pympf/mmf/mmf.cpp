@@ -64,9 +64,8 @@ void Mmf<T>::multiply(const T* x, T* y, Index m) const {
 
 template <class T>
 const Spectrum& Mmf<T>::eigen() const {
-  std::call_once(cache_->once, [&] {
-    collectively(comm(), [&] { cache_->spectrum = factors_.H.spectrum(); });
-  });
+  std::call_once(cache_->once,
+                 [&] { collectively(comm(), [&] { cache_->spectrum = factors_.H.spectrum(); }); });
   return cache_->spectrum;
 }
 
@@ -139,7 +138,8 @@ Mmf<T> Mmf<T>::inverse(double rcond, bool absolute) const {
   const auto zero = zeros();
   const Global singular = comm().sum(Global{std::count(zero.begin(), zero.end(), true)});
   require<Singular>(rcond >= 0 || singular == 0, "H is singular to working precision: ", singular,
-                    " of its ", factors_.Q->layout.total(), " eigenvalues vanish; give rcond for a pseudo-inverse");
+                    " of its ", factors_.Q->layout.total(),
+                    " eigenvalues vanish; give rcond for a pseudo-inverse");
   std::vector<double> values(spectrum());
   for (std::size_t i = 0; i < values.size(); ++i) {
     const double size = std::abs(values[i]);

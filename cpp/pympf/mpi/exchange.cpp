@@ -46,8 +46,7 @@ Exchange Exchange::moves(const Communicator& comm, const Layout& to,
   for (const auto& [rank, leaving] : places) {
     add(out.from_, rank, leaving);
     auto& packet = arrivals.emplace_back(Packet<Index>{rank, {}});
-    for (Index i : leaving)
-      packet.data.push_back(static_cast<Index>(targets[i] - to.starts[rank]));
+    for (Index i : leaving) packet.data.push_back(static_cast<Index>(targets[i] - to.starts[rank]));
   }
   for (const auto& [rank, rows] : comm.exchange(arrivals)) add(out.to_, rank, rows);
   return out;

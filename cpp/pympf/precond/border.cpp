@@ -15,8 +15,7 @@ void sort_unique(std::vector<Global>& values) {
 }
 
 Index place(const std::vector<Global>& sorted, Global value) {
-  return static_cast<Index>(std::lower_bound(sorted.begin(), sorted.end(), value) -
-                            sorted.begin());
+  return static_cast<Index>(std::lower_bound(sorted.begin(), sorted.end(), value) - sorted.begin());
 }
 
 }  // namespace
@@ -46,8 +45,8 @@ void share(const Border& border, const Reach& reach, Rotated& Q) {
   const Index m = Q.coarse.vectors;
   border.share(Q.scaling, m);
   Border clusters{border.comm, reach.layout, reach.ghosts, {}};
-  clusters.halo = std::make_shared<const Exchange>(
-      Exchange::halo(border.comm, reach.layout, reach.ghosts));
+  clusters.halo =
+      std::make_shared<const Exchange>(Exchange::halo(border.comm, reach.layout, reach.ghosts));
   clusters.share(Q.coarse.values, m * m);
 }
 
@@ -134,8 +133,8 @@ Border border_of(const Communicator& comm, const Layout& layout, const std::vect
 Csr<double> localized(const Border& border, const GlobalRows<double>& rows, Index block) {
   const Layout& layout = border.layout;
   const Index own = layout.own() / block;
-  Csr<double> out{rows.rows(), own + static_cast<Index>(border.ghosts.size()) / block, rows.indptr,
-                  {}, {}};
+  Csr<double> out{
+      rows.rows(), own + static_cast<Index>(border.ghosts.size()) / block, rows.indptr, {}, {}};
   std::vector<std::pair<Index, double>> row;
   for (Index i = 0; i < rows.rows(); ++i) {
     row.clear();
@@ -162,8 +161,8 @@ Csr<double> gathered(const Border& border, const Csr<double>& rows) {
   for (Index c : rows.indices)
     columns.push_back(
         static_cast<Index>(c < own ? border.layout.first() + c : border.ghosts[c - own]));
-  Csr<double> out{total, total, {0}, border.comm.all_gather(columns),
-                  border.comm.all_gather(rows.data)};
+  Csr<double> out{
+      total, total, {0}, border.comm.all_gather(columns), border.comm.all_gather(rows.data)};
   for (Index length : border.comm.all_gather(lengths))
     out.indptr.push_back(out.indptr.back() + length);
   return out;

@@ -66,8 +66,8 @@ struct CoarseEntries {
   std::vector<double> size;
 };
 CoarseEntries coarse_entries(const Border& border, const CsrView<double>& A,
-                                  const GlobalRows<double>& P, const Reach& reach, Index width,
-                                  const Layout& to);
+                             const GlobalRows<double>& P, const Reach& reach, Index width,
+                             const Layout& to);
 
 // The border of rows in `layout` that have these columns, and of nodes with these; a node has
 // `block` rows.

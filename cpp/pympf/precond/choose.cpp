@@ -45,8 +45,7 @@ template <class T>
 bool diagonal_is_enough(const DistRows<T>& A, const NearNullspace& near_nullspace,
                         const Params& params, Report& report) {
   const Communicator& comm = A.comm;
-  if (!may_choose(params) ||
-      A.layout.total() <= std::max(least_rows, coarse_size(A.nnz(), params)))
+  if (!may_choose(params) || A.layout.total() <= std::max(least_rows, coarse_size(A.nnz(), params)))
     return false;
   std::vector<T> inverse = diagonal(A);
   const bool negative = std::any_of(inverse.begin(), inverse.end(), [](T d) { return d < 0; });
@@ -132,10 +131,10 @@ std::string reason_for(const Report& report, const Params& params) {
   return "the incomplete Cholesky factorization alone would need too many iterations";
 }
 
-#define PYMPF_CHOOSE(T)                                                                           \
-  template bool diagonal_is_enough(const DistRows<T>&, const NearNullspace&, const Params&,       \
-                                   Report&);                                                      \
-  template bool smoother_is_enough(const CsrView<double>&, const NearNullspace&, const Border&,   \
+#define PYMPF_CHOOSE(T)                                                                         \
+  template bool diagonal_is_enough(const DistRows<T>&, const NearNullspace&, const Params&,     \
+                                   Report&);                                                    \
+  template bool smoother_is_enough(const CsrView<double>&, const NearNullspace&, const Border&, \
                                    const Level<T>&, const Params&, Report&);
 PYMPF_CHOOSE(float)
 PYMPF_CHOOSE(double)

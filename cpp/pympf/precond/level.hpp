@@ -13,9 +13,9 @@ namespace pympf::precond {
 template <class T>
 struct Level {
   Csr<T> A;
-  Csr<T> P, R;  // lifted scaling functions as columns, as rows
+  Csr<T> P, R;                  // lifted scaling functions as columns, as rows
   OffDiagonal<T> A_off, P_off;  // what own rows have in columns of other ranks
-  std::vector<Index> strips;  // Domains::ptr
+  std::vector<Index> strips;    // Domains::ptr
   IncompleteCholesky<T> factor;
   std::vector<T> inverse;  // of the diagonal, or of the l1 norms of the rows; 0 for a zero row
   Csr<T> Z;                // of the wavelets; all that the additive cycle needs besides P and R

@@ -38,7 +38,7 @@ Jacobi<T> jacobi(const DistRows<T>& A) {
 template <class T>
 bool is_negative(const DistRows<T>& A) {
   Global negative = 0, positive = 0;
-  for (T d : diagonal(A)) negative += d < 0, positive += d > 0;
+  for (T d : diagonal(A)) negative += d<0, positive += d> 0;
   return A.comm.sum(negative) > 0 && A.comm.sum(positive) == 0;
 }
 

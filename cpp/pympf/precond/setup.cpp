@@ -196,7 +196,6 @@ void solve_coarse(const Border& border, const Csr<double>& own, Levels<T>& out, 
   out.coarse_rows = report.coarse_rows = n;
 }
 
-
 struct Next {
   Csr<double> P, R;  // R = P^T
   OffDiagonal<double> P_off;
@@ -226,12 +225,11 @@ void reorder(Next& next, const Params& params) {
 double largest_eigenvalue(const Stage& stage) {
   std::vector<double> shared, inverse = diagonal(stage.A.view());
   for (double& d : inverse) d = d > 0 ? 1 / d : 0;
-  return spectral_radius(stage.border.comm, inverse,
-                         [&](const double* x, double* y) {
-                           shared.assign(x, x + stage.A.rows);
-                           stage.border.share(shared, 1);
-                           spmv(stage.A.view(), shared.data(), y);
-                         });
+  return spectral_radius(stage.border.comm, inverse, [&](const double* x, double* y) {
+    shared.assign(x, x + stage.A.rows);
+    stage.border.share(shared, 1);
+    spmv(stage.A.view(), shared.data(), y);
+  });
 }
 
 // The next stage while it is made on several ranks.
@@ -320,8 +318,7 @@ bool coarsen(const Stage& stage, const Params& params, int level, Global left, N
   for (int attempt = 0; attempt < lift_attempts && !next.lifted; ++attempt) {
     if (!params.lift || expands) break;
     next.P = lifted_prolongation(stage.A, stage.B, Q, clusters, stage.block, lifting, radius);
-    const double work =
-        product_work(stage, next.P) / (most_work * static_cast<double>(entries));
+    const double work = product_work(stage, next.P) / (most_work * static_cast<double>(entries));
     if (work > near_miss) break;
     if (work <= 1) {
       if (!project(near_miss * fewer)) break;
@@ -397,8 +394,7 @@ void fill_additive(const Stage& stage, const Clustering& clusters, Level<T>& lev
   level.Z = cast<T>(wavelet_inverse(stage.A, stage.B, clusters, stage.block));
   line.rows = stage.rows();
   line.nnz = stage.nnz();
-  const auto entries =
-      static_cast<double>(stage.border.comm.sum(Global{level.Z.nnz()}));
+  const auto entries = static_cast<double>(stage.border.comm.sum(Global{level.Z.nnz()}));
   line.factor = line.nnz > 0 ? entries / static_cast<double>(line.nnz) : 0;
 }
 

@@ -11,7 +11,8 @@ namespace pympf::precond {
 namespace {
 
 // What is added to a diagonal for the couplings to ghosts, N. With l_i = sum |a_ij| (d_i / d_j)^1/2
-// over them, diag(l) +- N is positive semidefinite, so that M = own blocks + diag(l) / 2 has 2 M - A
+// over them, diag(l) +- N is positive semidefinite, so that M = own blocks + diag(l) / 2 has 2 M -
+// A
 // >= own blocks: positive, and x <- x + M^-1 (b - A x) converges. Less would not do it for every A.
 constexpr double ghost_share = 0.5;
 
@@ -206,10 +207,10 @@ void smooth(const Level<T>& level, const Params& params, const T* b, T* x, T* wo
   }
 }
 
-#define PYMPF_SMOOTHER(T)                                                                         \
-  template void build_smoother(const CsrView<double>&, const Border&, const Domains&,             \
-                               const Params&, Level<T>&);                                         \
-  template void smooth_from_zero(const Level<T>&, const Params&, const T*, T*, T*);               \
+#define PYMPF_SMOOTHER(T)                                                             \
+  template void build_smoother(const CsrView<double>&, const Border&, const Domains&, \
+                               const Params&, Level<T>&);                             \
+  template void smooth_from_zero(const Level<T>&, const Params&, const T*, T*, T*);   \
   template void smooth(const Level<T>&, const Params&, const T*, T*, T*, bool);
 PYMPF_SMOOTHER(float)
 PYMPF_SMOOTHER(double)
