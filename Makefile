@@ -129,7 +129,9 @@ format:  ## format the sources in place
 	$(VENV)/bin/ruff check --fix
 	$(VENV)/bin/ruff format
 
-bench: build  ## the benchmarks (BENCH_ARGS)
+bench:  ## the benchmarks (BENCH_ARGS)
+	@tools/setup.sh bench
+	@$(MAKE) install
 	$(VENV)/bin/python bench/run.py $(BENCH_ARGS)
 
 docs: build  ## the generated pages of docs/

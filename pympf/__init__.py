@@ -21,7 +21,7 @@ if find_spec("pympf._core") is None:
         "other than that of the sources"
     )
 
-from pympf import gallery, io, la
+from pympf import gallery, io, la, lsh
 from pympf._core import get_num_threads, set_num_threads
 from pympf.krylov import Solution, solve
 from pympf.mmf import Mmf, Params, Report, factorize, load
@@ -48,6 +48,7 @@ __all__ = [
     "io",
     "la",
     "load",
+    "lsh",
     "rigid_body_modes",
     "set_num_threads",
     "solve",

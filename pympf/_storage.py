@@ -1,5 +1,7 @@
 """The HDF5 file of a factorization (docs/files.md): from the core's arrays and back.
 
+That of a hash table is in `pympf.lsh._storage`.
+
 A file holds the arrays of one rank. Several ranks write them together, each its slices, and read
 them so: the clusters of every stage are cut into contiguous ranges.
 """
@@ -321,27 +323,33 @@ def load_factors(
     return factors, head.core_size
 
 
-def _value(attribute: Any) -> Any:
+def check_type(file: Any, expected: str) -> None:
+    """Raise ValueError unless the file says that it is of this type, in the version known here."""
+    kind, version = (value_of(file.attrs.get(name)) for name in ("type", "format_version"))
+    if kind != expected or version != FILE_VERSION:
+        raise ValueError(
+            f"expected type {expected!r} in format_version {FILE_VERSION}, "
+            f"got type {kind!r} in format_version {version!r}"
+        )
+
+
+def value_of(attribute: Any) -> Any:
+    """Give an attribute as Python's number or text."""
     attribute = attribute.item() if isinstance(attribute, np.generic) else attribute
     return attribute.decode() if isinstance(attribute, bytes) else attribute
 
 
 def _read_head(file: Any, wanted: list[int | None]) -> Head:
-    kind, version = (_value(file.attrs.get(name)) for name in ("type", "format_version"))
-    if kind != FILE_TYPE or version != FILE_VERSION:
-        raise ValueError(
-            f"expected type {FILE_TYPE!r} in format_version {FILE_VERSION}, "
-            f"got type {kind!r} in format_version {version!r}"
-        )
-    dtype = np.dtype(_value(file.attrs["dtype"]))
+    check_type(file, FILE_TYPE)
+    dtype = np.dtype(value_of(file.attrs["dtype"]))
     if dtype not in (np.float64, np.float32):
         raise ValueError(f"dtype {dtype} is not float64 or float32")
     groups = [file[f"stage_{i + 1}"] for i in range(sum(k.startswith("stage_") for k in file))]
     report: dict[str, Any] = {
-        "params": {k: str(_value(v)) for k, v in file["params"].attrs.items()},
+        "params": {k: str(value_of(v)) for k, v in file["params"].attrs.items()},
         "norm": float(file.attrs["norm"]),
         "dropped": float(file.attrs["dropped"]),
-        "stop": str(_value(file.attrs["stop"])),
+        "stop": str(value_of(file.attrs["stop"])),
         "stages": [
             _LINE_DEFAULTS
             | {k: int(v) if k in _LINE_INTEGERS else float(v) for k, v in group.attrs.items()}
@@ -401,7 +409,7 @@ def _cut(group: Any, starts: Array) -> tuple[Array, Array]:
 
     Returns the first cluster of each rank, and how many active columns the ranks before it have.
     """
-    ptr, active = _array(group["cluster_ptr"]), _array(group["active_ptr"])
+    ptr, active = array_of(group["cluster_ptr"]), array_of(group["active_ptr"])
     if ptr.size == 0 or ptr.size != active.size or (np.diff(ptr) < 0).any() or ptr[0] != 0:
         raise ValueError(f"{group.name}: cluster_ptr and active_ptr are not offsets of clusters")
     if ptr[-1] != starts[-1]:
@@ -482,7 +490,7 @@ def _read_root(file: Any, head: Head, rank: int, extents: list[Extent]) -> dict[
         raise ValueError(f"order is of dtype {arrays['order'].dtype}")
     arrays["order"] = arrays["order"].astype(np.int64)
     arrays["scale"] = (
-        _part(file["scale"], first, last, rows) if len(file["scale"]) else _array(file["scale"])
+        _part(file["scale"], first, last, rows) if len(file["scale"]) else array_of(file["scale"])
     )
     if len(file["diagonal"]) != rows - head.core_size:
         raise ValueError(
@@ -500,7 +508,7 @@ def _read_root(file: Any, head: Head, rank: int, extents: list[Extent]) -> dict[
     arrays["diagonal"] = np.concatenate([*pieces[::-1], np.empty(0, head.dtype)], dtype=head.dtype)
     names = ("core",) if "core" in file else ("core_indptr", "core_indices", "core_data")
     if rank == head.core_rank:
-        arrays |= {name: _array(file[name]) for name in names}
+        arrays |= {name: array_of(file[name]) for name in names}
     else:
         arrays["core"] = np.empty(0, head.dtype)
     return arrays
@@ -515,10 +523,11 @@ def _part(dataset: Any, first: int, last: int, total: int | None = None) -> Arra
             f"{dataset.name} has {size} entries, expected "
             f"{f'{first} to {last} among them' if total is None else total}"
         )
-    return _array(dataset, slice(int(first), int(last)))
+    return array_of(dataset, slice(int(first), int(last)))
 
 
-def _array(dataset: Any, places: Any = ()) -> Array:
+def array_of(dataset: Any, places: Any = ()) -> Array:
+    """Read a 1-D array of finite numbers."""
     array = dataset[places]
     if not isinstance(array, np.ndarray) or array.ndim != 1:
         raise ValueError(f"{dataset.name} is not a 1-D array")

@@ -8,8 +8,7 @@ In Python with petsc4py, `register` does the same. It is the preconditioner of
 `pympf.as_preconditioner`, whose parameters are the options ``-pc_mmf_<name>``; with
 ``-pc_mmf_method classic`` it is |F|⁻¹ of `pympf.factorize`, with the parameters of that. ``-help``
 lists them, ``-ksp_view`` shows what was built and why. The near-nullspace and the block size are
-those of the matrix. It works on one process; on several it solves the blocks:
-``-pc_type bjacobi -sub_pc_type mmf``.
+those of the matrix, whose rows may lie on one rank or many.
 """
 
 from __future__ import annotations

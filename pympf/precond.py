@@ -395,7 +395,8 @@ def precondition(
         _check_params(params)
         _check_block_size(block_size, n)
         if near_nullspace is not None:
-            vectors = la.as_vector(near_nullspace, n, np.float64, "near_nullspace").reshape(n, -1)
+            vectors = la.as_vector(near_nullspace, n, np.float64, "near_nullspace")
+            vectors = vectors[:, None] if vectors.ndim == 1 else vectors
     same_on_all(comm, sorted(params.items()), "parameters")
     same_on_all(comm, block_size, "block_size")
     same_on_all(comm, None if vectors is None else vectors.shape[1], "columns of near_nullspace")

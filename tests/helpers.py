@@ -1,5 +1,8 @@
 """What the tests of the engine share: tolerances, matrices, and comparisons bit for bit."""
 
+import resource
+from contextlib import contextmanager
+
 import numpy as np
 import scipy.sparse as sp
 from hypothesis import strategies as st
@@ -131,3 +134,14 @@ def parameters(draw):
         params[field["name"]] = draw(value)
     params["order"] = max(params.get("order", 2), params.get("eliminate", 1) + 1)
     return params
+
+
+@contextmanager
+def file_size_limit(size):
+    """Let no file grow beyond a size, as a disk that is full then would."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

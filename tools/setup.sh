@@ -2,7 +2,8 @@
 # Brings the machine to the state that a make target needs; quick when there is nothing to do.
 #   tools/setup.sh PROFILE
 #     demo   compiler, LAPACK and a virtual environment with the packages of the demo
-#     unit   that, and the test runners, without MPI and PETSc
+#     bench  that, and the packages that the benchmarks compare with
+#     unit   demo, and the test runners, without MPI and PETSc
 #     cpp    what the C++ tests need
 #     mpi    unit, MPI and mpi4py
 #     petsc  mpi, PETSc and a petsc4py of the same version
@@ -13,7 +14,7 @@
 # MPICXX (a compiler wrapper) and PETSC_DIR, PETSC_ARCH name an own MPI and PETSc; those are never installed.
 set -euo pipefail
 
-profile=${1:?usage: tools/setup.sh demo|unit|cpp|mpi|petsc|test|lint|tsan}
+profile=${1:?usage: tools/setup.sh demo|bench|unit|cpp|mpi|petsc|test|lint|tsan}
 python=${PYTHON:-python3}
 venv=${VENV:-.venv}
 build=${BUILD:-build}
@@ -161,6 +162,7 @@ if wants cpp tsan; then exit; fi
 make_venv
 case $profile in
   demo) install_requirements demo ;;
+  bench) install_requirements bench ;;
   unit) install_requirements test ;;
   mpi | petsc | test) install_requirements test mpi ;;
   lint) install_requirements dev ;;

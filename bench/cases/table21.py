@@ -2,7 +2,7 @@
 most 1000, GMRES without restarts. A cell has two numbers: b = 1 and random b (the problem's own b
 is in the lines of JSON). "left" stops by M(b − Ax), "right" by b − Ax itself. "published" is what
 the thesis prints. "default" is `pympf.as_preconditioner(A, coarse_size=100)`, so with the thesis's
-core size; it takes an incomplete factorization for the smallest systems. "multilevel" is the same
+core size; it takes a complete factorization for the smallest systems. "multilevel" is the same
 with `method="multilevel"`. "classic" is the additive preconditioner M = QᵀH⁻¹Q of the thesis,
 "thesis parameters" that one with those of its Figure 2.4.
 

@@ -218,12 +218,14 @@ def test_view(solve):
         in run.output
     )
     assert re.search(
-        r"level +rows +nnz +clusters +lifted +P per row +factor/nnz +MB +seconds", run.output
+        r"level +ranks +rows +nnz +clusters +lifted +P per row +factor/nnz +MB +seconds", run.output
     )
-    assert re.search(r"^ +1 +400 +1920 +\d+ +yes +\d\.\d\d +0\.\d\d ", run.output, re.M)
+    assert re.search(r"^ +1 +1 +400 +1920 +\d+ +yes +\d\.\d\d +0\.\d\d ", run.output, re.M)
     levels, rows = re.search(r"(\d+) levels, dense solve of (\d+) rows", run.output).groups()
     assert int(rows) <= 30
-    assert len(re.findall(r"^ +\d+ +\d+ +\d+ +\d+ +(yes|no) ", run.output, re.M)) == int(levels)
+    assert len(re.findall(r"^ +\d+ +\d+ +\d+ +\d+ +\d+ +(yes|no) ", run.output, re.M)) == int(
+        levels
+    )
     assert "method multilevel: asked for\n" in run.output
     assert "near-nullspace: constants, adapted where they are poor; block size 1" in run.output
     assert re.search(
@@ -245,12 +247,12 @@ def test_view_of_the_classic_method(solve):
     run = solve(f"{CLASSIC} -ksp_view -pc_mmf_core_size 50 -pc_mmf_gram blocks")
     assert "parameters: method=classic core_size=50 gram=blocks (the others" in run.output
     assert re.search(
-        r"level +rows +nnz +clusters +rotations +retired +dropped +MB +seconds", run.output
+        r"level +ranks +rows +nnz +clusters +rotations +retired +dropped +MB +seconds", run.output
     )
-    assert re.search(r"^ +1 +400 +1920 +\d", run.output, re.M)
+    assert re.search(r"^ +1 +1 +400 +1920 +\d", run.output, re.M)
     levels = int(re.search(r"(\d+) levels, core of 50 rows, stopped by core_size", run.output)[1])
     assert (
-        len(re.findall(r"^ +\d+ +\d+ +\d+ +\d+ +\d+ +\d+ +\d\.\d\de-\d\d ", run.output, re.M))
+        len(re.findall(r"^ +\d+ +\d+ +\d+ +\d+ +\d+ +\d+ +\d+ +\d\.\d\de-\d\d ", run.output, re.M))
         == levels
     )
     assert re.search(r"relative Frobenius error 0\.\d+, \d+\.\d+ MB", run.output)
@@ -304,7 +306,11 @@ def test_help(solve):
         ("method amg", "Invalid", "method = amg is not one of auto multilevel ict jacobi classic"),
         ("core_size 9", "Invalid", "core_size is a parameter of method = classic"),
         ("cycle w -pc_mmf_method classic", "Invalid", "cycle is not a parameter of method = cl"),
-        ("ordr 3", "Invalid", "unknown parameter ordr; known: method reuse_rotations cycle"),
+        (
+            "ordr 3",
+            "Invalid",
+            "unknown parameter ordr; known: method reuse_rotations rows_per_rank cycle",
+        ),
     ],
 )
 def test_wrong_options(solve, option, code, says):
@@ -326,12 +332,6 @@ def test_asymmetric(solve):
     run = solve("-pc_type mmf -convection 0.1", fails=True)
     assert "expected a symmetric matrix, got max|a_ij - a_ji| = 0.2" in run.errors
     assert "PC mmf" in run.errors
-
-
-def test_two_processes_are_refused(solve):
-    run = solve("-pc_type mmf", ranks=2, fails=True)
-    assert "PC mmf works on one process, the matrix is on 2" in run.errors
-    assert "-pc_type bjacobi -sub_pc_type mmf" in run.errors
 
 
 @pytest.mark.parametrize("pc", ["bjacobi", "asm"])

@@ -434,7 +434,7 @@ def test_complex_matrix_on_the_command_line(tmp_path, capsys):
         (["--sweeps", "9" * 400], 3),
         (["--rtol", "-1"], 3),
         (["--rtol", "nan"], 3),
-        (["--method", "minres", "--maxiter", "1"], 1),
+        (["--preconditioner", "jacobi", "--method", "minres", "--maxiter", "1"], 1),
         (["-b", "wrong.npy"], 3),
         (["-b", "missing.npy"], 4),
         ([], 0),

@@ -100,17 +100,43 @@ def test_the_profile_is_drawn(suite, tmp_path):
     assert (tmp_path / suite.PICTURE).read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_point_of_the_suite_runs(tmp_path):
-    """In a process of its own, as the driver runs it; peers that are not installed say so."""
-    point = {"family": "2-D Poisson", "rows": 400, "threads": 1}
+def run_point(case, point, tmp_path):
+    """Measure in a process of its own, as the driver does."""
     done = subprocess.run(
-        [sys.executable, BENCH / "run.py", "suite", "--point", json.dumps(point)],
+        [sys.executable, BENCH / "run.py", case, "--point", json.dumps(point)],
         env=os.environ | {"BUILD": str(tmp_path), "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         check=True,
     )
-    row = json.loads(done.stdout.splitlines()[-1])
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_points_of_lsh_run(tmp_path, monkeypatch):
+    """With and without the peers; more is found with more probes, and all by measuring all."""
+    monkeypatch.syspath_prepend(BENCH)
+    from cases import lsh
+
+    size = {"features": 64, "threads": 1, "rows": 2000}
+    rows = [
+        {"task": task, **what, **size, **run_point("lsh", {"task": task, **what, **size}, tmp_path)}
+        for task, what in (
+            ("hash", {"bits": 64}),
+            ("search", {"data": "clusters"}),
+            ("search", {"data": "uniform"}),
+        )
+    ]
+    probed = [one["recall"] for name, one in rows[1]["found"].items() if "probes" in name]
+    assert probed == sorted(probed)
+    ranked = [one["recall"] for name, one in rows[2]["found"].items() if "candidates" in name]
+    assert ranked[-1] > 0.999  # 2000 candidates of 2000 points
+    text = lsh.render(rows)
+    assert all(name in text for row in rows[1:] for name in row["found"])
+
+
+def test_a_point_of_the_suite_runs(tmp_path):
+    """In a process of its own; peers that are not installed say so."""
+    row = run_point("suite", {"family": "2-D Poisson", "rows": 400, "threads": 1}, tmp_path)
     found = row["solvers"]["pympf"]
     assert "failure" not in found
     assert found["true_residual"] <= 2e-8
@@ -118,3 +144,18 @@ def test_a_point_of_the_suite_runs(tmp_path):
     for name, peer in row["solvers"].items():
         failure = peer.get("failure", "")
         assert not failure or failure.startswith("not installed"), (name, failure)
+
+
+@pytest.mark.parametrize("name", ["lsh_networks", "lsh_forward"])
+def test_cases_of_the_networks_measure_render_and_draw(name, monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(BENCH)
+    case = __import__(f"cases.{name}", fromlist=[name])
+    rows = [point | case.run(**point) for point in case.points(tiny=True)]
+    json.dumps(rows, allow_nan=False)
+    text = case.render(rows)
+    for table in text.split("\n\n"):
+        counts = {line.count("|") for line in table.splitlines() if line.startswith("|")}
+        assert len(counts) <= 1, table  # every line has the cells of its header
+    pytest.importorskip("matplotlib")
+    case.draw(rows, tmp_path)
+    assert list(tmp_path.glob("*.png"))

@@ -9,8 +9,10 @@ import re
 import pytest
 
 import pympf
+import pympf.lsh
+import pympf.nets
 
-COMPILED = {"pympf._core", "pympf._float64", "pympf._float32"}
+COMPILED = {"pympf._core", "pympf._float64", "pympf._float32", "pympf._lsh"}
 NAMES = ["pympf"] + [
     module.name
     for module in pkgutil.walk_packages(pympf.__path__, "pympf.")
@@ -37,7 +39,7 @@ def test_examples_run(name, tmp_path, monkeypatch):
 
 def public_functions():
     """Give the functions, and the methods of the classes, that the faces of the package export."""
-    for module in (pympf, pympf.la, pympf.io, pympf.gallery):
+    for module in (pympf, pympf.gallery, pympf.io, pympf.la, pympf.lsh, pympf.nets):
         for name in module.__all__:
             thing = getattr(module, name)
             if inspect.isfunction(thing):

@@ -5,7 +5,6 @@ import gzip
 import hashlib
 import os
 import re
-import resource
 import struct
 import subprocess
 from contextlib import contextmanager
@@ -29,6 +28,8 @@ from pympf.io import (
     write_matrix,
     write_vector,
 )
+
+from ..helpers import file_size_limit
 
 DATA = Path(__file__).parents[2] / "data"
 
@@ -847,17 +848,6 @@ def test_check_output_creates_nothing(tmp_path):
     check_output(tmp_path / "x.npy", "vector")
     check_output(tmp_path / "anything")
     assert names(tmp_path) == []
-
-
-@contextmanager
-def file_size_limit(size):
-    """Let no file grow beyond a size, as a disk that is full then would."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.fixture(params=["tmpfs", "file size limit"])

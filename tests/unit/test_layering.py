@@ -37,6 +37,7 @@ def violations(tmp_path, name, source):
         ("pympf/solve.py", "from . import cli", 1, "imports pympf.cli"),
         ("pympf/mmf/a.py", "from ..nets import a", 1, "imports pympf.nets"),
         ("pympf/nets/a.py", "import pympf._core", 1, "nets uses the public faces"),
+        ("pympf/nets/a.py", "from sklearn.base import BaseEstimator", 1, "imports sklearn"),
         ("pympf/a.py", "try:\n    import petsc4py\nfinally:\n    pass", 2, "imports petsc4py"),
         ("pympf/a.py", "class A:\n    from h5py import File", 2, "import it where it is used"),
     ],
@@ -60,6 +61,7 @@ def test_refused(tmp_path, name, source, line, text):
         ("pympf/ref/__init__.py", "from .a import b\nfrom . import c"),
         ("pympf/__main__.py", "from .cli import main"),
         ("pympf/a.py", "def f():\n    import h5py"),
+        ("pympf/nets/estimators.py", "from sklearn.base import BaseEstimator"),
         ("pympf/a.py", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import h5py"),
     ],
 )

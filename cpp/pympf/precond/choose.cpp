@@ -73,11 +73,11 @@ bool diagonal_is_enough(const DistRows<T>& A, const NearNullspace& near_nullspac
   return true;
 }
 
-// Multiply-adds: at most half the squares of the widths of the envelope. As many as a hierarchy
-// takes are 100 for each entry; a million is nothing.
+// Multiply-adds: at most half the squares of the widths of the envelope. A hierarchy with its
+// solution takes some 200 for each entry, but in longer loops; two hundred thousand are nothing.
 bool is_complete_cheap(const CsrView<double>& A, const Params& params) {
   if (!may_choose(params)) return false;
-  const double most = 1e6 + 100.0 * A.nnz();
+  const double most = 2e5 + 50.0 * A.nnz();
   double work = 0;
   for (Index i = 0; i < A.rows && work <= most; ++i)
     if (A.indptr[i] < A.indptr[i + 1]) {

@@ -29,7 +29,7 @@ class Preconditioner {
 
   // New values on the same pattern (InvalidArgument when it is another): keeps the order of the
   // rows, the clusters and the scaling functions. As good as a new one while the values change by a
-  // factor or by little, for less than half of the time. On several ranks all is made anew.
+  // factor or by little, for about half of the time. On several ranks all is made anew.
   void update(const DistRows<T>& A);
 
   // z = M r. On one rank any number of threads may call; allocates only the first time.

@@ -4,8 +4,8 @@
 // The side is r = D^(1/2) s, s random signs: of n errors that are orthogonal in the energy of D
 // each has about 1/n of r^T D^-1 r, slow ones too and whatever the scale of their rows. After k
 // steps sqrt(r^T M r) has fallen to rho_k. q slow errors show as a floor of sqrt(q / n), so the
-// rate is believed when rho_k is below that of a single one, or after `longest` steps. What A nearly
-// annihilates, the near-nullspace b, is taken out of r before: CG passes one such error by.
+// rate is believed when rho_k is below that of a single one, or after `longest` steps. What A
+// nearly annihilates, the near-nullspace b, is taken out of r before: CG passes one such error by.
 #pragma once
 
 #include <algorithm>

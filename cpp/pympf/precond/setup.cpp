@@ -367,15 +367,16 @@ template <class T>
 void fill_level(const Csr<double>& A, const Border& border, const Domains& domains,
                 const Params& params, Level<T>& level, LevelReport& line, Report& report) {
   const Communicator& comm = border.comm;
-  if (border.alone()) {
-    level.A = cast<T>(A);
-  } else {
+  if (!border.alone()) {
     pympf::split(A.view(), A.rows, level.A, level.A_off);
     level.A_off.halo = border.halo;
     line.ranks = border.layout.ranks_with_rows();
+  } else if (level.A.rows == A.rows) {  // new values on the same pattern
+    level.A.data.assign(A.data.begin(), A.data.end());
+  } else {
+    level.A = cast<T>(A);
   }
-  // Roundings may fail on one rank only, as memory may.
-  collectively(comm, [&] { build_smoother(A, border, domains, params, level); });
+  build_smoother(A, border, domains, params, level);
   line.rows = comm.sum(Global{A.rows});
   line.nnz = comm.sum(Global{A.nnz()});
   const auto factor = static_cast<double>(comm.sum(static_cast<Global>(level.factor.nnz())));

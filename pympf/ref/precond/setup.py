@@ -228,7 +228,7 @@ def coarsen(
 
 def excess_of(A: Array, P: Array, left: int) -> float:
     """Return the work or the entries of the product with lifted functions over what may be."""
-    entries = np.count_nonzero(A)
+    entries = int(np.count_nonzero(A))
     fewer = left if len(A) <= 1000 else min(left, 9 * entries // 10)
     work = product_work(A, P) / (MOST_WORK * entries)
     if fewer <= 0:

@@ -1,0 +1,17 @@
+// The rows of a Mat as the engine takes them.
+#pragma once
+
+#include <functional>
+
+#include "pc_mmf.hpp"
+
+namespace pympf {
+
+// Square, assembled and not matrix-free, or a PETSc error. Collective.
+PetscErrorCode check_operator(Mat A);
+
+// Calls body(rows) with the own rows of pc's preconditioning matrix, sorted and without duplicates,
+// once they are known to be finite and symmetric. Collective.
+PetscErrorCode with_rows(PC pc, const std::function<void(const Matrix&)>& body);
+
+}  // namespace pympf

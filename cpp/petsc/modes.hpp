@@ -1,0 +1,17 @@
+// What the user says of the matrix: its near-nullspace and its block size.
+#pragma once
+
+#include "pc_mmf.hpp"
+
+namespace pympf {
+
+struct Modes {
+  precond::NearNullspace vectors;  // of own rows; empty when the user gave none
+  Index block = 1;
+  bool are_new = true;
+};
+
+// Collective.
+PetscErrorCode find_modes(PC pc, Modes* modes);
+
+}  // namespace pympf

@@ -1,0 +1,56 @@
+// What a PC of type `mmf` holds, and the one place that sees the private face of PETSc's PC.
+#pragma once
+
+#include <petsc/private/pcimpl.h>
+
+#include <string>
+#include <type_traits>
+#include <variant>
+#include <vector>
+
+#include "pympf/mmf/mmf.hpp"
+#include "pympf/precond/preconditioner.hpp"
+
+#if defined(PETSC_USE_COMPLEX)
+#error "pympf factors real matrices: build it with a PETSc that has --with-scalar-type=real"
+#endif
+#if PETSC_VERSION_LT(3, 18, 0)
+#error "the pympf preconditioner needs PETSc 3.18 or newer"
+#endif
+static_assert(std::is_same_v<PetscScalar, double> || std::is_same_v<PetscScalar, float>,
+              "pympf computes in double or single precision");
+
+namespace pympf {
+
+using Matrix = DistRows<PetscScalar>;
+using Multilevel = precond::Preconditioner<PetscScalar>;
+using Factors = mmf::Mmf<PetscScalar>;
+
+struct Classic {
+  Factors F, M;  // of the matrix; its |F|^-1, on the same rotations
+  std::vector<PetscScalar> block = {};
+};
+
+// Not set up, or a matrix without rows: a block of bjacobi may be one.
+struct Nothing {
+  bool is_built = false;
+};
+
+using Built = std::variant<Nothing, Multilevel, Classic>;
+
+struct PcMmf {
+  // A cycle in single precision is linear to seven digits, which GMRES and MINRES do not forgive:
+  // they would report a residual that they have not reached.
+  precond::Params multilevel{.precision = precond::Precision::working};
+  mmf::Params factorization;
+  bool classic = false, reuse_rotations = true;
+  Communicator comm;  // of the matrix that was built for
+  Built built;
+  int reused = 0;              // setups that took over the rotations of an earlier one
+  PetscObjectId modes_id = 0;  // of the null space that the modes came from; 0: none
+  std::string modes;           // what they are, for the view
+};
+
+inline PcMmf& data(PC pc) { return *static_cast<PcMmf*>(pc->data); }
+
+}  // namespace pympf

@@ -1,0 +1,11 @@
+// Whether the preconditioner suits the solver around it.
+#pragma once
+
+#include "pc_mmf.hpp"
+
+namespace pympf {
+
+// Refuses what this solver may not be given.
+PetscErrorCode check_solver(PC pc, KSP ksp, const Multilevel& M);
+
+}  // namespace pympf

@@ -1,0 +1,90 @@
+"""What comes in: families, numbers and points."""
+
+from __future__ import annotations
+
+import math
+import operator
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from pympf import la
+
+__all__ = [
+    "as_points",
+    "as_rows",
+    "checked_ids",
+    "checked_integer",
+    "checked_number",
+    "real_dtype",
+]
+
+
+def as_dense(X: Any) -> NDArray[Any]:
+    """Return a dense array, C-contiguous and of float32 or float64."""
+    if sp.issparse(X):
+        raise TypeError(f"X: expected a dense array, got {type(X).__name__}; use .toarray()")
+    return np.ascontiguousarray(la.exact_real(np.asarray(X), "X"))
+
+
+def as_rows(X: Any, features: int, dtype: np.dtype[Any] | None) -> NDArray[Any]:
+    """Return points as a dense array, of this dtype if there is one."""
+    array = as_dense(X)
+    if array.ndim != 2 or array.shape[1] != features:
+        raise ValueError(f"X: expected shape (n, {features}), got {array.shape}")
+    with np.errstate(over="ignore"):  # infinite numbers are refused where they are hashed
+        return array if dtype is None else array.astype(dtype, copy=False)
+
+
+def checked_ids(ids: Any) -> NDArray[np.int64]:
+    """Return numbers of points, or raise TypeError."""
+    array = np.asarray(ids)
+    if array.ndim != 1 or (array.size > 0 and array.dtype.kind not in "iu"):
+        raise TypeError(
+            f"ids: expected integers of shape (n,), got {array.dtype} of shape {array.shape}"
+        )
+    return np.ascontiguousarray(array, dtype=np.int64)
+
+
+def real_dtype(dtype: Any) -> np.dtype[Any]:
+    """Return float64 or float32, or raise TypeError."""
+    checked = np.dtype(dtype)
+    if checked not in (np.float64, np.float32):
+        raise TypeError(f"dtype: expected float64 or float32, got {checked}")
+    return checked
+
+
+def checked_integer(name: str, value: Any, lowest: int, highest: int) -> int:
+    """Return an integer of this range."""
+    if isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name}: expected an integer, got {value!r}")
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name}: expected an integer, got {value!r}") from None
+    if not lowest <= number <= highest:
+        raise ValueError(f"{name} = {number} is not an integer in [{lowest}, {highest}]")
+    return number
+
+
+def checked_number(name: str, value: Any, *, lowest: float) -> float:
+    """Return a finite number that is not below `lowest`."""
+    if not isinstance(value, int | float | np.integer | np.floating):
+        raise TypeError(f"{name}: expected a number, got {value!r}")
+    if not (lowest <= value and math.isfinite(value)):
+        raise ValueError(f"{name} = {value} is not a number in [{lowest}, inf)")
+    return float(value)
+
+
+def as_points(X: Any, features: int) -> tuple[Any, ...]:
+    """Return points as the engine takes them, without a copy where they are in that form already.
+
+    One C-contiguous float32 or float64 array, or indptr, indices, data and the number of columns
+    of a canonical CSR array. The engine refuses what is not finite.
+    """
+    X = la.canonical_csr(X) if sp.issparse(X) else as_dense(X)
+    if X.ndim != 2 or X.shape[1] != features:
+        raise ValueError(f"X: expected shape (n, {features}), got {X.shape}")
+    return (X.indptr, X.indices, X.data, features) if sp.issparse(X) else (X,)

@@ -1,0 +1,434 @@
+"""A hash table of points."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+import pympf._lsh as _engine
+from pympf._params import table as text_table
+from pympf.lsh._storage import load_table, save_table
+from pympf.lsh._gates import as_rows, checked_ids, checked_integer, checked_number, real_dtype
+from pympf.lsh.families import EuclideanHash, HashFamily, HyperplaneHash, checked_family
+
+__all__ = ["Table", "TableReport"]
+
+
+class Table:
+    """A hash table of points for searches near a point.
+
+    A query looks into the buckets that its keys lead to and measures the exact distance to every
+    point that it finds there. The answer depends on the points, the family and the query alone:
+    not on threads, nor on how the points came in. Searches may run in several threads at a time;
+    `fit`, `add` and `remove` may not.
+
+    Parameters
+    ----------
+    family : HyperplaneHash or EuclideanHash
+        Its tables are looked into one after the other: more `n_tables` find more, more
+        `n_functions` make the buckets smaller.
+    dtype : numpy.float64 or numpy.float32, optional
+        What points are stored as; by default the dtype of the first ones.
+
+    References
+    ----------
+    .. [1] M. Datar, N. Immorlica, P. Indyk, V. Mirrokni, "Locality-sensitive hashing scheme based
+       on p-stable distributions", SoCG 2004, section 1.
+    .. [2] Q. Lv, W. Josephson, Z. Wang, M. Charikar, K. Li, "Multi-probe LSH: efficient indexing
+       for high-dimensional similarity search", VLDB 2007.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from pympf.lsh import EuclideanHash, Table
+    >>> X = np.array([[0.0, 0.0], [0.1, 0.0], [5.0, 5.0]])
+    >>> table = Table(EuclideanHash(2, n_functions=2, n_tables=4, width=2.0)).fit(X)
+    >>> table.query([[0.0, 0.1]], k=3)
+    (array([[0.1       , 0.14142136,        inf]]), array([[ 0,  1, -1]]))
+    """
+
+    def __init__(self, family: HashFamily, *, dtype: Any = None) -> None:
+        self.family = checked_family(family)
+        self._asked = None if dtype is None else real_dtype(dtype)
+        self._dtype = self._asked
+        self._table = self._empty(self._dtype)
+
+    def _empty(self, dtype: np.dtype[Any] | None) -> Any:
+        return (_engine.Table32 if dtype == np.float32 else _engine.Table64)(self.family._family)
+
+    # ---- what it holds ---------------------------------------------------------------------------
+    def __len__(self) -> int:
+        return self._table.size
+
+    @property
+    def dtype(self) -> np.dtype[Any] | None:
+        """float64 or float32; None before the first points have come."""
+        return self._dtype
+
+    def fit(self, X: ArrayLike) -> Table:
+        """Forget all points and take these, with the ids 0, 1, ….
+
+        Not collective.
+
+        Parameters
+        ----------
+        X : array_like, shape (n, n_features)
+
+        Returns
+        -------
+        Table
+            Itself.
+
+        Raises
+        ------
+        ValueError
+            If `X` has another shape, or a point cannot be hashed.
+        TypeError
+            If `X` is not a dense array of real numbers.
+
+        Examples
+        --------
+        >>> from pympf.lsh import HyperplaneHash, Table
+        >>> len(Table(HyperplaneHash(2, n_functions=4)).fit([[1.0, 2.0], [3.0, 4.0]]))
+        2
+        """
+        rows = self._rows(X, self._asked)
+        fresh = self._empty(rows.dtype)
+        fresh.add(rows)
+        self._table, self._dtype = fresh, rows.dtype
+        return self
+
+    def add(self, X: ArrayLike) -> NDArray[np.int64]:
+        """Take in more points.
+
+        Not collective. In whatever portions n points come, it takes time O(n).
+
+        Parameters
+        ----------
+        X : array_like, shape (n, n_features)
+
+        Returns
+        -------
+        numpy.ndarray, shape (n,)
+            Their ids, which count on from the last one ever given.
+
+        Examples
+        --------
+        >>> from pympf.lsh import HyperplaneHash, Table
+        >>> table = Table(HyperplaneHash(2, n_functions=4)).fit([[1.0, 2.0]])
+        >>> table.add([[3.0, 4.0], [5.0, 6.0]])
+        array([1, 2])
+        """
+        if self._dtype is None:
+            self.fit(X)
+            return np.arange(len(self))
+        rows = self._rows(X, self._dtype)
+        first = self._table.add(rows)
+        return np.arange(first, first + len(rows))
+
+    def remove(self, ids: ArrayLike) -> None:
+        """Drop points; all of them, or none and an error.
+
+        Not collective. Memory goes back when half of the points are gone.
+
+        Parameters
+        ----------
+        ids : array_like of int, shape (n,)
+
+        Raises
+        ------
+        ValueError
+            If there is no point with one of the ids, or one comes twice.
+
+        Examples
+        --------
+        >>> from pympf.lsh import HyperplaneHash, Table
+        >>> table = Table(HyperplaneHash(1, n_functions=4)).fit([[1.0], [2.0], [3.0]])
+        >>> table.remove([1])
+        >>> table.query([[2.0]], k=3)[1]
+        array([[ 0,  2, -1]])
+        """
+        self._table.remove(checked_ids(ids))
+
+    # ---- searches --------------------------------------------------------------------------------
+    def query(
+        self, X: ArrayLike, k: int = 1, *, probes: int = 1, candidates: int | None = None
+    ) -> tuple[NDArray[Any], NDArray[np.int64]]:
+        """Find the nearest points, for one point or many.
+
+        Not collective.
+
+        Parameters
+        ----------
+        X : array_like, shape (n_features,) or (n, n_features)
+        k : int
+            Neighbours wanted.
+        probes : int
+            Buckets to look into in each table, the best ones (see the family's `probes`).
+        candidates : int, optional
+            For hyperplanes with one table, instead of `probes`: rank all keys, and look at the
+            points whose key differs from the query's in at most h bits; h is the smallest number
+            for which these are at least so many. With keys of a hundred bits or more this
+            finds neighbours where no bucket holds two of them, as in data without clusters.
+
+        Returns
+        -------
+        distances : numpy.ndarray, shape (k,) or (n, k)
+            Euclidean, in the dtype of the table, in ascending order; inf where fewer than k
+            points were found.
+        ids : numpy.ndarray of int64, of the same shape
+            Equal distances in the order of their ids; -1 where fewer were found.
+
+        Raises
+        ------
+        ValueError
+            If `X` has another shape, a number is out of range, or the family has no codes to
+            rank.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from pympf.lsh import HyperplaneHash, Table
+        >>> X = np.random.default_rng(0).standard_normal((1000, 16))
+        >>> table = Table(HyperplaneHash(16, n_functions=128)).fit(X)
+        >>> distances, ids = table.query(X[7] + 0.01, k=1, candidates=10)
+        >>> ids.tolist(), distances.round(2).tolist()
+        ([7], [0.04])
+        """
+        X = np.asarray(X)
+        distances, ids = self.query_batch(
+            X[np.newaxis] if X.ndim == 1 else X, k, probes=probes, candidates=candidates
+        )
+        return (distances[0], ids[0]) if X.ndim == 1 else (distances, ids)
+
+    def query_batch(
+        self, X: ArrayLike, k: int = 1, *, probes: int = 1, candidates: int | None = None
+    ) -> tuple[NDArray[Any], NDArray[np.int64]]:
+        """Find the nearest points of many, which threads share out.
+
+        Not collective.
+
+        Parameters
+        ----------
+        X : array_like, shape (n, n_features)
+        k, probes, candidates
+            As in `query`.
+
+        Returns
+        -------
+        distances, ids : numpy.ndarray, shape (n, k)
+            As in `query`.
+
+        Examples
+        --------
+        >>> from pympf.lsh import HyperplaneHash, Table
+        >>> table = Table(HyperplaneHash(1, n_functions=4)).fit([[1.0], [2.0]])
+        >>> table.query_batch([[1.5], [4.0]], k=1)
+        (array([[0.5],
+               [2. ]]), array([[0],
+               [1]]))
+        """
+        k = checked_integer("k", k, 1, 2**31 - 1)
+        search = self._search(probes, candidates)
+        return self._table.query(self._queries(X), k, search)
+
+    def radius_query(
+        self, X: ArrayLike, r: float, *, probes: int = 1, candidates: int | None = None
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Find the points within a distance, among those in the buckets looked into.
+
+        Not collective.
+
+        Parameters
+        ----------
+        X : array_like, shape (n, n_features)
+        r : float
+            Largest distance.
+        probes, candidates
+            As in `query`.
+
+        Returns
+        -------
+        distances : numpy.ndarray of object, shape (n,)
+            For each query the distances in ascending order.
+        ids : numpy.ndarray of object, shape (n,)
+            And the ids of these points.
+
+        Examples
+        --------
+        >>> from pympf.lsh import HyperplaneHash, Table
+        >>> table = Table(HyperplaneHash(1, n_functions=4)).fit([[1.0], [2.0], [7.0]])
+        >>> distances, ids = table.radius_query([[1.25]], 1.0)
+        >>> distances[0], ids[0]
+        (array([0.25, 0.75]), array([0, 1]))
+        """
+        r = checked_number("r", r, lowest=0.0)
+        search = self._search(probes, candidates)
+        start, distances, ids = self._table.radius_query(self._queries(X), r, search)
+        return ragged(np.split(distances, start[1:-1])), ragged(np.split(ids, start[1:-1]))
+
+    def _search(self, probes: int, candidates: int | None) -> Any:
+        probes = checked_integer("probes", probes, 1, self.family._most_probes())
+        if candidates is not None:
+            candidates = checked_integer("candidates", candidates, 1, 2**31 - 1)
+        return _engine.Search(probes, candidates or 0)
+
+    def _queries(self, X: ArrayLike) -> NDArray[Any]:
+        return self._rows(X, np.dtype(np.float64) if self._dtype is None else self._dtype)
+
+    def _rows(self, X: ArrayLike, dtype: np.dtype[Any] | None) -> NDArray[Any]:
+        return as_rows(X, self.family.n_features, dtype)
+
+    # ---- reports and files -----------------------------------------------------------------------
+    def report(self) -> TableReport:
+        """Return what the table holds: buckets, their sizes, bytes.
+
+        Not collective.
+
+        Examples
+        --------
+        >>> from pympf.lsh import HyperplaneHash, Table
+        >>> report = Table(HyperplaneHash(1, n_functions=4)).fit([[1.0], [2.0], [-7.0]]).report()
+        >>> [(line["buckets"], line["largest"]) for line in report.tables]
+        [(2, 2)]
+        """
+        lines = [{"table": t, **self._table.statistics(t)} for t in range(self.family.n_tables)]
+        return TableReport(
+            points=self._table.size,
+            dtype="" if self._dtype is None else self._dtype.name,
+            point_bytes=self._table.point_bytes,
+            bucket_bytes=self._table.bucket_bytes,
+            tables=lines,
+        )
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the table to an HDF5 file (docs/lsh.md), whole or not at all.
+
+        Not collective. The file holds the points and the parameters of the family.
+
+        Parameters
+        ----------
+        path : str or os.PathLike
+
+        Raises
+        ------
+        OSError
+            If the file cannot be written.
+
+        Examples
+        --------
+        >>> import os, tempfile
+        >>> from pympf.lsh import HyperplaneHash, Table
+        >>> path = os.path.join(tempfile.mkdtemp(), "table.h5")
+        >>> Table(HyperplaneHash(1, n_functions=4)).fit([[1.0], [2.0]]).save(path)
+        >>> Table.load(path).query([[2.5]], k=1)
+        (array([[0.5]]), array([[1]]))
+        """
+        save_table(self.__getstate__(), path)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Table:
+        """Read a table from an HDF5 file.
+
+        Not collective. The points are hashed again: their keys are the same on every machine.
+
+        Parameters
+        ----------
+        path : str or os.PathLike
+
+        Returns
+        -------
+        Table
+            One that answers like the one that was saved.
+
+        Raises
+        ------
+        OSError
+            If the file is missing, truncated, damaged, or no table.
+
+        Examples
+        --------
+        See `save`.
+        """
+        return load_table(path, cls._restored)
+
+    @classmethod
+    def _restored(cls, state: dict[str, Any]) -> Table:
+        table = cls.__new__(cls)
+        table.__setstate__(state)
+        return table
+
+    def __getstate__(self) -> dict[str, Any]:
+        points, ids = self._table.points()
+        return {
+            "kind": type(self.family).__name__,
+            "family": self.family._parameters(),
+            "dtype": "" if self._dtype is None else self._dtype.name,
+            "next_id": self._table.next_id,
+            "points": points,
+            "ids": ids,
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        kinds = {kind.__name__: kind for kind in (HyperplaneHash, EuclideanHash)}
+        if state["kind"] not in kinds:
+            raise ValueError(f"family {state['kind']!r} is not one of {', '.join(kinds)}")
+        family = kinds[state["kind"]](**state["family"])
+        self.__init__(family, dtype=state["dtype"] or None)  # type: ignore[misc]
+        points = self._rows(state["points"], self._dtype)
+        if state["ids"].shape != (len(points),):
+            raise ValueError(f"{len(points)} points have ids of shape {state['ids'].shape}")
+        self._table.restore(points, state["ids"], state["next_id"])
+
+    def __repr__(self) -> str:
+        return f"<Table of {len(self)} points, {self._dtype}, {self.family!r}>"
+
+
+@dataclass(frozen=True)
+class TableReport:
+    """What a table holds; `print` shows it as a table.
+
+    `expected` is the mean number of points in the bucket of a point, `histogram` counts the
+    buckets of 1, 2 to 3, 4 to 7, … points.
+    """
+
+    points: int
+    dtype: str
+    point_bytes: int
+    bucket_bytes: int
+    tables: list[dict[str, Any]]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the report as plain data, fit for JSON.
+
+        Not collective.
+
+        Examples
+        --------
+        >>> from pympf.lsh import HyperplaneHash, Table
+        >>> Table(HyperplaneHash(1, n_functions=4)).report().as_dict()["points"]
+        0
+        """
+        return dict(self.__dict__)
+
+    def __str__(self) -> str:
+        columns = [
+            ("table", "{:d}"),
+            ("buckets", "{:d}"),
+            ("largest", "{:d}"),
+            ("expected", "{:.1f}"),
+        ]
+        total = f"{self.points} points, {self.dtype}, {self.point_bytes} bytes; "
+        total += f"buckets {self.bucket_bytes} bytes"
+        return "\n".join([*text_table(columns, self.tables), total])
+
+
+def ragged(parts: list[NDArray[Any]]) -> NDArray[Any]:
+    """Return an array of arrays, also where all have one length."""
+    array = np.empty(len(parts), dtype=object)
+    array[:] = parts
+    return array

@@ -1,0 +1,126 @@
+"""Sparsely activated networks in numpy: data-dependent sparse models, LSH models, their theory.
+
+A forward pass activates s of t units, and a routing function of the input chooses which: the
+largest pre-activations, an expert, a unit of each block, or the buckets of locality-sensitive
+hash tables [1]_.
+
+>>> import numpy as np
+>>> from pympf.nets import Cube, Hypercube, dsm
+>>> f, X = Hypercube(4, seed=1), Cube(4).sample(4000)
+>>> model = dsm(4, active=64, width=256).fit(X, f(X))
+>>> Y = Cube(4).sample(500, seed=1)
+>>> bool(((model.predict(Y) - f(Y)) ** 2).mean() < 0.1 * f(Y).var())
+True
+
+References
+----------
+.. [1] C. Baykal, N. Dikkala, R. Panigrahy, C. Rashtchian, X. Wang, "A theoretical view on sparsely
+   activated networks", NeurIPS 2022.
+"""
+
+from typing import Any
+
+from pympf.nets.architectures import (
+    dense,
+    dsm,
+    interpolation,
+    nearest_neighbors,
+    random_hash,
+    scaling,
+    switch,
+)
+from pympf.nets.bounds import (
+    DenseBound,
+    SparseBound,
+    dense_analytic_bound,
+    dense_bound,
+    forward_times,
+    lsh_bound,
+    lsh_manifold_bound,
+    nonempty_buckets_bound,
+)
+from pympf.nets.cost import Cost
+from pympf.nets.layer import Layer
+from pympf.nets.lsh import LSH
+from pympf.nets.lstsq import least_squares
+from pympf.nets.model import Model
+from pympf.nets.routing import (
+    Expert,
+    Mask,
+    Nearest,
+    OnePerBlock,
+    RandomHash,
+    Separate,
+    TopK,
+)
+from pympf.nets.rows import Rows
+from pympf.nets.sparse_model import DSM
+from pympf.nets.targets import (
+    Bumps,
+    Cube,
+    Hypercube,
+    Lipschitz,
+    Manifold,
+    Polynomial,
+    Subspace,
+    monomials,
+)
+from pympf.nets.train import SGD, Adam, RMSProp, descend, loss_and_gradient
+
+__all__ = [
+    "DSM",
+    "LSH",
+    "SGD",
+    "Adam",
+    "Bumps",
+    "Cost",
+    "Cube",
+    "DSMRegressor",
+    "DenseBound",
+    "Expert",
+    "Hypercube",
+    "LSHRegressor",
+    "Layer",
+    "Lipschitz",
+    "Manifold",
+    "Mask",
+    "Model",
+    "Nearest",
+    "OnePerBlock",
+    "Polynomial",
+    "RMSProp",
+    "RandomHash",
+    "Rows",
+    "Separate",
+    "SparseBound",
+    "Subspace",
+    "TopK",
+    "dense",
+    "dense_analytic_bound",
+    "dense_bound",
+    "descend",
+    "dsm",
+    "forward_times",
+    "interpolation",
+    "least_squares",
+    "loss_and_gradient",
+    "lsh_bound",
+    "lsh_manifold_bound",
+    "monomials",
+    "nearest_neighbors",
+    "nonempty_buckets_bound",
+    "random_hash",
+    "scaling",
+    "switch",
+]
+
+ESTIMATORS = ("DSMRegressor", "LSHRegressor")
+
+
+def __getattr__(name: str) -> Any:
+    """Import the estimators when they are asked for: they need scikit-learn."""
+    if name in ESTIMATORS:
+        from pympf.nets import estimators
+
+        return getattr(estimators, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,74 @@
+"""The gate through which points, targets and numbers enter the networks."""
+
+from __future__ import annotations
+
+import operator
+import zlib
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Array = NDArray[Any]
+
+
+def as_points(X: ArrayLike, n_features: int | None = None) -> Array:
+    """Check inputs and return them in C order, float32 or float64, shape (n, d)."""
+    X = _as_real(X, "X")
+    if X.ndim != 2 or 0 in X.shape:
+        raise ValueError(
+            f"expected points in an array of shape (n, d) with n, d >= 1, got {X.shape}"
+        )
+    if n_features is not None and X.shape[1] != n_features:
+        raise ValueError(f"expected points with {n_features} features, got {X.shape[1]}")
+    return X
+
+
+def as_values(y: ArrayLike, n: int) -> Array:
+    """Check the target values of n points and return them, float32 or float64, shape (n,)."""
+    y = _as_real(y, "y")
+    if y.shape != (n,):
+        raise ValueError(f"expected one target value for each of {n} points, got shape {y.shape}")
+    return y
+
+
+def _as_real(x: ArrayLike, name: str) -> Array:
+    x = np.asarray(x)
+    if x.dtype.kind not in "fiub":
+        raise TypeError(f"expected real numbers in {name}, got dtype {x.dtype}")
+    x = np.ascontiguousarray(x, dtype=x.dtype if x.dtype == np.float32 else np.float64)
+    if not np.isfinite(x).all():
+        raise ValueError(f"expected finite numbers in {name}, got NaN or infinity")
+    return x
+
+
+def as_count(value: Any, name: str, least: int = 1, most: int | None = None) -> int:
+    """Check an integer of [least, most]."""
+    try:
+        count = operator.index(value)
+    except TypeError:
+        raise TypeError(f"expected an integer for {name}, got {value!r}") from None
+    if count < least or (most is not None and count > most):
+        allowed = f"at least {least}" if most is None else f"from {least} to {most}"
+        raise ValueError(f"expected {name} {allowed}, got {count}")
+    return count
+
+
+def as_positive(value: Any, name: str) -> float:
+    """Check a finite number above zero."""
+    number = float(value)
+    if not 0 < number < np.inf:
+        raise ValueError(f"expected {name} above zero and finite, got {value}")
+    return number
+
+
+def as_choice(value: Any, name: str, allowed: tuple[str, ...]) -> str:
+    """Check a word of a list."""
+    if value not in allowed:
+        raise ValueError(f"expected {name} to be one of {', '.join(allowed)}, got {value!r}")
+    return str(value)
+
+
+def random_numbers(seed: Any, purpose: str) -> np.random.Generator:
+    """Give the random numbers of a seed for one purpose, independent of those for any other."""
+    return np.random.default_rng([as_count(seed, "seed", 0), zlib.crc32(purpose.encode())])

@@ -1,0 +1,305 @@
+"""Training by gradients: optimizers, and the loop over shuffled batches.
+
+The loss of a batch of m points is (1/m) sum_i (g(x_i) - y_i)².
+
+References
+----------
+.. [1] G. Hinton, "Neural networks for machine learning", lecture 6 (RMSProp), 2012.
+.. [2] D. P. Kingma, J. Ba, "Adam: a method for stochastic optimization", ICLR 2015.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import numpy as np
+
+from pympf.nets._checks import Array, as_count, as_positive, random_numbers
+from pympf.nets.rows import Rows
+
+__all__ = ["SGD", "Adam", "Optimizer", "RMSProp", "descend", "loss_and_gradient"]
+
+Parameters = Sequence[Array]
+
+
+class Optimizer(Protocol):
+    """A rule that turns gradients into steps."""
+
+    def step(self, parameters: Parameters, gradients: Parameters) -> None:
+        """Change the parameters in place."""
+
+
+class SGD:
+    """Plain gradient steps: w -= rate g.
+
+    Parameters
+    ----------
+    learning_rate : float
+        Length of the steps.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from pympf.nets import SGD
+    >>> w = np.array([1.0])
+    >>> SGD(0.5).step([w], [np.array([1.0])])
+    >>> w
+    array([0.5])
+    """
+
+    def __init__(self, learning_rate: float = 1e-2) -> None:
+        self.learning_rate = as_positive(learning_rate, "learning_rate")
+
+    def step(self, parameters: Parameters, gradients: Parameters) -> None:
+        """Change parameters in place.
+
+        Not collective.
+
+        Parameters
+        ----------
+        parameters, gradients : sequence of ndarray
+            Of the same shapes; the parameters are overwritten.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from pympf.nets import SGD
+        >>> SGD().step([np.ones(1)], [np.ones(1)])
+        """
+        for w, g in zip(parameters, gradients, strict=True):
+            w -= self.learning_rate * g
+
+
+class RMSProp:
+    """Steps divided by a running root mean square of the gradients [1]_.
+
+    v = ρ v + (1 - ρ) g², w -= rate g/(√v + eps).
+
+    Parameters
+    ----------
+    learning_rate : float
+        1e-5 in the paper's section D.1.
+    rho : float
+        ρ, of [0, 1).
+    eps : float
+        Keeps the division finite.
+
+    References
+    ----------
+    .. [1] G. Hinton, "Neural networks for machine learning", lecture 6, 2012.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from pympf.nets import RMSProp
+    >>> w = np.array([1.0])
+    >>> RMSProp(0.1, rho=0.75).step([w], [np.array([3.0])])
+    >>> w.round(6)
+    array([0.8])
+    """
+
+    def __init__(self, learning_rate: float = 1e-5, *, rho: float = 0.9, eps: float = 1e-7) -> None:
+        self.learning_rate = as_positive(learning_rate, "learning_rate")
+        self.rho, self.eps = _decay(rho, "rho"), as_positive(eps, "eps")
+        self._squares: list[Array] = []
+
+    def step(self, parameters: Parameters, gradients: Parameters) -> None:
+        """Change parameters in place.
+
+        Not collective.
+
+        Parameters
+        ----------
+        parameters, gradients : sequence of ndarray
+            Of the same shapes; the parameters are overwritten.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from pympf.nets import RMSProp
+        >>> RMSProp().step([np.ones(1)], [np.ones(1)])
+        """
+        if not self._squares:
+            self._squares = [np.zeros_like(w) for w in parameters]
+        for w, g, v in zip(parameters, gradients, self._squares, strict=True):
+            v *= self.rho
+            v += (1 - self.rho) * g * g
+            w -= self.learning_rate * g / (np.sqrt(v) + self.eps)
+
+
+class Adam:
+    """Steps along running means of the gradients, divided by their running size [1]_.
+
+    Parameters
+    ----------
+    learning_rate : float
+        Length of the steps.
+    beta1, beta2 : float
+        Decay of the means of g and of g².
+    eps : float
+        Keeps the division finite.
+
+    References
+    ----------
+    .. [1] D. P. Kingma, J. Ba, "Adam: a method for stochastic optimization", ICLR 2015,
+       algorithm 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from pympf.nets import Adam
+    >>> w = np.array([1.0])
+    >>> Adam(0.1).step([w], [np.array([3.0])])
+    >>> w.round(6)
+    array([0.9])
+    """
+
+    def __init__(
+        self,
+        learning_rate: float = 1e-3,
+        *,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        eps: float = 1e-7,
+    ) -> None:
+        self.learning_rate = as_positive(learning_rate, "learning_rate")
+        self.beta1, self.beta2 = _decay(beta1, "beta1"), _decay(beta2, "beta2")
+        self.eps = as_positive(eps, "eps")
+        self._moments: list[tuple[Array, Array]] = []
+        self._steps = 0
+
+    def step(self, parameters: Parameters, gradients: Parameters) -> None:
+        """Change parameters in place.
+
+        Not collective.
+
+        Parameters
+        ----------
+        parameters, gradients : sequence of ndarray
+            Of the same shapes; the parameters are overwritten.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from pympf.nets import Adam
+        >>> Adam().step([np.ones(1)], [np.ones(1)])
+        """
+        if not self._moments:
+            self._moments = [(np.zeros_like(w), np.zeros_like(w)) for w in parameters]
+        self._steps += 1
+        # Both means start at zero; this undoes their bias towards it.
+        first, second = 1 - self.beta1**self._steps, 1 - self.beta2**self._steps
+        for w, g, (m, v) in zip(parameters, gradients, self._moments, strict=True):
+            m *= self.beta1
+            m += (1 - self.beta1) * g
+            v *= self.beta2
+            v += (1 - self.beta2) * g * g
+            w -= self.learning_rate / first * m / (np.sqrt(v / second) + self.eps)
+
+
+def _decay(value: float, name: str) -> float:
+    if not 0 <= value < 1:
+        raise ValueError(f"expected {name} of [0, 1), got {value}")
+    return float(value)
+
+
+def loss_and_gradient(
+    rows: Rows, y: Array, weights: Array, intercept: Array
+) -> tuple[float, list[Array]]:
+    """Compute the loss of a batch and its gradient at the top layer.
+
+    Not collective.
+
+    Parameters
+    ----------
+    rows : Rows
+        Activations of m points.
+    y : ndarray, shape (m,)
+        Target values.
+    weights : ndarray, shape (t,)
+        The weights of the units.
+    intercept : ndarray, shape (1,)
+        The constant.
+
+    Returns
+    -------
+    loss : float
+        The mean squared error.
+    gradients : list of ndarray
+        By the weights and by the intercept.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from pympf.nets import Rows, loss_and_gradient
+    >>> loss_and_gradient(Rows(np.ones((1, 1))), np.zeros(1), np.array([3.0]), np.zeros(1))
+    (9.0, [array([6.]), array([6.])])
+    """
+    residual = rows @ weights + intercept - y
+    slope = (2 / len(y)) * residual
+    return float(residual @ residual) / len(y), [rows.back(slope), slope.sum(keepdims=True)]
+
+
+def descend(
+    gradient: Callable[[Array], tuple[float, Parameters]],
+    parameters: Parameters,
+    n: int,
+    optimizer: Optimizer,
+    *,
+    epochs: int = 50,
+    batch: int = 32,
+    seed: int = 0,
+    progress: Callable[[int, float], None] | None = None,
+) -> list[float]:
+    """Go through the points in random order, batch by batch, and step after each.
+
+    Not collective.
+
+    Parameters
+    ----------
+    gradient : callable
+        Maps the indices of a batch to its loss and its gradients by the parameters.
+    parameters : sequence of ndarray
+        Overwritten.
+    n : int
+        Number of points.
+    optimizer : Optimizer
+        `SGD`, `RMSProp` or `Adam`, fresh.
+    epochs : int
+        How often every point is used; 50 in the paper.
+    batch : int
+        Points of a step; the paper does not tell it.
+    seed : int
+        Seed of the order.
+    progress : callable, optional
+        Called after each epoch with its number, from 1, and its loss.
+
+    Returns
+    -------
+    list of float
+        The mean loss of each epoch.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from pympf.nets import SGD, descend
+    >>> w = np.array([1.0])
+    >>> losses = descend(lambda batch: (w[0] ** 2, [2 * w]), [w], 4, SGD(0.1), epochs=3, batch=2)
+    >>> bool(losses[2] < losses[1] < losses[0])
+    True
+    """
+    epochs, batch = as_count(epochs, "epochs", 0), as_count(batch, "batch")
+    rng = random_numbers(seed, "batches")
+    losses = []
+    for epoch in range(1, epochs + 1):
+        order, loss = rng.permutation(n), 0.0
+        for start in range(0, n, batch):
+            chosen = order[start : start + batch]
+            batch_loss, gradients = gradient(chosen)
+            optimizer.step(parameters, gradients)
+            loss += batch_loss * len(chosen)
+        losses.append(loss / n)
+        if progress is not None:
+            progress(epoch, losses[-1])
+    return losses

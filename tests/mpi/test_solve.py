@@ -1,0 +1,197 @@
+"""Solving over the ranks of a communicator: the answers of one rank, with nearly its iterations."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+import pympf
+from pympf import gallery
+
+pytest.importorskip("mpi4py")
+from mpi4py import MPI
+
+pytestmark = pytest.mark.mpi
+COMM = MPI.COMM_WORLD
+
+
+def ranges(n, block=1):
+    """Give this rank's rows: rank r has about r + 1 shares, the second of several none."""
+    shares = np.array([0 if r == 1 and COMM.size > 2 else r + 1 for r in range(COMM.size)])
+    ends = np.concatenate([[0], np.cumsum(shares)]) * (n // block) // shares.sum() * block
+    return slice(int(ends[COMM.rank]), int(ends[COMM.rank + 1]))
+
+
+def gather(x):
+    return np.concatenate(COMM.allgather(x))
+
+
+def laplacian_of_geometric_graph():
+    return gallery.laplacian(gallery.random_geometric_graph(3000, seed=3), shift=1e-3)
+
+
+MATRICES = {
+    "2-D": lambda: gallery.poisson((60, 50)),
+    "3-D": lambda: gallery.poisson((14, 13, 12)),
+    "graph": laplacian_of_geometric_graph,
+    "float32": lambda: gallery.poisson((40, 40)).astype(np.float32),
+}
+
+
+@pytest.mark.parametrize("name", MATRICES)
+@pytest.mark.parametrize("preconditioner", ["mmf", "multilevel", "ict", "jacobi", "classic"])
+def test_the_answer_of_one_rank(name, preconditioner):
+    A = MATRICES[name]().tocsr()
+    rows = ranges(A.shape[0])
+    b = np.sin(1.0 + np.arange(A.shape[0])).astype(A.dtype)
+    alone = pympf.solve(A, b, preconditioner=preconditioner)
+    found = pympf.solve(A[rows], b[rows], comm=COMM, preconditioner=preconditioner)
+    assert found.converged == alone.converged
+    assert found.x.shape == (rows.stop - rows.start,)
+    assert len(set(COMM.allgather((found.reason, found.iterations, found.choice)))) == 1
+    tolerance = 1e-6 if A.dtype == np.float64 else 1e-2
+    np.testing.assert_allclose(gather(found.x), alone.x, atol=tolerance * abs(alone.x).max())
+    b_norm = np.linalg.norm(b)
+    residual = np.linalg.norm(b - A @ gather(found.x)) / b_norm
+    assert residual == pytest.approx(found.true_residual, abs=1e-6)
+    if preconditioner == "multilevel":
+        assert found.iterations <= 1.2 * alone.iterations + 3
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"cycle": "w"},
+        {"cycle": "k"},
+        {"cycle": "additive"},
+        {"smoother": "gs"},
+        {"smoother": "chebyshev"},
+        {"smoother": "l1_jacobi"},
+        {"rows_per_rank": 1},
+    ],
+    ids=str,
+)
+def test_every_cycle_and_smoother(params):
+    A = gallery.poisson((50, 40)).tocsr()
+    rows = ranges(2000)
+    found = pympf.solve(
+        A[rows], np.ones(2000)[rows], comm=COMM, preconditioner="multilevel", **params
+    )
+    assert found.converged
+    assert found.iterations <= 45
+    np.testing.assert_allclose(A @ gather(found.x), np.ones(2000), atol=1e-6)
+
+
+def test_elasticity_with_rigid_body_modes():
+    A = gallery.elasticity((20, 12)).tocsr()
+    x, y = np.meshgrid(np.arange(21.0), np.arange(13.0), indexing="ij")
+    points = np.column_stack([x.ravel(), y.ravel()])
+    n = A.shape[0]
+    points = points[-(n // 2) :]
+    modes = pympf.rigid_body_modes(points)
+    rows = ranges(n, block=2)
+    found = pympf.solve(
+        A[rows],
+        np.ones(n)[rows],
+        comm=COMM,
+        preconditioner="multilevel",
+        near_nullspace=modes[rows],
+        block_size=2,
+    )
+    alone = pympf.solve(
+        A, np.ones(n), preconditioner="multilevel", near_nullspace=modes, block_size=2
+    )
+    assert found.converged
+    assert found.iterations <= 1.3 * alone.iterations + 3
+
+
+def test_singular_and_indefinite():
+    A = gallery.laplacian(gallery.random_geometric_graph(1500, seed=5)).tocsr()
+    b = A @ np.cos(np.arange(1500.0))
+    rows = ranges(1500)
+    found = pympf.solve(A[rows], b[rows], comm=COMM)
+    assert found.converged
+    B = (gallery.poisson((30, 30)) - 0.03 * sp.eye_array(900)).tocsr()
+    rows = ranges(900)
+    found = pympf.solve(B[rows], np.ones(900)[rows], comm=COMM)
+    assert found.method == "minres"
+    assert found.converged
+    np.testing.assert_allclose(B @ gather(found.x), np.ones(900), atol=1e-5)
+
+
+def test_not_symmetric():
+    A = gallery.poisson((20, 20)).tolil()
+    A[3, 4] += 0.5
+    A = A.tocsr()
+    rows = ranges(400)
+    b = np.ones(400)[rows]
+    found = pympf.solve(A[rows], b, comm=COMM, preconditioner="jacobi")
+    assert found.method == "gmres"
+    np.testing.assert_allclose(A @ gather(found.x), np.ones(400), atol=1e-6)
+    with pytest.raises(ValueError, match="expected a symmetric matrix"):
+        pympf.solve(A[rows], b, comm=COMM)
+
+
+def test_more_ranks_than_rows():
+    A = sp.csr_array(np.array([[2.0, -1.0], [-1.0, 2.0]]))
+    rows = slice(min(COMM.rank, 2), min(COMM.rank + 1, 2)) if COMM.size > 1 else slice(0, 2)
+    found = pympf.solve(A[rows], np.ones(2)[rows], comm=COMM)
+    np.testing.assert_allclose(gather(found.x), [1.0, 1.0], rtol=1e-8)
+
+
+def test_one_rank_owns_all():
+    A = gallery.poisson((30, 30)).tocsr()
+    rows = slice(0, 900) if COMM.rank == COMM.size - 1 else slice(0, 0)
+    found = pympf.solve(A[rows], np.ones(900)[rows], comm=COMM, preconditioner="multilevel")
+    assert found.converged
+
+
+def test_a_preconditioner_is_symmetric_and_kept():
+    A = gallery.poisson((40, 30)).tocsr()
+    rows = ranges(1200)
+    M = pympf.as_preconditioner(A[rows], comm=COMM, method="multilevel", precision="working")
+    rng = np.random.default_rng(1)
+    x, y = rng.standard_normal((2, 1200))
+    Mx, My = gather(M @ x[rows]), gather(M @ y[rows])
+    assert y @ Mx == pytest.approx(x @ My, rel=1e-10)
+    assert x @ Mx > 0
+    assert M.report().levels[0]["ranks"] == sum(
+        n > 0 for n in COMM.allgather(rows.stop - rows.start)
+    )
+    found = pympf.solve(A[rows], x[rows], comm=COMM, preconditioner=M)
+    assert found.converged
+    M.update(2 * A[rows])
+    assert pympf.solve(2 * A[rows], x[rows], comm=COMM, preconditioner=M).converged
+
+
+def test_a_callback_on_one_rank_stops_all():
+    A = gallery.poisson((40, 30)).tocsr()
+    rows = ranges(1200)
+    stop = (lambda iteration, norm: iteration == 2) if COMM.rank == COMM.size - 1 else None
+    found = pympf.solve(
+        A[rows], np.ones(1200)[rows], comm=COMM, preconditioner="none", callback=stop
+    )
+    assert (found.reason, found.iterations) == ("stopped_by_callback", 2)
+
+
+@pytest.mark.skipif(COMM.size == 1, reason="needs several ranks")
+@pytest.mark.parametrize("fault", ["b", "nan", "params", "near_nullspace", "block_size"])
+def test_what_is_wrong_on_one_rank_raises_on_all(fault):
+    A = gallery.poisson((10, 10)).tocsr()
+    rows = ranges(100)
+    local, b, more = A[rows], np.ones(100)[rows], {}
+    if fault == "near_nullspace":
+        more = {"near_nullspace": np.ones((len(b), 1))}
+    if COMM.rank == 0:
+        if fault == "b":
+            b = np.ones(len(b) + 1)
+        elif fault == "nan":
+            local = local * np.nan
+        elif fault == "params":
+            more = {"cluster_size": -1}
+        elif fault == "near_nullspace":
+            more = {"near_nullspace": np.ones((len(b) + 1, 1))}
+        else:
+            more = {"block_size": 7}
+    with pytest.raises((ValueError, RuntimeError), match=r"rank 0|same on every rank"):
+        pympf.solve(local, b, comm=COMM, **more)
+    assert COMM.allreduce(1) == COMM.size
