@@ -177,7 +177,7 @@ def _factor(args: argparse.Namespace) -> int:
     A = _read_matrix(args)
     params = _given_params(args, pympf.Params.fields())
     with _stages(args) as progress:
-        F = pympf.factorize(A, comm=args.comm, progress=progress, **params)
+        F = pympf.factorize(A, progress=progress, **_ranks(args), **params)
     F.save(args.output)
     _report(
         args, {"matrix": args.matrix, "output": args.output, **F.report().as_dict()}, F.report()
@@ -205,7 +205,7 @@ def _solve(args: argparse.Namespace) -> int:
         solution = pympf.solve(
             A,
             _scattered(args, _right_hand_side(args, A.shape[1]), rows),
-            comm=args.comm,
+            **_ranks(args),
             method=args.method,
             preconditioner=given,
             rtol=args.rtol,
@@ -348,6 +348,10 @@ def _read_matrix(args: argparse.Namespace) -> sp.csr_array:
     if is_parallel(args.comm):
         return io.read_rows(path, args.comm, **options)
     return io.read_matrix(path, **options)
+
+
+def _ranks(args: argparse.Namespace) -> dict[str, Any]:
+    return {} if args.comm is None else {"comm": args.comm}
 
 
 def _given_params(args: argparse.Namespace, fields: list[dict[str, Any]]) -> dict[str, Any]:

@@ -105,6 +105,7 @@ def test_every_parameter_has_a_flag(folder, monkeypatch, field):
 # solve
 
 OF_SOLVE = [field for field in pympf.Preconditioner.fields() if field["name"] != "method"]
+SHARED = {"rows_per_rank"}
 
 
 @pytest.mark.parametrize("field", OF_SOLVE, ids=lambda field: field["name"])
@@ -117,15 +118,26 @@ def test_every_parameter_of_the_preconditioner_has_a_flag(folder, capsys, field)
     }[field["kind"]]
     assert main(["solve", "A.mtx", flag(field, value), "-v"]) == 0
     assert "rows, float64" in capsys.readouterr().err
+    if field["name"] in SHARED:
+        return
     with pytest.raises(SystemExit):
         main(["solve", "A.mtx", flag(field, value), "--preconditioner", "classic"])
     with pytest.raises(SystemExit):
         main(["factor", "A.mtx", "-o", "F.h5", flag(field, value)])
 
 
-def test_the_two_lists_of_parameters_share_no_name():
+def test_a_name_in_both_lists_of_parameters_is_known_to_mean_the_same():
     of_solve = {field["name"] for field in OF_SOLVE}
-    assert not of_solve & {field["name"] for field in pympf.Params.fields()}
+    assert of_solve & {field["name"] for field in pympf.Params.fields()} == SHARED
+
+
+def test_a_parameter_in_both_lists_goes_to_what_is_built(folder, capsys):
+    for preconditioner in ("multilevel", "classic"):
+        command = ["solve", "A.mtx", "--rows-per-rank", "7", "--preconditioner", preconditioner]
+        assert main(command) == 0
+    with pytest.raises(SystemExit):
+        main([*command[:-1], "jacobi"])
+    assert "--rows-per-rank: only" in capsys.readouterr().err
 
 
 def test_solve_with_the_classic_preconditioner(folder, capsys):
@@ -524,6 +536,8 @@ def test_help_lists_the_exit_codes_and_every_parameter(folder):
     text = run("solve", "--help", env={**os.environ, "COLUMNS": "400"}).stdout
     for field in [*OF_SOLVE, *pympf.Params.fields()]:
         assert f"--{field['name'].replace('_', '-')}" in text
+        if field["name"] in SHARED and field not in OF_SOLVE:
+            continue
         assert field["doc"] in text
 
 

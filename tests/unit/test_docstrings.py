@@ -4,6 +4,7 @@ import doctest
 import importlib
 import inspect
 import pkgutil
+import re
 
 import pytest
 
@@ -54,7 +55,7 @@ def public_functions():
 def test_docstring_has_the_parts_that_all_have(name, function):
     doc = inspect.getdoc(function)
     assert doc.partition("\n")[0].endswith(".")
-    assert "ollective." in doc
+    assert re.search(r"[Cc]ollective( over `\w+`)?[.:;]", doc)
     assert "Examples\n--------\n" in doc
     described = doc.partition("Parameters\n----------\n")[2].partition("\n\n")[0]
     for parameter in inspect.signature(function).parameters:
