@@ -25,9 +25,10 @@ CLASSIC = "classic"
 class PreconditionerReport:
     """What the setup of a preconditioner did, level by level; `print` shows it as a table.
 
-    A level has ``rows`` and ``nnz``, ``clusters`` (0 on the last one), the ``ranks`` that hold
-    some of the rows, whether the scaling functions were ``lifted``, ``prolongation`` (their entries per row), ``factor`` (entries of the
-    smoother's factor over nnz), ``bytes`` (on this rank) and ``seconds``.
+    A level has ``rows`` and ``nnz``, ``clusters`` (0 on the last one), the ``ranks`` that hold some
+    of the rows, whether the scaling functions were ``lifted``, ``prolongation`` (their entries per
+    row), ``factor`` (entries of the smoother's factor over nnz), ``bytes`` (on this rank) and
+    ``seconds``.
     """
 
     rows: int
@@ -259,9 +260,9 @@ class Preconditioner(LinearOperator):
     def update(self, A: Any) -> None:
         """Take over new values of the matrix, on the same pattern, for a part of a new setup.
 
-        Collective over `comm`; on several ranks all is made anew. Keeps the order of the rows, the clusters and the scaling functions (for
-        ``method='classic'`` the rotations), which are as good as new ones while the values change
-        by a factor or by little.
+        Collective over `comm`; on several ranks all is made anew. Keeps the order of the rows, the
+        clusters and the scaling functions (for ``method='classic'`` the rotations), which are as
+        good as new ones while the values change by a factor or by little.
 
         Parameters
         ----------

@@ -12,7 +12,7 @@ class Params:
     """Names and defaults; the C++ field list says what each means and allows.
 
     The twin has one method (multilevel), one order of the rows (as given), one strip and one
-    precision (float64), so it lacks the fields that choose among them.
+    precision (float64) and one rank, so it lacks the fields that choose among them.
     """
 
     cycle: str = "v"
