@@ -51,7 +51,7 @@ PetscErrorCode guarded(PC pc, const Body& body,
 
 // The same for work of each rank alone: what fails on one fails on all. Collective.
 template <class Body>
-PetscErrorCode guarded_together(PC pc, const Body& body) {
+PetscErrorCode guarded_collectively(PC pc, const Body& body) {
   PetscFunctionBegin;
   PetscCall(raise(pc, agreed(data(pc).comm, failure_of(body))));
   PetscFunctionReturn(PetscErrorCode(0));

@@ -307,7 +307,7 @@ PetscErrorCode with_rows(PC pc, const std::function<void(const Matrix&)>& body) 
 
   PetscFunctionBegin;
   PetscCall(source.open(pc->pmat, comm));
-  PetscErrorCode failure = guarded_together(pc, [&] {
+  PetscErrorCode failure = guarded_collectively(pc, [&] {
     A = matrix_of(source, comm, copies);
     return PetscErrorCode(0);
   });

@@ -77,7 +77,7 @@ PetscErrorCode find_modes(PC pc, Modes* modes) {
   const PetscObjectId before = std::exchange(mmf.modes_id, 0);
   if (space) {
     PetscCall(PetscObjectGetId((PetscObject)space, &mmf.modes_id));
-    PetscCall(guarded_together(pc, [&] { return read_vectors(space, rows, &found); }));
+    PetscCall(guarded_collectively(pc, [&] { return read_vectors(space, rows, &found); }));
   }
   modes->are_new = mmf.modes_id != before;
   modes->block = static_cast<Index>(block);

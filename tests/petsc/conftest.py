@@ -37,6 +37,7 @@ def environment(threads: int = 1) -> dict[str, str]:
     """Give the environment of a PETSc program: none of the user's PETSc options."""
     # A threaded BLAS would change the rounding of the sums in PETSc's own vectors.
     changes = {"OMP_NUM_THREADS": str(threads), "OPENBLAS_NUM_THREADS": "1", "PETSC_OPTIONS": ""}
+    changes["OMPI_MCA_mpi_yield_when_idle"] = "1"  # ranks that wait leave the cores to others
     if os.geteuid() == 0:  # Open MPI refuses to run as root unless it is told so twice
         changes |= {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
     return os.environ | changes

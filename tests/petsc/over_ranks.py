@@ -3,18 +3,15 @@
 import re
 
 import numpy as np
-import petsc4py
 import pytest
 import scipy.sparse as sp
+from mpi4py import MPI
+from petsc4py import PETSc
 
 import pympf
 import pympf.petsc
 
-petsc4py.init([])
 pympf.petsc.register()
-from mpi4py import MPI
-from petsc4py import PETSc
-
 pytestmark = pytest.mark.mpi
 COMM = MPI.COMM_WORLD
 ROUNDING = 256 * np.finfo(float).eps
@@ -294,7 +291,7 @@ def test_in_fieldsplit(kind):
 
 
 def test_in_a_saddle_point_problem():
-    """Its first block is taken by mmf, its second by mmf of the Schur complement's approximation."""
+    """The first block is taken by mmf, the second by mmf of an approximate Schur complement."""
     A = pympf.gallery.poisson((20, 18))
     rows = sp.kron(A, [[1.0, 0.0], [0.0, 0.0]]) + sp.kron(
         sp.eye_array(360), [[0.0, 1.0], [1.0, -1.0]]
@@ -432,9 +429,8 @@ def test_asymmetric(where):
     if COMM.rank == 0:
         matrix[last, last + (12 if where == "across" else -12)] = -1.5
     matrix.assemble()
-    assert_fails(
-        make_pc(matrix).setUp, ARG_WRONG, r"symmetric matrix, got max\|a_ij - a_ji\| = 0.5"
-    )
+    says = r"expected a symmetric matrix, got max\|a_ij - a_ji\| = 0.5"
+    assert_fails(make_pc(matrix).setUp, ARG_WRONG, says)
 
 
 def test_wrong_modes_on_one_rank():
