@@ -5,7 +5,6 @@ import importlib
 import inspect
 import pkgutil
 import re
-import re
 
 import pytest
 
