@@ -25,7 +25,7 @@ from typing import Any
 import measure
 
 CASES = ("setup_scaling", "frobenius", "apply", "threads", "table21", "matrices", "suite", "lsh")
-CASES += ("lsh_networks", "lsh_forward")
+CASES += ("lsh_networks", "lsh_forward", "ranks")
 RESULTS = measure.ROOT / "bench/results"
 PAGE = measure.ROOT / "docs/benchmarks.md"
 PICTURES = measure.ROOT / "docs/images"

@@ -224,6 +224,29 @@ class Preconditioner(LinearOperator):
             **data,
         )
 
+    def traffic(self) -> dict[str, int]:
+        """Return what this rank has sent through the communicator, in all of pympf's calls so far.
+
+        Not collective.
+
+        Returns
+        -------
+        dict
+            ``messages`` and ``message_bytes`` go point to point; ``collectives`` counts reductions,
+            gathers and barriers. All zero on one process.
+
+        Examples
+        --------
+        >>> import pympf
+        >>> pympf.as_preconditioner(pympf.gallery.poisson((16, 16))).traffic()["messages"]
+        0
+        """
+        factorization = self._factorization
+        if factorization is not None:
+            return factorization.traffic()
+        names = ("messages", "message_bytes", "collectives")
+        return dict(zip(names, self._core.traffic(), strict=True))
+
     def apply(self, r: ArrayLike) -> NDArray[Any]:
         """Multiply: M r.
 

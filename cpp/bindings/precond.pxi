@@ -71,6 +71,11 @@ cdef class Preconditioner:
                 "coarse_rows": r.coarse_rows, "coarse_nullity": r.coarse_nullity,
                 "coarse_negative": r.coarse_negative, "indefinite": r.indefinite, "seconds": r.seconds}
 
+    def traffic(self):
+        """(messages, their bytes, collectives) that this rank has sent through its communicator."""
+        cdef Traffic sent = self.comm.traffic()
+        return sent.messages, sent.bytes, sent.collectives
+
     def update(self, Rows A not None):
         with nogil:
             update_preconditioner[real](self.M.get()[0], A.rows.get()[0])
