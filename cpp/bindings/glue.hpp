@@ -200,9 +200,8 @@ Shared<T> share(mmf::Mmf<T>&& F) {
 template <class T>
 Shared<T> factorize(const DistRows<T>& A, const mmf::Params& params, const mmf::Progress& progress,
                     const mmf::Labels& labels) {
-  return together(A.comm, [&] {
-    return share(mmf::Mmf<T>(mmf::factorize(A, params, progress, labels)));
-  });
+  return together(A.comm,
+                  [&] { return share(mmf::Mmf<T>(mmf::factorize(A, params, progress, labels))); });
 }
 template <class T>
 Shared<T> refactorize(const mmf::Mmf<T>& F, const DistRows<T>& A) {
@@ -283,8 +282,8 @@ void update_preconditioner(precond::Preconditioner<T>& M, const DistRows<T>& A) 
   together(A.comm, [&] { M.update(A); });
 }
 template <class T>
-void apply_preconditioner(const precond::Preconditioner<T>& M, const Communicator& comm,
-                          const T* r, T* z) {
+void apply_preconditioner(const precond::Preconditioner<T>& M, const Communicator& comm, const T* r,
+                          T* z) {
   together(comm, [&] { M.apply(r, z); });
 }
 

@@ -141,9 +141,8 @@ void Hierarchy<T>::backward(const T* y, T* x, Index m, Workspace<T>& workspace, 
     for (int p = end - 1; p >= begin; --p) {
       const Stage<T>& stage = stages[p];
       const Index wavelets_first = wavelet_start(p, level);
-      const Index* destination = p + 1 == end && (move(end) || end == levels())
-                                     ? nullptr
-                                     : stage.destination.data();
+      const Index* destination =
+          p + 1 == end && (move(end) || end == levels()) ? nullptr : stage.destination.data();
 #pragma omp for schedule(static)
       for (Index u = 0; u < stage.clusters(); ++u) {
         const Place<T> at(stage, u, m, wavelets_first);
@@ -247,8 +246,8 @@ void check(const Hierarchy<T>& Q) {
 template <class T>
 void check(const CoreDiagonal<T>& H, const Hierarchy<T>& Q) {
   const std::size_t core = H.core_size;
-  require(H.core_size == Q.core_rows && H.rows() == Q.coefficients(), "H has a core of ", H.core_size,
-          " of ", H.rows(), " rows, expected ", Q.kept(Q.levels()), " of ", Q.rows);
+  require(H.core_size == Q.core_rows && H.rows() == Q.coefficients(), "H has a core of ",
+          H.core_size, " of ", H.rows(), " rows, expected ", Q.kept(Q.levels()), " of ", Q.rows);
   if (H.is_dense()) {
     require(H.core.size() == core * core, "the core has ", H.core.size(), " entries, expected ",
             core * core);

@@ -129,7 +129,7 @@ void set_routes(Hierarchy<T>& Q, const Routes& routes) {
   check(Q);
 }
 
-#define PYMPF_INSTANTIATE(T)                    \
+#define PYMPF_INSTANTIATE(T)                      \
   template Routes routes_of(const Hierarchy<T>&); \
   template void set_routes(Hierarchy<T>&, const Routes&);
 PYMPF_INSTANTIATE(double)

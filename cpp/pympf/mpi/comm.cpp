@@ -133,8 +133,7 @@ Communicator::Bytes Communicator::gather_bytes(const void* mine, std::size_t cou
   check(MPI_Allgather(&own, 1, MPI_INT, counts.data(), 1, MPI_INT, duplicate_->comm),
         "MPI_Allgather");
   std::int64_t total = 0;
-  for (int rank = 0; rank < size_; ++rank)
-    starts[rank + 1] = to_count(total += counts[rank]);
+  for (int rank = 0; rank < size_; ++rank) starts[rank + 1] = to_count(total += counts[rank]);
   Bytes out(static_cast<std::size_t>(total) * size);
   const MPI_Datatype type = duplicate_->type_of(size);
   check(MPI_Allgatherv(mine, own, type, out.data(), counts.data(), starts.data(), type,
@@ -270,8 +269,7 @@ Communicator::Bytes Communicator::gather_bytes(const void* mine, std::size_t cou
 std::vector<Packet<std::byte>> Communicator::exchange_bytes(const std::vector<View>& out,
                                                             std::size_t size) const {
   std::vector<Packet<std::byte>> in;
-  for (const View& view : out)
-    in.push_back({view.rank, gather_bytes(view.data, view.count, size)});
+  for (const View& view : out) in.push_back({view.rank, gather_bytes(view.data, view.count, size)});
   return in;
 }
 
@@ -292,7 +290,7 @@ std::vector<int> Communicator::ranks_where(bool condition) const {
 
 #endif
 
-#define PYMPF_INSTANTIATE(T)                              \
+#define PYMPF_INSTANTIATE(T)                           \
   template T Communicator::reduce(T, Reduction) const; \
   template T Communicator::sum_before(T) const;
 PYMPF_INSTANTIATE(double)
