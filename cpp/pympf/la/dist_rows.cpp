@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <numeric>
 
 namespace pympf {
 namespace {
@@ -158,61 +159,103 @@ DistRows<T> move_rows(const DistRows<T>& A, const Layout& to, const std::vector<
     if (A.owns(c)) return targets[c - A.shift];
     return ghost_targets[c < A.shift ? c : c - A.own()];
   };
-  Shipments<T> out;
   const CsrView<T>& rows = A.rows;
-  for (Index i = 0; i < rows.rows; ++i) {
-    Shipment<T>& shipment = out[to.owner(targets[i])];
-    shipment.heads.push_back({targets[i], rows.indptr[i + 1] - rows.indptr[i]});
-    for (Index p = rows.indptr[i]; p < rows.indptr[i + 1]; ++p)
-      shipment.entries.push_back({target(rows.indices[p]), rows.data[p]});
-  }
-  std::vector<std::vector<Entry<T>>> arrived(to.own());
-  Global count = 0;
-  ship(A.comm, out, [&](const RowHead& head, const Entry<T>* entry) {
-    arrived[head.row - to.first()].assign(entry, entry + head.length);
-    count += head.length;
-  });
-  GlobalRows<T> moved;
-  to_index(count, "entries of the rows of one process");
-  for (auto& row : arrived) {
-    for (const auto& [column, value] : row) {
-      moved.indices.push_back(column);
-      moved.data.push_back(value);
-    }
-    moved.indptr.push_back(static_cast<Index>(moved.data.size()));
-    row = {};
-  }
-  return number_columns(A.comm, to, moved);
+  GlobalRows<T> moving;
+  moving.indptr.assign(rows.indptr, rows.indptr + rows.rows + 1);
+  moving.data.assign(rows.data, rows.data + rows.nnz());
+  moving.indices.resize(rows.nnz());
+  for (Index p = 0; p < rows.nnz(); ++p) moving.indices[p] = target(rows.indices[p]);
+  return number_columns(A.comm, to, add_rows(A.comm, to, moving, targets));
 }
+
+namespace {
+
+// Entries from other ranks, by the row here that they are for, in the order of the senders.
+template <class T>
+struct Arrivals {
+  std::vector<Index> start;
+  std::vector<Entry<T>> entries;
+};
+
+template <class T>
+Arrivals<T> receive(const Communicator& comm, const Layout& to, Shipments<T>& out) {
+  std::vector<Entry<T>> came;
+  std::vector<std::pair<Index, Index>> rows;  // row, entries
+  Arrivals<T> in;
+  in.start.assign(to.own() + 1, 0);
+  ship(comm, out, [&](const RowHead& head, const Entry<T>* entry) {
+    rows.emplace_back(static_cast<Index>(head.row - to.first()), static_cast<Index>(head.length));
+    came.insert(came.end(), entry, entry + head.length);
+    to_index(static_cast<Global>(came.size()), "entries of added rows");
+    in.start[rows.back().first + 1] += rows.back().second;
+  });
+  std::partial_sum(in.start.begin(), in.start.end(), in.start.begin());
+  in.entries.resize(came.size());
+  std::vector<Index> next(in.start.begin(), in.start.end() - 1);
+  auto entry = came.begin();
+  for (const auto& [row, length] : rows) {
+    std::copy_n(entry, length, in.entries.begin() + next[row]);
+    next[row] += length;
+    entry += length;
+  }
+  return in;
+}
+
+// Adds up what the end of the rows, from `begin` on, has twice.
+template <class T>
+void merge_end(GlobalRows<T>& rows, std::size_t begin) {
+  std::vector<Entry<T>> row;
+  for (std::size_t p = begin; p < rows.data.size(); ++p)
+    row.push_back({rows.indices[p], rows.data[p]});
+  std::stable_sort(row.begin(), row.end(),
+                   [](const auto& x, const auto& y) { return x.column < y.column; });
+  rows.indices.resize(begin);
+  rows.data.resize(begin);
+  for (const auto& [column, value] : row)
+    if (rows.data.size() > begin && rows.indices.back() == column) {
+      rows.data.back() += value;
+    } else {
+      rows.indices.push_back(column);
+      rows.data.push_back(value);
+    }
+}
+
+}  // namespace
 
 template <class T>
 GlobalRows<T> add_rows(const Communicator& comm, const Layout& to, const GlobalRows<T>& rows,
                        const std::vector<Global>& numbers) {
+  std::vector<Index> own(to.own(), -1);  // the part of a row that is here already
   Shipments<T> out;
   for (Index i = 0; i < rows.rows(); ++i) {
+    if (to.owns(numbers[i])) {
+      own[numbers[i] - to.first()] = i;
+      continue;
+    }
     Shipment<T>& shipment = out[to.owner(numbers[i])];
     shipment.heads.push_back({numbers[i], rows.indptr[i + 1] - rows.indptr[i]});
     for (Index p = rows.indptr[i]; p < rows.indptr[i + 1]; ++p)
       shipment.entries.push_back({rows.indices[p], rows.data[p]});
   }
-  std::vector<std::vector<Entry<T>>> parts(to.own());
-  ship(comm, out, [&](const RowHead& head, const Entry<T>* entry) {
-    auto& row = parts[head.row - to.first()];
-    row.insert(row.end(), entry, entry + head.length);
-  });
+  const Arrivals<T> in = receive(comm, to, out);
   GlobalRows<T> sum;
-  for (auto& row : parts) {
-    std::stable_sort(row.begin(), row.end(),
-                     [](const auto& x, const auto& y) { return x.column < y.column; });
-    for (std::size_t k = 0; k < row.size(); ++k)
-      if (k > 0 && row[k].column == row[k - 1].column) {
-        sum.data.back() += row[k].value;
-      } else {
-        sum.indices.push_back(row[k].column);
-        sum.data.push_back(row[k].value);
-      }
+  sum.indptr.reserve(own.size() + 1);
+  sum.indices.reserve(rows.data.size() + in.entries.size());
+  sum.data.reserve(rows.data.size() + in.entries.size());
+  for (std::size_t r = 0; r < own.size(); ++r) {
+    const std::size_t begin = sum.data.size();
+    if (const Index i = own[r]; i >= 0) {
+      sum.indices.insert(sum.indices.end(), rows.indices.begin() + rows.indptr[i],
+                         rows.indices.begin() + rows.indptr[i + 1]);
+      sum.data.insert(sum.data.end(), rows.data.begin() + rows.indptr[i],
+                      rows.data.begin() + rows.indptr[i + 1]);
+    }
+    for (Index p = in.start[r]; p < in.start[r + 1]; ++p) {
+      sum.indices.push_back(in.entries[p].column);
+      sum.data.push_back(in.entries[p].value);
+    }
+    if (in.start[r] < in.start[r + 1]) merge_end(sum, begin);
     sum.indptr.push_back(to_index(static_cast<Global>(sum.data.size()), "entries of added rows"));
-    row = {};
   }
   return sum;
 }

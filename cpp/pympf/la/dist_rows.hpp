@@ -69,7 +69,8 @@ template <class T>
 DistRows<T> move_rows(const DistRows<T>& A, const Layout& to, const std::vector<Global>& targets);
 
 // Row i of `rows`, which may come in any order, is a part of the row numbers[i] of the result: what
-// several ranks bring to a row is added, in the order of the ranks. Sorted columns. Collective.
+// several ranks bring to a row is added, the own part first, then in the order of the ranks. Every
+// rank has at most one part of a row; columns come in any order, none twice. Collective.
 template <class T>
 GlobalRows<T> add_rows(const Communicator& comm, const Layout& to, const GlobalRows<T>& rows,
                        const std::vector<Global>& numbers);

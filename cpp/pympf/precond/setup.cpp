@@ -445,10 +445,16 @@ Stage first_stage(const DistRows<double>& A, double scale, Index block, const Pa
     stage.A = permuted(own, order, scale);
     return stage;
   }
-  std::vector<Global> targets(order.size());
-  for (std::size_t i = 0; i < order.size(); ++i)
-    targets[order[i]] = A.layout.first() + static_cast<Global>(i);
-  GlobalRows<double> rows = global_rows(move_rows(A, A.layout, targets));
+  const bool stays = std::is_sorted(order.begin(), order.end());
+  GlobalRows<double> rows;
+  if (A.comm.min(Global{stays}) > 0) {
+    rows = global_rows(A);
+  } else {
+    std::vector<Global> targets(order.size());
+    for (std::size_t i = 0; i < order.size(); ++i)
+      targets[order[i]] = A.layout.first() + static_cast<Global>(i);
+    rows = global_rows(move_rows(A, A.layout, targets));
+  }
   for (double& v : rows.data) v *= scale;
   stage.border = border_of(A.comm, A.layout, rows.indices, {}, block);
   stage.A = localized(stage.border, rows);
