@@ -135,19 +135,27 @@ Csr<double> localized(const Border& border, const GlobalRows<double>& rows, Inde
   const Index own = layout.own() / block;
   Csr<double> out{
       rows.rows(), own + static_cast<Index>(border.ghosts.size()) / block, rows.indptr, {}, {}};
+  out.indices.resize(rows.indices.size());
+  out.data.resize(rows.data.size());
   std::vector<std::pair<Index, double>> row;
   for (Index i = 0; i < rows.rows(); ++i) {
     row.clear();
-    for (Index p = rows.indptr[i]; p < rows.indptr[i + 1]; ++p) {
-      const Global c = rows.indices[p] * block;
-      row.emplace_back(layout.owns(c) ? static_cast<Index>((c - layout.first()) / block)
-                                      : own + place(border.ghosts, c) / block,
-                       rows.data[p]);
-    }
-    std::sort(row.begin(), row.end());
+    bool sorted = true;  // as a rule: own columns and ghosts both ascend
+    const auto add = [&](Index column, double value) {
+      sorted = sorted && (row.empty() || row.back().first < column);
+      row.emplace_back(column, value);
+    };
+    for (const bool own_ones : {true, false})
+      for (Index p = rows.indptr[i]; p < rows.indptr[i + 1]; ++p)
+        if (const Global c = rows.indices[p] * block; layout.owns(c) == own_ones)
+          add(own_ones ? static_cast<Index>((c - layout.first()) / block)
+                       : own + place(border.ghosts, c) / block,
+              rows.data[p]);
+    if (!sorted) std::sort(row.begin(), row.end());
+    Index at = rows.indptr[i];
     for (const auto& [column, value] : row) {
-      out.indices.push_back(column);
-      out.data.push_back(value);
+      out.indices[at] = column;
+      out.data[at++] = value;
     }
   }
   return out;

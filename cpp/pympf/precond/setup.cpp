@@ -403,6 +403,7 @@ void fill_coarse(const Border& border, const Csr<double>& A, Levels<T>& out, Lev
                  Report& report) {
   solve_coarse(border, A, out, report);
   line.rows = out.coarse_rows;
+  if (!border.alone()) line.ranks = border.layout.ranks_with_rows();
   line.nnz = border.comm.sum(Global{A.nnz()});
   line.bytes = out.coarse.size() * sizeof(T);
 }
