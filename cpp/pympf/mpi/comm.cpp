@@ -186,6 +186,8 @@ std::vector<Packet<std::byte>> Communicator::exchange_bytes(const std::vector<Vi
       check(MPI_Recv(packet.data.data(), count, type, status.MPI_SOURCE, tag, comm,
                      MPI_STATUS_IGNORE),
             "MPI_Recv");
+    } else {
+      std::this_thread::yield();  // there may be more ranks than cores
     }
     if (barrier != MPI_REQUEST_NULL) {
       check(MPI_Test(&barrier, &done, MPI_STATUS_IGNORE), "MPI_Test");
