@@ -82,6 +82,8 @@ def of_petsc(A: Any, b: np.ndarray, options: list[str]) -> dict[str, Any]:
         mat.mult(x, left)
         left.aypx(-1, right)
         result = slowest(middle - start), slowest(end - middle), ksp.its, left.norm() / right.norm()
+        if ksp.reason < 0:
+            sys.exit(f"{options[-1]}: PETSc's reason {ksp.reason}")
         ksp.destroy()
         return result
 
