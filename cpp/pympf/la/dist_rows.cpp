@@ -85,10 +85,15 @@ DistRows<T> number_columns(const Communicator& comm, const Layout& layout,
   std::vector<std::pair<Index, T>> row;
   for (Index i = 0; i < A.rows; ++i) {
     row.clear();
-    for (Index p = A.indptr[i]; p < A.indptr[i + 1]; ++p)
-      row.emplace_back(local(rows.indices[p]), rows.data[p]);
-    std::sort(row.begin(), row.end(),
-              [](const auto& x, const auto& y) { return x.first < y.first; });
+    bool sorted = true;
+    for (Index p = A.indptr[i]; p < A.indptr[i + 1]; ++p) {
+      const Index c = local(rows.indices[p]);
+      sorted = sorted && (row.empty() || row.back().first < c);
+      row.emplace_back(c, rows.data[p]);
+    }
+    if (!sorted)
+      std::sort(row.begin(), row.end(),
+                [](const auto& x, const auto& y) { return x.first < y.first; });
     for (std::size_t k = 0; k < row.size(); ++k) {
       A.indices[A.indptr[i] + k] = row[k].first;
       A.data[A.indptr[i] + k] = row[k].second;
@@ -298,11 +303,18 @@ double asymmetry(const DistRows<T>& A) {
   };
   std::map<int, std::vector<Triple>> abroad;
   double most = 0;
+  // Where the search for the next mirror image in a row begins: rows ask for them in order.
+  std::vector<Index> next(rows.indptr, rows.indptr + rows.rows);
+  const auto mirrored = [&](Index i, Index c) -> double {
+    Index& p = next[i];
+    while (p < rows.indptr[i + 1] && rows.indices[p] < c) ++p;
+    return p < rows.indptr[i + 1] && rows.indices[p] == c ? rows.data[p] : 0;
+  };
   for (Index i = 0; i < rows.rows; ++i)
     for (Index p = rows.indptr[i]; p < rows.indptr[i + 1]; ++p) {
       const Index c = rows.indices[p];
       if (A.owns(c))
-        most = std::max(most, std::abs(rows.data[p] - at(c - A.shift, i + A.shift)));
+        most = std::max(most, std::abs(rows.data[p] - mirrored(c - A.shift, i + A.shift)));
       else
         abroad[A.layout.owner(A.column(c))].push_back(
             {A.column(c), A.layout.first() + i, rows.data[p]});
@@ -314,8 +326,8 @@ double asymmetry(const DistRows<T>& A) {
       const auto found = std::lower_bound(A.columns.begin(), A.columns.end(), column);
       const bool known = found != A.columns.end() && *found == column;
       const auto i = static_cast<Index>(row - A.layout.first());
-      const double mirrored = known ? at(i, static_cast<Index>(found - A.columns.begin())) : 0;
-      most = std::max(most, std::abs(static_cast<double>(value) - mirrored));
+      const double mine = known ? at(i, static_cast<Index>(found - A.columns.begin())) : 0;
+      most = std::max(most, std::abs(static_cast<double>(value) - mine));
     }
   return A.comm.max(most);
 }
