@@ -95,7 +95,7 @@ DistCsr<T>::DistCsr(const DistRows<T>& A) : comm(A.comm), layout(A.layout) {
               {A.rows.indices, A.rows.indices + A.rows.nnz()},
               {A.rows.data, A.rows.data + A.rows.nnz()}};
   const Index own_rows = A.own();
-  for (Index& c : rows.indices) c = A.owns(c) ? c - A.shift : c < A.shift ? own_rows + c : c;
+  for (Index& c : rows.indices) c = A.owns(c) ? c - A.shift : own_rows + A.ghost(c);
   split(rows.view(), own_rows, own, off);
   if (comm.size() > 1)
     off.halo = std::make_shared<const Exchange>(Exchange::halo(comm, layout, ghosts_of(A)));

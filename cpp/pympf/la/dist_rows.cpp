@@ -162,7 +162,7 @@ DistRows<T> move_rows(const DistRows<T>& A, const Layout& to, const std::vector<
   halo.forward(targets.data(), ghost_targets.data(), 1, space);
   const auto target = [&](Index c) {
     if (A.owns(c)) return targets[c - A.shift];
-    return ghost_targets[c < A.shift ? c : c - A.own()];
+    return ghost_targets[A.ghost(c)];
   };
   const CsrView<T>& rows = A.rows;
   GlobalRows<T> moving;

@@ -44,8 +44,43 @@ struct DistRows {
     return columns.empty() ? own() : static_cast<Index>(columns.size());
   }
   bool owns(Index c) const { return c >= shift && c < shift + own(); }
-  Global nnz() const { return comm.sum(Global{rows.nnz()}); }  // collective
+  Index ghost(Index c) const { return c < shift ? c : c - own(); }  // number among the ghosts
+  Global nnz() const { return comm.sum(Global{rows.nnz()}); }       // collective
 };
+
+// Looks at the rows of A, which must stay.
+template <class T>
+DistRows<T> view_of(const DistRows<T>& A) {
+  DistRows<T> out;
+  out.comm = A.comm;
+  out.layout = A.layout;
+  out.rows = A.rows;
+  out.columns = A.columns;
+  out.shift = A.shift;
+  return out;
+}
+
+// The pattern of A with values of its own: value(i, p) for entry p, in row i.
+template <class S, class T, class Value>
+DistRows<S> with_values(const DistRows<T>& A, const Value& value) {
+  const CsrView<T>& rows = A.rows;
+  DistRows<S> out;
+  out.comm = A.comm;
+  out.layout = A.layout;
+  out.columns = A.columns;
+  out.shift = A.shift;
+  out.storage = {rows.rows,
+                 rows.cols,
+                 {rows.indptr, rows.indptr + rows.rows + 1},
+                 {rows.indices, rows.indices + rows.nnz()},
+                 {}};
+  out.storage.data.resize(rows.nnz());
+#pragma omp parallel for schedule(static) if (worth_threads(rows.nnz()))
+  for (Index i = 0; i < rows.rows; ++i)
+    for (Index p = rows.indptr[i]; p < rows.indptr[i + 1]; ++p) out.storage.data[p] = value(i, p);
+  out.rows = out.storage.view();
+  return out;
+}
 
 // Numbers the columns of own rows, which may come in any order. Not collective.
 template <class T>

@@ -51,23 +51,11 @@ DistRows<T> unscaled(const DistRows<T>& A, const std::vector<T>& scale) {
   Exchange::halo(A.comm, A.layout, ghosts).forward(scale.data(), ghost_scale.data(), 1, space);
   const auto of_column = [&](Index c) {
     if (A.owns(c)) return scale[c - A.shift];
-    return ghost_scale[c < A.shift ? c : c - A.own()];
+    return ghost_scale[A.ghost(c)];
   };
-  const CsrView<T>& rows = A.rows;
-  DistRows<T> out;
-  out.comm = A.comm, out.layout = A.layout, out.columns = A.columns, out.shift = A.shift;
-  out.storage = {rows.rows,
-                 rows.cols,
-                 {rows.indptr, rows.indptr + rows.rows + 1},
-                 {rows.indices, rows.indices + rows.nnz()},
-                 {}};
-  out.storage.data.resize(rows.nnz());
-#pragma omp parallel for schedule(static) if (worth_threads(rows.nnz()))
-  for (Index i = 0; i < rows.rows; ++i)
-    for (Index p = rows.indptr[i]; p < rows.indptr[i + 1]; ++p)
-      out.storage.data[p] = rows.data[p] / (scale[i] * of_column(rows.indices[p]));
-  out.rows = out.storage.view();
-  return out;
+  return with_values<T>(A, [&](Index i, Index p) {
+    return A.rows.data[p] / (scale[i] * of_column(A.rows.indices[p]));
+  });
 }
 
 // The Gram matrix holds squares, and sums of squares, of the entries: they must neither overflow
@@ -340,14 +328,6 @@ void hand_down(const Stage<T>& stage, const std::vector<Index>& members, Labels&
         kept[stage.active_ptr[u] + l] = of_depth[members[stage.cluster_ptr[u] + l]];
     of_depth = std::move(kept);
   }
-}
-
-template <class T>
-DistRows<T> view_of(const DistRows<T>& A) {
-  DistRows<T> out;
-  out.comm = A.comm, out.layout = A.layout, out.columns = A.columns, out.shift = A.shift;
-  out.rows = A.rows;
-  return out;
 }
 
 // Whether D != I; a rank without rows cannot tell from its part.

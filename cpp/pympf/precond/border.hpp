@@ -33,6 +33,14 @@ struct Border {
     ExchangeSpace<V> space;
     halo->forward(values.data(), values.data() + own, width, space);
   }
+
+  // y = A x for own rows A with columns of ghosts, own entries x.
+  void multiply(const CsrView<double>& A, const double* x, double* y) const {
+    if (alone()) return spmv(A, x, y);
+    std::vector<double> shared(x, x + A.rows);
+    share(shared, 1);
+    spmv(A, shared.data(), y);
+  }
 };
 
 // The clusters of other ranks that ghosts are in: their numbers here go on after the own ones.

@@ -103,14 +103,18 @@ class Cycle {
     axpby(n, delta / rest, d, alpha / rho - gamma * delta / (rho * rest), x);
   }
 
-  // Every rank has the whole right-hand side and its rows of the inverse.
+  // A rank that has rows of the inverse needs the whole right-hand side.
   void coarse(const T* b, T* x) {
     const auto n = static_cast<std::size_t>(levels_.coarse_rows);
     const std::size_t own = n > 0 ? levels_.coarse.size() / n : 0;
-    std::vector<T> all;
-    if (levels_.comm.size() > 1) {
-      all = levels_.comm.all_gather(std::vector<T>(b, b + own));
-      b = all.data();
+    if (levels_.coarse_halo) {
+      T *all = space_.levels.back().work.data(), *ghosts = space_.ghosts.data();
+      const Index first = levels_.coarse_first;
+      levels_.coarse_halo->forward(b, ghosts, 1, space_.exchange);
+      if (own == 0) return;
+      std::copy_n(b, own, std::copy_n(ghosts, first, all));
+      std::copy(ghosts + first, ghosts + space_.ghosts.size(), all + first + own);
+      b = all;
     }
     for (std::size_t i = 0; i < own; ++i) {
       const T* row = &levels_.coarse[i * n];
@@ -133,9 +137,12 @@ CycleSpace<T>::CycleSpace(const Levels<T>& from) {
     const auto n = static_cast<std::size_t>(level.rows());
     levels.push_back({std::vector<T>(n), std::vector<T>(n), std::vector<T>(5 * n)});
   }
-  const std::size_t n =
-      from.coarse_rows > 0 ? from.coarse.size() / static_cast<std::size_t>(from.coarse_rows) : 0;
-  levels.push_back({std::vector<T>(n), std::vector<T>(n), {}});
+  const auto n = static_cast<std::size_t>(from.coarse_rows);
+  const std::size_t own = n > 0 ? from.coarse.size() / n : 0;
+  levels.push_back({std::vector<T>(own), std::vector<T>(own), {}});
+  if (!from.coarse_halo || own == 0) return;
+  levels.back().work.resize(n);
+  ghosts.resize(n - own);
 }
 
 namespace {

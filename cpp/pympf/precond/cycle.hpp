@@ -12,7 +12,9 @@ struct CycleSpace {
   struct PerLevel {
     std::vector<T> x, b, work;  // work: four vectors, six for the K-cycle
   };
-  std::vector<PerLevel> levels;
+  std::vector<PerLevel> levels;  // the last one for the dense solve; its work: all entries of b
+  std::vector<T> ghosts;         // of that
+  ExchangeSpace<T> exchange;
 
   CycleSpace(const Levels<T>& levels);
 };

@@ -52,8 +52,11 @@ struct Levels {
   Communicator comm;
   Index coarse_rows = 0;  // 0: the last level is only smoothed
   std::vector<T> coarse;  // own rows of its pseudo-inverse, dense
-  double scale = 1;       // of the matrix: a power of two, for the range of T
-  bool complete = false;  // the factorization may drop nothing: it is cheap
+  // Brings the other entries of a right-hand side to the ranks that have some of these rows.
+  std::shared_ptr<const Exchange> coarse_halo;
+  Index coarse_first = 0;  // of the own rows
+  double scale = 1;        // of the matrix: a power of two, for the range of T
+  bool complete = false;   // the factorization may drop nothing: it is cheap
 };
 
 }  // namespace pympf::precond

@@ -38,7 +38,10 @@ Jacobi<T> jacobi(const DistRows<T>& A) {
 template <class T>
 bool is_negative(const DistRows<T>& A) {
   Global negative = 0, positive = 0;
-  for (T d : diagonal(A)) negative += d<0, positive += d> 0;
+  for (T d : diagonal(A)) {
+    if (d < 0) ++negative;
+    if (d > 0) ++positive;
+  }
   return A.comm.sum(negative) > 0 && A.comm.sum(positive) == 0;
 }
 
@@ -46,24 +49,10 @@ bool is_negative(const DistRows<T>& A) {
 template <class T>
 DistRows<double> working_copy(const DistRows<T>& A) {
   const bool negative = is_negative(A);
-  DistRows<double> out;
-  out.comm = A.comm, out.layout = A.layout, out.columns = A.columns, out.shift = A.shift;
-  const CsrView<T>& rows = A.rows;
   if constexpr (std::is_same_v<T, double>)
-    if (!negative) {
-      out.rows = rows;
-      return out;
-    }
-  out.storage = {rows.rows,
-                 rows.cols,
-                 {rows.indptr, rows.indptr + rows.rows + 1},
-                 {rows.indices, rows.indices + rows.nnz()},
-                 {}};
-  out.storage.data.resize(out.storage.indices.size());
-  for (std::size_t p = 0; p < out.storage.data.size(); ++p)
-    out.storage.data[p] = negative ? -rows.data[p] : rows.data[p];
-  out.rows = out.storage.view();
-  return out;
+    if (!negative) return view_of(A);
+  const double sign = negative ? -1 : 1;
+  return with_values<double>(A, [&](Index, Index p) { return sign * A.rows.data[p]; });
 }
 
 // Of the pattern: to see whether it is the same one. A sum of scrambled (place, number), so that no

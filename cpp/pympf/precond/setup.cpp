@@ -88,7 +88,7 @@ struct Stage {
   Border border;
 
   Index nodes() const { return A.rows / block; }
-  Global rows() const { return border.comm.sum(Global{A.rows}); }
+  Global rows() const { return border.alone() ? A.rows : border.layout.total(); }
   Global nnz() const { return border.comm.sum(Global{A.nnz()}); }
 };
 
@@ -105,13 +105,7 @@ double product_work(const Stage& stage, const CsrView<double>& P) {
 double rayleigh(const Stage& stage, const std::vector<double>& d, const std::vector<double>& b,
                 std::vector<double>& product) {
   product.resize(b.size());
-  if (stage.border.alone()) {
-    spmv(stage.A.view(), b.data(), product.data());
-  } else {
-    std::vector<double> shared = b;
-    stage.border.share(shared, 1);
-    spmv(stage.A.view(), shared.data(), product.data());
-  }
+  stage.border.multiply(stage.A, b.data(), product.data());
   double energy = 0, mass = 0;
   for (std::size_t i = 0; i < b.size(); ++i) {
     energy += b[i] * product[i];
@@ -192,6 +186,14 @@ void solve_coarse(const Border& border, const Csr<double>& own, Levels<T>& out, 
   report.indefinite = report.indefinite || report.coarse_negative > 0;
   const std::vector<double> inverse = congruence(V, values.data(), n);
   const auto first = static_cast<std::ptrdiff_t>(border.alone() ? 0 : border.layout.first());
+  if (!border.alone()) {
+    std::vector<Global> others;
+    for (Global i = 0; i < n && own.rows > 0; ++i)
+      if (!border.layout.owns(i)) others.push_back(i);
+    out.coarse_first = static_cast<Index>(first);
+    out.coarse_halo =
+        std::make_shared<const Exchange>(Exchange::halo(border.comm, border.layout, others));
+  }
   out.coarse.assign(inverse.begin() + first * n, inverse.begin() + (first + own.rows) * n);
   out.coarse_rows = report.coarse_rows = n;
 }
@@ -223,13 +225,10 @@ void reorder(Next& next, const Params& params) {
 
 // Largest eigenvalue of D^-1 A.
 double largest_eigenvalue(const Stage& stage) {
-  std::vector<double> shared, inverse = diagonal(stage.A.view());
+  std::vector<double> inverse = diagonal(stage.A.view());
   for (double& d : inverse) d = d > 0 ? 1 / d : 0;
-  return spectral_radius(stage.border.comm, inverse, [&](const double* x, double* y) {
-    shared.assign(x, x + stage.A.rows);
-    stage.border.share(shared, 1);
-    spmv(stage.A.view(), shared.data(), y);
-  });
+  return spectral_radius(stage.border.comm, inverse,
+                         [&](const double* x, double* y) { stage.border.multiply(stage.A, x, y); });
 }
 
 // The next stage while it is made on several ranks.

@@ -38,7 +38,6 @@ std::vector<T> inverse_diagonal(const CsrView<double>& A, SmootherKind kind) {
 // l1 norm of a row.
 template <class T>
 T radius_of(const CsrView<double>& A, const Border& border, const std::vector<T>& inverse) {
-  std::vector<double> shared;
   double bound = 0;
   for (Index i = 0; i < A.rows; ++i) {
     double sum = 0;
@@ -48,11 +47,8 @@ T radius_of(const CsrView<double>& A, const Border& border, const std::vector<T>
   bound = border.comm.max(bound);
   if (bound == 0) return 1;
   const std::vector<double> scale(inverse.begin(), inverse.end());
-  const double rho = spectral_radius(border.comm, scale, [&](const double* x, double* y) {
-    shared.assign(x, x + A.rows);
-    border.share(shared, 1);
-    spmv(A, shared.data(), y);
-  });
+  const double rho = spectral_radius(border.comm, scale,
+                                     [&](const double* x, double* y) { border.multiply(A, x, y); });
   return static_cast<T>(std::min(1.1 * rho, bound));
 }
 
