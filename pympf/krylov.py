@@ -23,7 +23,10 @@ __all__ = ["Solution", "solve"]
 
 METHODS = ("auto", "cg", "minres", "gmres", "fgmres")
 SIDES = ("right", "left")
-METHOD_OF = {"mmf": "auto", "multilevel": "multilevel", "ict": "ict", CLASSIC: CLASSIC}
+METHOD_OF = {
+    "mmf": "auto",
+    **{name: name for name in ("multilevel", "ict", "two_level", "direct", CLASSIC)},
+}
 """The preconditioners that are built from the matrix, and the `method` of `as_preconditioner`."""
 NOT_DEFINITE = ("diverged_nan", "diverged_indefinite_preconditioner")
 TAMER: tuple[dict[str, Any], ...] = ({"method": "jacobi"},)
@@ -195,6 +198,8 @@ def solve(
         if not symmetric:
             _refuse_asymmetric(A, rows, comm, preconditioner)
         given = {**params, "method": METHOD_OF[preconditioner]}
+        if preconditioner == "mmf":
+            given.setdefault("definite", method in ("cg", "minres"))
         if preconditioner == CLASSIC:
             given["progress"] = progress
         M = _Chosen.of(
@@ -216,17 +221,25 @@ def solve(
     if method == "auto" and result["reason"] == "diverged_indefinite_operator":
         krylov, why, x = "minres", "CG met a direction in which A is not positive", guess.copy()
         result = run(x)
-    for other in TAMER:
-        indefinite = M.operator is not None and M.operator.indefinite
-        if M.name != "mmf" or not indefinite or result["reason"] not in NOT_DEFINITE:
-            break
+
+    def again(other: dict[str, Any], reason: str) -> None:
+        nonlocal M, setup_s, start, x, result
         begin = time.perf_counter()
-        operator = precondition(A, rows, comm, near_nullspace, block_size, {**params, **other})
-        reason = "what the matrix asks for is not definite, as A is not"
+        operator = precondition(A, rows, comm, near_nullspace, block_size, {**given, **other})
         M = _Chosen(operator._core, "mmf", f"{_text(other)}: {reason}", operator)
         again_s = time.perf_counter() - begin
         setup_s, start, x = setup_s + again_s, start + again_s, guess.copy()
         result = run(x)
+
+    if M.name == "mmf" and M.signed and method == "auto" and not result["converged"]:
+        # A is singular, perhaps, and b not in its range: minres leaves the least residual then.
+        krylov, why = "minres", "A has negative eigenvalues"
+        again({"definite": True}, f"with the signs of A gmres ended with {result['reason']}")
+    for other in TAMER:
+        indefinite = M.operator is not None and M.operator.indefinite
+        if M.name != "mmf" or not indefinite or result["reason"] not in NOT_DEFINITE:
+            break
+        again(other, "what the matrix asks for is not definite, as A is not")
     return Solution(
         x=x,
         setup_s=setup_s,
@@ -247,6 +260,11 @@ class _Chosen:
     name: str
     choice: str
     operator: Preconditioner | None = None
+
+    @property
+    def signed(self) -> bool:
+        """Whether it has the signs of an indefinite A."""
+        return self.operator is not None and not self.operator.definite
 
     @classmethod
     def of(cls, operator: Preconditioner, name: str) -> _Chosen:
@@ -291,7 +309,7 @@ def _check_options(
     name = preconditioner if isinstance(preconditioner, str) else None
     if params and name not in METHOD_OF:
         raise ValueError(
-            f"{', '.join(params)}: only preconditioner='mmf', 'multilevel', 'ict' or 'classic' "
+            f"{', '.join(params)}: only preconditioner='mmf', 'multilevel', 'ict', 'two_level', 'direct' or 'classic' "
             "takes parameters"
         )
     if name not in ("mmf", "multilevel"):
@@ -351,6 +369,8 @@ def _method(
         return asked, "asked for"
     if not symmetric:
         return "gmres", "A is not symmetric"
+    if operator is not None and not operator.definite:
+        return "gmres", "A has negative eigenvalues, and M has its signs"
     if operator is not None and operator.indefinite:
         return "minres", "A has negative eigenvalues"
     not_positive = bool(A[_diagonal(A, comm) <= 0].count_nonzero())

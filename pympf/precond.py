@@ -42,6 +42,7 @@ class PreconditionerReport:
     coarse_nullity: int
     coarse_negative: int
     indefinite: bool
+    definite: bool
     bytes: int
     seconds: float
     params: dict[str, Any]
@@ -178,6 +179,11 @@ class Preconditioner(LinearOperator):
             least = min(self._comm.allgather(least))
             largest = max(self._comm.allgather(largest))
         return bool(least < -1e-10 * largest)
+
+    @property
+    def definite(self) -> bool:
+        """Whether M is meant to be definite; if not, it has the signs of an indefinite A."""
+        return self._factorization is not None or self._core.report()["definite"]
 
     @property
     def varies(self) -> bool:

@@ -43,6 +43,7 @@ find_missing_packages() {
   need g++ command -v "${CXX:-c++}"
   need cmake command -v cmake
   need libopenblas-dev compiles 'int main() {}' -llapack -lblas
+  need libsuperlu-dev compiles $'#include <slu_ddefs.h>\nint main() {}' -I/usr/include/superlu -lsuperlu
   need python3 command -v "$python"
   need python3-dev python_has_headers
   need python3-venv "$python" -c 'import venv, ensurepip'

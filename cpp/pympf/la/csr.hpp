@@ -39,6 +39,12 @@ struct Csr {
   operator CsrView<T>() const { return view(); }
 };
 
+template <class T>
+Csr<T> owned(const CsrView<T>& A) {
+  return {A.rows, A.cols, {A.indptr, A.indptr + A.rows + 1}, {A.indices, A.indices + A.nnz()},
+          {A.data, A.data + A.nnz()}};
+}
+
 // A matrix to fill in whose row i has length[i + 1] entries; length[0] = 0. On return `length`
 // holds their sums.
 template <class T>

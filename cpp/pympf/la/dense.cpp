@@ -3,6 +3,10 @@
 extern "C" {
 void dsyevd_(const char* jobz, const char* uplo, const int* n, double* a, const int* lda, double* w,
              double* work, const int* lwork, int* iwork, const int* liwork, int* info);
+void dsyevr_(const char* jobz, const char* range, const char* uplo, const int* n, double* a,
+             const int* lda, const double* vl, const double* vu, const int* il, const int* iu,
+             const double* abstol, int* m, double* w, double* z, const int* ldz, int* isuppz,
+             double* work, const int* lwork, int* iwork, const int* liwork, int* info);
 void dgemm_(const char* transa, const char* transb, const int* m, const int* n, const int* k,
             const double* alpha, const double* a, const int* lda, const double* b, const int* ldb,
             const double* beta, double* c, const int* ldc);
@@ -12,24 +16,16 @@ __attribute__((weak)) int openblas_get_num_threads();
 }
 
 namespace pympf {
-namespace {
 
-class SerialBlas {
- public:
-  SerialBlas() {
-    if (!openblas_set_num_threads || !openblas_get_num_threads) return;
-    before_ = openblas_get_num_threads();
-    openblas_set_num_threads(1);
-  }
-  ~SerialBlas() {
-    if (before_ > 0) openblas_set_num_threads(before_);
-  }
+SerialBlas::SerialBlas() {
+  if (!openblas_set_num_threads || !openblas_get_num_threads) return;
+  before_ = openblas_get_num_threads();
+  openblas_set_num_threads(1);
+}
 
- private:
-  int before_ = 0;
-};
-
-}  // namespace
+SerialBlas::~SerialBlas() {
+  if (before_ > 0) openblas_set_num_threads(before_);
+}
 
 std::vector<double> symmetric_eigen(std::vector<double>& A, Index n) {
   std::vector<double> w(n);
@@ -45,6 +41,21 @@ std::vector<double> symmetric_eigen(std::vector<double>& A, Index n) {
   require<Singular>(
       info == 0, "the eigenvalues of the core did not converge (LAPACK dsyevd, info = ", info, ")");
   return w;
+}
+
+bool symmetric_eigen_below(std::vector<double>& A, Index n, double bound,
+                           std::vector<double>& vectors) {
+  const double least = -1e300, tolerance = 0;
+  const int none = 0, lwork = 40 * n, liwork = 10 * n;
+  int found = 0, info = 0;
+  std::vector<double> values(n), work(lwork);
+  std::vector<int> support(2 * static_cast<std::size_t>(n)), iwork(liwork);
+  vectors.resize(static_cast<std::size_t>(n) * n);
+  dsyevr_("V", "V", "U", &n, A.data(), &n, &least, &bound, &none, &none, &tolerance, &found,
+          values.data(), vectors.data(), &n, support.data(), work.data(), &lwork, iwork.data(),
+          &liwork, &info);
+  vectors.resize(static_cast<std::size_t>(n) * found);
+  return info == 0;
 }
 
 std::vector<double> congruence(const std::vector<double>& V, const double* d, Index n) {

@@ -8,9 +8,26 @@
 
 namespace pympf {
 
+// While there is one, BLAS runs on one thread.
+class SerialBlas {
+ public:
+  SerialBlas();
+  ~SerialBlas();
+  SerialBlas(const SerialBlas&) = delete;
+  SerialBlas& operator=(const SerialBlas&) = delete;
+
+ private:
+  int before_ = 0;
+};
+
 // Eigenvalues in ascending order; A (n x n, symmetric) is overwritten by the eigenvectors, row i
 // for eigenvalue i.
 std::vector<double> symmetric_eigen(std::vector<double>& A, Index n);
+
+// Eigenvectors, one after the other, for the eigenvalues below a bound; A is overwritten. Threads
+// may call, while somebody holds a SerialBlas. False when the iteration does not converge.
+bool symmetric_eigen_below(std::vector<double>& A, Index n, double bound,
+                           std::vector<double>& vectors);
 
 // V^T diag(d) V for row-major V (n x n).
 std::vector<double> congruence(const std::vector<double>& V, const double* d, Index n);

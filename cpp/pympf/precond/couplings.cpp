@@ -8,34 +8,6 @@
 #include "pympf/precond/rows.hpp"
 
 namespace pympf::precond {
-namespace {
-
-// Sums entries by column.
-class Accumulator {
- public:
-  explicit Accumulator(Index columns) : sum_(columns, 0), mark_(columns, -1) {}
-
-  void add(Index row, Index column, double value) {
-    if (mark_[column] != row) {
-      mark_[column] = row;
-      sum_[column] = 0;
-      touched_.push_back(column);
-    }
-    sum_[column] += value;
-  }
-  template <class Emit>
-  void flush(const Emit& emit) {
-    std::sort(touched_.begin(), touched_.end());
-    for (Index j : touched_) emit(j, sum_[j]);
-    touched_.clear();
-  }
-
- private:
-  std::vector<double> sum_;
-  std::vector<Index> mark_, touched_;
-};
-
-}  // namespace
 
 Graph couplings(const CsrView<double>& A, const double* B, Index block, Index vectors) {
   return couplings(A, B, block, vectors, block == 1 ? std::vector<double>() : diagonal(A));

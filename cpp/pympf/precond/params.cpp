@@ -6,9 +6,14 @@ const std::vector<Field<Params>>& fields() {
   constexpr double big = 2147483647;
   static const std::vector<Field<Params>> list = {
       field(
-          "method", &Params::method, {"auto", "multilevel", "ict", "jacobi"},
-          "Multilevel cycle, incomplete Cholesky alone, or Jacobi; auto: what promises least work, "
-          "with the reason in the report."),
+          "method", &Params::method,
+          {"auto", "multilevel", "ict", "jacobi", "two_level", "direct"},
+          "Multilevel cycle, incomplete Cholesky alone, or Jacobi; for indefinite matrices, one "
+          "stage and a sparse LU, or a sparse LU alone (one rank; SuperLU); auto: what promises "
+          "least work, with the reason in the report."),
+      field("definite", &Params::definite, 0, 1,
+            "What auto makes for an indefinite matrix: true: |M| as far as it can, for MINRES; "
+            "false: M with the signs of A (two_level or direct), for GMRES."),
       field(
           "cycle", &Params::cycle, {"v", "w", "k", "additive"},
           "Way through the stages; k varies from one application to the next and needs FGMRES; "

@@ -7,7 +7,7 @@
 
 namespace pympf::precond {
 
-enum class Method { automatic, multilevel, incomplete_cholesky, jacobi };
+enum class Method { automatic, multilevel, incomplete_cholesky, jacobi, two_level, direct };
 enum class CycleKind { v, w, k, additive };
 enum class SmootherKind { incomplete_cholesky, gauss_seidel, chebyshev, l1_jacobi };
 enum class Shape { star, triple, pair };
@@ -16,6 +16,7 @@ enum class Precision { single, working };
 
 struct Params {
   Method method = Method::automatic;
+  bool definite = true;
   CycleKind cycle = CycleKind::v;
   SmootherKind smoother = SmootherKind::incomplete_cholesky;
   int sweeps = 1;

@@ -9,6 +9,7 @@
 #include "pympf/la/sparse.hpp"
 #include "pympf/precond/choose.hpp"
 #include "pympf/precond/cycle.hpp"
+#include "pympf/precond/two_level.hpp"
 
 namespace pympf::precond {
 namespace {
@@ -43,6 +44,20 @@ bool is_negative(const DistRows<T>& A) {
     if (d > 0) ++positive;
   }
   return A.comm.sum(negative) > 0 && A.comm.sum(positive) == 0;
+}
+
+// The diagonal alone tells that there are eigenvalues of both signs: it has both, or some positive
+// numbers and a zero in a row that is not zero. Collective.
+template <class T>
+bool shows_indefinite(const DistRows<T>& A) {
+  const std::vector<T> d = diagonal(A);
+  Global positive = 0, other = 0;
+  for (Index i = 0; i < A.own(); ++i) {
+    positive += d[i] > 0;
+    const T *begin = A.rows.data + A.rows.indptr[i], *end = A.rows.data + A.rows.indptr[i + 1];
+    other += d[i] < 0 || (d[i] == 0 && std::any_of(begin, end, [](T v) { return v != 0; }));
+  }
+  return A.comm.sum(positive) > 0 && A.comm.sum(other) > 0;
 }
 
 // The matrix in double precision, positive if it is definite; without a copy where that can be.
@@ -84,7 +99,8 @@ struct Preconditioner<T>::Impl {
   Index block = 1;
   Report report;
   std::vector<Index> null_rows;  // z_i = r_i
-  std::variant<Jacobi<T>, std::unique_ptr<Cycles<float>>, std::unique_ptr<Cycles<double>>> kind;
+  std::variant<Jacobi<T>, std::unique_ptr<Cycles<float>>, std::unique_ptr<Cycles<double>>, TwoLevel>
+      kind;
 
   void build(const DistRows<T>& A) {
     used = params;
@@ -95,21 +111,37 @@ struct Preconditioner<T>::Impl {
       kind = jacobi(A);
       return;
     }
-    if (diagonal_is_enough(A, near_nullspace, params, report)) {
+    if (params.method == Method::two_level || params.method == Method::direct) {
+      const std::string why_not = build_with_signs(A);
+      require<Singular>(why_not.empty(), "method = '", find_field(fields(), "method").text(params),
+                        "' is not to be had: ", why_not);
+      return;
+    }
+    const bool is_automatic = params.method == Method::automatic;
+    const bool with_signs = is_automatic && !params.definite;
+    std::string why_not;
+    if (is_automatic && shows_indefinite(A)) {
+      if (with_signs) why_not = build_with_signs(A);
+      if (with_signs && why_not.empty()) return;
+    } else if (diagonal_is_enough(A, near_nullspace, params, report)) {
       kind = jacobi(A);
       return;
     }
     build_levels_of(A);
-    if (report.indefinite && params.method == Method::automatic &&
-        params.smoother == SmootherKind::incomplete_cholesky) {
-      // Stage after stage a factor that is far from A blows negative modes up; this one cannot.
-      used.method = Method::multilevel;
-      used.smoother = SmootherKind::l1_jacobi;
-      build_levels_of(A);
-      report.indefinite = true;
-      report.reason =
-          "A has negative eigenvalues: l1-Jacobi smoother, absolute values of the coarse matrix";
+    if (!report.indefinite || !is_automatic) return;
+    if (with_signs && why_not.empty()) {
+      why_not = build_with_signs(A);
+      if (why_not.empty()) return;
     }
+    if (params.smoother != SmootherKind::incomplete_cholesky) return;
+    // Stage after stage a factor that is far from A blows negative modes up; this one cannot.
+    used.method = Method::multilevel;
+    used.smoother = SmootherKind::l1_jacobi;
+    build_levels_of(A);
+    report.indefinite = true;
+    report.reason =
+        "A has negative eigenvalues: l1-Jacobi smoother, absolute values of the coarse matrix";
+    if (with_signs) report.reason += "; no sparse LU: " + why_not;
   }
 
   // What is the same for a first matrix and for new values.
@@ -124,6 +156,24 @@ struct Preconditioner<T>::Impl {
   }
 
  private:
+  // Returns why it is not to be had.
+  std::string build_with_signs(const DistRows<T>& A) {
+    if (A.comm.size() > 1) return "it is for one rank";
+    if (!SparseLu::available()) return "pympf was built without SuperLU";
+    Report found;
+    const auto copy = with_values<double>(A, [&](Index, Index p) { return double{A.rows.data[p]}; });
+    auto M = params.method == Method::direct      ? TwoLevel::direct(copy.rows, found)
+             : params.method == Method::two_level ? TwoLevel::with_stage(copy.rows, found)
+                                                  : TwoLevel::build(copy.rows, found);
+    if (!M) return found.reason;
+    report = std::move(found);
+    report.definite = false;
+    report.indefinite = true;
+    report.reason = params.method == Method::automatic ? "A has negative eigenvalues" : "asked for";
+    kind = std::move(*M);
+    return {};
+  }
+
   void build_levels_of(const DistRows<T>& A) {
     const bool single = params.precision == Precision::single || std::is_same_v<T, float>;
     if (single) build_cycles<float>(A);
@@ -177,7 +227,8 @@ void Preconditioner<T>::update(const DistRows<T>& A) {
   };
   if (std::holds_alternative<Jacobi<T>>(impl.kind))
     impl.kind = jacobi(A);
-  else if (impl.params.cycle == CycleKind::additive || A.comm.size() > 1)
+  else if (impl.params.cycle == CycleKind::additive || A.comm.size() > 1 ||
+           std::holds_alternative<TwoLevel>(impl.kind))
     impl.build(A);
   else if (auto* single = std::get_if<std::unique_ptr<Cycles<float>>>(&impl.kind))
     refresh(*single);
@@ -215,6 +266,7 @@ void Preconditioner<T>::apply(const T* r, T* z) const {
                });
     return;
   }
+  if (const auto* two_level = std::get_if<TwoLevel>(&impl.kind)) return two_level->apply(r, z);
   const auto run = [&](const auto& cycles) {
     typename std::decay_t<decltype(cycles.spaces)>::Lease space(cycles.spaces);
     precond::apply(cycles.levels, impl.used, r, z, *space);

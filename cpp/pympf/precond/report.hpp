@@ -13,6 +13,7 @@ struct Report {
   double operator_complexity = 1, grid_complexity = 1;
   Index coarse_rows = 0, coarse_nullity = 0, coarse_negative = 0;
   bool indefinite = false;  // a negative eigenvalue was found
+  bool definite = true;     // false: M is made for the signs of an indefinite A
   bool exact = false;       // the smoother alone is A^-1 to rounding, and is all that there is
   std::string method, reason;
   double seconds = 0;

@@ -11,6 +11,31 @@ namespace pympf::precond {
 
 using Entries = std::vector<std::pair<Index, double>>;  // column, value
 
+// Sums the entries of a row by column.
+class Accumulator {
+ public:
+  explicit Accumulator(Index columns) : sum_(columns, 0), mark_(columns, -1) {}
+
+  void add(Index row, Index column, double value) {
+    if (mark_[column] != row) {
+      mark_[column] = row;
+      sum_[column] = 0;
+      touched_.push_back(column);
+    }
+    sum_[column] += value;
+  }
+  template <class Emit>
+  void flush(const Emit& emit) {
+    std::sort(touched_.begin(), touched_.end());
+    for (Index j : touched_) emit(j, sum_[j]);
+    touched_.clear();
+  }
+
+ private:
+  std::vector<double> sum_;
+  std::vector<Index> mark_, touched_;
+};
+
 // make_body() is called once per thread and gives body(i, entries), which appends the entries of
 // row i, sorted. Rows are made in chunks and put together in order: the result does not depend on
 // the number of threads.

@@ -1,0 +1,57 @@
+// Sparse LU factorization of a symmetric matrix that need not be definite, by SuperLU (Li, "An
+// overview of SuperLU", ACM Trans. Math. Software 31, 2005), and what it would cost.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "pympf/la/csr.hpp"
+
+namespace pympf {
+
+// What a factor L of a symmetric matrix takes without pivoting.
+struct Fill {
+  double entries = 0;  // of L, diagonal and all
+  double work = 0;     // sum of the squares of the lengths of its columns: multiply-adds
+};
+
+// order[k]: the row that comes k-th. Counting stops when there are more than `most` entries.
+Fill fill_of(const CsrView<double>& A, const std::vector<Index>& order, double most);
+
+// How a symmetric matrix is going to be factored.
+struct LuPlan {
+  // Every diagonal entry is there: pivots stay on it unless they are a hundred times too small, in
+  // the order of minimum degree. Otherwise rows are exchanged freely, and the fill is not known.
+  bool on_diagonal = false;
+  std::vector<Index> order;
+  Fill fill;
+
+  LuPlan() = default;
+  LuPlan(const CsrView<double>& A, double most_entries);
+};
+
+class SparseLu {
+ public:
+  // Whether the library was built with SuperLU; without it nothing here can be called.
+  static bool available();
+
+  // Empty for a matrix that is singular to rounding.
+  static std::optional<SparseLu> factor(const CsrView<double>& A, const LuPlan& plan);
+  ~SparseLu();
+  SparseLu(SparseLu&&) noexcept;
+  SparseLu& operator=(SparseLu&&) noexcept;
+
+  // x <- A^-1 x; `work` holds as many numbers.
+  void solve(double* x, double* work) const;
+
+  std::size_t nnz() const;  // of L and U
+  std::size_t bytes() const;
+
+ private:
+  struct Factors;
+  SparseLu();
+  std::unique_ptr<Factors> factors_;
+};
+
+}  // namespace pympf
