@@ -50,8 +50,9 @@ PetscErrorCode check_solver(PC pc, KSP ksp, const Multilevel& M) {
              "PC mmf: precision = single is linear to seven digits, too few for -ksp_type %s to "
              "reach -ksp_rtol %g: use -ksp_type cg or fgmres, or -pc_mmf_precision working",
              solver, static_cast<double>(tolerance));
-  PetscCheck(!needs_positive || !multilevel || M.report().coarse_negative == 0, comm, PETSC_ERR_SUP,
-             "PC mmf: the matrix is indefinite, the multilevel cycle then need not be positive "
+  const bool is_definite = multilevel ? M.report().coarse_negative == 0 : M.report().definite;
+  PetscCheck(!needs_positive || is_definite, comm, PETSC_ERR_SUP,
+             "PC mmf: the matrix is indefinite, its preconditioner then need not be positive "
              "definite, and -ksp_type %s needs that: use -pc_mmf_method classic, or -ksp_type "
              "fgmres",
              solver);
