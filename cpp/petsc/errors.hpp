@@ -27,6 +27,8 @@ Failure failure_of(const Body& body, PetscErrorCode invalid = PetscErrorCode(PET
     return {invalid, error.what()};
   } catch (const Singular& error) {
     return {breakdown, error.what()};
+  } catch (const OutOfMemory& error) {
+    return {PetscErrorCode(PETSC_ERR_MEM), error.what()};
   } catch (const std::bad_alloc&) {
     return {PetscErrorCode(PETSC_ERR_MEM), "out of memory"};
   } catch (const std::exception& error) {
