@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -57,11 +60,26 @@ def find_parts(A: sp.csr_array, block_size: int, comm: Any) -> NDArray[np.int32]
             "repartition: the PETSc of petsc4py was built without a graph partitioner; configure "
             "it with --download-ptscotch or --download-parmetis"
         )
-    partitioning.apply(ranks)
+    with _one_thread_of_scotch():
+        partitioning.apply(ranks)
     parts = np.repeat(ranks.getIndices().astype(np.int32), block_size)
     for thing in (ranks, partitioning, matrix):
         thing.destroy()
     return parts
+
+
+@contextmanager
+def _one_thread_of_scotch() -> Iterator[None]:
+    """Make PT-Scotch repeatable: with more threads it gives another partition in every run."""
+    name = "SCOTCH_PTHREAD_NUMBER"
+    if name in os.environ:
+        yield
+        return
+    os.environ[name] = "1"
+    try:
+        yield
+    finally:
+        del os.environ[name]
 
 
 def _petsc() -> Any:

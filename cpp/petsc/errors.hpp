@@ -10,7 +10,7 @@ namespace pympf {
 
 struct Failure {
   PetscErrorCode code = PetscErrorCode(0);  // 0: none
-  std::string text = {};
+  std::string text = {};                    // empty: PETSc has said it already
 };
 
 // A factorization that breaks down is a property of the matrix: the outer solver may go on without
@@ -21,8 +21,7 @@ inline constexpr auto breakdown = PetscErrorCode(PETSC_ERR_CONV_FAILED);
 template <class Body>
 Failure failure_of(const Body& body, PetscErrorCode invalid = PetscErrorCode(PETSC_ERR_ARG_WRONG)) {
   try {
-    const PetscErrorCode code = body();
-    return {code, code ? "an error in PETSc" : ""};
+    return {body()};
   } catch (const InvalidArgument& error) {
     return {invalid, error.what()};
   } catch (const Singular& error) {

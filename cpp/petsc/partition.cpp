@@ -1,9 +1,26 @@
 #include "partition.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 
 namespace pympf {
 namespace {
+
+// With more threads than one PT-Scotch gives another partition in every run. It has no other switch
+// for that; what the user has set stays.
+class OneThreadOfScotch {
+ public:
+  OneThreadOfScotch() : is_mine_(std::getenv(name) == nullptr) {
+    if (is_mine_) setenv(name, "1", 1);
+  }
+  ~OneThreadOfScotch() {
+    if (is_mine_) unsetenv(name);
+  }
+
+ private:
+  static constexpr const char* name = "SCOTCH_PTHREAD_NUMBER";
+  bool is_mine_;
+};
 
 // The nodes that own nodes are coupled with, themselves left out.
 struct Adjacency {
@@ -69,6 +86,7 @@ PetscErrorCode find_parts(PC pc, const Matrix& A, Index block, std::vector<int>*
   IS ranks;
   const PetscInt* rank;
   const char* prefix;
+  const OneThreadOfScotch repeatable;
 
   PetscFunctionBegin;
   PetscCall(make_graph(pc, A, block, &graph));
