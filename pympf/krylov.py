@@ -319,7 +319,8 @@ def _is_symmetric(A: sp.csr_array, rows: Any, comm: Any) -> bool:
 def _refuse(A: sp.csr_array, rows: Any, comm: Any) -> None:
     """Raise ValueError for a matrix that is not symmetric, and say where."""
     if is_parallel(comm):
-        la.check_asymmetry(*rows.asymmetry(), A.dtype)
+        gap, place, largest = rows.asymmetry()
+        la.check_asymmetry(gap, place, largest, A.dtype)
     else:
         la.as_csr(A)
 

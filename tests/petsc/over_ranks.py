@@ -534,7 +534,7 @@ def test_repartitioned_rows_need_the_iterations_of_one_rank(block):
     assert residual < 1e-8
     if block == 1:
         with pytest.raises(AssertionError):
-            solve(distributed(A, block), most=2 * most, **options)
+            solve(distributed(A, block), most=most, **options)
 
 
 def test_the_partitioner_may_be_chosen(options):
