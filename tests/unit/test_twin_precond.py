@@ -102,7 +102,7 @@ def test_the_twin_has_the_defaults_of_the_engine():
     engine = {field["name"]: field["default"] for field in pympf.Preconditioner.fields()}
     twin = vars(Params())
     assert twin == {name: engine[name] for name in twin}
-    assert engine.keys() - twin.keys() == FIXED.keys() | {"rows_per_rank"}  # one rank
+    assert engine.keys() - twin.keys() == FIXED.keys() | {"rows_per_rank", "repartition"}  # one rank
 
 
 @pytest.mark.parametrize("shape", ["star", "triple", "pair"])
