@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from pympf._engine import engine
 from pympf._mpi import first_row, handle, is_parallel, on_all, together
 from pympf.io import atomic_write, create_hdf5, open_hdf5
-from pympf.io._files import ChoiceError, reading
+from pympf.io._files import ChoiceError, cannot_write, reading
 
 __all__ = ["load_factors", "save_factors"]
 
@@ -231,7 +231,7 @@ def _written_by_all(path: str | os.PathLike[str], size: int, comm: Any) -> Itera
         except OSError as error:
             if comm.rank == 0:  # atomic_write says it
                 raise
-            raise OSError(f"cannot write {path}: {error}") from error
+            raise cannot_write(path, error) from error
         with on_all(comm):
             stack.close()
 

@@ -330,15 +330,15 @@ def _diagonal(A: sp.csr_array, comm: Any) -> NDArray[Any]:
 def _is_symmetric(A: sp.csr_array, rows: Any, comm: Any) -> bool:
     if not is_parallel(comm):
         return la.is_symmetric(A)
-    gap, largest = rows.asymmetry()
+    gap, _, largest = rows.asymmetry()
     return bool(gap <= la.SYMMETRY_TOLERANCE[A.dtype] * largest)
 
 
 def _refuse(A: sp.csr_array, rows: Any, comm: Any) -> None:
-    """Raise ValueError for a matrix that is not symmetric, and say where where that is known."""
+    """Raise ValueError for a matrix that is not symmetric, and say where."""
     if is_parallel(comm):
-        gap, largest = rows.asymmetry()
-        la.check_asymmetry(gap, largest, A.dtype)
+        gap, place, largest = rows.asymmetry()
+        la.check_asymmetry(gap, place, largest, A.dtype)
     else:
         la.as_csr(A)
 

@@ -73,11 +73,8 @@ def as_csr(A: Any, *, symmetric: bool = True) -> sp.csr_array:
     if rows == 0:
         raise ValueError("expected a matrix with at least one row, got shape (0, 0)")
     _check_finite(csr)
-    if symmetric and (where := _asymmetry(csr)) is not None:
-        raise ValueError(
-            f"expected a symmetric matrix, got {where}; "
-            "symmetrize it, e.g. (A + A.T) / 2, if that is what you mean"
-        )
+    if symmetric:
+        check_asymmetry(*_asymmetry(csr), csr.dtype)
     return csr
 
 
@@ -182,21 +179,25 @@ def as_vector(b: ArrayLike, n: int, dtype: Any, name: str = "b") -> NDArray[Any]
     return array
 
 
-def check_asymmetry(largest_gap: float, largest: float, dtype: Any) -> None:
+def check_asymmetry(gap: float, place: tuple[int, int], largest: float, dtype: Any) -> None:
     """Refuse a matrix whose max|a_ij - a_ji| and max|a_ij| do not pass the check of `as_csr`.
 
     Not collective.
 
     Parameters
     ----------
-    largest_gap, largest : float
+    gap : float
+    place : tuple of int
+        Row and column of an entry with this gap.
+    largest : float
     dtype : numpy.float64 or numpy.float32
     """
     allowed = SYMMETRY_TOLERANCE[np.dtype(dtype)] * largest
-    if largest_gap > allowed:
+    if gap > allowed:
         raise ValueError(
-            f"expected a symmetric matrix, got max|a_ij - a_ji| = {largest_gap:.6g} "
-            f"(allowed: {allowed:.3g}); symmetrize it, e.g. (A + A.T) / 2, if that is what you mean"
+            f"expected a symmetric matrix, got max|a_ij - a_ji| = {gap:.6g} at i = {place[0]}, "
+            f"j = {place[1]} (allowed: {allowed:.3g}); "
+            "symmetrize it, e.g. (A + A.T) / 2, if that is what you mean"
         )
 
 
@@ -217,7 +218,8 @@ def is_symmetric(A: sp.csr_array) -> bool:
     >>> is_symmetric(as_csr(np.array([[2, -1], [0, 2]]), symmetric=False))
     False
     """
-    return _asymmetry(A) is None
+    gap, _, largest = _asymmetry(A)
+    return bool(gap <= SYMMETRY_TOLERANCE[A.dtype] * largest)
 
 
 def canonical_csr(A: Any) -> sp.csr_array:
@@ -493,10 +495,10 @@ def _check_finite(csr: sp.csr_array) -> None:
         )
 
 
-def _asymmetry(csr: sp.csr_array) -> str | None:
-    """Say where a matrix is not symmetric; None when it is."""
+def _asymmetry(csr: sp.csr_array) -> tuple[float, tuple[int, int], float]:
+    """Return the largest |a_ij - a_ji|, its (i, j), and the largest |a_ij|."""
     if csr.nnz == 0:
-        return None
+        return 0.0, (0, 0), 0.0
     transposed = csr.T.tocsr()
     same_pattern = np.array_equal(csr.indptr, transposed.indptr) and np.array_equal(
         csr.indices, transposed.indices
@@ -504,16 +506,11 @@ def _asymmetry(csr: sp.csr_array) -> str | None:
     with np.errstate(over="ignore"):
         difference = csr if same_pattern else csr - transposed
         gap = np.abs(csr.data - transposed.data if same_pattern else difference.data)
-    largest = max(csr.data.max(), -csr.data.min())
-    allowed = SYMMETRY_TOLERANCE[csr.dtype] * float(largest)
-    if gap.size and gap.max() > allowed:
-        entry = int(np.argmax(gap))
-        row, column = _place(difference, entry)
-        return (
-            f"max|a_ij - a_ji| = {gap[entry]:.6g} at i = {row}, j = {column} "
-            f"(allowed: {allowed:.3g})"
-        )
-    return None
+    largest = float(max(csr.data.max(), -csr.data.min()))
+    if not gap.size:
+        return 0.0, (0, 0), largest
+    entry = int(np.argmax(gap))
+    return float(gap[entry]), _place(difference, entry), largest
 
 
 def _place(csr: sp.csr_array, entry: int) -> tuple[int, int]:

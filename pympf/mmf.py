@@ -949,8 +949,8 @@ def rows_of(A: sp.csr_array, comm: Any, *, symmetric: bool = True) -> Any:
     indptr, indices = A.indptr.astype(np.int32), A.indices.astype(np.int64)
     rows = core.rows_on_ranks(handle(comm), indptr, indices, A.data)
     if symmetric:
-        gap, largest = rows.asymmetry()
-        la.check_asymmetry(gap, largest, A.dtype)
+        gap, place, largest = rows.asymmetry()
+        la.check_asymmetry(gap, place, largest, A.dtype)
     return rows
 
 

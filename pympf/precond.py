@@ -14,6 +14,7 @@ from pympf import _core, la
 from pympf._engine import engine
 from pympf._mpi import check_communicator, is_parallel, on_all, same_on_all
 from pympf._params import Params, Report, check_kinds, from_text, table
+from pympf._partition import find_parts
 from pympf.mmf import Mmf, checked, factorize, rows_of
 
 __all__ = ["Preconditioner", "PreconditionerReport", "as_preconditioner", "rigid_body_modes"]
@@ -289,9 +290,9 @@ class Preconditioner(LinearOperator):
     def update(self, A: Any) -> None:
         """Take over new values of the matrix, on the same pattern, for a part of a new setup.
 
-        Collective over `comm`; on several ranks all is made anew. Keeps the order of the rows, the
-        clusters and the scaling functions (for ``method='classic'`` the rotations), which are as
-        good as new ones while the values change by a factor or by little.
+        Collective over `comm`. Keeps the order of the rows, the clusters and the scaling functions
+        (for ``method='classic'`` the rotations), which are as good as new ones while the values
+        change by a factor or by little.
 
         Parameters
         ----------
@@ -368,9 +369,10 @@ def as_preconditioner(
     **params
         See `Preconditioner.fields` and ``docs/options.md``. The first to know: ``method``
         ('auto', 'multilevel', 'ict', 'jacobi'), ``cycle`` ('v', 'w', 'k', 'additive'),
-        ``smoother`` ('ict', 'gs', 'chebyshev', 'l1_jacobi'). ``method='classic'`` gives
-        Qᵀ|H|⁻¹Q of `pympf.factorize` [1]_, which is positive definite whatever `A` is; it takes
-        the parameters of that function, and no near-nullspace.
+        ``smoother`` ('ict', 'gs', 'chebyshev', 'l1_jacobi'), and on several ranks ``repartition``
+        for matrices whose ranges of rows are not compact (needs petsc4py).
+        ``method='classic'`` gives Qᵀ|H|⁻¹Q of `pympf.factorize` [1]_, which is positive definite
+        whatever `A` is; it takes the parameters of that function, and no near-nullspace.
 
     Returns
     -------
@@ -383,6 +385,8 @@ def as_preconditioner(
         range, or the near-nullspace has another shape, is not finite or linearly dependent.
     TypeError
         If `A` is not a matrix of real numbers, or a parameter is of another kind.
+    ImportError
+        If ``repartition`` finds no petsc4py, or no partitioner in its PETSc.
 
     References
     ----------
@@ -432,7 +436,9 @@ def precondition(
     same_on_all(comm, None if vectors is None else vectors.shape[1], "columns of near_nullspace")
     if vectors is not None:
         vectors = _independent(vectors, comm)
-    core = engine(A.dtype).precondition(rows, params, vectors, int(block_size))
+    moves = is_parallel(comm) and params.get("repartition", False)
+    parts = find_parts(A, int(block_size), comm) if moves else None
+    core = engine(A.dtype).precondition(rows, params, vectors, int(block_size), parts)
     return Preconditioner(core, comm=comm)
 
 

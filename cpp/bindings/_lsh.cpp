@@ -24,6 +24,8 @@ void translate(std::exception_ptr error) {
     std::rethrow_exception(error);
   } catch (const InvalidArgument& e) {
     PyErr_SetString(PyExc_ValueError, e.what());
+  } catch (const OutOfMemory& e) {
+    PyErr_SetString(PyExc_MemoryError, e.what());
   } catch (const Error& e) {
     PyErr_SetString(PyExc_RuntimeError, e.what());
   }

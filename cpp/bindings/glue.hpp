@@ -41,6 +41,8 @@ inline void translate() {
     set_from("numpy.linalg", "LinAlgError", e.what());
   } catch (const IoError& e) {
     PyErr_SetString(PyExc_OSError, e.what());
+  } catch (const OutOfMemory& e) {
+    PyErr_SetString(PyExc_MemoryError, e.what());
   } catch (const std::bad_alloc&) {
     PyErr_NoMemory();
   } catch (const std::exception& e) {
@@ -174,9 +176,9 @@ SharedRows<T> collect_rows(const Communicator& comm, Index rows, const Index* in
   });
 }
 
-// The largest |a_ij - a_ji| and the largest |a_ij|. Collective.
+// The largest |a_ij - a_ji|, with its place, and the largest |a_ij|. Collective.
 template <class T>
-std::pair<double, double> asymmetry_and_size(const DistRows<T>& A) {
+std::pair<Asymmetry, double> asymmetry_and_size(const DistRows<T>& A) {
   return together(A.comm, [&] {
     double most = 0;
     for (Index p = 0; p < A.rows.nnz(); ++p)
@@ -272,9 +274,11 @@ template <class T>
 std::shared_ptr<precond::Preconditioner<T>> build_preconditioner(const DistRows<T>& A,
                                                                  const precond::Params& params,
                                                                  precond::NearNullspace& vectors,
-                                                                 Index block) {
+                                                                 Index block,
+                                                                 const std::vector<int>& parts) {
   return together(A.comm, [&] {
-    return std::make_shared<precond::Preconditioner<T>>(A, params, std::move(vectors), block);
+    return std::make_shared<precond::Preconditioner<T>>(A, params, std::move(vectors), block,
+                                                        parts);
   });
 }
 template <class T>

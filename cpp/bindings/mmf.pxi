@@ -30,7 +30,7 @@ cdef extern from "glue.hpp" namespace "pympf::python":
     shared_ptr[DistRows[T]] view_rows[T](const CsrView[T]&)
     shared_ptr[DistRows[T]] collect_rows[T](
         const Communicator&, int32_t, const int32_t*, const int64_t*, const T*) except +translate nogil
-    pair[double, double] asymmetry_and_size[T](const DistRows[T]&) except +translate nogil
+    pair[Asymmetry, double] asymmetry_and_size[T](const DistRows[T]&) except +translate nogil
     Labels labels_from(const int64_t*, int32_t, int32_t) except +translate
     shared_ptr[Mmf[T]] factorize_rows "pympf::python::factorize"[T](
         const DistRows[T]&, const Params&, const Progress&, const Labels&) except +translate nogil
@@ -64,6 +64,9 @@ cdef extern from "pympf/la/dist_rows.hpp" namespace "pympf":
     cdef cppclass Layout:
         int64_t first()
         int64_t total()
+    cdef cppclass Asymmetry:
+        double gap
+        int64_t row, column
     cdef cppclass DistRows[T]:
         Communicator comm
         Layout layout
@@ -239,11 +242,11 @@ cdef class Rows:
     cdef object arrays  # what `rows` looks at
 
     def asymmetry(self):
-        """The largest |a_ij - a_ji|, and the largest |a_ij|. Collective."""
-        cdef pair[double, double] out
+        """The largest |a_ij - a_ji|, its (i, j), and the largest |a_ij|. Collective."""
+        cdef pair[Asymmetry, double] out
         with nogil:
             out = asymmetry_and_size[real](self.rows.get()[0])
-        return out.first, out.second
+        return out.first.gap, (out.first.row, out.first.column), out.second
 
 
 def rows_of(const int32_t[::1] indptr, const int32_t[::1] indices, const real[::1] data):

@@ -32,7 +32,7 @@ cdef extern from "glue.hpp" namespace "pympf::python":
         const vector[MultilevelField]&, const Texts&) except +translate
     Texts write_multilevel_params "pympf::python::write_params"(const vector[MultilevelField]&, const MultilevelParams&)
     shared_ptr[Multilevel[T]] build_preconditioner[T](
-        const DistRows[T]&, const MultilevelParams&, NearNullspace&, int32_t) except +translate nogil
+        const DistRows[T]&, const MultilevelParams&, NearNullspace&, int32_t, const vector[int]&) except +translate nogil
     void update_preconditioner[T](Multilevel[T]&, const DistRows[T]&) except +translate nogil
     void apply_preconditioner[T](const Multilevel[T]&, const Communicator&, const T*, T*) except +translate nogil
 
@@ -88,16 +88,20 @@ cdef class Preconditioner:
             apply_preconditioner[real](self.M.get()[0], self.comm, from_, to)
 
 
-def precondition(Rows A not None, dict params, const double[:, ::1] near_nullspace, int32_t block):
-    """near_nullspace: (own rows, m), or None for constants. Collective."""
+def precondition(Rows A not None, dict params, const double[:, ::1] near_nullspace, int32_t block,
+                 const int32_t[::1] parts):
+    """near_nullspace: (own rows, m), or None for constants. parts: the rank for each own row, or None. Collective."""
     cdef Preconditioner out = Preconditioner()
     cdef MultilevelParams p = read_multilevel_params(multilevel_fields(), texts(params))
     cdef NearNullspace vectors
+    cdef vector[int] ranks
+    if parts is not None and parts.shape[0]:
+        assign(&ranks, &parts[0], parts.shape[0])
     if near_nullspace is not None:
         vectors.vectors = <int32_t>near_nullspace.shape[1]
         if near_nullspace.shape[0]:
             assign(&vectors.values, &near_nullspace[0, 0], near_nullspace.size)
     out.comm = A.rows.get().comm
     with nogil:
-        out.M = build_preconditioner[real](A.rows.get()[0], p, vectors, block)
+        out.M = build_preconditioner[real](A.rows.get()[0], p, vectors, block, ranks)
     return out

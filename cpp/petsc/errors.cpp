@@ -7,7 +7,10 @@ namespace pympf {
 
 PetscErrorCode raise(PC pc, const Failure& failure) {
   PetscFunctionBegin;
-  if (!failure.code) PetscFunctionReturn(PetscErrorCode(0));
+  if (failure.text.empty()) {
+    PetscCall(failure.code);
+    PetscFunctionReturn(PetscErrorCode(0));
+  }
   const char* text = failure.text.c_str();
   if (failure.code == breakdown && !pc->erroriffailure) {
     PetscCall(PetscInfo(pc, "%s\n", text));
@@ -25,8 +28,9 @@ Failure agreed(const Communicator& comm, const Failure& own) {
   const auto codes = comm.all_gather(static_cast<std::int64_t>(own.code));
   const auto first = std::find_if(codes.begin(), codes.end(), [](auto code) { return code != 0; });
   if (first == codes.end()) return {};
+  const bool is_petscs = own.code && own.text.empty();
   const auto check = [&] {
-    collective_check(comm, own.text);
+    collective_check(comm, is_petscs ? "an error in PETSc" : own.text);
     return PetscErrorCode(0);
   };
   return {static_cast<PetscErrorCode>(*first), failure_of(check).text};

@@ -10,7 +10,7 @@ namespace pympf {
 
 struct Failure {
   PetscErrorCode code = PetscErrorCode(0);  // 0: none
-  std::string text = {};
+  std::string text = {};                    // empty: PETSc has said it already
 };
 
 // A factorization that breaks down is a property of the matrix: the outer solver may go on without
@@ -21,12 +21,13 @@ inline constexpr auto breakdown = PetscErrorCode(PETSC_ERR_CONV_FAILED);
 template <class Body>
 Failure failure_of(const Body& body, PetscErrorCode invalid = PetscErrorCode(PETSC_ERR_ARG_WRONG)) {
   try {
-    const PetscErrorCode code = body();
-    return {code, code ? "an error in PETSc" : ""};
+    return {body()};
   } catch (const InvalidArgument& error) {
     return {invalid, error.what()};
   } catch (const Singular& error) {
     return {breakdown, error.what()};
+  } catch (const OutOfMemory& error) {
+    return {PetscErrorCode(PETSC_ERR_MEM), error.what()};
   } catch (const std::bad_alloc&) {
     return {PetscErrorCode(PETSC_ERR_MEM), "out of memory"};
   } catch (const std::exception& error) {

@@ -221,42 +221,6 @@ Matrix matrix_of(const Source& source, const Communicator& comm, IndexCopies& co
 
 // ---- symmetry -----------------------------------------------------------------------------------
 
-// Calls compare(i, j, a_ij, a_ji) for i <= j where one of them is stored. The rows ascend, so the
-// left parts of the rows are read once, each as far as row i has come.
-template <class Compare>
-void for_pairs(const Rows& A, const Compare& compare) {
-  std::vector<Index> next(A.indptr, A.indptr + A.rows);
-  const auto read_until = [&](Index row, Index column) {
-    Index& p = next[row];
-    for (; p < A.indptr[row + 1] && A.indices[p] < column; ++p)
-      compare(A.indices[p], row, 0, A.data[p]);
-    return p < A.indptr[row + 1] && A.indices[p] == column ? A.data[p++] : 0;
-  };
-  for (Index i = 0; i < A.rows; ++i) {
-    const PetscScalar diagonal = read_until(i, i);
-    compare(i, i, diagonal, diagonal);
-    for (Index p = next[i]; p < A.indptr[i + 1]; ++p)
-      compare(i, A.indices[p], A.data[p], read_until(A.indices[p], i));
-  }
-}
-
-struct Gap {
-  double size = 0;
-  std::string place = {};
-};
-
-Gap largest_gap(const Rows& A) {
-  double gap = 0;
-  Index row = 0, column = 0;
-  for_pairs(A, [&](Index i, Index j, double a, double b) {
-    if (std::abs(a - b) <= gap) return;
-    gap = std::abs(a - b);
-    row = i;
-    column = j;
-  });
-  return {gap, concat(" at i = ", row, ", j = ", column)};
-}
-
 double largest_entry(const Matrix& A) {
   double largest = 0;
   for (Index p = 0; p < A.rows.nnz(); ++p)
@@ -267,10 +231,10 @@ double largest_entry(const Matrix& A) {
 // The tolerance of the Python gate (pympf.la).
 void check_symmetric(const Matrix& A) {
   constexpr double tolerance = std::is_same_v<PetscScalar, double> ? 1e-12 : 1e-5;
-  const Gap gap = A.comm.size() == 1 ? largest_gap(A.rows) : Gap{asymmetry(A)};
+  const auto [gap, row, column] = asymmetry(A);
   const double allowed = tolerance * largest_entry(A);
-  require(gap.size <= allowed, "expected a symmetric matrix, got max|a_ij - a_ji| = ", gap.size,
-          gap.place, " (allowed: ", allowed,
+  require(gap <= allowed, "expected a symmetric matrix, got max|a_ij - a_ji| = ", gap,
+          " at i = ", row, ", j = ", column, " (allowed: ", allowed,
           "); give a symmetric one as the second matrix of KSPSetOperators()");
 }
 
@@ -299,7 +263,7 @@ PetscErrorCode check_operator(Mat A) {
   PetscFunctionReturn(PetscErrorCode(0));
 }
 
-PetscErrorCode with_rows(PC pc, const std::function<void(const Matrix&)>& body) {
+PetscErrorCode with_rows(PC pc, const std::function<PetscErrorCode(const Matrix&)>& body) {
   const Communicator& comm = data(pc).comm;
   Source source;
   IndexCopies copies;
@@ -315,8 +279,7 @@ PetscErrorCode with_rows(PC pc, const std::function<void(const Matrix&)>& body) 
   if (!failure)
     failure = guarded(pc, [&] {
       check_symmetric(A);
-      body(A);
-      return PetscErrorCode(0);
+      return body(A);
     });
   PetscCall(source.close());
   PetscCall(failure);

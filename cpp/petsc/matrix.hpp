@@ -12,6 +12,6 @@ PetscErrorCode check_operator(Mat A);
 
 // Calls body(rows) with the own rows of pc's preconditioning matrix, sorted and without duplicates,
 // once they are known to be finite and symmetric. Collective.
-PetscErrorCode with_rows(PC pc, const std::function<void(const Matrix&)>& body);
+PetscErrorCode with_rows(PC pc, const std::function<PetscErrorCode(const Matrix&)>& body);
 
 }  // namespace pympf

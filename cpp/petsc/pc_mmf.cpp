@@ -18,6 +18,7 @@
 #include "matrix.hpp"
 #include "modes.hpp"
 #include "options.hpp"
+#include "partition.hpp"
 #include "solver.hpp"
 #include "view.hpp"
 
@@ -66,16 +67,28 @@ void update(Classic& classic, const Matrix& A) {
 void update(Multilevel& M, const Matrix& A) { M.update(A); }
 void update(Nothing&, const Matrix&) {}
 
-// Whether what was built for the matrix before this one can take its values. On several ranks the
-// multilevel preconditioner keeps nothing.
+// Whether what was built for the matrix before this one can take its values.
 bool can_update(const PcMmf& mmf, const Built& built, const Modes& modes) {
   if (!mmf.reuse_rotations || built.index() == 0) return false;
-  return mmf.classic || (mmf.comm.size() == 1 && !modes.are_new);
+  return mmf.classic || !modes.are_new;
+}
+
+PetscErrorCode make_multilevel(PC pc, const Matrix& A, const Modes& modes, Built* built) {
+  const precond::Params& params = data(pc).multilevel;
+  std::vector<int> parts;
+
+  PetscFunctionBegin;
+  if (params.repartition && A.comm.size() > 1) PetscCall(find_parts(pc, A, modes.block, &parts));
+  built->emplace<Multilevel>(A, params, modes.vectors, modes.block, parts);
+  PetscFunctionReturn(PetscErrorCode(0));
 }
 
 // `built` is what was built for the matrix before this one.
-void build(PcMmf& mmf, const Matrix& A, const Modes& modes, bool same_pattern, Built built) {
+PetscErrorCode build(PC pc, const Matrix& A, const Modes& modes, bool same_pattern, Built built) {
+  PcMmf& mmf = data(pc);
   const bool reuse = same_pattern && can_update(mmf, built, modes);
+
+  PetscFunctionBegin;
   if (reuse)
     std::visit([&](auto& M) { update(M, A); }, built);
   else if (A.layout.total() == 0)
@@ -83,10 +96,11 @@ void build(PcMmf& mmf, const Matrix& A, const Modes& modes, bool same_pattern, B
   else if (mmf.classic)
     built = factorize(mmf, A);
   else
-    built.emplace<Multilevel>(A, mmf.multilevel, modes.vectors, modes.block);
+    PetscCall(make_multilevel(pc, A, modes, &built));
   std::visit([&](const auto& M) { require_finite(mmf.comm, M); }, built);
   mmf.reused = reuse ? mmf.reused + 1 : 0;
   mmf.built = std::move(built);
+  PetscFunctionReturn(PetscErrorCode(0));
 }
 
 PetscErrorCode find_communicator(PC pc) {
@@ -113,7 +127,7 @@ PetscErrorCode PCSetUp_MMF(PC pc) {
   PetscCall(find_communicator(pc));
   if (!data(pc).classic) PetscCall(find_modes(pc, &modes));
   PetscCall(with_rows(pc, [&](const Matrix& A) {
-    build(data(pc), A, modes, pc->flag == SAME_NONZERO_PATTERN, std::move(before));
+    return build(pc, A, modes, pc->flag == SAME_NONZERO_PATTERN, std::move(before));
   }));
   pc->setupcalled = PETSC_TRUE;  // PETSc does so after this; -pc_view would say "not set up"
   PetscCall(PCViewFromOptions(pc, nullptr, "-pc_view"));

@@ -122,11 +122,16 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
         os.replace(temporary, target)
         _sync(target.parent)
     except OSError as error:
-        reason = f"cannot write {path}: {error.strerror or error}"
-        # With an errno, Python makes it the right subclass, such as PermissionError.
-        raise (OSError(error.errno, reason) if error.errno else OSError(reason)) from error
+        raise cannot_write(path, error) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def cannot_write(path: str | os.PathLike[str], error: OSError) -> OSError:
+    """Say which file could not be written."""
+    reason = f"cannot write {path}: {error.strerror or error}"
+    # With an errno, Python makes it the right subclass, such as PermissionError.
+    return OSError(error.errno, reason) if error.errno else OSError(reason)
 
 
 def checked_target(path: str | os.PathLike[str]) -> Path:

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 import pympf._lsh as _engine
-from pympf._mpi import check_on_all, handle
+from pympf._mpi import handle, on_all
 from pympf.lsh._gates import as_rows, checked_ids, checked_integer, checked_number, real_dtype
 from pympf.lsh.families import HashFamily, checked_family
 from pympf.lsh.table import ragged
 
 __all__ = ["DistributedTable"]
-
-T = TypeVar("T")
 
 
 class DistributedTable:
@@ -25,7 +22,7 @@ class DistributedTable:
     Collective. Each bucket is owned by the rank that the hash of its key names. A query travels to
     the owners of its buckets, which know where the points in them live, and from there the
     distances come back. The answers are those of a `Table` that was given the points of all ranks,
-    rank by rank, on any number of ranks. What is wrong on one rank raises RuntimeError on all.
+    rank by rank, on any number of ranks. What is wrong on one rank raises on all.
 
     Parameters
     ----------
@@ -50,7 +47,8 @@ class DistributedTable:
         self, family: HashFamily, comm: Any = None, *, dtype: DTypeLike = np.float64
     ) -> None:
         self._comm = comm
-        self.family, self.dtype = self._on_all(lambda: (checked_family(family), real_dtype(dtype)))
+        with on_all(comm):
+            self.family, self.dtype = checked_family(family), real_dtype(dtype)
         single = self.dtype == np.float32
         kind = _engine.DistributedTable32 if single else _engine.DistributedTable64
         self._table = kind(self.family._family, None if comm is None else handle(comm))
@@ -80,14 +78,15 @@ class DistributedTable:
 
         Raises
         ------
-        RuntimeError
+        ValueError, TypeError
             On all ranks if the points of one have another shape or cannot be hashed.
 
         Examples
         --------
         See `DistributedTable`.
         """
-        rows = self._on_all(lambda: as_rows(X, self.family.n_features, self.dtype))
+        with on_all(self._comm):
+            rows = as_rows(X, self.family.n_features, self.dtype)
         first = self._table.add(rows)
         return np.arange(first, first + len(rows))
 
@@ -115,7 +114,9 @@ class DistributedTable:
         >>> len(table)
         1
         """
-        self._table.remove(self._on_all(lambda: checked_ids(ids)))
+        with on_all(self._comm):
+            checked = checked_ids(ids)
+        self._table.remove(checked)
 
     def query(
         self, X: ArrayLike, k: int = 1, *, probes: int = 1
@@ -142,7 +143,7 @@ class DistributedTable:
 
         Raises
         ------
-        RuntimeError
+        ValueError, TypeError
             On all ranks if the queries of one have another shape or cannot be hashed, or `k` or
             `probes` differ.
 
@@ -150,13 +151,10 @@ class DistributedTable:
         --------
         See `DistributedTable`.
         """
-        rows, k, probes = self._on_all(
-            lambda: (
-                as_rows(X, self.family.n_features, self.dtype),
-                checked_integer("k", k, 1, 2**31 - 1),
-                checked_integer("probes", probes, 1, self.family._most_probes()),
-            )
-        )
+        with on_all(self._comm):
+            rows = as_rows(X, self.family.n_features, self.dtype)
+            k = checked_integer("k", k, 1, 2**31 - 1)
+            probes = checked_integer("probes", probes, 1, self.family._most_probes())
         return self._table.query(rows, k, probes)
 
     def radius_query(
@@ -190,13 +188,10 @@ class DistributedTable:
         >>> table.radius_query([[1.25]], 1.0)[1][0]
         array([0, 1])
         """
-        rows, r, probes = self._on_all(
-            lambda: (
-                as_rows(X, self.family.n_features, self.dtype),
-                checked_number("r", r, lowest=0.0),
-                checked_integer("probes", probes, 1, self.family._most_probes()),
-            )
-        )
+        with on_all(self._comm):
+            rows = as_rows(X, self.family.n_features, self.dtype)
+            r = checked_number("r", r, lowest=0.0)
+            probes = checked_integer("probes", probes, 1, self.family._most_probes())
         start, distances, ids = self._table.radius_query(rows, r, probes)
         return ragged(np.split(distances, start[1:-1])), ragged(np.split(ids, start[1:-1]))
 
@@ -218,20 +213,6 @@ class DistributedTable:
         [0]
         """
         return self._table.statistics()
-
-    def _on_all(self, check: Callable[[], T]) -> T:
-        """Check what came in; if it is wrong on some ranks, it is an error on all."""
-        found: list[T] = []
-        error = ""
-        try:
-            found.append(check())
-        except (TypeError, ValueError) as refused:
-            error = str(refused) or type(refused).__name__
-        if self._comm is not None:
-            check_on_all(self._comm, error)
-        elif error:
-            raise RuntimeError(f"rank 0 of 1: {error}")
-        return found[0]
 
     def __repr__(self) -> str:
         return f"<DistributedTable of {len(self)} points, {self.dtype}, {self.family!r}>"

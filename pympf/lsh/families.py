@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from pympf.lsh._gates import as_points, checked_integer, checked_number
 __all__ = ["EuclideanHash", "HashFamily", "HyperplaneHash", "checked_family"]
 
 
-class HashFamily:
+class HashFamily(ABC):
     """What the two families share: `n_tables` times `n_functions` hash functions.
 
     A function projects, v = b + a_1 x_1 + … + a_d x_d, and hashes v. The a_j are standard normal
@@ -114,11 +115,13 @@ class HashFamily:
     def __reduce__(self) -> Any:
         return _rebuild_family, (type(self), self._parameters())
 
+    @abstractmethod
     def _parameters(self) -> dict[str, Any]:
-        raise NotImplementedError
+        """Give what the constructor was called with."""
 
+    @abstractmethod
     def _most_probes(self) -> int:
-        raise NotImplementedError
+        """Count the buckets of a table that can be probed."""
 
     def __repr__(self) -> str:
         shown = ", ".join(f"{name}={value!r}" for name, value in self._parameters().items())

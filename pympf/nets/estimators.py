@@ -9,6 +9,7 @@ distances stay what they are.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ DSM_RIDGES = (1e-10, 1e-7, 1e-4, 1e-1)
 """Dampings that a `DSMRegressor` chooses from."""
 
 
-class _Network(RegressorMixin, BaseEstimator):
+class _Network(RegressorMixin, BaseEstimator, ABC):
     """What the estimators share: the gate, the scaling and the solver."""
 
     solver: str
@@ -38,8 +39,9 @@ class _Network(RegressorMixin, BaseEstimator):
     batch_size: int
     random_state: Any
 
+    @abstractmethod
     def _model(self, n_features: int, seed: int) -> Model:
-        raise NotImplementedError
+        """Make the model to fit."""
 
     def _ridge(self) -> Any:
         return self.ridge

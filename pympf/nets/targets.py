@@ -270,6 +270,14 @@ class Cube:
         return random_numbers(seed, "points").uniform(-1, 1, shape)
 
 
+def _accepted(n: int, draw: Callable[[int], Array]) -> Array:
+    """Gather n points by rejection; draw(count) makes as many proposals and keeps some of them."""
+    found: list[Array] = []
+    while sum(map(len, found)) < n:
+        found.append(draw(max(n, 1024)))
+    return np.concatenate(found)[:n]
+
+
 class Subspace:
     """The cut of a random k-dimensional subspace with [-1, 1]^d, uniformly distributed.
 
@@ -332,12 +340,12 @@ class Subspace:
         (10, 16)
         """
         n, rng = as_count(n, "n"), random_numbers(seed, "points")
-        found, count = [], 0
-        while count < n:
-            X = rng.uniform(-self._box, self._box, (max(n, 1024), self.dimension)) @ self.basis.T
-            found.append(X[np.abs(X).max(axis=1) <= 1])
-            count += len(found[-1])
-        return np.concatenate(found)[:n]
+
+        def draw(count: int) -> Array:
+            X = rng.uniform(-self._box, self._box, (count, self.dimension)) @ self.basis.T
+            return X[np.abs(X).max(axis=1) <= 1]
+
+        return _accepted(n, draw)
 
 
 class Manifold:
@@ -428,13 +436,13 @@ class Manifold:
         (3, 4)
         """
         n, rng = as_count(n, "n"), random_numbers(seed, "points")
-        found, count = [], 0
-        while count < n:
-            z = rng.uniform(-1, 1, (max(n, 1024), self.dimension))
+
+        def draw(count: int) -> Array:
+            z = rng.uniform(-1, 1, (count, self.dimension))
             stretch = (1 + (self.bend * np.cos(np.pi * z)) ** 2) / (1 + self.bend**2)
-            found.append(z[rng.random(len(z)) ** 2 < stretch.prod(axis=1)])
-            count += len(found[-1])
-        return self.embed(np.concatenate(found)[:n])
+            return z[rng.random(count) ** 2 < stretch.prod(axis=1)]
+
+        return self.embed(_accepted(n, draw))
 
 
 class Bumps:

@@ -12,7 +12,9 @@
 #include "matrices.hpp"
 #include "pympf/la/dist_csr.hpp"
 #include "pympf/la/krylov.hpp"
+#include "pympf/la/repartition.hpp"
 #include "pympf/mmf/mmf.hpp"
+#include "pympf/precond/domains.hpp"
 #include "pympf/precond/preconditioner.hpp"
 
 using namespace pympf;
@@ -136,10 +138,13 @@ void test_rows(const Communicator& comm) {
   const auto D = number_columns(comm, layout, part(A, layout));
   CHECK(same(gathered(D), A));
   CHECK(D.nnz() == A.nnz());
-  CHECK(asymmetry(D) == 0);
+  CHECK(asymmetry(D).gap == 0);
   Csr<double> skewed = A;
   skewed.data[A.indptr[59]] += 0.5;
-  CHECK(asymmetry(number_columns(comm, layout, part(skewed, layout))) == doctest::Approx(0.5));
+  const auto [gap, row, column] = asymmetry(number_columns(comm, layout, part(skewed, layout)));
+  CHECK(gap == doctest::Approx(0.5));
+  CHECK(row == A.indices[A.indptr[59]]);
+  CHECK(column == 59);
 
   std::vector<Global> some{0, 7, 30, 59};
   const auto rows = fetch_rows(comm, layout, part(A, layout), some);
@@ -185,6 +190,39 @@ Labels part(const Labels& labels, const Layout& layout) {
 }
 
 // For given clusters: the same bits as on one rank.
+// Rows that go to a rank keep their order; vectors go with them and come back.
+void test_repartition(const Communicator& comm) {
+  const Csr<double> A = test::random_symmetric<double>(60, 5, 1);
+  const Layout layout = uneven(comm, 60);
+  const auto rank_of = [&](Global row) { return static_cast<int>(row * 7 % comm.size()); };
+  std::vector<Global> order;  // of all rows after the move
+  for (int rank = 0; rank < comm.size(); ++rank)
+    for (Global i = 0; i < 60; ++i)
+      if (rank_of(i) == rank) order.push_back(i);
+  std::vector<int> parts;
+  std::vector<double> numbers;
+  for (Global i = layout.first(); i < layout.last(); ++i) {
+    parts.push_back(rank_of(i));
+    numbers.insert(numbers.end(), {1.0 * i, -1.0 * i});
+  }
+  const Repartition moves(comm, parts);
+  const auto moved = moves.there(number_columns(comm, layout, part(A, layout)));
+  REQUIRE(moved.own() == moves.own());
+  CHECK(same(gathered(moved), precond::permuted(A, {order.begin(), order.end()})));
+  std::vector<double> there(2 * moves.own()), back(numbers.size());
+  ExchangeSpace<double> space;
+  moves.there(numbers.data(), there.data(), 2, space);
+  for (Index i = 0; i < moves.own(); ++i) {
+    CHECK(there[2 * i] == order[moved.layout.first() + i]);
+    CHECK(there[2 * i + 1] == -there[2 * i]);
+  }
+  moves.back(there.data(), back.data(), 2, space);
+  CHECK(back == numbers);
+  if (!parts.empty()) parts[0] = comm.size();
+  CHECK_THROWS_WITH_AS(Repartition(comm, parts), doctest::Contains("a row is to go to rank"),
+                       InvalidArgument);
+}
+
 template <class T>
 void check_same_as_alone(const Communicator& comm, const Csr<T>& A, const Params& params,
                          const Labels& labels) {
@@ -380,9 +418,19 @@ void test_few_rows(const Communicator& comm) {
 }
 
 void test_what_one_rank_refuses(const Communicator& comm) {
-  const auto alone = [&] { require(comm.rank() > 0, "no row here"); };
+  // The kind is that of the first rank that fails.
+  const auto kinds = [&] {
+    require<Singular>(comm.rank() > 0, "no pivot here");
+    require(comm.rank() > 1, "no row here");
+  };
   if (comm.size() > 1)
-    CHECK_THROWS_WITH_AS(collectively(comm, alone), doctest::Contains("rank 0 of"), MpiError);
+    CHECK_THROWS_WITH_AS(collectively(comm, kinds), doctest::Contains("no pivot here"), Singular);
+  const auto full = [&] {
+    if (comm.rank() == comm.size() - 1) throw std::bad_alloc();
+  };
+  if (comm.size() > 1)
+    CHECK_THROWS_WITH_AS(collectively(comm, full), doctest::Contains(": out of memory"),
+                         OutOfMemory);
   const Csr<double> A = test::grid<double>({8, 8});
   const Layout layout = uneven(comm, 64);
   const auto D = number_columns(comm, layout, part(A, layout));
@@ -403,6 +451,7 @@ void test_distribution(const Communicator& comm) {
   test_messages(comm);
   test_exchange(comm);
   test_rows(comm);
+  test_repartition(comm);
   test_given_clusters(comm);
   test_own_clusters(comm);
   test_few_rows(comm);

@@ -1,5 +1,7 @@
 """Solving over the ranks of a communicator: the answers of one rank, with nearly its iterations."""
 
+import sys
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -34,6 +36,7 @@ MATRICES = {
     "3-D": lambda: gallery.poisson((14, 13, 12)),
     "graph": laplacian_of_geometric_graph,
     "float32": lambda: gallery.poisson((40, 40)).astype(np.float32),
+    "dense": lambda: gallery.poisson((8, 7)),
 }
 
 
@@ -159,8 +162,134 @@ def test_a_preconditioner_is_symmetric_and_kept():
     )
     found = pympf.solve(A[rows], x[rows], comm=COMM, preconditioner=M)
     assert found.converged
+
+
+PRECONDITIONERS = [
+    {"method": "multilevel", "rows_per_rank": 100},
+    {"method": "multilevel", "precision": "working", "coarse_size": 20},
+    {"method": "multilevel", "smoother": "chebyshev"},
+    {"method": "multilevel", "cycle": "additive"},
+    {"method": "ict"},
+    {"method": "jacobi"},
+    {"method": "classic"},
+]
+
+
+@pytest.mark.parametrize("params", PRECONDITIONERS, ids=str)
+@pytest.mark.parametrize("name", MATRICES)
+def test_new_values(name, params):
+    """What is kept fits the same values bit for bit, and their double by an exact half."""
+    A = MATRICES[name]().tocsr()
+    rows = ranges(A.shape[0])
+    M = pympf.as_preconditioner(A[rows], comm=COMM, **params)
+    r = np.cos(np.arange(A.shape[0])).astype(A.dtype)[rows]
+    before = M @ r
+    for factor in (2, 1):
+        M.update(factor * A[rows])
+        if params["method"] == "classic":
+            np.testing.assert_allclose(M @ r, before / factor, rtol=1e-5, atol=1e-6)
+        else:
+            assert np.array_equal(M @ r, before / factor)
+
+
+@pytest.mark.parametrize("name", ["2-D", "3-D", "graph"])
+def test_iterations_with_new_values(name):
+    """Nearly as many as on one rank, also where old scaling functions fit the values badly."""
+    A = MATRICES[name]().tocsr()
+    n = A.shape[0]
+    D = sp.diags_array(np.sqrt(1 + np.random.default_rng(2).random(n)))
+    B = (D @ A @ D).tocsr()
+    counts = []
+    for rows, comm in ((slice(0, n), None), (ranges(n), COMM)):
+        M = pympf.as_preconditioner(A[rows], comm=comm, method="multilevel")
+        M.update(B[rows])
+        found = pympf.solve(B[rows], np.ones(n)[rows], comm=comm, preconditioner=M)
+        counts.append(found.iterations)
+    assert counts[1] <= 1.2 * counts[0] + 3
+
+
+def test_new_values_on_another_pattern_are_refused():
+    A = gallery.poisson((40, 30)).tocsr()
+    rows = ranges(1200)
+    M = pympf.as_preconditioner(A[rows], comm=COMM)
+    before = M @ np.ones(1200)[rows]
+    for other in (gallery.poisson((30, 40)).tocsr(), sp.csr_array(sp.eye_array(1200))):
+        with pytest.raises(ValueError, match="with the rows and the pattern of the first one"):
+            M.update(other[rows])
+    assert np.array_equal(M @ np.ones(1200)[rows], before)
+
+
+def test_what_is_not_symmetric_is_named_as_on_one_rank():
+    A = gallery.poisson((10, 10)).tolil()
+    for i, j, value in ((99, 0, 0.5), (42, 43, 7.0), (70, 60, 7.0)):
+        A[i, j] = value
+    A = A.tocsr()
+    with pytest.raises(ValueError, match=r"\| = 8 at i = 42, j = 43 ") as alone:
+        pympf.as_preconditioner(A)
+    with pytest.raises(ValueError, match="symmetric") as found:
+        pympf.as_preconditioner(A[ranges(100)], comm=COMM)
+    assert str(found.value) == str(alone.value)
+
+
+# ---- repartitioning ------------------------------------------------------------------------------
+
+
+def shuffled(A, block=1):
+    """Put the nodes into a random order, which nobody would cut into ranges."""
+    nodes = np.random.default_rng(0).permutation(A.shape[0] // block)
+    order = (nodes[:, None] * block + np.arange(block)).ravel()
+    return A.tocsr()[order][:, order], order
+
+
+def everything_on_last(n):
+    return slice(0, n) if COMM.rank == COMM.size - 1 else slice(0, 0)
+
+
+@pytest.mark.parametrize("layout", [ranges, everything_on_last])
+@pytest.mark.parametrize("name", MATRICES)
+def test_repartitioned_rows_need_the_iterations_of_one_rank(name, layout):
+    pytest.importorskip("petsc4py")
+    A, _ = shuffled(MATRICES[name]())
+    n = A.shape[0]
+    rows, b = layout(n), np.sin(1.0 + np.arange(n)).astype(A.dtype)
+    alone = pympf.solve(A, b, preconditioner="multilevel")
+    found = pympf.solve(A[rows], b[rows], comm=COMM, preconditioner="multilevel", repartition=True)
+    assert found.converged
+    few = 0 if name == "graph" else 2  # which is a third of what these small grids need
+    assert found.iterations <= 1.3 * alone.iterations + few
+    tolerance = 1e-6 if A.dtype == np.float64 else 1e-2
+    np.testing.assert_allclose(gather(found.x), alone.x, atol=tolerance * abs(alone.x).max())
+    M = found.operator
+    assert M.params["repartition"]
+    assert M.shape == (rows.stop - rows.start,) * 2
+    before = M @ b[rows]
     M.update(2 * A[rows])
-    assert pympf.solve(2 * A[rows], x[rows], comm=COMM, preconditioner=M).converged
+    assert np.array_equal(M @ b[rows], before / 2)
+
+
+def test_repartitioned_nodes_and_their_near_nullspace():
+    pytest.importorskip("petsc4py")
+    shape = (40, 30)
+    points = np.stack(np.meshgrid(*map(np.arange, shape), indexing="ij"), -1).reshape(-1, 2)
+    A, order = shuffled(gallery.elasticity(shape), block=2)
+    modes = pympf.rigid_body_modes(points)[order]
+    rows, b = ranges(len(order), block=2), np.ones(len(order))
+    more = {"block_size": 2, "preconditioner": "multilevel"}
+    alone = pympf.solve(A, b, near_nullspace=modes, **more)
+    found = pympf.solve(
+        A[rows], b[rows], comm=COMM, near_nullspace=modes[rows], repartition=True, **more
+    )
+    assert found.converged
+    assert found.iterations <= 1.3 * alone.iterations + 2
+    np.testing.assert_allclose(gather(found.x), alone.x, atol=1e-6 * abs(alone.x).max())
+
+
+@pytest.mark.skipif(COMM.size == 1, reason="one rank has nothing to move")
+def test_repartitioning_without_petsc4py(monkeypatch):
+    monkeypatch.setitem(sys.modules, "petsc4py", None)
+    A = gallery.poisson((10, 10)).tocsr()[ranges(100)]
+    with pytest.raises(ImportError, match=r"rank 0.*: repartition: .* through petsc4py"):
+        pympf.as_preconditioner(A, comm=COMM, repartition=True)
 
 
 def test_a_callback_on_one_rank_stops_all():

@@ -429,7 +429,9 @@ def test_asymmetric(where):
     if COMM.rank == 0:
         matrix[last, last + (12 if where == "across" else -12)] = -1.5
     matrix.assemble()
-    says = r"expected a symmetric matrix, got max\|a_ij - a_ji\| = 0.5"
+    row, column = sorted((last, last + (12 if where == "across" else -12)))
+    place = COMM.bcast(f"i = {row}, j = {column}")
+    says = rf"expected a symmetric matrix, got max\|a_ij - a_ji\| = 0.5 at {place} "
     assert_fails(make_pc(matrix).setUp, ARG_WRONG, says)
 
 
@@ -467,17 +469,83 @@ def test_matrix_free():
 
 @pytest.mark.parametrize("params", METHODS, ids=str)
 def test_new_values(options, params):
-    """The classic method keeps its rotations; the others are as if they were new."""
-    A = distributed(pympf.gallery.poisson((12, 10)))
-    B = distributed(pympf.gallery.poisson((12, 10)) + sp.diags_array(np.linspace(0, 1, 120)))
+    """The same numbers as from an update in Python: the scaling functions (rotations) are kept."""
+    old = pympf.gallery.poisson((12, 10)).tocsr()
+    new = sp.csr_array(old + sp.diags_array(np.linspace(0, 1, 120)))
+    A, B = distributed(old), distributed(new)
     options(**params)
     pc = make_pc(A)
     before = dense(pc)
     B.copy(A, structure=PETSc.Mat.Structure.SAME_NONZERO_PATTERN)
-    found, new = dense(pc), dense(make_pc(B))
+    found = dense(pc)
     assert_spd(found)
     assert not np.array_equal(found, before)
-    assert params.get("method") == "classic" or np.array_equal(found, new)
+    own = slice(*A.getOwnershipRange())
+    precision = {} if params.get("method") == "classic" else {"precision": "working"}
+    M = pympf.as_preconditioner(old[own], comm=COMM, **precision, **params)
+    M.update(new[own])
+    expected = [np.concatenate(COMM.allgather(M @ unit[own])) for unit in np.eye(120)]
+    assert np.array_equal(found, np.array(expected).T)
+
+
+# ---- repartitioning ------------------------------------------------------------------------------
+
+
+def shuffled(block):
+    """Make a matrix whose nodes are numbered at random, which nobody would cut into ranges."""
+    shape = (40, 30)
+    A = pympf.gallery.poisson(shape) if block == 1 else pympf.gallery.elasticity(shape)
+    nodes = np.random.default_rng(0).permutation(1200)
+    order = (nodes[:, None] * block + np.arange(block)).ravel()
+    return A.tocsr()[order][:, order]
+
+
+@pytest.mark.parametrize("block", [1, 2])
+def test_repartitioned(options, block):
+    """Rows go where a partitioner puts them, entries of vectors follow, results come back."""
+    A = shuffled(block)
+    n = A.shape[0]
+    options(method="multilevel", repartition=True)
+    matrix = distributed(A, block)
+    pc = make_pc(matrix)
+    own = slice(*matrix.getOwnershipRange())
+    x, y, Mx, My = (matrix.createVecLeft() for _ in range(4))
+    x.array, y.array = (f(np.arange(n) ** 1.5)[own] for f in (np.sin, np.cos))
+    pc.apply(x, Mx)
+    pc.apply(y, My)
+    assert abs(y.dot(Mx) - x.dot(My)) <= 1e-12 * x.norm() * My.norm()
+    assert x.dot(Mx) > 0
+    before = Mx.array.copy()
+    matrix.scale(2)  # new values
+    pc.apply(x, Mx)
+    assert np.array_equal(Mx.array, before / 2)
+
+
+@pytest.mark.parametrize("block", [1, 2])
+def test_repartitioned_rows_need_the_iterations_of_one_rank(block):
+    A = shuffled(block)
+    b = np.sin(np.arange(A.shape[0]))
+    more = {"method": "multilevel", "precision": "working", "block_size": block}
+    M = pympf.as_preconditioner(A, **more)
+    alone = pympf.solve(A, b, preconditioner=M, rtol=1e-10).iterations
+    most = int(1.3 * alone + 2)
+    options = {"ksp_type": "cg", "pc_type": "mmf", "pc_mmf_method": "multilevel"}
+    residual = solve(distributed(A, block), most=most, pc_mmf_repartition=True, **options)
+    assert residual < 1e-8
+    if block == 1:
+        with pytest.raises(AssertionError):
+            solve(distributed(A, block), most=most, **options)
+
+
+def test_the_partitioner_may_be_chosen(options):
+    database = PETSc.Options()
+    database["mat_partitioning_type"] = "current"
+    options(repartition=True)
+    pc = make_pc(distributed(pympf.gallery.poisson((12, 12))))
+    assert_fails(pc.setUp, SUP, "needs a graph partitioner")
+    database["mat_partitioning_type"] = "average"
+    assert_spd(dense(pc))
+    database.delValue("mat_partitioning_type")
 
 
 def test_another_size_after_reset(options):

@@ -411,7 +411,7 @@ def test_a_file_that_cannot_be_written_leaves_the_old_one(saved):
         (lambda: Table("hyperplane"), TypeError, "expected a HyperplaneHash or EuclideanHash"),
         (lambda: Table(FAMILIES[0], dtype=np.int64), TypeError, "expected float64 or float32"),
         (lambda: BucketIndex(None), TypeError, "expected a HyperplaneHash or EuclideanHash"),
-        (lambda: DistributedTable(None), RuntimeError, "rank 0 of 1: expected a HyperplaneHash"),
+        (lambda: DistributedTable(None), TypeError, "expected a HyperplaneHash or EuclideanHash"),
     ],
 )
 def test_bad_parameters(make, error, message):

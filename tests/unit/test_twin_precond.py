@@ -102,7 +102,8 @@ def test_the_twin_has_the_defaults_of_the_engine():
     engine = {field["name"]: field["default"] for field in pympf.Preconditioner.fields()}
     twin = vars(Params())
     assert twin == {name: engine[name] for name in twin}
-    assert engine.keys() - twin.keys() == FIXED.keys() | {"rows_per_rank"}  # one rank
+    of_several_ranks = {"rows_per_rank", "repartition"}
+    assert engine.keys() - twin.keys() == FIXED.keys() | of_several_ranks
 
 
 @pytest.mark.parametrize("shape", ["star", "triple", "pair"])

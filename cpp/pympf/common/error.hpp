@@ -22,6 +22,9 @@ struct IoError : Error {  // -> OSError
 struct MpiError : Error {  // -> RuntimeError
   using Error::Error;
 };
+struct OutOfMemory : Error {  // -> MemoryError: a bad_alloc, perhaps on another rank
+  using Error::Error;
+};
 
 // concat("expected ", n, " rows") without a formatting library.
 template <class... Parts>

@@ -289,8 +289,25 @@ std::vector<T> diagonal(const DistRows<T>& A) {
   return out;
 }
 
+namespace {
+
+// Takes the larger gap, and of equal ones the first place.
+void take(Asymmetry& most, double gap, Global i, Global j) {
+  const Global row = std::min(i, j), column = std::max(i, j);
+  const bool first = std::pair(row, column) < std::pair(most.row, most.column);
+  if (gap > most.gap || (gap == most.gap && gap > 0 && first)) most = {gap, row, column};
+}
+
+Asymmetry of_all_ranks(const Communicator& comm, const Asymmetry& own) {
+  Asymmetry most;
+  for (const Asymmetry& one : comm.all_gather(own)) take(most, one.gap, one.row, one.column);
+  return most;
+}
+
+}  // namespace
+
 template <class T>
-double asymmetry(const DistRows<T>& A) {
+Asymmetry asymmetry(const DistRows<T>& A) {
   const CsrView<T>& rows = A.rows;
   const auto at = [&](Index i, Index c) -> double {
     const Index *first = rows.indices + rows.indptr[i], *last = rows.indices + rows.indptr[i + 1];
@@ -302,7 +319,7 @@ double asymmetry(const DistRows<T>& A) {
     T value;
   };
   std::map<int, std::vector<Triple>> abroad;
-  double most = 0;
+  Asymmetry most;
   // Where the search for the next mirror image in a row begins: rows ask for them in order.
   std::vector<Index> next(rows.indptr, rows.indptr + rows.rows);
   const auto mirrored = [&](Index i, Index c) -> double {
@@ -313,11 +330,11 @@ double asymmetry(const DistRows<T>& A) {
   for (Index i = 0; i < rows.rows; ++i)
     for (Index p = rows.indptr[i]; p < rows.indptr[i + 1]; ++p) {
       const Index c = rows.indices[p];
+      const Global row = A.layout.first() + i, column = A.column(c);
       if (A.owns(c))
-        most = std::max(most, std::abs(rows.data[p] - mirrored(c - A.shift, i + A.shift)));
+        take(most, std::abs(rows.data[p] - mirrored(c - A.shift, i + A.shift)), row, column);
       else
-        abroad[A.layout.owner(A.column(c))].push_back(
-            {A.column(c), A.layout.first() + i, rows.data[p]});
+        abroad[A.layout.owner(column)].push_back({column, row, rows.data[p]});
     }
   std::vector<Packet<Triple>> out;
   for (auto& [rank, triples] : abroad) out.push_back({rank, std::move(triples)});
@@ -327,9 +344,9 @@ double asymmetry(const DistRows<T>& A) {
       const bool known = found != A.columns.end() && *found == column;
       const auto i = static_cast<Index>(row - A.layout.first());
       const double mine = known ? at(i, static_cast<Index>(found - A.columns.begin())) : 0;
-      most = std::max(most, std::abs(static_cast<double>(value) - mine));
+      take(most, std::abs(static_cast<double>(value) - mine), row, column);
     }
-  return A.comm.max(most);
+  return of_all_ranks(A.comm, most);
 }
 
 #define PYMPF_INSTANTIATE(T)                                                                     \
@@ -343,7 +360,7 @@ double asymmetry(const DistRows<T>& A) {
                                   const std::vector<Global>&);                                   \
   template Csr<T> diagonal_block(const DistRows<T>&);                                            \
   template std::vector<T> diagonal(const DistRows<T>&);                                          \
-  template double asymmetry(const DistRows<T>&);
+  template Asymmetry asymmetry(const DistRows<T>&);
 PYMPF_INSTANTIATE(double)
 PYMPF_INSTANTIATE(float)
 

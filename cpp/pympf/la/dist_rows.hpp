@@ -118,8 +118,12 @@ std::vector<T> diagonal(const DistRows<T>& A);
 template <class T>
 Csr<T> diagonal_block(const DistRows<T>& A);
 
-// The largest |a_ij - a_ji|. Collective.
+// The largest |a_ij - a_ji|, and the first i < j where it is, the same on all ranks. Collective.
+struct Asymmetry {
+  double gap = 0;
+  Global row = 0, column = 0;
+};
 template <class T>
-double asymmetry(const DistRows<T>& A);
+Asymmetry asymmetry(const DistRows<T>& A);
 
 }  // namespace pympf

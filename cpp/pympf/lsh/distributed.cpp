@@ -9,18 +9,6 @@ namespace {
 
 constexpr std::size_t kBatch = 1024;  // queries of a rank that travel together
 
-// Work that concerns this rank alone, and may fail on some: then it fails on all.
-template <class F>
-void on_all(const Communicator& comm, const F& work) {
-  std::string error;
-  try {
-    work();
-  } catch (const Error& e) {
-    error = e.what();
-  }
-  collective_check(comm, error);
-}
-
 // Sends its part to every rank; what came in return, one behind the other, and in `counts` how many
 // from each rank.
 template <class T>
@@ -65,17 +53,16 @@ DistributedTable<T>::DistributedTable(Family family, const Communicator& comm)
   check_equal("seed of the family", static_cast<std::int64_t>(p.seed));
   check_equal("bytes of a number", sizeof(T));
   for (double number : {p.width, p.offset}) {
-    require<MpiError>(comm_.min(number) == comm_.max(number),
-                      "expected the same family on all ranks, got widths or offsets from ",
-                      comm_.min(number), " to ", comm_.max(number));
+    const double least = comm_.min(number), most = comm_.max(number);
+    require(least == most, "expected the same family on all ranks, got widths or offsets from ",
+            least, " to ", most);
   }
 }
 
 template <class T>
 void DistributedTable<T>::check_equal(const char* what, std::int64_t value) const {
   const std::int64_t least = comm_.min(value), most = comm_.max(value);
-  require<MpiError>(least == most, what, ": expected the same on all ranks, got from ", least,
-                    " to ", most);
+  require(least == most, what, ": expected the same on all ranks, got from ", least, " to ", most);
 }
 
 template <class T>
@@ -94,7 +81,7 @@ template <class T>
 std::int64_t DistributedTable<T>::add(const Points<T>& X) {
   const std::size_t tables = family().tables(), words = family().words();
   std::vector<Word> keys;
-  on_all(comm_, [&] {
+  collectively(comm_, [&] {
     check_points(X);
     to_index(static_cast<Global>(ids_.size() + X.rows), "points");
     keys.resize(X.rows * tables * words);
@@ -250,7 +237,7 @@ std::vector<std::vector<Neighbor<T>>> DistributedTable<T>::search(const Points<T
                                                                   const Keep& keep) const {
   check_equal("probes", probes);
   std::vector<double> v;
-  on_all(comm_, [&] {
+  collectively(comm_, [&] {
     require(probes >= 1, "probes = ", probes, " is not at least 1");
     check_points(X);
     std::vector<Word> keys(X.rows * family().tables() * family().words());
@@ -294,8 +281,7 @@ void DistributedTable<T>::query(const Points<T>& X, Index k, Index probes, T* di
 
 template <class T>
 Found<T> DistributedTable<T>::radius_query(const Points<T>& X, double radius, Index probes) const {
-  require<MpiError>(comm_.min(radius) == comm_.max(radius),
-                    "radius: expected the same on all ranks");
+  require(comm_.min(radius) == comm_.max(radius), "radius: expected the same on all ranks");
   require(radius >= 0, "radius = ", radius, " is not a number >= 0");
   const auto within = [radius](std::vector<Neighbor<T>>& neighbors) {
     std::erase_if(neighbors, [&](const auto& n) { return !(std::sqrt(n.first) <= radius); });

@@ -11,8 +11,8 @@
 // The origin merges the answers. Candidates, distances and the order of equal ones are those of a
 // `Table` that was given all points, so the answer does not depend on the number of ranks.
 //
-// Everything but size() and local_size() is collective. What is wrong on one rank, or not the same
-// on all, is an MpiError on all that names the ranks.
+// Everything but size() and local_size() is collective. What is wrong on one rank is an error of
+// the same kind on all, which names the rank; what is not the same on all is an InvalidArgument.
 #pragma once
 
 #include <vector>

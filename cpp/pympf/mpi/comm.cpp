@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <iostream>
+#include <new>
 #include <thread>
 
 #include "pympf/common/error.hpp"
@@ -298,17 +299,76 @@ std::vector<int> Communicator::ranks_where(bool condition) const {
 PYMPF_INSTANTIATE(double)
 PYMPF_INSTANTIATE(std::int64_t)
 
-void collective_check(const Communicator& comm, const std::string& local_error) {
-  const std::vector<int> failed = comm.ranks_where(!local_error.empty());
-  if (failed.empty()) return;
+namespace {
+
+// The error of the first rank that has one, with the names of all that do; empty: there is none.
+std::string error_on_all(const Communicator& comm, const std::vector<int>& failed,
+                         const std::string& local_error) {
+  if (failed.empty()) return {};
   constexpr std::size_t shown = 5;
   std::string ranks;
   for (std::size_t i = 0; i < failed.size() && i < shown; ++i) {
     ranks += concat(i == 0 ? "" : ", ", failed[i]);
   }
   if (failed.size() > shown) ranks += concat(" and ", failed.size() - shown, " more");
-  throw MpiError(concat("rank ", ranks, " of ", comm.size(), ": ",
-                        comm.broadcast(local_error, failed.front())));
+  return concat("rank ", ranks, " of ", comm.size(), ": ",
+                comm.broadcast(local_error, failed.front()));
+}
+
+enum class ErrorKind : int { none, invalid_argument, singular, io, out_of_memory, other };
+
+struct Caught {
+  ErrorKind kind = ErrorKind::none;
+  std::string text;
+};
+
+Caught describe(const std::exception_ptr& caught) {
+  if (!caught) return {};
+  try {
+    std::rethrow_exception(caught);
+  } catch (const InvalidArgument& e) {
+    return {ErrorKind::invalid_argument, e.what()};
+  } catch (const Singular& e) {
+    return {ErrorKind::singular, e.what()};
+  } catch (const IoError& e) {
+    return {ErrorKind::io, e.what()};
+  } catch (const OutOfMemory& e) {
+    return {ErrorKind::out_of_memory, e.what()};
+  } catch (const std::bad_alloc&) {
+    return {ErrorKind::out_of_memory, "out of memory"};
+  } catch (const std::exception& e) {
+    return {ErrorKind::other, e.what()};
+  }
+}
+
+}  // namespace
+
+void collective_check(const Communicator& comm, const std::string& local_error) {
+  const std::vector<int> failed = comm.ranks_where(!local_error.empty());
+  const std::string text = error_on_all(comm, failed, local_error);
+  require<MpiError>(failed.empty(), text);
+}
+
+void throw_on_all(const Communicator& comm, const std::exception_ptr& caught) {
+  const Caught own = describe(caught);
+  const std::vector<ErrorKind> kinds = comm.all_gather(own.kind);
+  std::vector<int> failed;
+  for (int rank = 0; rank < comm.size(); ++rank)
+    if (kinds[rank] != ErrorKind::none) failed.push_back(rank);
+  const std::string text = error_on_all(comm, failed, own.text);
+  if (failed.empty()) return;
+  switch (kinds[failed.front()]) {
+    case ErrorKind::invalid_argument:
+      throw InvalidArgument(text);
+    case ErrorKind::singular:
+      throw Singular(text);
+    case ErrorKind::io:
+      throw IoError(text);
+    case ErrorKind::out_of_memory:
+      throw OutOfMemory(text);
+    default:
+      throw MpiError(text);
+  }
 }
 
 }  // namespace pympf

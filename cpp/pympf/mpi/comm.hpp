@@ -134,18 +134,21 @@ class Communicator {
 // has one, every rank throws the same MpiError, which names the ranks and gives the first message.
 void collective_check(const Communicator& comm, const std::string& local_error);
 
+// The same for what was caught on each rank, or nothing: the error that all throw is of the kind
+// (common/error.hpp) that the first of these ranks brings.
+void throw_on_all(const Communicator& comm, const std::exception_ptr& caught);
+
 // Runs `work`, which is not collective, on every rank; when it throws on some, all throw.
 template <class Work>
 void collectively(const Communicator& comm, const Work& work) {
   if (comm.size() == 1) return work();
-  std::string error;
+  std::exception_ptr caught;
   try {
     work();
-  } catch (const std::exception& e) {
-    error = e.what();
-    if (error.empty()) error = "unknown error";
+  } catch (const std::exception&) {
+    caught = std::current_exception();
   }
-  collective_check(comm, error);
+  throw_on_all(comm, caught);
 }
 
 // Runs a collective call: where it throws on some ranks only, the job ends instead of hanging.

@@ -161,6 +161,21 @@ Csr<double> localized(const Border& border, const GlobalRows<double>& rows, Inde
   return out;
 }
 
+Csr<double> assembled(const Border& border, const CoarseEntries& entries) {
+  Csr<double> A = localized(border, entries.rows);
+  std::vector<char> null(A.rows);
+  for (Index i = 0; i < A.rows; ++i) {
+    double sum = 0;
+    for (Index p = A.indptr[i]; p < A.indptr[i + 1]; ++p) sum += std::abs(A.data[p]);
+    null[i] = sum <= 1e-13 * entries.size[i];
+  }
+  border.share(null, 1);
+  for (Index i = 0; i < A.rows; ++i)
+    for (Index p = A.indptr[i]; p < A.indptr[i + 1]; ++p)
+      if (null[i] || null[A.indices[p]]) A.data[p] = 0;
+  return A;
+}
+
 Csr<double> gathered(const Border& border, const Csr<double>& rows) {
   if (border.alone()) return rows;
   const Index own = border.layout.own(), total = to_index(border.layout.total(), "rows");

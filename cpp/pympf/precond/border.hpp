@@ -77,6 +77,20 @@ CoarseEntries coarse_entries(const Border& border, const CsrView<double>& A,
                              const GlobalRows<double>& P, const Reach& reach, Index width,
                              const Layout& to);
 
+// From a stage to the matrix of the next one, on several ranks: all that does not change with
+// values.
+struct Projection {
+  Reach known;
+  Index width = 1;
+  Layout to;
+  GlobalRows<double> P;
+
+  CoarseEntries operator()(const Border& border, const CsrView<double>& A) const {
+    return coarse_entries(border, A, P, known, width, to);
+  }
+  std::size_t bytes() const { return P.data.size() * (sizeof(double) + sizeof(Global)); }
+};
+
 // The border of rows in `layout` that have these columns, and of nodes with these; a node has
 // `block` rows.
 Border border_of(const Communicator& comm, const Layout& layout, const std::vector<Global>& columns,
@@ -84,6 +98,9 @@ Border border_of(const Communicator& comm, const Layout& layout, const std::vect
 
 // Columns numbered by the border: own ones, then ghosts. block > 1: columns are nodes.
 Csr<double> localized(const Border& border, const GlobalRows<double>& rows, Index block = 1);
+
+// The matrix of a stage from what the projection gives, without what is rounding error. Collective.
+Csr<double> assembled(const Border& border, const CoarseEntries& entries);
 
 // The whole matrix, on every rank. Collective.
 Csr<double> gathered(const Border& border, const Csr<double>& rows);

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "pympf/la/dist_csr.hpp"
+#include "pympf/precond/border.hpp"
 #include "pympf/precond/incomplete_cholesky.hpp"
 #include "pympf/precond/params.hpp"
 
@@ -20,9 +21,12 @@ struct Level {
   std::vector<T> inverse;  // of the diagonal, or of the l1 norms of the rows; 0 for a zero row
   Csr<T> Z;                // of the wavelets; all that the additive cycle needs besides P and R
   T radius = 0;            // of D^-1 A, from above (Chebyshev)
-  // R before it was rounded to float, for refresh_levels: rounded functions would no longer
-  // reproduce the nullspace of a singular A, and its coarse matrix would lose that.
+  // For refresh_levels, the scaling functions before they were rounded to float, for rounded ones
+  // would no longer reproduce the nullspace of a singular A, and its coarse matrix would lose that:
+  // as R on one rank (empty when T is double), else in the projection.
   Csr<double> exact_R;
+  Border border;
+  Projection projection;
 
   Index rows() const { return Z.rows > 0 ? Z.rows : A.rows; }
 };
@@ -55,8 +59,9 @@ struct Levels {
   // Brings the other entries of a right-hand side to the ranks that have some of these rows.
   std::shared_ptr<const Exchange> coarse_halo;
   Index coarse_first = 0;  // of the own rows
-  double scale = 1;        // of the matrix: a power of two, for the range of T
-  bool complete = false;   // the factorization may drop nothing: it is cheap
+  Border coarse_border;
+  double scale = 1;       // of the matrix: a power of two, for the range of T
+  bool complete = false;  // the factorization may drop nothing: it is cheap
 };
 
 }  // namespace pympf::precond

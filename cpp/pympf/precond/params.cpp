@@ -59,6 +59,10 @@ const std::vector<Field<Params>>& fields() {
           "0: one for each 65 536 rows, at most 16. The result depends on it, not on the threads."),
       field("rows_per_rank", &Params::rows_per_rank, 1, big,
             "On several ranks: with fewer rows for each, a stage moves to fewer ranks."),
+      field("repartition", &Params::repartition, 0, 1,
+            "On several ranks: move the rows to the ranks that a graph partitioner of PETSc gives "
+            "them. For matrices whose ranges of rows are not compact, such as graphs in random "
+            "order."),
       field("precision", &Params::precision, {"single", "working"},
             "Numbers of the cycle: float32, or those of the matrix. The setup works in float64."),
   };

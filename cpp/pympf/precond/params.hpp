@@ -38,6 +38,7 @@ struct Params {
   Ordering ordering = Ordering::rcm;
   int strips = 0;
   int rows_per_rank = 2048;
+  bool repartition = false;
   Precision precision = Precision::single;
 };
 

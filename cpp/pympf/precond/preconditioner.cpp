@@ -6,6 +6,7 @@
 
 #include "pympf/common/pool.hpp"
 #include "pympf/la/blas1.hpp"
+#include "pympf/la/repartition.hpp"
 #include "pympf/la/sparse.hpp"
 #include "pympf/precond/choose.hpp"
 #include "pympf/precond/cycle.hpp"
@@ -88,11 +89,30 @@ std::size_t hash(const DistRows<T>& matrix) {
   return sum;
 }
 
+// Where the rows are worked on when that is not where the caller has them.
+template <class T>
+struct Elsewhere {
+  Repartition rows;
+  ExchangeSpace<T> exchange;
+  std::vector<T> r, z;
+
+  Elsewhere(const Communicator& comm, const std::vector<int>& parts)
+      : rows(comm, parts), r(rows.own()), z(rows.own()) {}
+
+  NearNullspace there(const NearNullspace& B) const {
+    NearNullspace out{B.vectors, {}};
+    out.values.resize(static_cast<std::size_t>(rows.own()) * B.vectors);
+    ExchangeSpace<double> space;
+    rows.there(B.values.data(), out.values.data(), B.vectors, space);
+    return out;
+  }
+};
+
 }  // namespace
 
 template <class T>
 struct Preconditioner<T>::Impl {
-  Index rows = 0;
+  Index rows = 0;  // where they are worked on
   std::size_t pattern = 0;
   Params params, used;  // as given, and after `automatic` has chosen
   NearNullspace near_nullspace;
@@ -101,7 +121,49 @@ struct Preconditioner<T>::Impl {
   std::vector<Index> null_rows;  // z_i = r_i
   std::variant<Jacobi<T>, std::unique_ptr<Cycles<float>>, std::unique_ptr<Cycles<double>>, TwoLevel>
       kind;
+  Index callers_rows = 0;
+  std::unique_ptr<Elsewhere<T>> elsewhere;
 
+  void take(const DistRows<T>& A) {
+    build(A);
+    finish(A);
+  }
+
+  // New values on the same pattern.
+  void refresh(const DistRows<T>& A) {
+    const auto refreshed = [&](auto& cycles) {
+      refresh_levels(working_copy(A), used, cycles->levels, report);
+    };
+    if (std::holds_alternative<Jacobi<T>>(kind))
+      kind = jacobi(A);
+    else if (params.cycle == CycleKind::additive || std::holds_alternative<TwoLevel>(kind))
+      build(A);
+    else if (auto* single = std::get_if<std::unique_ptr<Cycles<float>>>(&kind))
+      refreshed(*single);
+    else
+      refreshed(std::get<std::unique_ptr<Cycles<double>>>(kind));
+    finish(A);
+  }
+
+  void apply(const T* r, T* z) const {
+    if (const auto* jacobi = std::get_if<Jacobi<T>>(&kind)) {
+      for_chunks(static_cast<std::size_t>(rows), [&](std::size_t, std::size_t i, std::size_t end) {
+        for (; i < end; ++i) z[i] = jacobi->inverse[i] * r[i];
+      });
+      return;
+    }
+    if (const auto* two_level = std::get_if<TwoLevel>(&kind)) return two_level->apply(r, z);
+    const auto run = [&](const auto& cycles) {
+      typename std::decay_t<decltype(cycles.spaces)>::Lease space(cycles.spaces);
+      precond::apply(cycles.levels, used, r, z, *space);
+    };
+    if (const auto* single = std::get_if<std::unique_ptr<Cycles<float>>>(&kind)) run(**single);
+    if constexpr (std::is_same_v<T, double>)
+      if (const auto* full = std::get_if<std::unique_ptr<Cycles<double>>>(&kind)) run(**full);
+    for (Index i : null_rows) z[i] = r[i];
+  }
+
+ private:
   void build(const DistRows<T>& A) {
     used = params;
     report = {};
@@ -155,7 +217,6 @@ struct Preconditioner<T>::Impl {
         null_rows.push_back(i);
   }
 
- private:
   // Returns why it is not to be had.
   std::string build_with_signs(const DistRows<T>& A) {
     if (A.comm.size() > 1) return "it is for one rank";
@@ -191,12 +252,14 @@ struct Preconditioner<T>::Impl {
 
 template <class T>
 Preconditioner<T>::Preconditioner(const DistRows<T>& A, const Params& params,
-                                  NearNullspace near_nullspace, Index block)
+                                  NearNullspace near_nullspace, Index block,
+                                  const std::vector<int>& parts)
     : impl_(std::make_unique<Impl>()) {
   check(params);
   const Index rows = A.own();
   require(A.rows.cols == A.column_count() && A.layout.total() > 0,
           "a square matrix is needed, not ", A.rows.rows, " x ", A.rows.cols);
+  const bool moves = params.repartition && A.comm.size() > 1;
   collectively(A.comm, [&] {
     require(block >= 1 && rows % block == 0, "block size ", block, " does not divide the ", rows,
             " rows");
@@ -204,37 +267,39 @@ Preconditioner<T>::Preconditioner(const DistRows<T>& A, const Params& params,
     require(near_nullspace.values.empty() || near_nullspace.values.size() == numbers,
             "the near-nullspace has ", near_nullspace.values.size(), " numbers, expected ", rows,
             " x ", near_nullspace.vectors);
+    require(parts.size() == static_cast<std::size_t>(moves ? rows : 0), "repartition: got ",
+            parts.size(), " ranks for ", moves ? rows : 0, " rows");
   });
   Impl& impl = *impl_;
-  impl.rows = rows;
+  impl.rows = impl.callers_rows = rows;
   impl.params = params;
   impl.pattern = hash(A);
   impl.near_nullspace = std::move(near_nullspace);
   impl.block = block;
-  impl.build(A);
-  impl.finish(A);
+  if (!moves) {
+    impl.take(A);
+    return;
+  }
+  impl.elsewhere = std::make_unique<Elsewhere<T>>(A.comm, parts);
+  impl.rows = impl.elsewhere->rows.own();
+  // A rank without rows cannot tell from its part whether vectors are given.
+  if (A.comm.max(Global{!impl.near_nullspace.values.empty()}) > 0)
+    impl.near_nullspace = impl.elsewhere->there(impl.near_nullspace);
+  impl.take(impl.elsewhere->rows.there(A));
 }
 
 template <class T>
 void Preconditioner<T>::update(const DistRows<T>& A) {
   Impl& impl = *impl_;
   collectively(A.comm, [&] {
-    require(A.own() == impl.rows && A.rows.cols == A.column_count() && hash(A) == impl.pattern,
-            "an update needs a matrix with the rows and the pattern of the first one");
+    require(
+        A.own() == impl.callers_rows && A.rows.cols == A.column_count() && hash(A) == impl.pattern,
+        "an update needs a matrix with the rows and the pattern of the first one");
   });
-  const auto refresh = [&](auto& cycles) {
-    refresh_levels(working_copy(A).rows, impl.used, cycles->levels, impl.report);
-  };
-  if (std::holds_alternative<Jacobi<T>>(impl.kind))
-    impl.kind = jacobi(A);
-  else if (impl.params.cycle == CycleKind::additive || A.comm.size() > 1 ||
-           std::holds_alternative<TwoLevel>(impl.kind))
-    impl.build(A);
-  else if (auto* single = std::get_if<std::unique_ptr<Cycles<float>>>(&impl.kind))
-    refresh(*single);
+  if (impl.elsewhere)
+    impl.refresh(impl.elsewhere->rows.there(A));
   else
-    refresh(std::get<std::unique_ptr<Cycles<double>>>(impl.kind));
-  impl.finish(A);
+    impl.refresh(A);
 }
 
 template <class T>
@@ -245,7 +310,7 @@ template <class T>
 Preconditioner<T>& Preconditioner<T>::operator=(Preconditioner&&) noexcept = default;
 template <class T>
 Index Preconditioner<T>::rows() const {
-  return impl_->rows;
+  return impl_->callers_rows;
 }
 template <class T>
 const Params& Preconditioner<T>::params() const {
@@ -259,22 +324,11 @@ const Report& Preconditioner<T>::report() const {
 template <class T>
 void Preconditioner<T>::apply(const T* r, T* z) const {
   const Impl& impl = *impl_;
-  if (const auto* jacobi = std::get_if<Jacobi<T>>(&impl.kind)) {
-    for_chunks(static_cast<std::size_t>(impl.rows),
-               [&](std::size_t, std::size_t i, std::size_t end) {
-                 for (; i < end; ++i) z[i] = jacobi->inverse[i] * r[i];
-               });
-    return;
-  }
-  if (const auto* two_level = std::get_if<TwoLevel>(&impl.kind)) return two_level->apply(r, z);
-  const auto run = [&](const auto& cycles) {
-    typename std::decay_t<decltype(cycles.spaces)>::Lease space(cycles.spaces);
-    precond::apply(cycles.levels, impl.used, r, z, *space);
-  };
-  if (const auto* single = std::get_if<std::unique_ptr<Cycles<float>>>(&impl.kind)) run(**single);
-  if constexpr (std::is_same_v<T, double>)
-    if (const auto* full = std::get_if<std::unique_ptr<Cycles<double>>>(&impl.kind)) run(**full);
-  for (Index i : impl.null_rows) z[i] = r[i];
+  if (!impl.elsewhere) return impl.apply(r, z);
+  Elsewhere<T>& there = *impl.elsewhere;
+  there.rows.there(r, there.r.data(), 1, there.exchange);
+  impl.apply(there.r.data(), there.z.data());
+  there.rows.back(there.z.data(), z, 1, there.exchange);
 }
 
 template class Preconditioner<float>;

@@ -15,10 +15,11 @@ template <class T>
 class Preconditioner {
  public:
   // near_nullspace: rows() x vectors, or empty for constants; the rows of A come in nodes of
-  // `block`.
+  // `block`. `parts`, for params.repartition on several ranks: the rank where own row i shall be
+  // worked on; the rows of a node go together.
   // Collective over the ranks of A, as update and apply are; vectors hold own entries.
   Preconditioner(const DistRows<T>& A, const Params& params, NearNullspace near_nullspace = {},
-                 Index block = 1);
+                 Index block = 1, const std::vector<int>& parts = {});
   ~Preconditioner();
   Preconditioner(Preconditioner&&) noexcept;
   Preconditioner& operator=(Preconditioner&&) noexcept;
@@ -29,7 +30,7 @@ class Preconditioner {
 
   // New values on the same pattern (InvalidArgument when it is another): keeps the order of the
   // rows, the clusters and the scaling functions. As good as a new one while the values change by a
-  // factor or by little, for about half of the time. On several ranks all is made anew.
+  // factor or by little, for about half of the time.
   void update(const DistRows<T>& A);
 
   // z = M r. On one rank any number of threads may call; allocates only the first time.

@@ -201,6 +201,7 @@ void solve_coarse(const Border& border, const Csr<double>& own, Levels<T>& out, 
 struct Next {
   Csr<double> P, R;  // R = P^T
   OffDiagonal<double> P_off;
+  Projection projection;  // on several ranks
   Stage stage;
   Clustering clusters;
   bool lifted = false;
@@ -233,22 +234,21 @@ double largest_eigenvalue(const Stage& stage) {
 
 // The next stage while it is made on several ranks.
 struct Abroad {
-  Layout layout;
-  GlobalRows<double> P;
-  CoarseEntries A;
+  Projection projection;
+  CoarseEntries entries;
   Global nnz = 0;
 
   // Returns the entries of P^T A P.
-  Global project(const Stage& stage, const Csr<double>& functions, const Reach& known, Index m) {
-    P = with_global_columns(functions, known, m);
-    A = coarse_entries(stage.border, stage.A, P, known, m, layout);
-    return nnz = stage.border.comm.sum(static_cast<Global>(A.rows.data.size()));
+  Global project(const Stage& stage, const Csr<double>& functions) {
+    projection.P = with_global_columns(functions, projection.known, projection.width);
+    entries = projection(stage.border, stage.A);
+    return nnz = stage.border.comm.sum(static_cast<Global>(entries.rows.data.size()));
   }
 
-  void finish(const Stage& stage, const Reach& known, const Graph& graph, const Rotated& Q,
-              Next& next) {
+  void finish(const Stage& stage, const Graph& graph, const Rotated& Q, Next& next) {
+    const auto& [known, m, layout, P] = projection;
     const Communicator& comm = stage.border.comm;
-    const Index m = Q.coarse.vectors, own = known.layout.own();
+    const Index own = known.layout.own();
     Layout nodes = layout;
     for (Global& start : nodes.starts) start /= m;
     std::vector<Global> numbers(own), targets(static_cast<std::size_t>(own) * m);
@@ -256,10 +256,9 @@ struct Abroad {
     std::iota(targets.begin(), targets.end(), known.layout.first() * m);
     const auto W = add_rows(comm, nodes, with_global_columns(graph, known, 1), numbers);
     Stage& to = next.stage;
-    to.border = border_of(comm, layout, A.rows.indices, W.indices, m);
-    to.A = localized(to.border, A.rows);
+    to.border = border_of(comm, layout, entries.rows.indices, W.indices, m);
+    to.A = assembled(to.border, entries);
     to.W = localized(to.border, W, m);
-    zero_what_is_rounding(to);
     to.B.vectors = m;
     to.B.values.resize(static_cast<std::size_t>(layout.own()) * m);
     ExchangeSpace<double> space;
@@ -268,20 +267,7 @@ struct Abroad {
     to.border.share(to.B.values, m);
     split(comm, layout, P, next.P, next.P_off);
     next.R = transpose(next.P.view());
-  }
-
- private:
-  void zero_what_is_rounding(Stage& to) const {
-    std::vector<char> null(to.A.rows);
-    for (Index i = 0; i < to.A.rows; ++i) {
-      double sum = 0;
-      for (Index p = to.A.indptr[i]; p < to.A.indptr[i + 1]; ++p) sum += std::abs(to.A.data[p]);
-      null[i] = sum <= 1e-13 * A.size[i];
-    }
-    to.border.share(null, 1);
-    for (Index i = 0; i < to.A.rows; ++i)
-      for (Index p = to.A.indptr[i]; p < to.A.indptr[i + 1]; ++p)
-        if (null[i] || null[to.A.indices[p]]) to.A.data[p] = 0;
+    next.projection = std::move(projection);
   }
 };
 
@@ -299,9 +285,9 @@ bool coarsen(const Stage& stage, const Params& params, int level, Global left, N
   const Reach known = reach(border, stage.block, clusters);
   share(border, known, Q);
   const Graph W = contract(stage.W, clusters, known.known());
-  Abroad abroad{next_layout(known, m, params.rows_per_rank), {}, {}};
+  Abroad abroad{{known, m, next_layout(known, m, params.rows_per_rank), {}}, {}};
   const auto project = [&](Global most) {
-    if (!border.alone()) return abroad.project(stage, next.P, known, m) <= most;
+    if (!border.alone()) return abroad.project(stage, next.P) <= most;
     next.R = transpose(next.P.view());
     auto product = coarse_product(stage.A, next.P, next.R, most);
     if (product) next.stage.A = std::move(*product);
@@ -336,7 +322,7 @@ bool coarsen(const Stage& stage, const Params& params, int level, Global left, N
     next.stage.W = W;
     next.stage.B = Q.coarse;
   } else {
-    abroad.finish(stage, known, W, Q, next);
+    abroad.finish(stage, W, Q, next);
   }
   reorder(next, params);
   return true;
@@ -350,11 +336,17 @@ const Csr<double>& exact_restriction(const Level<T>& level) {
     return level.exact_R;
 }
 
+// R A R^T.
+Csr<double> projected(const Csr<double>& A, const Csr<double>& R) {
+  return *coarse_product(A, transpose(R.view()), R, std::numeric_limits<Index>::max());
+}
+
 template <class T>
 std::size_t bytes_of(const Level<T>& level) {
   return (level.A.data.size() + level.P.data.size() + level.R.data.size() + level.Z.data.size()) *
              (sizeof(T) + sizeof(Index)) +
-         level.exact_R.data.size() * (sizeof(double) + sizeof(Index)) + level.factor.bytes();
+         level.exact_R.data.size() * (sizeof(double) + sizeof(Index)) + level.projection.bytes() +
+         level.factor.bytes();
 }
 
 // What a level is besides its scaling functions: the matrix in the precision of the cycle and the
@@ -429,6 +421,23 @@ double range_factor(const Communicator& comm, const CsrView<double>& A) {
   return power_of_two(comm.max(largest));
 }
 
+// Own rows, and their columns, in `order`, times `scale`. Collective.
+GlobalRows<double> ordered(const DistRows<double>& A, const std::vector<Index>& order,
+                           double scale) {
+  GlobalRows<double> rows;
+  const bool stays = std::is_sorted(order.begin(), order.end());
+  if (A.comm.min(Global{stays}) > 0) {
+    rows = global_rows(A);
+  } else {
+    std::vector<Global> targets(order.size());
+    for (std::size_t i = 0; i < order.size(); ++i)
+      targets[order[i]] = A.layout.first() + static_cast<Global>(i);
+    rows = global_rows(move_rows(A, A.layout, targets));
+  }
+  for (double& v : rows.data) v *= scale;
+  return rows;
+}
+
 // The matrix in the order of the first level, times `scale`; the rest of the first stage follows
 // when the smoother is there.
 Stage first_stage(const DistRows<double>& A, double scale, Index block, const Params& params) {
@@ -445,17 +454,7 @@ Stage first_stage(const DistRows<double>& A, double scale, Index block, const Pa
     stage.A = permuted(own, order, scale);
     return stage;
   }
-  const bool stays = std::is_sorted(order.begin(), order.end());
-  GlobalRows<double> rows;
-  if (A.comm.min(Global{stays}) > 0) {
-    rows = global_rows(A);
-  } else {
-    std::vector<Global> targets(order.size());
-    for (std::size_t i = 0; i < order.size(); ++i)
-      targets[order[i]] = A.layout.first() + static_cast<Global>(i);
-    rows = global_rows(move_rows(A, A.layout, targets));
-  }
-  for (double& v : rows.data) v *= scale;
+  const GlobalRows<double> rows = ordered(A, order, scale);
   stage.border = border_of(A.comm, A.layout, rows.indices, {}, block);
   stage.A = localized(stage.border, rows);
   return stage;
@@ -510,7 +509,8 @@ Levels<T> build_levels(const DistRows<double>& A, const NearNullspace& near_null
     line.level = static_cast<int>(out.levels.size()) + 1;
     left -= stage.nnz();
     if (stage.rows() <= smallest && params.method != Method::incomplete_cholesky) {
-      fill_coarse(stage.border, stage.A, out, line, report);
+      out.coarse_border = std::move(stage.border);
+      fill_coarse(out.coarse_border, stage.A, out, line, report);
       last = true;
     } else {
       Level<T>& level = out.levels.emplace_back();
@@ -526,7 +526,9 @@ Levels<T> build_levels(const DistRows<double>& A, const NearNullspace& near_null
       last = last || !coarsen(stage, params, line.level, left, next);
       if (!last) {
         level.R = cast<T>(next.R);
-        if (!std::is_same_v<T, double> && !additive) level.exact_R = std::move(next.R);
+        if (stage.border.alone() && !std::is_same_v<T, double> && !additive)
+          level.exact_R = std::move(next.R);
+        if (!additive) level.projection = std::move(next.projection);
         line.clusters = A.comm.sum(Global{next.clusters.count});
         line.lifted = next.lifted;
         const Global functions = A.comm.sum(Global{next.P.nnz()} + next.P_off.block.nnz());
@@ -538,6 +540,7 @@ Levels<T> build_levels(const DistRows<double>& A, const NearNullspace& near_null
       }
       if (additive) fill_additive(stage, next.clusters, level, line);
       line.bytes = bytes_of(level);
+      level.border = std::move(stage.border);
       if (!last) stage = std::move(next.stage);
     }
     line.seconds = seconds_since(start);
@@ -549,26 +552,31 @@ Levels<T> build_levels(const DistRows<double>& A, const NearNullspace& near_null
 }
 
 template <class T>
-void refresh_levels(const CsrView<double>& matrix, const Params& given, Levels<T>& levels,
+void refresh_levels(const DistRows<double>& matrix, const Params& given, Levels<T>& levels,
                     Report& report) {
   const auto begin = Clock::now();
   const Params params = levels.complete ? without_drops(given) : given;
+  const auto border_of_stage = [&](std::size_t l) -> const Border& {
+    return l < levels.levels.size() ? levels.levels[l].border : levels.coarse_border;
+  };
+  const bool alone = border_of_stage(0).alone();
   report.indefinite = false;
   report.coarse_nullity = report.coarse_negative = 0;
-  levels.scale = range_factor(Communicator::self(), matrix);
-  Csr<double> A = permuted(matrix, levels.order, levels.scale);
+  levels.scale = range_factor(matrix.comm, matrix.rows);
+  Csr<double> A = alone
+                      ? permuted(matrix.rows, levels.order, levels.scale)
+                      : localized(border_of_stage(0), ordered(matrix, levels.order, levels.scale));
   for (std::size_t l = 0; l < report.levels.size(); ++l) {
     const auto start = Clock::now();
     LevelReport& line = report.levels[l];
     if (l == levels.levels.size()) {
-      fill_coarse({}, A, levels, line, report);
+      fill_coarse(levels.coarse_border, A, levels, line, report);
     } else {
       Level<T>& level = levels.levels[l];
-      fill_level(A, {}, Domains{{}, level.strips}, params, level, line, report);
-      if (level.P.rows > 0) {
-        const Csr<double>& R = exact_restriction(level);
-        A = *coarse_product(A, transpose(R.view()), R, std::numeric_limits<Index>::max());
-      }
+      fill_level(A, level.border, Domains{{}, level.strips}, params, level, line, report);
+      if (l + 1 < report.levels.size())
+        A = alone ? projected(A, exact_restriction(level))
+                  : assembled(border_of_stage(l + 1), level.projection(level.border, A));
     }
     line.seconds = seconds_since(start);
   }
@@ -579,7 +587,7 @@ void refresh_levels(const CsrView<double>& matrix, const Params& given, Levels<T
 #define PYMPF_SETUP(T)                                                                  \
   template Levels<T> build_levels(const DistRows<double>&, const NearNullspace&, Index, \
                                   const Params&, Report&);                              \
-  template void refresh_levels(const CsrView<double>&, const Params&, Levels<T>&, Report&);
+  template void refresh_levels(const DistRows<double>&, const Params&, Levels<T>&, Report&);
 PYMPF_SETUP(float)
 PYMPF_SETUP(double)
 #undef PYMPF_SETUP

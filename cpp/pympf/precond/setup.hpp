@@ -11,10 +11,10 @@ template <class T>
 Levels<T> build_levels(const DistRows<double>& A, const NearNullspace& near_nullspace, Index block,
                        const Params& params, Report& report);
 
-// New values on the same pattern, on one rank: keeps the order, the clusters and the scaling
-// functions, and makes the matrices of the levels, their smoothers and the coarse solve anew.
+// New values on the same pattern: keeps the order, the clusters and the scaling functions, and
+// makes the matrices of the levels, their smoothers and the coarse solve anew. Collective.
 template <class T>
-void refresh_levels(const CsrView<double>& A, const Params& given, Levels<T>& levels,
+void refresh_levels(const DistRows<double>& A, const Params& given, Levels<T>& levels,
                     Report& report);
 
 }  // namespace pympf::precond

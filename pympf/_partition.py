@@ -1,0 +1,103 @@
+"""Where the rows of a matrix would better be: a graph partitioner, through PETSc."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from pympf._mpi import on_all
+
+__all__ = ["find_parts"]
+
+
+def find_parts(A: sp.csr_array, block_size: int, comm: Any) -> NDArray[np.int32]:
+    """Give each own row a rank, so that few entries couple rows of different ranks.
+
+    Collective. The partitioner is PETSc's choice (PT-Scotch, ParMETIS), or that of its option
+    ``-mat_partitioning_type``.
+
+    Parameters
+    ----------
+    A : scipy.sparse.csr_array, shape (n_local, n)
+        The rows of this rank, with global columns.
+    block_size : int
+        Rows of a node, which stay together.
+    comm : mpi4py.MPI.Comm
+
+    Returns
+    -------
+    numpy.ndarray of int32, shape (n_local,)
+
+    Raises
+    ------
+    ImportError
+        If there is no petsc4py, or its PETSc has no partitioner.
+    """
+    with on_all(comm):
+        PETSc = _petsc()
+    own, total = (size // block_size for size in A.shape)
+    graph = _node_graph(A, block_size, comm)
+    matrix = PETSc.Mat().createAIJ(
+        ((own, total), (own, total)),
+        csr=(
+            graph.indptr.astype(PETSc.IntType),
+            graph.indices.astype(PETSc.IntType),
+            np.ones(graph.nnz, PETSc.ScalarType),
+        ),
+        comm=comm,
+    )
+    partitioning, ranks = PETSc.MatPartitioning().create(comm), PETSc.IS().create(comm)
+    partitioning.setAdjacency(matrix.convert("mpiadj"))
+    partitioning.setFromOptions()
+    if partitioning.getType() == PETSc.MatPartitioning.Type.PARTITIONINGCURRENT:
+        raise ImportError(
+            "repartition: the PETSc of petsc4py was built without a graph partitioner; configure "
+            "it with --download-ptscotch or --download-parmetis"
+        )
+    with _one_thread_of_scotch():
+        partitioning.apply(ranks)
+    parts = np.repeat(ranks.getIndices().astype(np.int32), block_size)
+    for thing in (ranks, partitioning, matrix):
+        thing.destroy()
+    return parts
+
+
+@contextmanager
+def _one_thread_of_scotch() -> Iterator[None]:
+    """Make PT-Scotch repeatable: with more threads it gives another partition in every run."""
+    name = "SCOTCH_PTHREAD_NUMBER"
+    if name in os.environ:
+        yield
+        return
+    os.environ[name] = "1"
+    try:
+        yield
+    finally:
+        del os.environ[name]
+
+
+def _petsc() -> Any:
+    try:
+        from petsc4py import PETSc
+    except ModuleNotFoundError as error:
+        raise ImportError(
+            "repartition: the partitioner is reached through petsc4py, and there is none: "
+            "pip install petsc4py==<version of your PETSc>, with PETSC_DIR set"
+        ) from error
+    return PETSc
+
+
+def _node_graph(A: sp.csr_array, block_size: int, comm: Any) -> sp.csr_array:
+    """Which nodes own nodes are coupled with, themselves left out."""
+    entries = A.tocoo()
+    rows, columns = entries.row // block_size, entries.col // block_size
+    first = sum(comm.allgather(A.shape[0])[: comm.rank]) // block_size
+    couples = (entries.data != 0) & (columns != rows + first)
+    shape = (A.shape[0] // block_size, A.shape[1] // block_size)
+    return sp.csr_array((np.ones(couples.sum()), (rows[couples], columns[couples])), shape=shape)
