@@ -18,7 +18,7 @@ namespace {
 using Vector = std::vector<double>;
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr Method kAll[] = {Method::cg, Method::minres, Method::gmres, Method::fgmres};
+constexpr Method kAll[] = {Method::cg, Method::fcg, Method::minres, Method::gmres, Method::fgmres};
 
 // ---- dense reference
 
@@ -460,6 +460,50 @@ TEST_CASE("fgmres takes a preconditioner that changes; gmres does not claim to h
           {.method = Method::gmres, .rtol = 1e-10, .max_iterations = 200, .restart = 20}, &M);
   CHECK(rigid.true_residual == doctest::Approx(relative_residual(A, b, y)).epsilon(1e-3));
   CHECK(rigid.converged == (rigid.true_residual <= kDrift * 1e-10));
+}
+
+TEST_CASE("fcg with a fixed preconditioner takes the steps of cg") {
+  const Index n = 60;
+  const Dense A = random_spd(n);
+  const Vector b = random_vector(n);
+  const Operator<double> M = [&](const double* r, double* z) {
+    for (Index i = 0; i < n; ++i) z[i] = r[i] / A(i, i);
+  };
+  for (const Operator<double>* preconditioner : {static_cast<const Operator<double>*>(nullptr), &M}) {
+    const KrylovParams few{.rtol = 0, .max_iterations = 15};
+    KrylovParams flexible = few;
+    flexible.method = Method::fcg;
+    const auto [rigid, x] = run(A.as_operator(), b, few, preconditioner);
+    const auto [varying, y] = run(A.as_operator(), b, flexible, preconditioner);
+    REQUIRE(varying.history.size() == rigid.history.size());
+    for (std::size_t k = 0; k < rigid.history.size(); ++k)
+      CHECK(varying.history[k] == doctest::Approx(rigid.history[k]).epsilon(1e-6));
+  }
+}
+
+TEST_CASE("fcg takes a preconditioner that changes, in fewer iterations than cg") {
+  const Index n = 400;
+  std::vector<double> d(n);
+  for (Index i = 0; i < n; ++i) d[i] = 1 + i;
+  const Operator<double> A = [&](const double* x, double* y) {
+    for (Index i = 0; i < n; ++i) {
+      y[i] = (2 + d[i] / n) * x[i];
+      if (i > 0) y[i] -= x[i - 1];
+      if (i + 1 < n) y[i] -= x[i + 1];
+    }
+  };
+  const Vector b = random_vector(n);
+  const auto iterations = [&](Method method) {
+    int calls = 0;
+    const Operator<double> M = [&](const double* r, double* z) {
+      ++calls;
+      for (Index i = 0; i < n; ++i) z[i] = r[i] * (1 + (i + calls) % 3);
+    };
+    const auto found = run(A, b, {.method = method, .rtol = 1e-10, .max_iterations = 2000}, &M);
+    CHECK(found.result.true_residual <= (method == Method::fcg ? 1e-9 : 1));
+    return found.result.iterations;
+  };
+  CHECK(iterations(Method::fcg) < iterations(Method::cg));
 }
 
 // ---- honesty
@@ -961,7 +1005,7 @@ TEST_CASE("names") {
   for (Method method : kAll) CHECK(method_from_name(name(method)) == method);
   for (Side side : {Side::right, Side::left}) CHECK(side_from_name(name(side)) == side);
   CHECK_THROWS_WITH_AS(method_from_name("bicg"),
-                       "method: expected one of 'cg', 'minres', 'gmres', 'fgmres'; got 'bicg'",
+                       "method: expected one of 'cg', 'fcg', 'minres', 'gmres', 'fgmres'; got 'bicg'",
                        InvalidArgument);
   CHECK_THROWS_AS(side_from_name(""), InvalidArgument);
   for (int k = 0; k <= static_cast<int>(Reason::stopped_by_callback); ++k) {

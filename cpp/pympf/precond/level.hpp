@@ -57,6 +57,7 @@ struct Levels {
   Index coarse_first = 0;  // of the own rows
   double scale = 1;        // of the matrix: a power of two, for the range of T
   bool complete = false;   // the factorization may drop nothing: it is cheap
+  bool finer = false;      // it drops less than asked for
 };
 
 }  // namespace pympf::precond

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 #include <variant>
 
 #include "pympf/common/pool.hpp"
@@ -9,6 +10,7 @@
 #include "pympf/la/sparse.hpp"
 #include "pympf/precond/choose.hpp"
 #include "pympf/precond/cycle.hpp"
+#include "pympf/precond/saddle.hpp"
 
 namespace pympf::precond {
 namespace {
@@ -84,6 +86,7 @@ struct Preconditioner<T>::Impl {
   Index block = 1;
   Report report;
   std::vector<Index> null_rows;  // z_i = r_i
+  bool is_companion = false;     // built for the matrix of saddle.hpp
   std::variant<Jacobi<T>, std::unique_ptr<Cycles<float>>, std::unique_ptr<Cycles<double>>> kind;
 
   void build(const DistRows<T>& A) {
@@ -95,10 +98,10 @@ struct Preconditioner<T>::Impl {
       kind = jacobi(A);
       return;
     }
-    if (diagonal_is_enough(A, near_nullspace, params, report)) {
-      kind = jacobi(A);
-      return;
-    }
+    is_companion = params.method == Method::automatic && build_companion(A);
+    if (is_companion) return;
+    report = {};
+    if (build_diagonal(A)) return;
     build_levels_of(A);
     if (report.indefinite && params.method == Method::automatic &&
         params.smoother == SmootherKind::incomplete_cholesky) {
@@ -124,6 +127,22 @@ struct Preconditioner<T>::Impl {
   }
 
  private:
+  bool build_diagonal(const DistRows<T>& A) {
+    const bool enough = diagonal_is_enough(A, near_nullspace, params, report);
+    if (enough) kind = jacobi(A);
+    return enough;
+  }
+
+  // For a saddle point whose part F is definite, as far as the setup can see.
+  bool build_companion(const DistRows<T>& A) {
+    const auto companion = definite_companion(A);
+    if (!companion) return false;
+    if (!build_diagonal(*companion)) build_levels_of(*companion);
+    if (std::exchange(report.indefinite, true)) return false;
+    report.reason = "saddle point, each part for itself: " + report.reason;
+    return true;
+  }
+
   void build_levels_of(const DistRows<T>& A) {
     const bool single = params.precision == Precision::single || std::is_same_v<T, float>;
     if (single) build_cycles<float>(A);
@@ -175,9 +194,9 @@ void Preconditioner<T>::update(const DistRows<T>& A) {
   const auto refresh = [&](auto& cycles) {
     refresh_levels(working_copy(A).rows, impl.used, cycles->levels, impl.report);
   };
-  if (std::holds_alternative<Jacobi<T>>(impl.kind))
+  if (!impl.is_companion && std::holds_alternative<Jacobi<T>>(impl.kind))
     impl.kind = jacobi(A);
-  else if (impl.params.cycle == CycleKind::additive || A.comm.size() > 1)
+  else if (impl.is_companion || impl.params.cycle == CycleKind::additive || A.comm.size() > 1)
     impl.build(A);
   else if (auto* single = std::get_if<std::unique_ptr<Cycles<float>>>(&impl.kind))
     refresh(*single);
