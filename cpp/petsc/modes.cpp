@@ -55,8 +55,29 @@ PetscErrorCode read_vectors(MatNullSpace space, PetscInt rows, precond::NearNull
   PetscFunctionReturn(PetscErrorCode(0));
 }
 
+// By Gram-Schmidt; columns that depend on those before become zero. Collective.
+void orthonormalize(const Communicator& comm, precond::NearNullspace* modes) {
+  const auto m = static_cast<std::size_t>(modes->vectors);
+  std::vector<double>& B = modes->values;
+  const auto dot = [&](std::size_t e, std::size_t f) {
+    double sum = 0;
+    for (std::size_t i = 0; i < B.size(); i += m) sum += B[i + e] * B[i + f];
+    return comm.sum(sum);
+  };
+  for (std::size_t e = 0; e < m; ++e) {
+    const double before = std::sqrt(dot(e, e));
+    for (std::size_t f = 0; f < e; ++f) {
+      const double part = dot(f, e);
+      for (std::size_t i = 0; i < B.size(); i += m) B[i + e] -= part * B[i + f];
+    }
+    const double norm = std::sqrt(dot(e, e));
+    const double factor = norm > 1e-10 * before ? 1 / norm : 0;
+    for (std::size_t i = 0; i < B.size(); i += m) B[i + e] *= factor;
+  }
+}
+
 // The displacements of points that move as a rigid body: translations, then the linearized
-// rotations about the centre, as pympf.rigid_body_modes has them. Collective.
+// rotations about the centre, as MatNullSpaceCreateRigidBody has them. Collective.
 precond::NearNullspace rigid_body_modes(const PcMmf& mmf) {
   const Index d = mmf.dimension, turns = d == 2 ? 1 : 3;
   const auto nodes = static_cast<Index>(mmf.coordinates.size()) / d;
@@ -79,6 +100,7 @@ precond::NearNullspace rigid_body_modes(const PcMmf& mmf) {
       at(y, d + e) = mmf.coordinates[first + x] - centre[x];
     }
   }
+  orthonormalize(mmf.comm, &out);
   return out;
 }
 

@@ -189,6 +189,19 @@ def test_fcg_takes_a_preconditioner_that_varies(rng):
     np.testing.assert_allclose(history[-1], np.linalg.norm(b - A @ x), rtol=0.1)
 
 
+def test_steps_of_fcg_are_conjugate_whatever_the_preconditioner(rng):
+    A, b = spd(), rng.standard_normal(30)
+
+    def cosines(method):
+        x = [method(A, b, M=Varying(), maxiter=k)[0] for k in range(1, 12)]
+        steps = np.diff(x, axis=0)
+        gram = steps @ A @ steps.T
+        return np.abs(np.diag(gram, 1)) / np.sqrt(gram.diagonal()[1:] * gram.diagonal()[:-1])
+
+    assert cosines(krylov.fcg).max() <= 1e-8
+    assert cosines(krylov.cg).max() >= 1e-2
+
+
 def test_restarted_gmres_repeats_full_gmres_for_one_cycle(rng):
     A, b = spd(), rng.standard_normal(30)
     _, full = krylov.gmres(A, b, restart=30)
