@@ -359,7 +359,9 @@ def as_preconditioner(
         exactly. By default constants, adapted to `A` where they are poor. For elasticity take
         `rigid_body_modes`. With `comm` the entries of this rank's rows.
     block_size : int
-        Unknowns of a node, stored next to each other; the nodes are clustered.
+        Unknowns of a node, stored next to each other; the nodes are clustered. With 1 and no
+        `near_nullspace`, nodes of up to 6 unknowns are found where `A` shows them (the report
+        says so).
     **params
         See `Preconditioner.fields` and ``docs/options.md``. The first to know: ``method``
         ('auto', 'multilevel', 'ict', 'jacobi'), ``cycle`` ('v', 'w', 'k', 'additive'),
