@@ -93,8 +93,8 @@ Params without_drops(Params params) {
 }
 
 // Levels without a near-nullspace took 12 to 325 iterations on the structural matrices that were
-// measured (1000 to 4000 rows), this factor 10 to 164, each for less; on larger systems levels may
-// still be better.
+// measured (1000 to 4000 rows), this factor 10 to 164, in at most the same time; on larger systems
+// levels may still be better.
 bool prefers_finer_factor(Global rows, bool is_poor, const Params& params, Report& report) {
   if (!may_choose(params) || !is_poor || report.indefinite || rows > small_rows) return false;
   report.reason =
