@@ -594,7 +594,7 @@ def _add_solve(commands: Any) -> None:
         help="where to write the residual norms (.csv or .json)",
     )
     command.add_argument(
-        "--method", choices=("auto", "cg", "minres", "gmres", "fgmres"), default="auto"
+        "--method", choices=("auto", "cg", "fcg", "minres", "gmres", "fgmres"), default="auto"
     )
     preconditioner = command.add_mutually_exclusive_group()
     preconditioner.add_argument(

@@ -21,7 +21,7 @@ from pympf.precond import CLASSIC, Preconditioner, classic, precondition
 
 __all__ = ["Solution", "solve"]
 
-METHODS = ("auto", "cg", "minres", "gmres", "fgmres")
+METHODS = ("auto", "cg", "fcg", "minres", "gmres", "fgmres")
 SIDES = ("right", "left")
 METHOD_OF = {
     "mmf": "auto",
@@ -86,10 +86,11 @@ def solve(
         Each brings its rows of `A` (or all the same file), as in `pympf.factorize`, with global
         columns, and its entries of all vectors, and gets its entries of x; the rest of the result
         is the same on all.
-    method : {'auto', 'cg', 'minres', 'gmres', 'fgmres'}
+    method : {'auto', 'cg', 'fcg', 'minres', 'gmres', 'fgmres'}
         'auto': CG when the diagonal is positive (but for rows of zeros) and the preconditioner
-        found no negative eigenvalue, else, and when CG meets one, MINRES; FGMRES when the
-        preconditioner varies (``cycle='k'``), GMRES when `A` is not symmetric.
+        found no negative eigenvalue, else, and when CG meets one, MINRES; where the
+        preconditioner varies (``cycle='k'``), flexible CG [3]_ in the place of CG and FGMRES in
+        that of MINRES; GMRES when `A` is not symmetric.
     preconditioner : str, Preconditioner, Mmf, LinearOperator or callable
         'mmf': that of `pympf.as_preconditioner`, which chooses its method by itself; where it is
         not definite because `A` is not, it is made again with a smoother that is, or Jacobi;
@@ -155,6 +156,7 @@ def solve(
     ----------
     .. [1] Thesis, section 2.3.
     .. [2] Y. Saad, Iterative Methods for Sparse Linear Systems, 2nd edition, SIAM, 2003.
+    .. [3] Y. Notay, Flexible conjugate gradients, SIAM J. Sci. Comput. 22, 2000, section 2.
 
     Examples
     --------
@@ -190,7 +192,7 @@ def solve(
     start = time.perf_counter()
     rows = rows_of(A, comm, symmetric=False)
     symmetric = _is_symmetric(A, rows, comm)
-    if method in ("cg", "minres") and not symmetric:
+    if method in ("cg", "fcg", "minres") and not symmetric:
         _refuse(A, rows, comm)
     if side == "left" and (method != "gmres" if method != "auto" else symmetric):
         raise ValueError(f"side = 'left' is for the method 'gmres' only, got method = {method!r}")
@@ -219,7 +221,8 @@ def solve(
     start, guess = time.perf_counter(), x.copy()
     result = run(x)
     if method == "auto" and result["reason"] == "diverged_indefinite_operator":
-        krylov, why, x = "minres", "CG met a direction in which A is not positive", guess.copy()
+        krylov = "minres" if krylov == "cg" else "fgmres"
+        why, x = "CG met a direction in which A is not positive", guess.copy()
         result = run(x)
 
     def again(other: dict[str, Any], reason: str) -> None:
@@ -358,13 +361,12 @@ def _method(
     asked: str, A: sp.csr_array, comm: Any, symmetric: bool, operator: Preconditioner | None
 ) -> tuple[str, str]:
     """Return the Krylov method and why it is taken."""
-    if operator is not None and operator.varies:
-        if asked not in ("auto", "fgmres"):
-            raise ValueError(
-                f"method = {asked!r} needs the same preconditioner in every iteration, and "
-                "cycle = 'k' varies: take method = 'fgmres' or another cycle"
-            )
-        return "fgmres", "the preconditioner varies"
+    varies = operator is not None and operator.varies
+    if varies and asked not in ("auto", "fcg", "fgmres"):
+        raise ValueError(
+            f"method = {asked!r} needs the same preconditioner in every iteration, and "
+            "cycle = 'k' varies: take method = 'fcg' or 'fgmres', or another cycle"
+        )
     if asked != "auto":
         return asked, "asked for"
     if not symmetric:
@@ -372,10 +374,12 @@ def _method(
     if operator is not None and not operator.definite:
         return "gmres", "A has negative eigenvalues, and M has its signs"
     if operator is not None and operator.indefinite:
-        return "minres", "A has negative eigenvalues"
+        return ("fgmres" if varies else "minres"), "A has negative eigenvalues"
     not_positive = bool(A[_diagonal(A, comm) <= 0].count_nonzero())
     if any(comm.allgather(not_positive)) if is_parallel(comm) else not_positive:
-        return "minres", "the diagonal of A is not positive"
+        return ("fgmres" if varies else "minres"), "the diagonal of A is not positive"
+    if varies:
+        return "fcg", "the preconditioner varies, and A looks positive"
     return "cg", "the diagonal of A is positive" + (
         ", and the setup found no negative eigenvalue" if operator is not None else ""
     )

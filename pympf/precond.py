@@ -103,8 +103,9 @@ class Preconditioner(LinearOperator):
     A SciPy operator of shape (n, n), so that SciPy's solvers take it; `pympf.solve` takes it too,
     and applies it without a detour through Python. M is symmetric, and positive definite unless A
     is singular (then semidefinite on what the levels can see), A is indefinite (over several
-    levels M need not be definite) or the cycle is 'k' (then it varies from one application to the
-    next and needs FGMRES). For a negative definite A it approximates (−A)⁻¹; for an indefinite one
+    levels M need not be definite, but on a saddle point with a positive definite leading part it
+    is) or the cycle is 'k' (then it varies from one application to the next and needs flexible CG
+    or FGMRES). For a negative definite A it approximates (−A)⁻¹; for an indefinite one
     the coarse solve takes absolute values, and ``method='classic'`` gives a definite M.
 
     Applications release the interpreter lock; several threads may call them, but not while
@@ -365,7 +366,9 @@ def as_preconditioner(
         exactly. By default constants, adapted to `A` where they are poor. For elasticity take
         `rigid_body_modes`. With `comm` the entries of this rank's rows.
     block_size : int
-        Unknowns of a node, stored next to each other; the nodes are clustered.
+        Unknowns of a node, stored next to each other; the nodes are clustered. With 1 and no
+        `near_nullspace`, nodes of up to 6 unknowns are found where `A` shows them (the report
+        says so).
     **params
         See `Preconditioner.fields` and ``docs/options.md``. The first to know: ``method``
         ('auto', 'multilevel', 'ict', 'jacobi'), ``cycle`` ('v', 'w', 'k', 'additive'),

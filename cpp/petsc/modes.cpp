@@ -1,5 +1,6 @@
 #include "modes.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <utility>
 
@@ -54,6 +55,60 @@ PetscErrorCode read_vectors(MatNullSpace space, PetscInt rows, precond::NearNull
   PetscFunctionReturn(PetscErrorCode(0));
 }
 
+// By Gram-Schmidt; columns that depend on those before become zero. Collective.
+void orthonormalize(const Communicator& comm, precond::NearNullspace* modes) {
+  const auto m = static_cast<std::size_t>(modes->vectors);
+  std::vector<double>& B = modes->values;
+  const auto dot = [&](std::size_t e, std::size_t f) {
+    double sum = 0;
+    for (std::size_t i = 0; i < B.size(); i += m) sum += B[i + e] * B[i + f];
+    return comm.sum(sum);
+  };
+  for (std::size_t e = 0; e < m; ++e) {
+    const double before = std::sqrt(dot(e, e));
+    for (std::size_t f = 0; f < e; ++f) {
+      const double part = dot(f, e);
+      for (std::size_t i = 0; i < B.size(); i += m) B[i + e] -= part * B[i + f];
+    }
+    const double norm = std::sqrt(dot(e, e));
+    const double factor = norm > 1e-10 * before ? 1 / norm : 0;
+    for (std::size_t i = 0; i < B.size(); i += m) B[i + e] *= factor;
+  }
+}
+
+// The displacements of points that move as a rigid body: translations, then the linearized
+// rotations about the centre, as MatNullSpaceCreateRigidBody has them. Collective.
+precond::NearNullspace rigid_body_modes(const PcMmf& mmf) {
+  const Index d = mmf.dimension, turns = d == 2 ? 1 : 3;
+  const auto nodes = static_cast<Index>(mmf.coordinates.size()) / d;
+  std::vector<double> centre(d, 0.0);
+  for (Index i = 0; i < nodes; ++i)
+    for (Index c = 0; c < d; ++c) centre[c] += mmf.coordinates[static_cast<std::size_t>(i) * d + c];
+  const Global all = mmf.comm.sum(Global{nodes});
+  for (double& c : centre) c = mmf.comm.sum(c) / static_cast<double>(std::max<Global>(all, 1));
+  precond::NearNullspace out{d + turns, {}};
+  out.values.assign(static_cast<std::size_t>(nodes) * d * out.vectors, 0);
+  for (Index i = 0; i < nodes; ++i) {
+    const auto first = static_cast<std::size_t>(i) * d;
+    const auto at = [&](Index c, Index e) -> double& {
+      return out.values[(first + c) * out.vectors + e];
+    };
+    for (Index c = 0; c < d; ++c) at(c, c) = 1;
+    for (Index e = 0; e < turns; ++e) {
+      const Index x = d == 2 ? 0 : (e + 1) % 3, y = d == 2 ? 1 : (e + 2) % 3;
+      at(x, d + e) = -(mmf.coordinates[first + y] - centre[y]);
+      at(y, d + e) = mmf.coordinates[first + x] - centre[x];
+    }
+  }
+  orthonormalize(mmf.comm, &out);
+  return out;
+}
+
+// For unknowns that are displacements; of others coordinates say nothing.
+bool are_displacements(const PcMmf& mmf, PetscInt block) {
+  return block == mmf.dimension && (block == 2 || block == 3);
+}
+
 std::string describe(Index vectors, const std::string& origin, Index block) {
   const std::string what =
       vectors == 0 ? "constants, adapted where they are poor"
@@ -79,10 +134,44 @@ PetscErrorCode find_modes(PC pc, Modes* modes) {
     PetscCall(PetscObjectGetId((PetscObject)space, &mmf.modes_id));
     PetscCall(guarded_collectively(pc, [&] { return read_vectors(space, rows, &found); }));
   }
-  modes->are_new = mmf.modes_id != before;
+  const bool is_elastic = !space && are_displacements(mmf, block);
+  if (is_elastic) {
+    const auto nodes = static_cast<PetscInt>(mmf.coordinates.size()) / mmf.dimension;
+    PetscCall(guarded_collectively(pc, [&] {
+      require(nodes * block == rows, "PCSetCoordinates gave ", nodes, " points, the matrix has ",
+              rows / block, " nodes of ", block, " rows");
+      return PetscErrorCode(0);
+    }));
+    PetscCall(guarded(pc, [&] {
+      found = rigid_body_modes(mmf);
+      return PetscErrorCode(0);
+    }));
+    origin = "the rigid body of the coordinates";
+  }
+  modes->are_new = mmf.modes_id != before || std::exchange(mmf.coordinates_are_new, false);
   modes->block = static_cast<Index>(block);
   mmf.modes = describe(found.vectors, origin, modes->block);
   if (found.vectors > 0) modes->vectors = std::move(found);
+  PetscFunctionReturn(PetscErrorCode(0));
+}
+
+PetscErrorCode set_coordinates(PC pc, PetscInt dimension, PetscInt nodes, PetscReal* coordinates) {
+  PcMmf& mmf = data(pc);
+
+  PetscFunctionBegin;
+  PetscCheck(dimension >= 1 && dimension <= 3, PETSC_COMM_SELF, PETSC_ERR_ARG_OUTOFRANGE,
+             "PC mmf: points have 1 to 3 coordinates, got %" PetscInt_FMT, dimension);
+  const PetscInt count = nodes * dimension;
+  for (PetscInt i = 0; i < count; ++i)
+    PetscCheck(std::isfinite(coordinates[i]), PETSC_COMM_SELF, PETSC_ERR_FP,
+               "PC mmf: coordinate %" PetscInt_FMT " of point %" PetscInt_FMT " is not finite",
+               i % dimension, i / dimension);
+  PetscCall(guarded(pc, [&] {
+    mmf.coordinates.assign(coordinates, coordinates + count);
+    return PetscErrorCode(0);
+  }));
+  mmf.dimension = static_cast<Index>(dimension);
+  mmf.coordinates_are_new = true;
   PetscFunctionReturn(PetscErrorCode(0));
 }
 

@@ -11,7 +11,10 @@ struct Modes {
   bool are_new = true;
 };
 
-// Collective.
+// A null space that is attached to a matrix goes before coordinates. Collective.
 PetscErrorCode find_modes(PC pc, Modes* modes);
+
+// PCSetCoordinates: `nodes` own points, their coordinates next to each other.
+PetscErrorCode set_coordinates(PC pc, PetscInt dimension, PetscInt nodes, PetscReal* coordinates);
 
 }  // namespace pympf

@@ -236,11 +236,14 @@ PetscErrorCode PCReset_MMF(PC pc) {
   PetscFunctionBegin;
   data(pc).built = Nothing();
   data(pc).comm = Communicator();
+  data(pc).coordinates.clear();  // the next matrix may have other points
+  data(pc).dimension = 0;
   PetscFunctionReturn(PetscErrorCode(0));
 }
 
 PetscErrorCode PCDestroy_MMF(PC pc) {
   PetscFunctionBegin;
+  PetscCall(PetscObjectComposeFunction((PetscObject)pc, "PCSetCoordinates_C", nullptr));
   delete static_cast<PcMmf*>(pc->data);
   pc->data = nullptr;
   PetscFunctionReturn(PetscErrorCode(0));
@@ -259,6 +262,7 @@ PetscErrorCode PCCreate_MMF(PC pc) {
   pc->ops->view = PCView_MMF;
   pc->ops->reset = PCReset_MMF;
   pc->ops->destroy = PCDestroy_MMF;
+  PetscCall(PetscObjectComposeFunction((PetscObject)pc, "PCSetCoordinates_C", set_coordinates));
   PetscFunctionReturn(PetscErrorCode(0));
 }
 

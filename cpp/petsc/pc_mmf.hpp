@@ -46,7 +46,10 @@ struct PcMmf {
   bool classic = false, reuse_rotations = true;
   Communicator comm;  // of the matrix that was built for
   Built built;
-  int reused = 0;              // setups that took over the rotations of an earlier one
+  int reused = 0;                   // setups that took over the rotations of an earlier one
+  std::vector<double> coordinates;  // `dimension` of each own node, by PCSetCoordinates
+  Index dimension = 0;
+  bool coordinates_are_new = false;
   PetscObjectId modes_id = 0;  // of the null space that the modes came from; 0: none
   std::string modes;           // what they are, for the view
 };

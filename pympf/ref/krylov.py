@@ -14,7 +14,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["cg", "fgmres", "gmres", "minres"]
+__all__ = ["cg", "fcg", "fgmres", "gmres", "minres"]
 
 Array = NDArray[np.float64]
 
@@ -91,6 +91,66 @@ def cg(
         history.append(np.linalg.norm(r))
         z = M @ r
         beta = (r @ z) / rz
+        rz = r @ z
+        p = z + beta * p
+    return x, np.array(history)
+
+
+def fcg(
+    A: Operator,
+    b: Array,
+    *,
+    M: Operator = IDENTITY,
+    x0: Array | None = None,
+    rtol: float = 1e-8,
+    maxiter: int = 1000,
+) -> tuple[Array, Array]:
+    """Solve A x = b by flexible conjugate gradients: `M` may change between applications.
+
+    Not collective. A direction is made A-orthogonal to the one before it by the numerator
+    (M r_{k+1})ᵀ(r_{k+1} − r_k) of beta, the form of Polak and Ribière.
+
+    Parameters
+    ----------
+    A, M : operator, shape (n, n)
+    b, x0 : ndarray, shape (n,)
+        Right-hand side and initial guess (zero by default).
+    rtol : float
+        Stop when ‖b − A x‖ ≤ rtol ‖b‖.
+    maxiter : int
+        Most iterations.
+
+    Returns
+    -------
+    x : ndarray, shape (n,)
+    history : ndarray, shape (iterations + 1,)
+
+    References
+    ----------
+    .. [1] Y. Notay, Flexible conjugate gradients, SIAM J. Sci. Comput. 22, 2000, section 2.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x, history = fcg(np.diag([1.0, 2.0]), np.array([1.0, 1.0]))
+    >>> x.round(12).tolist(), len(history)
+    ([1.0, 0.5], 3)
+    """
+    x = np.zeros_like(b) if x0 is None else x0.copy()
+    r = b - A @ x
+    z = M @ r
+    p = z.copy()
+    rz = r @ z
+    history = [np.linalg.norm(r)]
+    while history[-1] > rtol * np.linalg.norm(b) and len(history) <= maxiter:
+        q = A @ p
+        alpha = rz / (p @ q)
+        x += alpha * p
+        before = r
+        r = r - alpha * q
+        history.append(np.linalg.norm(r))
+        z = M @ r
+        beta = z @ (r - before) / rz
         rz = r @ z
         p = z + beta * p
     return x, np.array(history)

@@ -298,7 +298,7 @@ KrylovResult solved(const Communicator& comm, const Csr<double>& A, const precon
   x.assign(b.size(), 0);
   KrylovParams krylov;
   krylov.max_iterations = 200;
-  if (params.cycle == precond::CycleKind::k) krylov.method = Method::fgmres;
+  if (params.cycle == precond::CycleKind::k) krylov.method = Method::fcg;
   return solve<double>(multiply, &apply, layout.own(), b.data(), x.data(), krylov, {}, comm);
 }
 

@@ -18,7 +18,7 @@ namespace {
 using Vector = std::vector<double>;
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr Method kAll[] = {Method::cg, Method::minres, Method::gmres, Method::fgmres};
+constexpr Method kAll[] = {Method::cg, Method::fcg, Method::minres, Method::gmres, Method::fgmres};
 
 // ---- dense reference
 
@@ -462,6 +462,40 @@ TEST_CASE("fgmres takes a preconditioner that changes; gmres does not claim to h
   CHECK(rigid.converged == (rigid.true_residual <= kDrift * 1e-10));
 }
 
+TEST_CASE("fcg with a fixed preconditioner takes the steps of cg") {
+  const Index n = 60;
+  const Dense A = random_spd(n);
+  const Vector b = random_vector(n);
+  const Operator<double> M = [&](const double* r, double* z) {
+    for (Index i = 0; i < n; ++i) z[i] = r[i] / A(i, i);
+  };
+  for (const Operator<double>* preconditioner :
+       {static_cast<const Operator<double>*>(nullptr), &M}) {
+    const KrylovParams few{.rtol = 0, .max_iterations = 15};
+    KrylovParams flexible = few;
+    flexible.method = Method::fcg;
+    const auto [rigid, x] = run(A.as_operator(), b, few, preconditioner);
+    const auto [varying, y] = run(A.as_operator(), b, flexible, preconditioner);
+    REQUIRE(varying.history.size() == rigid.history.size());
+    for (std::size_t k = 0; k < rigid.history.size(); ++k)
+      CHECK(varying.history[k] == doctest::Approx(rigid.history[k]).epsilon(1e-6));
+  }
+}
+
+TEST_CASE("fcg takes a preconditioner that changes") {
+  const Index n = 60;
+  const Dense A = random_spd(n);
+  const Vector b = random_vector(n);
+  int calls = 0;
+  const Operator<double> M = [&](const double* r, double* z) {
+    ++calls;
+    for (Index i = 0; i < n; ++i) z[i] = r[i] * (1 + (i + calls) % 3);
+  };
+  const auto [result, x] = run(A.as_operator(), b, {.method = Method::fcg, .rtol = 1e-10}, &M);
+  CHECK(result.converged);
+  CHECK(relative_residual(A, b, x) <= 1e-9);
+}
+
 // ---- honesty
 
 TEST_CASE("converged speaks of the true residual, also where a method does not apply") {
@@ -882,7 +916,7 @@ TEST_CASE("the callback sees the history, and x where it is formed") {
   const Vector b = random_vector(30);
   for (Method method : kAll) {
     Vector seen;
-    const bool every_iterate = method == Method::cg || method == Method::minres;
+    const bool every_iterate = method != Method::gmres && method != Method::fgmres;
     const auto watch = [&](int iteration, double residual_norm, const double* x) {
       CHECK(iteration == static_cast<int>(seen.size()));
       CHECK((x != nullptr) == (every_iterate || iteration == 0));
@@ -960,9 +994,10 @@ TEST_CASE("refused input") {
 TEST_CASE("names") {
   for (Method method : kAll) CHECK(method_from_name(name(method)) == method);
   for (Side side : {Side::right, Side::left}) CHECK(side_from_name(name(side)) == side);
-  CHECK_THROWS_WITH_AS(method_from_name("bicg"),
-                       "method: expected one of 'cg', 'minres', 'gmres', 'fgmres'; got 'bicg'",
-                       InvalidArgument);
+  CHECK_THROWS_WITH_AS(
+      method_from_name("bicg"),
+      "method: expected one of 'cg', 'fcg', 'minres', 'gmres', 'fgmres'; got 'bicg'",
+      InvalidArgument);
   CHECK_THROWS_AS(side_from_name(""), InvalidArgument);
   for (int k = 0; k <= static_cast<int>(Reason::stopped_by_callback); ++k) {
     CHECK(std::string_view(name(static_cast<Reason>(k))).size() > 8);

@@ -8,9 +8,11 @@
 
 #include "precond_matrices.hpp"
 #include "pympf/la/sparse.hpp"
+#include "pympf/precond/nodes.hpp"
 #include "pympf/precond/ordering.hpp"
 #include "pympf/precond/probe.hpp"
 #include "pympf/precond/product.hpp"
+#include "pympf/precond/saddle.hpp"
 
 using namespace pympf;
 using namespace pympf::precond;
@@ -84,4 +86,46 @@ TEST_CASE("the coarse product is P^T A P, or nothing when it has too many entrie
   const Index entries = product->nnz();
   CHECK(coarse_product(A, P, R, entries).has_value());
   CHECK_FALSE(coarse_product(A, P, R, entries - 1).has_value());
+}
+
+TEST_CASE("nodes are found where rows are their unknowns, and only there") {
+  const Csr<double> net = springs(12, 10, 1).A;
+  CHECK(find_node_size(net) == 2);
+  CHECK(find_node_size(scaled(net, 1e-9)) == 2);
+  CHECK(find_node_size(grid({60, 60})) == 1);
+  CHECK(find_node_size(laplacian({12, 12, 12})) == 1);
+  CHECK(find_node_size(diagonal_matrix(std::vector<double>(60, 2))) == 1);
+  // Every row of a clique has the same pattern, but its rows are no displacements.
+  Builder clique(24);
+  for (Index i = 0; i < 24; ++i)
+    for (Index j = i; j < 24; ++j) clique.add(i, j, i == j ? 23.1 : -1);
+  CHECK(find_node_size(clique.matrix()) == 1);
+}
+
+TEST_CASE("the companion of a saddle point has F and the diagonal of the Schur complement") {
+  // F = [2 -1; -1 4], B = [1 3; 0 2], C = [0 0; 0 5]; the last row is zero.
+  Builder A(5);
+  A.add(0, 0, 2), A.add(0, 1, -1), A.add(1, 1, 4);
+  A.add(0, 2, 1), A.add(1, 2, 3), A.add(1, 3, 2), A.add(3, 3, -5);
+  const auto companion = definite_companion<double>(DistRows<double>(A.matrix()));
+  REQUIRE(companion.has_value());
+  const CsrView<double>& rows = companion->rows;
+  std::vector<double> x{1, 10, 100, 1000, 10000}, y(5);
+  spmv(rows, x.data(), y.data());
+  CHECK(y[0] == 2 - 10);
+  CHECK(y[1] == -1 + 40);
+  CHECK(y[2] == doctest::Approx(100 * (1 / 2.0 + 9 / 4.0)));
+  CHECK(y[3] == doctest::Approx(1000 * (5 + 4 / 4.0)));
+  CHECK(y[4] == 0);
+}
+
+TEST_CASE("a matrix of one sign on the diagonal has no companion") {
+  const auto has = [](const Csr<double>& A) {
+    return definite_companion<double>(DistRows<double>(A)).has_value();
+  };
+  CHECK_FALSE(has(grid({9, 9})));
+  CHECK_FALSE(has(scaled(grid({9, 9}), -1)));
+  CHECK_FALSE(has(diagonal_matrix(std::vector<double>{1, 0, 2})));
+  CHECK(has(diagonal_matrix(std::vector<double>{1, -1, 2})));
+  CHECK_FALSE(has(diagonal_matrix(std::vector<double>(4, 0))));
 }

@@ -121,6 +121,51 @@ def test_singular_and_indefinite():
     np.testing.assert_allclose(B @ gather(found.x), np.ones(900), atol=1e-5)
 
 
+def test_a_saddle_point():
+    F = gallery.poisson((24, 24)).tocsr()
+    n = F.shape[0]
+    B = sp.eye_array(n // 4, n, k=7) - sp.eye_array(n // 4, n, k=8)
+    A = sp.csr_array(sp.block_array([[F, B.T], [B, None]]))
+    b = np.sin(np.arange(1.0, A.shape[0] + 1))
+    rows = ranges(A.shape[0])
+    alone = pympf.solve(A, b)
+    found = pympf.solve(A[rows], b[rows], comm=COMM)
+    assert found.converged
+    assert found.method == "minres"
+    assert "saddle point" in found.choice
+    assert found.iterations <= 1.3 * alone.iterations + 5
+    assert np.linalg.norm(b - A @ gather(found.x)) <= 1.01e-7 * np.linalg.norm(b)
+
+
+def test_nodes_are_found():
+    A = gallery.elasticity((24, 20)).tocsr()
+    n = A.shape[0]
+    options = {"preconditioner": "multilevel"}
+    rows = ranges(n, block=2)
+    found = pympf.solve(A[rows], np.ones(n)[rows], comm=COMM, **options)
+    told = pympf.solve(A[rows], np.ones(n)[rows], comm=COMM, block_size=2, **options)
+    assert "found nodes of 2 rows" in found.choice
+    np.testing.assert_array_equal(found.x, told.x)
+    cut = np.array_split(np.arange(n), [n // 2 + 1] * (COMM.size > 1) + [n] * (COMM.size - 2))
+    mine = slice(cut[COMM.rank][0], cut[COMM.rank][-1] + 1) if len(cut[COMM.rank]) else slice(0, 0)
+    split = pympf.solve(A[mine], np.ones(n)[mine], comm=COMM, **options)
+    assert split.converged
+    assert ("nodes" in split.choice) == (COMM.size == 1)
+
+
+@pytest.mark.parametrize("method", ["auto", "fcg", "fgmres"])
+def test_flexible_methods(method):
+    A = gallery.poisson((50, 40)).tocsr()
+    rows = ranges(2000)
+    options = {"preconditioner": "multilevel", "cycle": "k", "method": method}
+    found = pympf.solve(A[rows], np.ones(2000)[rows], comm=COMM, **options)
+    alone = pympf.solve(A, np.ones(2000), **options)
+    assert found.converged
+    assert found.method == ("fcg" if method == "auto" else method)
+    assert found.iterations <= 1.3 * alone.iterations + 3
+    np.testing.assert_allclose(A @ gather(found.x), np.ones(2000), atol=1e-6)
+
+
 def test_not_symmetric():
     A = gallery.poisson((20, 20)).tolil()
     A[3, 4] += 0.5

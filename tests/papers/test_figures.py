@@ -99,3 +99,17 @@ def test_mmf_helps_whatever_the_right_hand_side(problem):
             for M in (F, "none")
         ]
         assert counts[0] < counts[1]
+
+
+@pytest.mark.parametrize("dimensions", [2, 3])
+def test_iterations_from_ten_thousand_to_a_million_unknowns(dimensions):
+    """At most 1.3 times as many, with the multilevel preconditioner (ALGORITHMS.md, section 3)."""
+    iterations = []
+    for size in {2: (100, 1000), 3: (22, 100)}[dimensions]:
+        A = gallery.poisson((size,) * dimensions)
+        b = np.random.default_rng(0).standard_normal(A.shape[0])
+        solution = pympf.solve(A, b, preconditioner="multilevel")
+        assert solution.converged
+        assert solution.true_residual <= 2e-8
+        iterations.append(solution.iterations)
+    assert iterations[1] <= 1.3 * iterations[0]

@@ -444,6 +444,91 @@ def test_new_modes_set_up_anew(PETSc, make_pc, mat, options):
         assert np.array_equal(dense(pc), dense(make_pc(A)))
 
 
+def elastic_solver(PETSc, A, ksp="cg"):
+    """A solver with `mmf`, and what counts the iterations with it."""
+    solver = PETSc.KSP().create()
+    solver.setOperators(A)
+    solver.setType(ksp)
+    solver.setTolerances(rtol=1e-8)
+    solver.getPC().setType("mmf")
+    x, b = A.createVecs()
+    b.array = np.random.default_rng(0).standard_normal(b.local_size)
+
+    def iterations():
+        solver.solve(b, x)
+        assert solver.getConvergedReason() > 0
+        return solver.getIterationNumber()
+
+    return solver, iterations
+
+
+@pytest.mark.parametrize("ksp", ["cg", "fcg"])
+def test_coordinates_are_rigid_body_modes(PETSc, mat, ksp):
+    shape = (60, 60)
+    with_modes = mat(pympf.gallery.elasticity(shape), block=2)
+    with_modes.setNearNullSpace(rigid_body(PETSc, shape))
+    expected = elastic_solver(PETSc, with_modes, ksp)[1]()
+    solver, iterations = elastic_solver(PETSc, mat(pympf.gallery.elasticity(shape), block=2), ksp)
+    solver.getPC().setCoordinates(coordinates(shape))
+    assert iterations() == expected
+
+
+def test_coordinates_in_the_view_and_after_the_first_setup(PETSc, mat, options, tmp_path):
+    shape = (14, 12)
+    options(**LEVELS)
+    A = mat(pympf.gallery.elasticity(shape), block=2)
+    pc = PETSc.PC().create()
+    pc.setType("mmf")
+    pc.setOperators(A)
+    pc.setFromOptions()
+    pc.setUp()
+    plain = dense(pc)
+    pc.setCoordinates(coordinates(shape))
+    A.scale(2)  # a new state of the matrix: the next setup is a real one
+    pc.setUp()
+    modes = pympf.rigid_body_modes(coordinates(shape))
+    M = pympf.as_preconditioner(
+        pympf.gallery.elasticity(shape),
+        near_nullspace=modes / np.linalg.norm(modes, axis=0),
+        block_size=2,
+        precision="working",
+        **LEVELS,
+    )
+    np.testing.assert_allclose(2 * dense(pc), M @ np.eye(M.shape[0]), rtol=1e-6, atol=1e-9)
+    assert not np.allclose(dense(pc), plain)
+    pc.view(PETSc.Viewer().createASCII(str(tmp_path / "view")))
+    says = "3 vectors of the rigid body of the coordinates; block size 2"
+    assert f"near-nullspace: {says}" in (tmp_path / "view").read_text()
+
+
+def test_coordinates_of_another_block_size_say_nothing(PETSc, make_pc, mat, options):
+    options(**LEVELS)
+    pc = make_pc(mat(P))
+    plain = dense(pc)
+    other = make_pc(mat(P))
+    other.setCoordinates(coordinates((12, 12)))
+    assert np.array_equal(dense(other), plain)
+
+
+@pytest.mark.parametrize(
+    ("points", "says"),
+    [
+        (coordinates((13, 12)), "PCSetCoordinates gave 156 points, the matrix has 168 nodes of 2"),
+        (coordinates((14, 12)) * np.nan, "coordinate 0 of point 0 is not finite"),
+        (np.zeros((168, 4)), "points have 1 to 3 coordinates, got 4"),
+    ],
+)
+def test_wrong_coordinates_are_refused(PETSc, make_pc, mat, points, says):
+    pc = make_pc(mat(pympf.gallery.elasticity((14, 12)), block=2))
+
+    def set_up():
+        pc.setCoordinates(points)
+        pc.setUp()
+
+    with pytest.raises(PETSc.Error, match=says):
+        set_up()
+
+
 @pytest.mark.parametrize(
     ("size", "value", "says"),
     [

@@ -266,7 +266,7 @@ def test_unknown_parameters(call):
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"method": "lu"}, ValueError, "method = 'lu' is not one of auto, cg, minres"),
+        ({"method": "lu"}, ValueError, "method = 'lu' is not one of auto, cg, fcg, minres"),
         ({"method": None}, ValueError, "is not one of"),
         ({"preconditioner": "ilu"}, ValueError, "'ilu' is not 'mmf', 'multilevel', 'ict'"),
         ({"preconditioner": None}, TypeError, "preconditioner is a NoneType, expected"),

@@ -11,7 +11,7 @@ from pympf.ref import krylov as ref
 
 from ..helpers import assert_close, random_spd, random_symmetric, rounding
 
-METHODS = ["cg", "minres", "gmres", "fgmres"]
+METHODS = ["cg", "fcg", "minres", "gmres", "fgmres"]
 BUILT = ["mmf", "multilevel", "ict", "classic"]
 PRECONDITIONERS = [*BUILT, "jacobi", "none", "operator", "callable", "factorization", "given"]
 
@@ -187,16 +187,21 @@ def test_auto_goes_on_with_minres_where_cg_meets_a_negative_eigenvalue(rng):
     assert not pympf.solve(A, b, method="cg", preconditioner="jacobi").converged
 
 
-def test_the_cycle_that_varies_needs_fgmres(rng):
+def test_the_cycle_that_varies_needs_a_flexible_method(rng):
     A = gallery.poisson((60, 60))
     b = rng.standard_normal(3600)
     options = {"preconditioner": "multilevel", "cycle": "k"}
     solution = pympf.solve(A, b, **options)
-    assert (solution.method, solution.converged) == ("fgmres", True)
-    assert solution.choice == "multilevel: asked for; fgmres: the preconditioner varies"
+    assert (solution.method, solution.converged) == ("fcg", True)
+    assert solution.choice.endswith("; fcg: the preconditioner varies, and A looks positive")
+    other = pympf.solve(A, b, method="fgmres", **options)
+    assert other.converged
+    assert solution.iterations <= other.iterations + 2
     for method in ("cg", "minres", "gmres"):
-        with pytest.raises(ValueError, match="cycle = 'k' varies: take method = 'fgmres'"):
+        with pytest.raises(ValueError, match="cycle = 'k' varies: take method = 'fcg' or 'fgmres'"):
             pympf.solve(A, b, method=method, **options)
+    indefinite = gallery.poisson((60, 60)) - sp.eye_array(3600)
+    assert pympf.solve(indefinite, b, maxiter=2, **options).method == "fgmres"
 
 
 def test_near_nullspace_and_block_size(rng):

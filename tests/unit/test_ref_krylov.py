@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 import pympf
 from pympf.ref import krylov
 
-METHODS = [krylov.cg, krylov.minres, krylov.gmres, krylov.fgmres]
+METHODS = [krylov.cg, krylov.fcg, krylov.minres, krylov.gmres, krylov.fgmres]
 
 
 def symmetric(eigenvalues, seed=0):
@@ -174,6 +174,34 @@ def test_fgmres_takes_a_preconditioner_that_varies(rng):
     np.testing.assert_allclose(history[-1], np.linalg.norm(b - A @ x), rtol=0.1)
 
 
+def test_fcg_with_a_fixed_preconditioner_is_cg(rng):
+    A, b, M = spd(), rng.standard_normal(30), preconditioner()
+    x, history = krylov.cg(A, b, M=M, maxiter=15)
+    y, flexible = krylov.fcg(A, b, M=M, maxiter=15)
+    np.testing.assert_allclose(flexible, history, rtol=1e-6)
+    np.testing.assert_allclose(y, x, rtol=1e-6)
+
+
+def test_fcg_takes_a_preconditioner_that_varies(rng):
+    A, b = spd(), rng.standard_normal(30)
+    x, history = krylov.fcg(A, b, M=Varying(), rtol=1e-10)
+    assert np.linalg.norm(b - A @ x) <= 1e-9 * np.linalg.norm(b)
+    np.testing.assert_allclose(history[-1], np.linalg.norm(b - A @ x), rtol=0.1)
+
+
+def test_steps_of_fcg_are_conjugate_whatever_the_preconditioner(rng):
+    A, b = spd(), rng.standard_normal(30)
+
+    def cosines(method):
+        x = [method(A, b, M=Varying(), maxiter=k)[0] for k in range(1, 12)]
+        steps = np.diff(x, axis=0)
+        gram = steps @ A @ steps.T
+        return np.abs(np.diag(gram, 1)) / np.sqrt(gram.diagonal()[1:] * gram.diagonal()[:-1])
+
+    assert cosines(krylov.fcg).max() <= 1e-8
+    assert cosines(krylov.cg).max() >= 1e-2
+
+
 def test_restarted_gmres_repeats_full_gmres_for_one_cycle(rng):
     A, b = spd(), rng.standard_normal(30)
     _, full = krylov.gmres(A, b, restart=30)
@@ -195,6 +223,7 @@ def test_singular_consistent_system(method, rng):
     ("method", "options"),
     [
         ("cg", {}),
+        ("fcg", {}),
         ("minres", {}),
         ("gmres", {"restart": 7}),
         ("gmres", {"restart": 7, "side": "left"}),

@@ -5,7 +5,9 @@ import pytest
 import scipy.linalg
 
 import pympf
+from pympf import gallery
 from pympf.ref.precond.incomplete_cholesky import incomplete_cholesky
+from pympf.ref.precond.nodes import find_node_size
 from pympf.ref.precond.params import Params
 from pympf.ref.precond.setup import setup
 
@@ -199,3 +201,22 @@ def test_the_same_factor_of_an_indefinite_matrix():
         compare(A, max_levels=1)
         compare(A, max_levels=1, drop_tolerance=0.1, fill=0)
     compare(np.diag([1.0, -2.0, 3.0] * 5), max_levels=1)
+
+
+@pytest.mark.parametrize(
+    ("A", "size"),
+    [
+        (gallery.elasticity((15, 14)), 2),
+        (gallery.elasticity((20, 17), clamped=False), 2),
+        (np.kron(gallery.poisson((12, 13)).toarray(), np.diag([1.0, 2, 3]) + 1), 3),
+        (gallery.poisson((20, 18)), 1),
+        (random_graph(240, 5, 1), 1),
+        (springs(11, 9, 7)[0], 2),
+    ],
+    ids=["sheet", "free sheet", "systems", "scalar", "graph", "turned axes"],
+)
+def test_the_same_nodes(A, size):
+    dense = np.asarray(A.toarray() if hasattr(A, "toarray") else A)
+    assert find_node_size(dense) == size
+    says = pympf.as_preconditioner(A, **FIXED, coarse_size=10).choice
+    assert says == "multilevel: asked for" + (f"; found nodes of {size} rows" if size > 1 else "")

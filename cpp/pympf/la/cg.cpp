@@ -7,10 +7,18 @@
 //   paper     r_j  z_j  p_j  A p_j  (r_j, z_j)
 //   name      r    z    p    q      rz
 //
-// Per iteration: A and M once, 2 dot products, 1 norm, 3 vector updates. Storage: r, z, p, q.
+// Flexible (fcg): M may change from one application to the next, and no longer makes p A-orthogonal
+// to the direction before by itself. So that is asked for: with p^T A p' = 0,
+//   beta = -alpha z^T A p / (r^T z of the step before),
+// which is z^T (r - r of the step before) in the numerator, the form of Polak and Ribiere. With a
+// fixed M it is the same number.
 //
-// Reference: Y. Saad, Iterative Methods for Sparse Linear Systems, 2nd ed., SIAM 2003,
-// Algorithm 9.1.
+// Per iteration: A and M once, 2 dot products (flexible: 3), 1 norm, 3 vector updates.
+// Storage: r, z, p, q.
+//
+// References: Y. Saad, Iterative Methods for Sparse Linear Systems, 2nd ed., SIAM 2003,
+// Algorithm 9.1; Y. Notay, "Flexible conjugate gradients", SIAM J. Sci. Comput. 22 (2000),
+// Algorithm FCG(1).
 #include <cmath>
 #include <utility>
 
@@ -23,26 +31,31 @@ namespace {
 template <class T>
 class Cg final : public Cycle<T> {
  public:
-  explicit Cg(Run<T>& run) : run_(run), z_(run.M ? run.n : 0), p_(run.n), q_(run.n) {}
+  explicit Cg(Run<T>& run)
+      : run_(run),
+        flexible_(run.params.method == Method::fcg && run.M),
+        z_(run.M ? run.n : 0),
+        p_(run.n),
+        q_(run.n) {}
 
   Reason run(T* r, double start_norm) override {
     const Index n = run_.n;
     T *p = p_.data(), *q = q_.data();
     std::fill(p, p + n, T{0});  // so that the first direction is z, whatever beta
-    double rz = 1;
+    double rz = 1, alpha = 0;
     for (;;) {
       const T* z = run_.precondition(r, z_.data());
       const double rz_before = std::exchange(rz, run_.dot(r, z));
       if (!std::isfinite(rz)) return Reason::diverged_nan;
       if (rz <= 0) return Reason::diverged_indefinite_preconditioner;
-      axpby(n, 1.0, z, rz / rz_before, p);
+      axpby(n, 1.0, z, (flexible_ ? -alpha * run_.dot(z, q) : rz) / rz_before, p);
 
       run_.A(p, q);
       const double pq = run_.dot(p, q);
       if (!std::isfinite(pq)) return Reason::diverged_nan;
       if (pq <= 0) return Reason::diverged_indefinite_operator;
 
-      const double alpha = rz / pq;
+      alpha = rz / pq;
       axpy(n, -alpha, q, r);
       const double r_norm = run_.norm(r);
       if (!std::isfinite(r_norm)) return Reason::diverged_nan;  // x has not been touched
@@ -59,6 +72,7 @@ class Cg final : public Cycle<T> {
   static inline const double kGrowth = std::sqrt(Run<T>::epsilon);
 
   Run<T>& run_;
+  const bool flexible_;
   std::vector<T> z_, p_, q_;
 };
 

@@ -4,7 +4,8 @@
 //           judge ||r||                        converged, stagnated, out of iterations?
 //           x, r <- cycle(x, r)                cg.cpp, minres.cpp, gmres.cpp
 //
-// A cycle of cg or minres ends when its recurrence has converged, so that as a rule there is one.
+// A cycle of cg, fcg or minres ends when its recurrence has converged, so that as a rule there is
+// one.
 //
 // Reference: H. A. van der Vorst, Q. Ye, "Residual replacement strategies for Krylov subspace
 // iterative methods for the convergence of true residuals", SIAM J. Sci. Comput. 22 (2000).
@@ -27,10 +28,8 @@ struct Named {
 };
 
 constexpr Named<Method> kMethods[] = {
-    {Method::cg, "cg"},
-    {Method::minres, "minres"},
-    {Method::gmres, "gmres"},
-    {Method::fgmres, "fgmres"},
+    {Method::cg, "cg"},       {Method::fcg, "fcg"},       {Method::minres, "minres"},
+    {Method::gmres, "gmres"}, {Method::fgmres, "fgmres"},
 };
 constexpr Named<Side> kSides[] = {
     {Side::right, "right"},
@@ -135,6 +134,7 @@ template <class T>
 std::unique_ptr<Cycle<T>> make_cycle(Run<T>& run) {
   switch (run.params.method) {
     case Method::cg:
+    case Method::fcg:
       return krylov::make_cg(run);
     case Method::minres:
       return krylov::make_minres(run);

@@ -1,6 +1,7 @@
 // Krylov methods for A x = b with A, and a preconditioner M ~ A^-1, given as operators.
 //
 //   cg      A and M symmetric positive definite (A semidefinite when b is in its range)
+//   fcg     cg whose M may change from one application to the next
 //   minres  A symmetric, also indefinite or singular; M symmetric positive definite
 //   gmres   any A and M; restarted; M from the right (A M u = b, x = M u) or left (M A x = M b)
 //   fgmres  any A; M may change from one application to the next
@@ -26,7 +27,7 @@
 
 namespace pympf {
 
-enum class Method { cg, minres, gmres, fgmres };
+enum class Method { cg, fcg, minres, gmres, fgmres };
 enum class Side { right, left };
 
 enum class Reason {
@@ -37,8 +38,8 @@ enum class Reason {
   diverged_residual_grew,  // minres: out of iterations above an earlier residual; x is that one's
   diverged_breakdown,      // A is singular, and the space of the method holds no solution
   diverged_stagnated,      // the residual is as small as A, b and the precision of T let it become
-  diverged_indefinite_operator,        // cg: p^T A p <= 0
-  diverged_indefinite_preconditioner,  // cg, minres: r^T M r <= 0 with r != 0
+  diverged_indefinite_operator,        // cg, fcg: p^T A p <= 0
+  diverged_indefinite_preconditioner,  // cg, fcg, minres: r^T M r <= 0, r != 0
   diverged_nan,  // NaN or overflow in A, M or a recurrence; x is the last good iterate
   stopped_by_callback,
 };

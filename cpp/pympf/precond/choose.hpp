@@ -29,6 +29,12 @@ template <class T>
 bool smoother_is_enough(const CsrView<double>& A, const NearNullspace& B, const Border& border,
                         const Level<T>& level, const Params& params, Report& report);
 
+// No near-nullspace is known of a small system: a factor that drops less than asked for is better
+// than levels; if so, the report says it.
+bool prefers_finer_factor(Global rows, bool is_poor, const Params& params, Report& report);
+
+Params with_fewer_drops(Params params);
+
 // Why the method of the report was taken, where none of the above has said it.
 std::string reason_for(const Report& report, const Params& params);
 

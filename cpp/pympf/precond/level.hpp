@@ -62,6 +62,7 @@ struct Levels {
   Border coarse_border;
   double scale = 1;       // of the matrix: a power of two, for the range of T
   bool complete = false;  // the factorization may drop nothing: it is cheap
+  bool finer = false;     // it drops less than asked for
 };
 
 }  // namespace pympf::precond

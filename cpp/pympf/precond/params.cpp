@@ -16,8 +16,9 @@ const std::vector<Field<Params>>& fields() {
             "false: M with the signs of A (two_level or direct), for GMRES."),
       field(
           "cycle", &Params::cycle, {"v", "w", "k", "additive"},
-          "Way through the stages; k varies from one application to the next and needs FGMRES; "
-          "additive: no smoother, the wavelets of each cluster are solved for, all stages at once, "
+          "Way through the stages; k varies from one application to the next and needs flexible CG "
+          "or FGMRES; additive: no smoother, the wavelets of each cluster are solved for, all "
+          "stages at once, "
           "with 0.5 for strength, 16 for cluster_size and 0.55 for lift_weight as defaults."),
       field("smoother", &Params::smoother, {"ict", "gs", "chebyshev", "l1_jacobi"},
             "Threshold incomplete Cholesky (Ajiz-Jennings), Gauss-Seidel (forward, then backward), "

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 #include <variant>
 
 #include "pympf/common/pool.hpp"
@@ -10,6 +11,7 @@
 #include "pympf/la/sparse.hpp"
 #include "pympf/precond/choose.hpp"
 #include "pympf/precond/cycle.hpp"
+#include "pympf/precond/saddle.hpp"
 #include "pympf/precond/two_level.hpp"
 
 namespace pympf::precond {
@@ -45,20 +47,6 @@ bool is_negative(const DistRows<T>& A) {
     if (d > 0) ++positive;
   }
   return A.comm.sum(negative) > 0 && A.comm.sum(positive) == 0;
-}
-
-// The diagonal alone tells that there are eigenvalues of both signs: it has both, or some positive
-// numbers and a zero in a row that is not zero. Collective.
-template <class T>
-bool shows_indefinite(const DistRows<T>& A) {
-  const std::vector<T> d = diagonal(A);
-  Global positive = 0, other = 0;
-  for (Index i = 0; i < A.own(); ++i) {
-    positive += d[i] > 0;
-    const T *begin = A.rows.data + A.rows.indptr[i], *end = A.rows.data + A.rows.indptr[i + 1];
-    other += d[i] < 0 || (d[i] == 0 && std::any_of(begin, end, [](T v) { return v != 0; }));
-  }
-  return A.comm.sum(positive) > 0 && A.comm.sum(other) > 0;
 }
 
 // The matrix in double precision, positive if it is definite; without a copy where that can be.
@@ -119,6 +107,7 @@ struct Preconditioner<T>::Impl {
   Index block = 1;
   Report report;
   std::vector<Index> null_rows;  // z_i = r_i
+  bool is_companion = false;     // built for the matrix of saddle.hpp
   std::variant<Jacobi<T>, std::unique_ptr<Cycles<float>>, std::unique_ptr<Cycles<double>>, TwoLevel>
       kind;
   Index callers_rows = 0;
@@ -134,10 +123,10 @@ struct Preconditioner<T>::Impl {
     const auto refreshed = [&](auto& cycles) {
       refresh_levels(working_copy(A), used, cycles->levels, report);
     };
-    if (std::holds_alternative<Jacobi<T>>(kind))
-      kind = jacobi(A);
-    else if (params.cycle == CycleKind::additive || std::holds_alternative<TwoLevel>(kind))
+    if (is_companion || params.cycle == CycleKind::additive || std::holds_alternative<TwoLevel>(kind))
       build(A);
+    else if (std::holds_alternative<Jacobi<T>>(kind))
+      kind = jacobi(A);
     else if (auto* single = std::get_if<std::unique_ptr<Cycles<float>>>(&kind))
       refreshed(*single);
     else
@@ -173,6 +162,7 @@ struct Preconditioner<T>::Impl {
       kind = jacobi(A);
       return;
     }
+    is_companion = false;
     if (params.method == Method::two_level || params.method == Method::direct) {
       const std::string why_not = build_with_signs(A);
       require<Singular>(why_not.empty(), "method = '", find_field(fields(), "method").text(params),
@@ -182,19 +172,17 @@ struct Preconditioner<T>::Impl {
     const bool is_automatic = params.method == Method::automatic;
     const bool with_signs = is_automatic && !params.definite;
     std::string why_not;
-    if (is_automatic && shows_indefinite(A)) {
-      if (with_signs) why_not = build_with_signs(A);
-      if (with_signs && why_not.empty()) return;
-    } else if (diagonal_is_enough(A, near_nullspace, params, report)) {
-      kind = jacobi(A);
+    if (const auto companion = is_automatic ? definite_companion(A) : std::nullopt) {
+      if (with_signs && (why_not = build_with_signs(A, TwoLevel::Cost::small)).empty()) return;
+      is_companion = build_companion(*companion);
+      if (is_companion) return;
+      report = {};
+    } else if (build_diagonal(A)) {
       return;
     }
     build_levels_of(A);
     if (!report.indefinite || !is_automatic) return;
-    if (with_signs && why_not.empty()) {
-      why_not = build_with_signs(A);
-      if (why_not.empty()) return;
-    }
+    if (with_signs && (why_not = build_with_signs(A)).empty()) return;
     if (params.smoother != SmootherKind::incomplete_cholesky) return;
     // Stage after stage a factor that is far from A blows negative modes up; this one cannot.
     used.method = Method::multilevel;
@@ -217,15 +205,30 @@ struct Preconditioner<T>::Impl {
         null_rows.push_back(i);
   }
 
+  bool build_diagonal(const DistRows<T>& A) {
+    const bool enough = diagonal_is_enough(A, near_nullspace, params, report);
+    if (enough) kind = jacobi(A);
+    return enough;
+  }
+
+  // For a saddle point whose part F is definite, as far as the setup can see.
+  bool build_companion(const DistRows<T>& companion) {
+    report = {};
+    if (!build_diagonal(companion)) build_levels_of(companion);
+    if (std::exchange(report.indefinite, true)) return false;
+    report.reason = "saddle point, each part for itself: " + report.reason;
+    return true;
+  }
+
   // Returns why it is not to be had.
-  std::string build_with_signs(const DistRows<T>& A) {
+  std::string build_with_signs(const DistRows<T>& A, TwoLevel::Cost most = TwoLevel::Cost::any) {
     if (A.comm.size() > 1) return "it is for one rank";
     if (!SparseLu::available()) return "pympf was built without SuperLU";
     Report found;
     const auto copy = with_values<double>(A, [&](Index, Index p) { return double{A.rows.data[p]}; });
     auto M = params.method == Method::direct      ? TwoLevel::direct(copy.rows, found)
              : params.method == Method::two_level ? TwoLevel::with_stage(copy.rows, found)
-                                                  : TwoLevel::build(copy.rows, found);
+                                                  : TwoLevel::build(copy.rows, most, found);
     if (!M) return found.reason;
     report = std::move(found);
     report.definite = false;

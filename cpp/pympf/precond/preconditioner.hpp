@@ -9,14 +9,14 @@ namespace pympf::precond {
 
 // M is symmetric; for v, w and additive cycles it is positive definite on a positive definite A and
 // semidefinite on a singular one. For a negative definite A, M approximates (-A)^-1; for an
-// indefinite one the coarse solve takes absolute values, and M may fail to be definite. The cycle
-// 'k' varies from one application to the next.
+// indefinite one the coarse solve takes absolute values, and M may fail to be definite; that of a
+// saddle point (saddle.hpp) is definite. The cycle 'k' varies from one application to the next.
 template <class T>
 class Preconditioner {
  public:
   // near_nullspace: rows() x vectors, or empty for constants; the rows of A come in nodes of
-  // `block`. `parts`, for params.repartition on several ranks: the rank where own row i shall be
-  // worked on; the rows of a node go together.
+  // `block`; without either, nodes are looked for (nodes.hpp). `parts`, for params.repartition on
+  // several ranks: the rank where own row i shall be worked on; the rows of a node go together.
   // Collective over the ranks of A, as update and apply are; vectors hold own entries.
   Preconditioner(const DistRows<T>& A, const Params& params, NearNullspace near_nullspace = {},
                  Index block = 1, const std::vector<int>& parts = {});

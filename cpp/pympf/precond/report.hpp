@@ -11,6 +11,7 @@ namespace pympf::precond {
 struct Report {
   std::vector<LevelReport> levels;
   double operator_complexity = 1, grid_complexity = 1;
+  Index node_size = 1;  // rows of a node, where they were found; 1 where they were given
   Index coarse_rows = 0, coarse_nullity = 0, coarse_negative = 0;
   bool indefinite = false;  // a negative eigenvalue was found
   bool definite = true;     // false: M is made for the signs of an indefinite A

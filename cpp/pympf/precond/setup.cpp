@@ -22,6 +22,7 @@
 #include "pympf/la/sparse.hpp"
 #include "pympf/precond/border.hpp"
 #include "pympf/precond/choose.hpp"
+#include "pympf/precond/nodes.hpp"
 #include "pympf/precond/ordering.hpp"
 #include "pympf/precond/product.hpp"
 #include "pympf/precond/radius.hpp"
@@ -134,10 +135,15 @@ NearNullspace constants(Index rows, Index block) {
   return B;
 }
 
+struct Found {
+  NearNullspace B;
+  bool poor = false;  // still no near-nullspace after the relaxation
+};
+
 // Constants; D^-1/2 1 when its Rayleigh quotient is ten times smaller; either relaxed on A b = 0
 // when it is no near-nullspace.
 template <class T>
-NearNullspace default_vector(const Stage& stage, const Level<T>& level, const Params& params) {
+Found default_vector(const Stage& stage, const Level<T>& level, const Params& params) {
   const Index n = stage.A.rows;
   const Communicator& comm = stage.border.comm;
   const std::vector<double> d = diagonal(stage.A.view());
@@ -151,16 +157,19 @@ NearNullspace default_vector(const Stage& stage, const Level<T>& level, const Pa
     for (Index i = 0; i < n; ++i) scaled[i] = 1 / std::sqrt(d[i]);
     if (rayleigh(stage, d, scaled, product) < 0.1 * quotient) b.swap(scaled), Ab.swap(product);
   }
-  if (params.relaxations > 0 && is_far_from_null(stage, Ab, d, b)) {
+  bool poor = is_far_from_null(stage, Ab, d, b);
+  if (params.relaxations > 0 && poor) {
     std::vector<T> x(b.begin(), b.end()), zero(n, T(0)), work(2 * static_cast<std::size_t>(n));
     for (int step = 0; step < params.relaxations; ++step)
       smooth(level, params, zero.data(), x.data(), work.data(), step % 2 == 0);
     b.assign(x.begin(), x.end());
+    stage.border.multiply(stage.A, b.data(), Ab.data());
+    poor = is_far_from_null(stage, Ab, d, b);
   }
   const double size = norm(comm, n, b.data());
   const auto rows = static_cast<double>(stage.rows());
   if (size > 0) scale(n, std::sqrt(rows) / size, b.data(), b.data());
-  return {1, std::move(b)};
+  return {{1, std::move(b)}, poor};
 }
 
 // The pseudo-inverse of the last matrix: |A|^+ when it has negative eigenvalues.
@@ -468,18 +477,19 @@ Graph first_couplings(const Stage& stage) {
 
 // The near-nullspace in the order of the first level; constants are tried with its smoother.
 template <class T>
-NearNullspace first_vectors(const NearNullspace& given, const Stage& stage, const Level<T>& level,
-                            const Params& params) {
+Found first_vectors(const NearNullspace& given, const Stage& stage, const Level<T>& level,
+                    const Params& params) {
   // A rank without rows cannot tell from its part.
   const bool is_given = stage.border.comm.max(Global{!given.values.empty()}) > 0;
-  NearNullspace B = given;
+  Found found{given};
   if (is_given)
-    permute_rows(B.values, stage.domains.order, B.vectors);
+    permute_rows(found.B.values, stage.domains.order, found.B.vectors);
+  else if (stage.block == 1)
+    found = default_vector(stage, level, params);
   else
-    B = stage.block == 1 ? default_vector(stage, level, params)
-                         : constants(stage.A.rows, stage.block);
-  stage.border.share(B.values, B.vectors);
-  return B;
+    found.B = constants(stage.A.rows, stage.block);
+  stage.border.share(found.B.values, found.B.vectors);
+  return found;
 }
 
 }  // namespace
@@ -494,6 +504,9 @@ Levels<T> build_levels(const DistRows<double>& A, const NearNullspace& near_null
   out.comm = A.comm;
   out.rows = A.own();
   out.scale = range_factor(A.comm, A.rows);
+  const bool is_told = block > 1 || A.comm.max(Global{!near_nullspace.values.empty()}) > 0;
+  if (!is_told && params.method != Method::incomplete_cholesky)
+    block = report.node_size = find_node_size(A);
   Stage stage = first_stage(A, out.scale, block, params);
   out.order = stage.domains.order;
   const Global entries = A.nnz();
@@ -518,8 +531,14 @@ Levels<T> build_levels(const DistRows<double>& A, const NearNullspace& near_null
         fill_level(stage.A, stage.border, stage.domains, params, level, line, report);
       last = line.level == params.max_levels || params.method == Method::incomplete_cholesky;
       if (first && !last) {
-        stage.B = first_vectors(near_nullspace, stage, level, params);
+        Found found = first_vectors(near_nullspace, stage, level, params);
+        stage.B = std::move(found.B);
         last = smoother_is_enough(stage.A, stage.B, stage.border, level, params, report);
+        if (!last && prefers_finer_factor(stage.rows(), found.poor, params, report)) {
+          fill_level(stage.A, stage.border, stage.domains, with_fewer_drops(params), level, line,
+                     report);
+          last = out.finer = true;
+        }
         if (!last) stage.W = first_couplings(stage);
       }
       Next next;
@@ -555,7 +574,9 @@ template <class T>
 void refresh_levels(const DistRows<double>& matrix, const Params& given, Levels<T>& levels,
                     Report& report) {
   const auto begin = Clock::now();
-  const Params params = levels.complete ? without_drops(given) : given;
+  const Params params = levels.complete ? without_drops(given)
+                         : levels.finer  ? with_fewer_drops(given)
+                                         : given;
   const auto border_of_stage = [&](std::size_t l) -> const Border& {
     return l < levels.levels.size() ? levels.levels[l].border : levels.coarse_border;
   };

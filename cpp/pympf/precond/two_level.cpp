@@ -24,8 +24,8 @@ constexpr double cheap_work = 20'000;
 constexpr double least_saving = 0.25;
 // A factor L of more entries is refused: 1.2 GB with U.
 constexpr double most_entries = 5e7;
-// Of rows, where the fill cannot be foretold.
-constexpr Index most_rows_blindly = 100'000;
+// Where the fill cannot be foretold: rows that are cheap, as far as one can tell, and the most.
+constexpr Index few_rows = 30'000, most_rows_blindly = 100'000;
 // The waves of A u = 0 have 2 pi / sqrt(2 d rho) rows in d dimensions; with less than seven (in two
 // dimensions) scaling functions do not resolve them.
 constexpr double deepest = 0.2;
@@ -260,9 +260,15 @@ std::optional<TwoLevel> TwoLevel::with_stage(const CsrView<double>& A, Report& r
 }
 
 // Whatever costs less; a stage is tried where a factorization of A is costly.
-std::optional<TwoLevel> TwoLevel::build(const CsrView<double>& A, Report& report) {
+std::optional<TwoLevel> TwoLevel::build(const CsrView<double>& A, Cost most, Report& report) {
   const LuPlan plan(A, most_entries);
-  if (plan.on_diagonal && plan.fill.work > cheap_work * A.rows)
+  const bool is_costly = plan.on_diagonal ? plan.fill.work > cheap_work * A.rows
+                                          : A.rows > few_rows;
+  if (is_costly && most == Cost::small) {
+    report.reason = "a factor costs more than other ways";
+    return {};
+  }
+  if (is_costly && plan.on_diagonal)
     if (auto out = with_stage(A, report, least_saving * plan.fill.work)) return out;
   return direct(A, plan, report);
 }

@@ -24,8 +24,11 @@ namespace pympf::precond {
 
 class TwoLevel {
  public:
+  // small: a factorization of A that costs no more than a hierarchy.
+  enum class Cost { small, any };
+
   // What needs least multiply-adds. Empty when it is not to be had; then the report says why.
-  static std::optional<TwoLevel> build(const CsrView<double>& A, Report& report);
+  static std::optional<TwoLevel> build(const CsrView<double>& A, Cost most, Report& report);
   static std::optional<TwoLevel> direct(const CsrView<double>& A, Report& report);
   // With a stage, if the factorization of the next one takes at most so many multiply-adds.
   static std::optional<TwoLevel> with_stage(

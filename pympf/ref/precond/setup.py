@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pympf.ref.precond.couplings import Labels, cluster, contract, couplings
+from pympf.ref.precond.nodes import find_node_size
 from pympf.ref.precond.params import Params
 from pympf.ref.precond.smoother import Smoother, smoother
 from pympf.ref.precond.transfer import lifted_prolongation, rotate
@@ -119,7 +120,7 @@ def setup(
     near_nullspace : numpy.ndarray, shape (n, m)
         What the scaling functions reproduce; by default a vector that is looked for.
     block : int
-        Rows of a node.
+        Rows of a node; 1 without a near-nullspace: as `find_node_size` sees them.
 
     Returns
     -------
@@ -140,6 +141,8 @@ def setup(
     left = int(most - np.count_nonzero(A))
     levels: list[Level] = []
     B, W = near_nullspace, None
+    if B is None and block == 1:
+        block = find_node_size(A)
     while len(A) > smallest:
         smooth = smoother(A, params)
         if B is None:
