@@ -47,8 +47,7 @@ bool is_negative(const DistRows<T>& A) {
 
 // The matrix in double precision, positive if it is definite; without a copy where that can be.
 template <class T>
-DistRows<double> working_copy(const DistRows<T>& A) {
-  const bool negative = is_negative(A);
+DistRows<double> working_copy(const DistRows<T>& A, bool negative) {
   if constexpr (std::is_same_v<T, double>)
     if (!negative) return view_of(A);
   const double sign = negative ? -1 : 1;
@@ -83,6 +82,7 @@ struct Preconditioner<T>::Impl {
   NearNullspace near_nullspace;
   Index block = 1;
   Report report;
+  bool negative = false;         // is_negative
   std::vector<Index> null_rows;  // z_i = r_i
   std::variant<Jacobi<T>, std::unique_ptr<Cycles<float>>, std::unique_ptr<Cycles<double>>> kind;
 
@@ -115,7 +115,6 @@ struct Preconditioner<T>::Impl {
   // What is the same for a first matrix and for new values.
   void finish(const DistRows<T>& matrix) {
     const CsrView<T>& A = matrix.rows;
-    const bool negative = is_negative(matrix);
     report.indefinite = report.indefinite || negative;
     null_rows.clear();
     for (Index i = 0; i < A.rows; ++i)
@@ -135,7 +134,7 @@ struct Preconditioner<T>::Impl {
   void build_cycles(const DistRows<T>& A) {
     report = {};
     kind = std::make_unique<Cycles<S>>(
-        build_levels<S>(working_copy(A), near_nullspace, block, used, report));
+        build_levels<S>(working_copy(A, negative), near_nullspace, block, used, report));
   }
 };
 
@@ -161,6 +160,7 @@ Preconditioner<T>::Preconditioner(const DistRows<T>& A, const Params& params,
   impl.pattern = hash(A);
   impl.near_nullspace = std::move(near_nullspace);
   impl.block = block;
+  impl.negative = is_negative(A);
   impl.build(A);
   impl.finish(A);
 }
@@ -172,8 +172,9 @@ void Preconditioner<T>::update(const DistRows<T>& A) {
     require(A.own() == impl.rows && A.rows.cols == A.column_count() && hash(A) == impl.pattern,
             "an update needs a matrix with the rows and the pattern of the first one");
   });
+  impl.negative = is_negative(A);
   const auto refresh = [&](auto& cycles) {
-    refresh_levels(working_copy(A).rows, impl.used, cycles->levels, impl.report);
+    refresh_levels(working_copy(A, impl.negative).rows, impl.used, cycles->levels, impl.report);
   };
   if (std::holds_alternative<Jacobi<T>>(impl.kind))
     impl.kind = jacobi(A);

@@ -48,13 +48,17 @@ constexpr int lift_attempts = 3;
 constexpr int near_miss = 2;
 
 template <class T>
-Csr<T> cast(Csr<double> A) {
+Csr<T> cast(const Csr<double>& A) {
+  return {A.rows, A.cols, A.indptr, A.indices, {A.data.begin(), A.data.end()}};
+}
+
+template <class T>
+Csr<T> cast(Csr<double>&& A) {
   if constexpr (std::is_same_v<T, double>) {
-    return A;
+    return std::move(A);
   } else {
-    Csr<T> out{A.rows, A.cols, std::move(A.indptr), std::move(A.indices), {}};
-    out.data.assign(A.data.begin(), A.data.end());
-    return out;
+    return {A.rows, A.cols, std::move(A.indptr), std::move(A.indices),
+            {A.data.begin(), A.data.end()}};
   }
 }
 
@@ -231,59 +235,34 @@ double largest_eigenvalue(const Stage& stage) {
                          [&](const double* x, double* y) { stage.border.multiply(stage.A, x, y); });
 }
 
-// The next stage while it is made on several ranks.
-struct Abroad {
-  Layout layout;
-  GlobalRows<double> P;
-  CoarseEntries A;
-  Global nnz = 0;
+// Gives the rows to the ranks of `to`.
+void move(Stage& stage, const Layout& to) {
+  const Border from = stage.border;
+  const Index m = stage.B.vectors;
+  const auto A = moved_rows(from, to, stage.A), W = moved_rows(from, to, stage.W, stage.block);
+  stage.border = border_of(from.comm, to, A.indices, W.indices, stage.block);
+  stage.A = localized(stage.border, A);
+  stage.W = localized(stage.border, W, stage.block);
+  std::vector<Global> targets(from.layout.own());
+  std::iota(targets.begin(), targets.end(), from.layout.first());
+  std::vector<double> B(static_cast<std::size_t>(to.own()) * m);
+  ExchangeSpace<double> space;
+  Exchange::moves(from.comm, to, targets).forward(stage.B.values.data(), B.data(), m, space);
+  stage.border.share(B, m);
+  stage.B.values = std::move(B);
+}
 
-  // Returns the entries of P^T A P.
-  Global project(const Stage& stage, const Csr<double>& functions, const Reach& known, Index m) {
-    P = with_global_columns(functions, known, m);
-    A = coarse_entries(stage.border, stage.A, P, known, m, layout);
-    return nnz = stage.border.comm.sum(static_cast<Global>(A.rows.data.size()));
-  }
-
-  void finish(const Stage& stage, const Reach& known, const Graph& graph, const Rotated& Q,
-              Next& next) {
-    const Communicator& comm = stage.border.comm;
-    const Index m = Q.coarse.vectors, own = known.layout.own();
-    Layout nodes = layout;
-    for (Global& start : nodes.starts) start /= m;
-    std::vector<Global> numbers(own), targets(static_cast<std::size_t>(own) * m);
-    std::iota(numbers.begin(), numbers.end(), known.layout.first());
-    std::iota(targets.begin(), targets.end(), known.layout.first() * m);
-    const auto W = add_rows(comm, nodes, with_global_columns(graph, known, 1), numbers);
-    Stage& to = next.stage;
-    to.border = border_of(comm, layout, A.rows.indices, W.indices, m);
-    to.A = localized(to.border, A.rows);
-    to.W = localized(to.border, W, m);
-    zero_what_is_rounding(to);
-    to.B.vectors = m;
-    to.B.values.resize(static_cast<std::size_t>(layout.own()) * m);
-    ExchangeSpace<double> space;
-    Exchange::moves(comm, layout, targets)
-        .forward(Q.coarse.values.data(), to.B.values.data(), m, space);
-    to.border.share(to.B.values, m);
-    split(comm, layout, P, next.P, next.P_off);
-    next.R = transpose(next.P.view());
-  }
-
- private:
-  void zero_what_is_rounding(Stage& to) const {
-    std::vector<char> null(to.A.rows);
-    for (Index i = 0; i < to.A.rows; ++i) {
-      double sum = 0;
-      for (Index p = to.A.indptr[i]; p < to.A.indptr[i + 1]; ++p) sum += std::abs(to.A.data[p]);
-      null[i] = sum <= 1e-13 * A.size[i];
-    }
-    to.border.share(null, 1);
-    for (Index i = 0; i < to.A.rows; ++i)
-      for (Index p = to.A.indptr[i]; p < to.A.indptr[i + 1]; ++p)
-        if (null[i] || null[to.A.indices[p]]) to.A.data[p] = 0;
-  }
-};
+// Completes the next stage on several ranks: gives it to fewer if it is small, and takes P apart.
+void settle(const Params& params, Next& next) {
+  Stage& stage = next.stage;
+  const Border made = stage.border;
+  const Layout to = next_layout(made.layout, params.rows_per_rank);
+  const bool stays = to.starts == made.layout.starts;
+  next.P_off = split(made, to, next.P);
+  if (stays) return;
+  move(stage, to);
+  next.R = transpose(next.P.view());
+}
 
 // The next stage; empty when there is none worth having.
 bool coarsen(const Stage& stage, const Params& params, int level, Global left, Next& next) {
@@ -296,16 +275,17 @@ bool coarsen(const Stage& stage, const Params& params, int level, Global left, N
   const Global coarse_rows = border.comm.sum(Global{clusters.count} * m);
   if (coarse_rows > least_reduction * rows) return false;
   Rotated Q = rotate(stage.B, clusters, stage.block);
-  const Reach known = reach(border, stage.block, clusters);
+  const Border known = reach(border, stage.block, clusters);
   share(border, known, Q);
-  const Graph W = contract(stage.W, clusters, known.known());
-  Abroad abroad{next_layout(known, m, params.rows_per_rank), {}, {}};
-  const auto project = [&](Global most) {
-    if (!border.alone()) return abroad.project(stage, next.P, known, m) <= most;
-    next.R = transpose(next.P.view());
-    auto product = coarse_product(stage.A, next.P, next.R, most);
-    if (product) next.stage.A = std::move(*product);
-    return product.has_value();
+  const auto known_clusters = clusters.count + static_cast<Index>(known.ghosts.size());
+  Graph W = contract(stage.W, clusters, known_clusters);
+  const auto projected = [&](Global most) {
+    auto product = project(border, stage.A, known, m, most, next.P);
+    if (!product) return false;
+    next.stage.border = std::move(product->border);
+    next.stage.A = std::move(product->A);
+    next.R = std::move(product->R);
+    return true;
   };
   const auto fewer = static_cast<Global>(rows <= 1000 ? left : std::min(left, entries * 9 / 10));
   const auto most = coarse_rows > 2500 ? std::min(left, entries) : left;
@@ -320,8 +300,8 @@ bool coarsen(const Stage& stage, const Params& params, int level, Global left, N
     const double work = product_work(stage, next.P) / (most_work * static_cast<double>(entries));
     if (work > near_miss) break;
     if (work <= 1) {
-      if (!project(near_miss * fewer)) break;
-      next.lifted = (border.alone() ? next.stage.A.nnz() : abroad.nnz) <= fewer;
+      if (!projected(near_miss * fewer)) break;
+      next.lifted = next.stage.nnz() <= fewer;
     }
     const double more = std::min(2 * lifting.truncation, 0.5);
     if (more <= lifting.truncation) break;
@@ -329,15 +309,16 @@ bool coarsen(const Stage& stage, const Params& params, int level, Global left, N
   }
   if (!next.lifted) {
     next.P = prolongation(Q, clusters, stage.block, stage.A.rows);
-    if (!project(most)) return false;
+    if (!projected(most)) return false;
   }
-  next.stage.block = m;
-  if (border.alone()) {
-    next.stage.W = W;
-    next.stage.B = Q.coarse;
-  } else {
-    abroad.finish(stage, known, W, Q, next);
-  }
+  Stage& to = next.stage;
+  to.block = m;
+  renumber(known, to.border, m, W);
+  to.W = std::move(W);
+  to.B = std::move(Q.coarse);
+  to.B.values.resize(static_cast<std::size_t>(clusters.count) * m * m);
+  to.border.share(to.B.values, m);
+  if (!border.alone()) settle(params, next);
   reorder(next, params);
   return true;
 }
@@ -433,8 +414,8 @@ double range_factor(const Communicator& comm, const CsrView<double>& A) {
 // when the smoother is there.
 Stage first_stage(const DistRows<double>& A, double scale, Index block, const Params& params) {
   const bool alone = A.comm.size() == 1;
-  const Csr<double> copy = alone ? Csr<double>() : diagonal_block(A);
-  const CsrView<double> own = alone ? A.rows : copy.view();
+  const Csr<double> pattern = alone ? Csr<double>() : diagonal_pattern(A);
+  const CsrView<double> own = alone ? A.rows : pattern.view();
   const bool keep = params.ordering == Ordering::natural || own.rows == 0 || is_banded(own);
   Stage stage;
   stage.block = block;
@@ -445,19 +426,10 @@ Stage first_stage(const DistRows<double>& A, double scale, Index block, const Pa
     stage.A = permuted(own, order, scale);
     return stage;
   }
-  const bool stays = std::is_sorted(order.begin(), order.end());
-  GlobalRows<double> rows;
-  if (A.comm.min(Global{stays}) > 0) {
-    rows = global_rows(A);
-  } else {
-    std::vector<Global> targets(order.size());
-    for (std::size_t i = 0; i < order.size(); ++i)
-      targets[order[i]] = A.layout.first() + static_cast<Global>(i);
-    rows = global_rows(move_rows(A, A.layout, targets));
-  }
-  for (double& v : rows.data) v *= scale;
-  stage.border = border_of(A.comm, A.layout, rows.indices, {}, block);
-  stage.A = localized(stage.border, rows);
+  std::vector<Index> number;
+  stage.border = border_of(A, order, block, number);
+  const Index cols = own.rows + static_cast<Index>(stage.border.ghosts.size());
+  stage.A = permuted(A.rows, order, number, cols, scale);
   return stage;
 }
 
@@ -567,7 +539,7 @@ void refresh_levels(const CsrView<double>& matrix, const Params& given, Levels<T
       fill_level(A, {}, Domains{{}, level.strips}, params, level, line, report);
       if (level.P.rows > 0) {
         const Csr<double>& R = exact_restriction(level);
-        A = *coarse_product(A, transpose(R.view()), R, std::numeric_limits<Index>::max());
+        A = *coarse_product(A, transpose(R.view()), R);
       }
     }
     line.seconds = seconds_since(start);
