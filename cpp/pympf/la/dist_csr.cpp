@@ -94,15 +94,14 @@ void split(const CsrView<S>& rows, Index own, const Place& place, Csr<T>& diagon
 
 template <class S, class T>
 void split(const CsrView<S>& rows, Index own, Csr<T>& diagonal, OffDiagonal<T>& off) {
-  split(rows, own, [](Index c) { return c; }, diagonal, off);
+  split(
+      rows, own, [](Index c) { return c; }, diagonal, off);
 }
 
 template <class T>
 DistCsr<T>::DistCsr(const DistRows<T>& A) : comm(A.comm), layout(A.layout) {
   const Index own_columns = A.own();
-  const auto place = [&](Index c) {
-    return A.owns(c) ? c - A.shift : own_columns + A.ghost(c);
-  };
+  const auto place = [&](Index c) { return A.owns(c) ? c - A.shift : own_columns + A.ghost(c); };
   split(A.rows, own_columns, place, own, off);
   if (comm.size() > 1)
     off.halo = std::make_shared<const Exchange>(Exchange::halo(comm, layout, ghosts_of(A)));

@@ -28,8 +28,8 @@ std::optional<ProductRows> product_rows(const CsrView<double>& A, const CsrView<
 void zero_what_is_rounding(const std::vector<char>& null, Csr<double>& A);
 
 // All of it.
-std::optional<Csr<double>> coarse_product(
-    const CsrView<double>& A, const CsrView<double>& P, const CsrView<double>& R,
-    Global most = std::numeric_limits<Index>::max());
+std::optional<Csr<double>> coarse_product(const CsrView<double>& A, const CsrView<double>& P,
+                                          const CsrView<double>& R,
+                                          Global most = std::numeric_limits<Index>::max());
 
 }  // namespace pympf::precond

@@ -57,8 +57,8 @@ Csr<T> cast(Csr<double>&& A) {
   if constexpr (std::is_same_v<T, double>) {
     return std::move(A);
   } else {
-    return {A.rows, A.cols, std::move(A.indptr), std::move(A.indices),
-            {A.data.begin(), A.data.end()}};
+    return {
+        A.rows, A.cols, std::move(A.indptr), std::move(A.indices), {A.data.begin(), A.data.end()}};
   }
 }
 
