@@ -59,6 +59,8 @@ class Product {
 
   void add(Index column, double value) { coarse_.add(row_, column, value); }
 
+  double entry(Index column) const { return coarse_.value[column]; }
+
   // Appends the row; returns the sum of its absolute values.
   double flush(Entries& out) {
     double sum = 0;
@@ -118,6 +120,29 @@ std::optional<Csr<double>> coarse_product(const CsrView<double>& A, const CsrVie
   if (!product) return {};
   zero_what_is_rounding(product->null, product->rows);
   return std::move(product->rows);
+}
+
+Csr<double> coarse_product(const CsrView<double>& A, const CsrView<double>& P,
+                           const CsrView<double>& R, const std::vector<Index>& indptr,
+                           const std::vector<Index>& indices) {
+  Csr<double> out{R.rows, R.rows, indptr, indices, std::vector<double>(indices.size())};
+  std::vector<char> null(R.rows);
+#pragma omp parallel if (R.rows > 4096)
+  {
+    Product product(A, P, R);
+#pragma omp for schedule(dynamic, 1024)
+    for (Index i = 0; i < R.rows; ++i) {
+      const double size = product.load(i);
+      double sum = 0;
+      for (Index p = indptr[i]; p < indptr[i + 1]; ++p) {
+        out.data[p] = product.entry(indices[p]);
+        sum += std::abs(out.data[p]);
+      }
+      null[i] = sum <= rounding * size;
+    }
+  }
+  zero_what_is_rounding(null, out);
+  return out;
 }
 
 }  // namespace pympf::precond

@@ -539,7 +539,13 @@ void refresh_levels(const CsrView<double>& matrix, const Params& given, Levels<T
       fill_level(A, {}, Domains{{}, level.strips}, params, level, line, report);
       if (level.P.rows > 0) {
         const Csr<double>& R = exact_restriction(level);
-        A = *coarse_product(A, transpose(R.view()), R);
+        const Csr<double> P = transpose(R.view());
+        if (l + 1 < levels.levels.size()) {
+          const Csr<T>& known = levels.levels[l + 1].A;
+          A = coarse_product(A, P, R, known.indptr, known.indices);
+        } else {
+          A = *coarse_product(A, P, R);
+        }
       }
     }
     line.seconds = seconds_since(start);
