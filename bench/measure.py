@@ -60,11 +60,16 @@ def with_peak(call: Callable[[], Any]) -> tuple[Any, int]:
     The peak of the process counts from now (Linux: clear_refs, proc(5)), since building the matrix
     may have needed more than the call does; free memory goes back first, so that reusing it counts.
     """
-    ctypes.CDLL(None).malloc_trim(0)
+    before = resident_bytes()
     Path("/proc/self/clear_refs").write_text("5")
-    before = _status_bytes("VmRSS")
     result = call()
     return result, max(0, _status_bytes("VmHWM") - before)
+
+
+def resident_bytes() -> int:
+    """Return what the process holds in memory, once free memory has gone back."""
+    ctypes.CDLL(None).malloc_trim(0)
+    return _status_bytes("VmRSS")
 
 
 def _status_bytes(name: str) -> int:

@@ -946,8 +946,8 @@ def rows_of(A: sp.csr_array, comm: Any, *, symmetric: bool = True) -> Any:
     core = engine(A.dtype)
     if not is_parallel(comm):
         return core.rows_of(A.indptr, A.indices, A.data)
-    indptr, indices = A.indptr.astype(np.int32), A.indices.astype(np.int64)
-    rows = core.rows_on_ranks(handle(comm), indptr, indices, A.data)
+    indptr = A.indptr.astype(np.int32, copy=False)
+    rows = core.rows_on_ranks(handle(comm), indptr, A.indices, A.data)
     if symmetric:
         gap, place, largest = rows.asymmetry()
         la.check_asymmetry(gap, place, largest, A.dtype)

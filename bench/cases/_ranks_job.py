@@ -12,6 +12,7 @@ import scipy.sparse.csgraph
 from mpi4py import MPI
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+import measure
 import problems
 
 import pympf
@@ -125,11 +126,29 @@ def counted(A: Any, b: np.ndarray) -> dict[str, Any]:
     }
 
 
+def weighed(A: Any) -> dict[str, Any]:
+    """Weigh the memory of the setup and of M on the rank where it is most, above the matrix."""
+
+    small = pympf.gallery.poisson((40, 40))
+    rows = slice(1600 * COMM.rank // COMM.size, 1600 * (COMM.rank + 1) // COMM.size)
+    pympf.as_preconditioner(small[rows], comm=COMM, method="multilevel")  # what comes once
+    before = measure.resident_bytes()
+    M, peak = measure.with_peak(lambda: pympf.as_preconditioner(A, comm=COMM))
+    kept = measure.resident_bytes() - before
+    return {
+        "peak_bytes": COMM.allreduce(peak, MPI.MAX),
+        "kept_bytes": COMM.allreduce(kept, MPI.MAX),
+        "levels": len(M.report().levels),
+    }
+
+
 def main() -> None:
     problem, rows, solver = sys.argv[1], int(sys.argv[2]), sys.argv[3]
     A, b = system(problem, rows)
     if solver == "count":
         result = counted(A, b)
+    elif solver == "memory":
+        result = weighed(A)
     elif solver == "pympf":
         result = ours(A, b)
     else:

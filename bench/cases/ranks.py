@@ -4,6 +4,10 @@ The systems lie on the ranks in contiguous ranges of rows; the random geometric 
 reverse Cuthill-McKee first, as its own numbering is random. Setup and solution to a relative
 residual of 10⁻⁸ by CG, the slowest rank's wall time, median of three; PETSc's GAMG and hypre's
 BoomerAMG the same way in the same run. The counts of messages are of all ranks together.
+
+Memory is what a process has grown by, above the matrix that it brought: at most during the setup,
+and with M alone after it; on several ranks, the rank with most of it, next to one rank's divided by
+the ranks.
 """
 
 import json
@@ -23,6 +27,7 @@ PEERS = ("GAMG", "BoomerAMG")
 SOLVERS = ("pympf", *PEERS)
 COUNTED = 262_144  # rows of the problem whose messages are counted
 COUNTS = (1, 2, 4, 8, 16, 32, 64)
+MEMORY_RANKS = (1, 4)
 
 
 def points(tiny: bool) -> list[dict[str, Any]]:
@@ -37,7 +42,12 @@ def points(tiny: bool) -> list[dict[str, Any]]:
         for problem in ("2-D Poisson", "3-D Poisson")
         for ranks in (COUNTS[:2] if tiny else COUNTS)
     ]
-    return timed + counted
+    weighed = [
+        {"problem": problem, "rows": 729 if tiny else rows, "solver": "memory", "ranks": ranks}
+        for problem, rows in PROBLEMS.items()
+        for ranks in MEMORY_RANKS
+    ]
+    return timed + counted + weighed
 
 
 def run(problem: str, rows: int, solver: str, ranks: int) -> dict[str, Any]:
@@ -58,9 +68,9 @@ def run(problem: str, rows: int, solver: str, ranks: int) -> dict[str, Any]:
 
 
 def render(rows: list[tables.Row]) -> str:
-    timed = [row for row in rows if row["solver"] != "count"]
-    counted = [row for row in rows if row["solver"] == "count"]
-    return "\n\n".join([_times(timed), _traffic(counted)])
+    counted, weighed = (tables.only(rows, solver=solver) for solver in ("count", "memory"))
+    timed = [row for row in rows if row["solver"] in SOLVERS]
+    return "\n\n".join([_times(timed), _traffic(counted), _memory(weighed)])
 
 
 def _times(rows: list[tables.Row]) -> str:
@@ -103,4 +113,17 @@ def _traffic(rows: list[tables.Row]) -> str:
         ]
         for row in rows
     ]
+    return tables.markdown(header, lines)
+
+
+def _memory(rows: list[tables.Row]) -> str:
+    header = ("problem", "ranks", "setup: MB of a rank", "over a share of 1 rank's")
+    header += ("M: MB of a rank", "over a share of 1 rank's")
+    one = {row["problem"]: row for row in tables.only(rows, ranks=1)}
+    lines = []
+    for row in rows:
+        line: list[Any] = [row["problem"], row["ranks"]]
+        for name in ("peak_bytes", "kept_bytes"):
+            line += [row[name] / 1e6, row[name] * row["ranks"] / one[row["problem"]][name]]
+        lines.append(line)
     return tables.markdown(header, lines)

@@ -159,18 +159,14 @@ SharedRows<T> view_rows(const CsrView<T>& A) {
 }
 
 // This rank's rows, with global columns. Collective.
-template <class T>
+template <class T, class Int>
 SharedRows<T> collect_rows(const Communicator& comm, Index rows, const Index* indptr,
-                           const Global* indices, const T* data) {
+                           const Int* columns, const T* data) {
   return together(comm, [&] {
     const Layout layout(comm, rows);
-    GlobalRows<T> own;
     SharedRows<T> out;
     collectively(comm, [&] {
-      own.indptr.assign(indptr, indptr + rows + 1);
-      own.indices.assign(indices, indices + indptr[rows]);
-      own.data.assign(data, data + indptr[rows]);
-      out = std::make_shared<DistRows<T>>(number_columns(comm, layout, own));
+      out = std::make_shared<DistRows<T>>(view_of_rows(comm, layout, indptr, columns, data));
     });
     return out;
   });

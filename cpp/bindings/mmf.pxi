@@ -29,6 +29,8 @@ cdef extern from "glue.hpp" namespace "pympf::python":
     void assign[V](V*, const void*, size_t)
     shared_ptr[DistRows[T]] view_rows[T](const CsrView[T]&)
     shared_ptr[DistRows[T]] collect_rows[T](
+        const Communicator&, int32_t, const int32_t*, const int32_t*, const T*) except +translate nogil
+    shared_ptr[DistRows[T]] collect_wide_rows "pympf::python::collect_rows"[T](
         const Communicator&, int32_t, const int32_t*, const int64_t*, const T*) except +translate nogil
     pair[Asymmetry, double] asymmetry_and_size[T](const DistRows[T]&) except +translate nogil
     Labels labels_from(const int64_t*, int32_t, int32_t) except +translate
@@ -257,15 +259,26 @@ def rows_of(const int32_t[::1] indptr, const int32_t[::1] indices, const real[::
     return out
 
 
-def rows_on_ranks(int comm, const int32_t[::1] indptr, const int64_t[::1] indices, const real[::1] data):
-    """This rank's rows, with global columns. Collective."""
+ctypedef fused column:
+    int32_t
+    int64_t
+
+
+def rows_on_ranks(int comm, const int32_t[::1] indptr, const column[::1] indices, const real[::1] data):
+    """This rank's rows, with global columns, ascending in a row; values are not copied. Collective."""
     cdef Rows out = Rows()
     cdef Communicator c = comm_from_fortran(comm)
     cdef int32_t rows = indptr.shape[0] - 1
-    cdef const int64_t* columns = &indices[0] if indices.shape[0] else NULL
+    cdef const column* columns = NULL
     cdef const real* values = &data[0] if data.shape[0] else NULL
+    if indices.shape[0]:
+        columns = &indices[0]
+    out.arrays = indptr, data
     with nogil:
-        out.rows = collect_rows[real](c, rows, &indptr[0], columns, values)
+        if column is int32_t:
+            out.rows = collect_rows[real](c, rows, &indptr[0], columns, values)
+        else:
+            out.rows = collect_wide_rows[real](c, rows, &indptr[0], columns, values)
     return out
 
 

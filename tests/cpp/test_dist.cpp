@@ -14,6 +14,7 @@
 #include "pympf/la/krylov.hpp"
 #include "pympf/la/repartition.hpp"
 #include "pympf/mmf/mmf.hpp"
+#include "pympf/precond/border.hpp"
 #include "pympf/precond/domains.hpp"
 #include "pympf/precond/preconditioner.hpp"
 
@@ -146,6 +147,18 @@ void test_rows(const Communicator& comm) {
   CHECK(row == A.indices[A.indptr[59]]);
   CHECK(column == 59);
 
+  const GlobalRows<double> mine = part(A, layout);
+  const auto looked_at =
+      view_of_rows(comm, layout, mine.indptr.data(), mine.indices.data(), mine.data.data());
+  CHECK(looked_at.columns == D.columns);
+  CHECK(same(gathered(looked_at), A));
+  const auto x = ramp<double>(60);
+  std::vector<double> Ax(60), y(layout.own());
+  spmv(A.view(), x.data(), Ax.data());
+  RowProduct<double> multiply(D);
+  multiply(part(x, layout).data(), y.data());
+  CHECK(y == part(Ax, layout));
+
   std::vector<Global> some{0, 7, 30, 59};
   const auto rows = fetch_rows(comm, layout, part(A, layout), some);
   for (std::size_t k = 0; k < some.size(); ++k)
@@ -170,6 +183,74 @@ void test_rows(const Communicator& comm) {
       CHECK(R.data[p] == A.data[q]);
     }
   }
+}
+
+// Rows first .. last - 1 by fours; no cluster crosses the border of a rank.
+precond::Clustering fours(const Layout& layout, Global first, Global last) {
+  precond::Clustering out;
+  for (Global i = first; i < last; ++i) {
+    const Global start = layout.starts[layout.owner(i)];
+    if ((i - start) % 4 == 0) ++out.count;
+    out.label.push_back(out.count - 1);
+  }
+  return out;
+}
+
+// P^T A P over the ranks, and P taken apart for products, are those of one rank.
+void test_projection(const Communicator& comm) {
+  const Csr<double> A = test::grid<double>({13, 11});
+  const Layout layout = uneven(comm, A.rows);
+  const precond::Params params;
+  auto labels = fours(layout, 0, A.rows);
+  const precond::NearNullspace ones{1, std::vector<double>(A.rows, 1.0)};
+  const auto Q = precond::rotate(ones, labels, 1);
+  Csr<double> P = precond::lifted_prolongation(A, ones, Q, labels, 1, params);
+  const auto alone = precond::project({}, A, precond::reach({}, 1, labels), 1, A.nnz(), P);
+  REQUIRE(alone.has_value());
+
+  const auto rows = number_columns(comm, layout, part(A, layout));
+  std::vector<Index> order(layout.own()), number;
+  std::iota(order.begin(), order.end(), 0);
+  precond::Border border;
+  Csr<double> own = A;
+  if (comm.size() > 1) {
+    border = precond::border_of(rows, order, 1, number);
+    const Index cols = layout.own() + static_cast<Index>(border.ghosts.size());
+    own = precond::permuted(rows.rows, order, number, cols, 1);
+  }
+  auto clusters = fours(layout, layout.first(), layout.last());
+  auto B = precond::NearNullspace{1, std::vector<double>(layout.own(), 1.0)};
+  border.share(B.values, 1);
+  auto Q_own = precond::rotate(B, clusters, 1);
+  const auto known = precond::reach(border, 1, clusters);
+  precond::share(border, known, Q_own);
+  Csr<double> P_own = precond::lifted_prolongation(own, B, Q_own, clusters, 1, params);
+  CHECK_FALSE(precond::project(border, own, known, 1, alone->A.nnz() - 1, P_own).has_value());
+  P_own = precond::lifted_prolongation(own, B, Q_own, clusters, 1, params);
+  const auto made = precond::project(border, own, known, 1, alone->A.nnz(), P_own);
+  REQUIRE(made.has_value());
+  const Csr<double> product = precond::gathered(made->border, made->A);
+  REQUIRE(product.indptr == alone->A.indptr);
+  for (Index i = 0; i < product.rows; ++i)
+    for (Index p = product.indptr[i]; p < product.indptr[i + 1]; ++p) {
+      const Index *first = &product.indices[product.indptr[i]], *last = first;
+      std::advance(last, product.indptr[i + 1] - product.indptr[i]);
+      const Index q = alone->A.indptr[i] +
+                      static_cast<Index>(std::find(first, last, alone->A.indices[p]) - first);
+      CHECK(product.data[q] == doctest::Approx(alone->A.data[p]).epsilon(1e-13));
+    }
+  if (comm.size() == 1) return;
+
+  // All coarse rows on the last rank, as after agglomeration.
+  Layout to = made->border.layout;
+  std::fill(to.starts.begin(), to.starts.end() - 1, 0);
+  const auto off = precond::split(made->border, to, P_own);
+  const auto x = ramp<double>(P.cols);
+  std::vector<double> Px(P.rows), y(layout.own());
+  spmv(P.view(), x.data(), Px.data());
+  spmv(P_own.view(), off, part(x, to).data(), y.data());
+  const auto expected = part(Px, layout);
+  for (std::size_t i = 0; i < y.size(); ++i) CHECK(y[i] == doctest::Approx(expected[i]));
 }
 
 // Squares of side x side points, and of twice that.
@@ -452,6 +533,7 @@ void test_distribution(const Communicator& comm) {
   test_exchange(comm);
   test_rows(comm);
   test_repartition(comm);
+  test_projection(comm);
   test_given_clusters(comm);
   test_own_clusters(comm);
   test_few_rows(comm);

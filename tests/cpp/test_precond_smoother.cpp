@@ -121,6 +121,26 @@ TEST_CASE("a Cholesky factorization that drops nothing is exact, in any number o
     }
 }
 
+TEST_CASE("a factorization leaves out columns of ghosts and takes the diagonal that it is given") {
+  const Csr<double> A = random_symmetric(90, 6, 5, test::Kind::definite);
+  const Index own = 60;
+  Builder block(own);
+  std::vector<double> diagonal(own);
+  for (Index i = 0; i < own; ++i)
+    for (Index p = A.indptr[i]; p < A.indptr[i + 1]; ++p) {
+      const Index j = A.indices[p];
+      if (j == i) diagonal[i] = A.data[p] + 0.1 * i;
+      if (j <= i) block.add(i, j, j == i ? diagonal[i] : A.data[p]);
+    }
+  const Csr<double> square = block.matrix();
+  const Cut expected = cut_into(square, 1);
+  const CsrView<double> rows{own, 90, A.indptr.data(), A.indices.data(), A.data.data()};
+  const IncompleteCholesky<double> factor(rows, diagonal, expected.domains, 0.05, 2);
+  const IncompleteCholesky<double> same(expected.A, expected.domains, 0.05, 2);
+  CHECK(factor.nnz() == same.nnz());
+  CHECK(distance(solve_map(factor, own), solve_map(same, own)) == 0);
+}
+
 TEST_CASE("a tridiagonal matrix needs no fill") {
   const Cut matrix = cut_into(grid({50}), 1);
   const IncompleteCholesky<double> factor(matrix.A, matrix.domains, 0, 0);

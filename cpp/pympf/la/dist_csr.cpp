@@ -62,8 +62,12 @@ void spmv_transposed(const CsrView<T>& own_transposed, const OffDiagonal<T>& off
   off.halo->end_back_adding(y, 1, off.space.exchange);
 }
 
-template <class S, class T>
-void split(const CsrView<S>& rows, Index own, Csr<T>& diagonal, OffDiagonal<T>& off) {
+namespace {
+
+// place(c) is the number of an own column, or `own` and the number of a ghost.
+template <class S, class T, class Place>
+void split(const CsrView<S>& rows, Index own, const Place& place, Csr<T>& diagonal,
+           OffDiagonal<T>& off) {
   diagonal = {rows.rows, own, {0}, {}, {}};
   diagonal.indptr.reserve(rows.rows + 1);
   diagonal.indices.reserve(rows.nnz());
@@ -72,7 +76,7 @@ void split(const CsrView<S>& rows, Index own, Csr<T>& diagonal, OffDiagonal<T>& 
   off.block = {0, rows.cols - own, {0}, {}, {}};
   for (Index i = 0; i < rows.rows; ++i) {
     for (Index p = rows.indptr[i]; p < rows.indptr[i + 1]; ++p) {
-      const Index c = rows.indices[p];
+      const Index c = place(rows.indices[p]);
       auto& block = c < own ? diagonal : off.block;
       block.indices.push_back(c < own ? c : c - own);
       block.data.push_back(static_cast<T>(rows.data[p]));
@@ -86,17 +90,19 @@ void split(const CsrView<S>& rows, Index own, Csr<T>& diagonal, OffDiagonal<T>& 
   off.block.rows = static_cast<Index>(off.rows.size());
 }
 
+}  // namespace
+
+template <class S, class T>
+void split(const CsrView<S>& rows, Index own, Csr<T>& diagonal, OffDiagonal<T>& off) {
+  split(
+      rows, own, [](Index c) { return c; }, diagonal, off);
+}
+
 template <class T>
 DistCsr<T>::DistCsr(const DistRows<T>& A) : comm(A.comm), layout(A.layout) {
-  // Own columns first.
-  Csr<T> rows{A.rows.rows,
-              A.column_count(),
-              {A.rows.indptr, A.rows.indptr + A.rows.rows + 1},
-              {A.rows.indices, A.rows.indices + A.rows.nnz()},
-              {A.rows.data, A.rows.data + A.rows.nnz()}};
-  const Index own_rows = A.own();
-  for (Index& c : rows.indices) c = A.owns(c) ? c - A.shift : own_rows + A.ghost(c);
-  split(rows.view(), own_rows, own, off);
+  const Index own_columns = A.own();
+  const auto place = [&](Index c) { return A.owns(c) ? c - A.shift : own_columns + A.ghost(c); };
+  split(A.rows, own_columns, place, own, off);
   if (comm.size() > 1)
     off.halo = std::make_shared<const Exchange>(Exchange::halo(comm, layout, ghosts_of(A)));
 }

@@ -49,6 +49,27 @@ void ship(const Communicator& comm, Shipments<T>& out, const Row& row) {
   }
 }
 
+// Sets what A knows of its columns: own ones and these, which may come in any order and often.
+template <class T>
+void set_columns(std::vector<Global> ghosts, DistRows<T>& A) {
+  std::sort(ghosts.begin(), ghosts.end());
+  ghosts.erase(std::unique(ghosts.begin(), ghosts.end()), ghosts.end());
+  const auto split = std::lower_bound(ghosts.begin(), ghosts.end(), A.layout.first());
+  A.shift = static_cast<Index>(split - ghosts.begin());
+  if (A.comm.size() == 1 && ghosts.empty()) return;
+  A.columns.reserve(ghosts.size() + A.own());
+  A.columns.assign(ghosts.begin(), split);
+  for (Global j = A.layout.first(); j < A.layout.last(); ++j) A.columns.push_back(j);
+  A.columns.insert(A.columns.end(), split, ghosts.end());
+}
+
+template <class T>
+Index number_of(const DistRows<T>& A, Global j) {
+  if (A.layout.owns(j)) return static_cast<Index>(j - A.layout.first()) + A.shift;
+  return static_cast<Index>(std::lower_bound(A.columns.begin(), A.columns.end(), j) -
+                            A.columns.begin());
+}
+
 }  // namespace
 
 template <class T>
@@ -60,26 +81,9 @@ DistRows<T> number_columns(const Communicator& comm, const Layout& layout,
   std::vector<Global> ghosts;
   for (Global j : rows.indices)
     if (!layout.owns(j)) ghosts.push_back(j);
-  std::sort(ghosts.begin(), ghosts.end());
-  ghosts.erase(std::unique(ghosts.begin(), ghosts.end()), ghosts.end());
-  const auto split = std::lower_bound(ghosts.begin(), ghosts.end(), layout.first());
-  out.shift = static_cast<Index>(split - ghosts.begin());
-  const Index own = layout.own();
-  if (!ghosts.empty()) {
-    out.columns.reserve(ghosts.size() + own);
-    out.columns.assign(ghosts.begin(), split);
-    for (Global j = layout.first(); j < layout.last(); ++j) out.columns.push_back(j);
-    out.columns.insert(out.columns.end(), split, ghosts.end());
-  } else if (comm.size() > 1) {
-    for (Global j = layout.first(); j < layout.last(); ++j) out.columns.push_back(j);
-  }
-  const auto local = [&](Global j) {
-    if (layout.owns(j)) return static_cast<Index>(j - layout.first()) + out.shift;
-    const auto at = std::lower_bound(ghosts.begin(), ghosts.end(), j) - ghosts.begin();
-    return static_cast<Index>(at) + (at < out.shift ? 0 : own);
-  };
+  set_columns(std::move(ghosts), out);
   Csr<T>& A = out.storage;
-  A = {rows.rows(), own + static_cast<Index>(ghosts.size()), rows.indptr, {}, {}};
+  A = {rows.rows(), out.column_count(), rows.indptr, {}, {}};
   A.indices.resize(rows.indices.size());
   A.data.resize(rows.data.size());
   std::vector<std::pair<Index, T>> row;
@@ -87,7 +91,7 @@ DistRows<T> number_columns(const Communicator& comm, const Layout& layout,
     row.clear();
     bool sorted = true;
     for (Index p = A.indptr[i]; p < A.indptr[i + 1]; ++p) {
-      const Index c = local(rows.indices[p]);
+      const Index c = number_of(out, rows.indices[p]);
       sorted = sorted && (row.empty() || row.back().first < c);
       row.emplace_back(c, rows.data[p]);
     }
@@ -103,6 +107,23 @@ DistRows<T> number_columns(const Communicator& comm, const Layout& layout,
   return out;
 }
 
+template <class T, class Int>
+DistRows<T> view_of_rows(const Communicator& comm, const Layout& layout, const Index* indptr,
+                         const Int* columns, const T* data) {
+  DistRows<T> out;
+  out.comm = comm;
+  out.layout = layout;
+  const Index rows = layout.own(), nnz = indptr[rows];
+  std::vector<Global> ghosts;
+  for (Index p = 0; p < nnz; ++p)
+    if (!layout.owns(columns[p])) ghosts.push_back(columns[p]);
+  set_columns(std::move(ghosts), out);
+  out.storage.indices.resize(nnz);
+  for (Index p = 0; p < nnz; ++p) out.storage.indices[p] = number_of(out, columns[p]);
+  out.rows = {rows, out.column_count(), indptr, out.storage.indices.data(), data};
+  return out;
+}
+
 template <class T>
 std::vector<Global> ghosts_of(const DistRows<T>& A) {
   std::vector<Global> out;
@@ -111,9 +132,12 @@ std::vector<Global> ghosts_of(const DistRows<T>& A) {
   return out;
 }
 
-template <class T>
-GlobalRows<T> fetch_rows(const Communicator& comm, const Layout& layout, const GlobalRows<T>& own,
-                         const std::vector<Global>& wanted) {
+namespace {
+
+// column(p): of entry p, the global one.
+template <class T, class Column>
+GlobalRows<T> fetch(const Communicator& comm, const Layout& layout, const Index* indptr,
+                    const T* data, const Column& column, const std::vector<Global>& wanted) {
   std::vector<Packet<Global>> requests;
   for (Global row : wanted) {
     const int rank = layout.owner(row);
@@ -125,9 +149,9 @@ GlobalRows<T> fetch_rows(const Communicator& comm, const Layout& layout, const G
     Shipment<T>& reply = replies[rank];
     for (Global row : rows) {
       const auto i = static_cast<Index>(row - layout.first());
-      reply.heads.push_back({row, own.indptr[i + 1] - own.indptr[i]});
-      for (Index p = own.indptr[i]; p < own.indptr[i + 1]; ++p)
-        reply.entries.push_back({own.indices[p], own.data[p]});
+      reply.heads.push_back({row, indptr[i + 1] - indptr[i]});
+      for (Index p = indptr[i]; p < indptr[i + 1]; ++p)
+        reply.entries.push_back({column(p), data[p]});
     }
   }
   // Owners ascend with the rows, so rows arrive in the order in which they were wanted.
@@ -140,6 +164,23 @@ GlobalRows<T> fetch_rows(const Communicator& comm, const Layout& layout, const G
     out.indptr.push_back(to_index(static_cast<Global>(out.data.size()), "entries of fetched rows"));
   });
   return out;
+}
+
+}  // namespace
+
+template <class T>
+GlobalRows<T> fetch_rows(const Communicator& comm, const Layout& layout, const GlobalRows<T>& own,
+                         const std::vector<Global>& wanted) {
+  const auto column = [&](Index p) { return own.indices[p]; };
+  return fetch(comm, layout, own.indptr.data(), own.data.data(), column, wanted);
+}
+
+template <class T>
+GlobalRows<T> fetch_rows(const Communicator& comm, const Layout& layout, const CsrView<T>& own,
+                         const std::function<Global(Index)>& column,
+                         const std::vector<Global>& wanted) {
+  const auto column_of_entry = [&](Index p) { return column(own.indices[p]); };
+  return fetch(comm, layout, own.indptr, own.data, column_of_entry, wanted);
 }
 
 template <class T>
@@ -281,11 +322,46 @@ Csr<T> diagonal_block(const DistRows<T>& A) {
 }
 
 template <class T>
+Csr<T> diagonal_pattern(const DistRows<T>& A) {
+  Csr<T> out{A.own(), A.own(), {0}, {}, {}};
+  out.indptr.reserve(A.own() + 1);
+  out.indices.reserve(A.rows.nnz());
+  for (Index i = 0; i < A.own(); ++i) {
+    for (Index p = A.rows.indptr[i]; p < A.rows.indptr[i + 1]; ++p)
+      if (const Index c = A.rows.indices[p]; A.owns(c)) out.indices.push_back(c - A.shift);
+    out.indptr.push_back(static_cast<Index>(out.indices.size()));
+  }
+  return out;
+}
+
+template <class T>
+RowProduct<T>::RowProduct(const DistRows<T>& A) : A_(A) {
+  if (A.comm.size() == 1) return;
+  halo_ = Exchange::halo(A.comm, A.layout, ghosts_of(A));
+  std::vector<Index> position;  // of the ghosts among the columns
+  for (Index c = 0; c < A.column_count(); ++c)
+    if (!A.owns(c)) position.push_back(c);
+  halo_.renumber_arrivals(position);
+  columns_.resize(A.column_count());
+}
+
+template <class T>
+void RowProduct<T>::operator()(const T* x, T* y) {
+  if (A_.comm.size() == 1) return spmv(A_.rows, x, y);
+  std::copy_n(x, A_.own(), columns_.begin() + A_.shift);
+  halo_.forward(x, columns_.data(), 1, space_);
+  spmv(A_.rows, columns_.data(), y);
+}
+
+template <class T>
 std::vector<T> diagonal(const DistRows<T>& A) {
   std::vector<T> out(A.own(), T(0));
   for (Index i = 0; i < A.own(); ++i)
     for (Index p = A.rows.indptr[i]; p < A.rows.indptr[i + 1]; ++p)
-      if (A.rows.indices[p] == A.shift + i) out[i] = A.rows.data[p];
+      if (A.rows.indices[p] == A.shift + i) {
+        out[i] = A.rows.data[p];
+        break;
+      }
   return out;
 }
 
@@ -351,14 +427,23 @@ Asymmetry asymmetry(const DistRows<T>& A) {
 
 #define PYMPF_INSTANTIATE(T)                                                                     \
   template DistRows<T> number_columns(const Communicator&, const Layout&, const GlobalRows<T>&); \
+  template DistRows<T> view_of_rows(const Communicator&, const Layout&, const Index*,            \
+                                    const Index*, const T*);                                     \
+  template DistRows<T> view_of_rows(const Communicator&, const Layout&, const Index*,            \
+                                    const Global*, const T*);                                    \
   template std::vector<Global> ghosts_of(const DistRows<T>&);                                    \
   template GlobalRows<T> fetch_rows(const Communicator&, const Layout&, const GlobalRows<T>&,    \
+                                    const std::vector<Global>&);                                 \
+  template GlobalRows<T> fetch_rows(const Communicator&, const Layout&, const CsrView<T>&,       \
+                                    const std::function<Global(Index)>&,                         \
                                     const std::vector<Global>&);                                 \
   template GlobalRows<T> global_rows(const DistRows<T>&);                                        \
   template DistRows<T> move_rows(const DistRows<T>&, const Layout&, const std::vector<Global>&); \
   template GlobalRows<T> add_rows(const Communicator&, const Layout&, const GlobalRows<T>&,      \
                                   const std::vector<Global>&);                                   \
   template Csr<T> diagonal_block(const DistRows<T>&);                                            \
+  template Csr<T> diagonal_pattern(const DistRows<T>&);                                          \
+  template class RowProduct<T>;                                                                  \
   template std::vector<T> diagonal(const DistRows<T>&);                                          \
   template Asymmetry asymmetry(const DistRows<T>&);
 PYMPF_INSTANTIATE(double)

@@ -5,6 +5,7 @@
 // Communication: fetch_rows, move_rows and the exchange that ghosts_of sets up.
 #pragma once
 
+#include <functional>
 #include <vector>
 
 #include "pympf/la/csr.hpp"
@@ -87,6 +88,12 @@ template <class T>
 DistRows<T> number_columns(const Communicator& comm, const Layout& layout,
                            const GlobalRows<T>& rows);
 
+// Looks at own rows with global columns, which ascend in every row; only the numbers of the columns
+// are made here. Not collective.
+template <class T, class Int>
+DistRows<T> view_of_rows(const Communicator& comm, const Layout& layout, const Index* indptr,
+                         const Int* columns, const T* data);
+
 // The ghosts among the columns, in their order.
 template <class T>
 std::vector<Global> ghosts_of(const DistRows<T>& A);
@@ -94,6 +101,11 @@ std::vector<Global> ghosts_of(const DistRows<T>& A);
 // The rows `wanted` (ascending, of any rank) of the matrix whose own rows are `own`. Collective.
 template <class T>
 GlobalRows<T> fetch_rows(const Communicator& comm, const Layout& layout, const GlobalRows<T>& own,
+                         const std::vector<Global>& wanted);
+// The same for rows whose columns have other numbers: column(c) is the global one.
+template <class T>
+GlobalRows<T> fetch_rows(const Communicator& comm, const Layout& layout, const CsrView<T>& own,
+                         const std::function<Global(Index)>& column,
                          const std::vector<Global>& wanted);
 
 template <class T>
@@ -117,6 +129,24 @@ std::vector<T> diagonal(const DistRows<T>& A);
 // Own rows and own columns, numbered from 0.
 template <class T>
 Csr<T> diagonal_block(const DistRows<T>& A);
+// Where it has entries, without their values.
+template <class T>
+Csr<T> diagonal_pattern(const DistRows<T>& A);
+
+// y = A x for own rows, of own entries x: the rows are used as they lie, where `DistCsr` has a copy
+// in which messages travel during the work. Making one, and every product, is collective.
+template <class T>
+class RowProduct {
+ public:
+  explicit RowProduct(const DistRows<T>& A);
+  void operator()(const T* x, T* y);
+
+ private:
+  const DistRows<T>& A_;
+  Exchange halo_;
+  std::vector<T> columns_;
+  ExchangeSpace<T> space_;
+};
 
 // The largest |a_ij - a_ji|, and the first i < j where it is, the same on all ranks. Collective.
 struct Asymmetry {

@@ -122,7 +122,10 @@ std::vector<T> diagonal(const CsrView<T>& A) {
 #pragma omp parallel for schedule(static) if (worth_threads(A.nnz()))
   for (Index i = 0; i < A.rows; ++i)
     for (Index p = A.indptr[i]; p < A.indptr[i + 1]; ++p)
-      if (A.indices[p] == i) out[i] = A.data[p];
+      if (A.indices[p] == i) {
+        out[i] = A.data[p];
+        break;
+      }
   return out;
 }
 

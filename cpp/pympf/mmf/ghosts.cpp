@@ -71,7 +71,8 @@ Extended<T> extend(const DistRows<T>& A, Index hub) {
   const auto hubs = hubs_among(A, ghosts_of(A), hub);
   GlobalRows<T> hub_rows;
   if (A.comm.max(static_cast<Global>(hubs.size())) > 0)
-    hub_rows = fetch_rows(A.comm, A.layout, global_rows(A), hubs);
+    hub_rows = fetch_rows<T>(
+        A.comm, A.layout, A.rows, [&](Index c) { return A.column(c); }, hubs);
   out.columns = merged(A.columns, hub_rows.indices);
   out.shift = number_of(out.columns, A.layout.first());
   const auto count = static_cast<Index>(out.columns.size());

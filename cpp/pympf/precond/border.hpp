@@ -2,13 +2,15 @@
 // its rows couple with "ghosts", rows of other ranks, which are numbered behind its own. All
 // communication of the setup is in these functions; on one rank they do nothing.
 //
+//   border_of        which rows of others they are, and the pattern of messages for them
 //   share            numbers of ghosts, from their owners
 //   reach            which clusters the ghosts are in
-//   coarse_entries   P^T A P: functions of ghosts are fetched, parts of rows of others sent there
-//   next_border      agglomeration: a stage with few rows moves to fewer ranks
+//   project          P^T A P: functions of ghosts are fetched, parts of rows of others sent there
+//   moved_rows       agglomeration: a stage with few rows moves to fewer ranks
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "pympf/la/dist_csr.hpp"
@@ -23,6 +25,10 @@ struct Border {
   std::shared_ptr<const Exchange> halo = std::make_shared<const Exchange>();
 
   bool alone() const { return comm.size() == 1; }
+  // Of a column here, among all of them.
+  Global number(Index c) const {
+    return c < layout.own() ? layout.first() + c : ghosts[c - layout.own()];
+  }
 
   // `width` numbers for each own row -> for each own row and ghost.
   template <class V>
@@ -43,53 +49,45 @@ struct Border {
   }
 };
 
-// The clusters of other ranks that ghosts are in: their numbers here go on after the own ones.
-struct Reach {
-  Layout layout;
-  std::vector<Global> ghosts;
+// Collective.
+Border border_of(const Communicator& comm, const Layout& layout, std::vector<Global> ghosts);
 
-  Index known() const { return layout.own() + static_cast<Index>(ghosts.size()); }
-  Global number(Index u) const {
-    return u < layout.own() ? layout.first() + u : ghosts[u - layout.own()];
-  }
-};
+// The border of A when its own row order[i] becomes row i; column c of A is then column number[c].
+// A node has `block` rows. Collective.
+Border border_of(const DistRows<double>& A, const std::vector<Index>& order, Index block,
+                 std::vector<Index>& number);
 
-// Completes the labels, of own nodes, by those of the ghosts.
-Reach reach(const Border& border, Index block, Clustering& clusters);
+// Completes the labels, of own nodes, by those of the ghosts. The border of the clusters: those of
+// other ranks that ghosts are in have the numbers behind the own ones.
+Border reach(const Border& border, Index block, Clustering& clusters);
 
 // Completes the scaling functions of own rows and clusters by those of ghosts.
-void share(const Border& border, const Reach& reach, Rotated& Q);
+void share(const Border& border, const Border& clusters, Rotated& Q);
 
-// Rows over columns with global numbers, `width` of them for each known cluster.
-GlobalRows<double> with_global_columns(const Csr<double>& rows, const Reach& reach, Index width);
-
-// Where the next stage lies, `width` rows for each cluster: on as many ranks as `rows_per_rank`
-// lets it.
-Layout next_layout(const Reach& reach, Index width, Index rows_per_rank);
-
-// The rows of P^T A P that `to` gives to this rank, and their diagonal entries of P^T |diag A| P.
-// P: own rows, width numbers for each known cluster. Collective.
-struct CoarseEntries {
-  GlobalRows<double> rows;
-  std::vector<double> size;
-};
-CoarseEntries coarse_entries(const Border& border, const CsrView<double>& A,
-                             const GlobalRows<double>& P, const Reach& reach, Index width,
-                             const Layout& to);
-
-// From a stage to the matrix of the next one, on several ranks: all that does not change with
-// values.
+// P^T A P on the ranks of its clusters.
 struct Projection {
-  Reach known;
-  Index width = 1;
-  Layout to;
-  GlobalRows<double> P;
-
-  CoarseEntries operator()(const Border& border, const CsrView<double>& A) const {
-    return coarse_entries(border, A, P, known, width, to);
-  }
-  std::size_t bytes() const { return P.data.size() * (sizeof(double) + sizeof(Global)); }
+  Border border;
+  Csr<double> A, R;  // R = P^T, of own rows
 };
+
+// P has `width` columns for each of the clusters; on return they are those of the result, which
+// knows more ghosts. Empty when P^T A P has more than `most` entries. Collective.
+std::optional<Projection> project(const Border& border, const CsrView<double>& A,
+                                  const Border& clusters, Index width, Global most, Csr<double>& P);
+
+// The clusters that coarse rows know, `width` rows for each; without a pattern of messages.
+Border clusters_known_to(const Border& clusters, const Border& coarse, Index width);
+
+// Columns over clusters become columns over the `known` ones.
+void renumber(const Border& clusters, const Border& known, Csr<double>& rows);
+
+// Where the next stage lies: on as many ranks as `rows_per_rank` lets it.
+Layout next_layout(const Layout& coarse, Index rows_per_rank);
+
+// Own rows of a matrix over the nodes of `from`, which have `block` rows each, where `to` has them.
+// Collective.
+GlobalRows<double> moved_rows(const Border& from, const Layout& to, const Csr<double>& rows,
+                              Index block = 1);
 
 // The border of rows in `layout` that have these columns, and of nodes with these; a node has
 // `block` rows.
@@ -99,15 +97,11 @@ Border border_of(const Communicator& comm, const Layout& layout, const std::vect
 // Columns numbered by the border: own ones, then ghosts. block > 1: columns are nodes.
 Csr<double> localized(const Border& border, const GlobalRows<double>& rows, Index block = 1);
 
-// The matrix of a stage from what the projection gives, without what is rounding error. Collective.
-Csr<double> assembled(const Border& border, const CoarseEntries& entries);
-
 // The whole matrix, on every rank. Collective.
 Csr<double> gathered(const Border& border, const Csr<double>& rows);
 
-// `rows` taken apart for products with vectors that lie as `columns` says.
-template <class T>
-void split(const Communicator& comm, const Layout& columns, const GlobalRows<double>& rows,
-           Csr<T>& own, OffDiagonal<T>& off);
+// Rows with columns of `from`, taken apart for products with vectors that lie as `to` says: `rows`
+// keep the own columns. Collective.
+OffDiagonal<double> split(const Border& from, const Layout& to, Csr<double>& rows);
 
 }  // namespace pympf::precond

@@ -50,8 +50,7 @@ bool diagonal_is_enough(const DistRows<T>& A, const NearNullspace& near_nullspac
   std::vector<T> inverse = diagonal(A);
   const bool negative = std::any_of(inverse.begin(), inverse.end(), [](T d) { return d < 0; });
   if (comm.max(Global{negative}) > 0) return false;
-  std::optional<DistCsr<T>> blocks;
-  if (comm.size() > 1) blocks.emplace(A);
+  RowProduct<T> multiply(A);
   const auto constants = [&](Index i) {
     return near_nullspace.values.empty() ? 1 : near_nullspace.sum(i);
   };
@@ -59,8 +58,7 @@ bool diagonal_is_enough(const DistRows<T>& A, const NearNullspace& near_nullspac
       comm, A.own(), [&](Index i) { return double{inverse[i]}; }, constants);
   for (T& d : inverse) d = d > 0 ? 1 / d : T(0);
   const auto iterations = foretell(
-      comm, std::move(side), few_with_diagonal,
-      [&](const T* x, T* y) { blocks ? blocks->multiply(x, y) : spmv(A.rows, x, y); },
+      comm, std::move(side), few_with_diagonal, [&](const T* x, T* y) { multiply(x, y); },
       [&](const T* r, T* z) {
         for_chunks(inverse.size(), [&](std::size_t, std::size_t begin, std::size_t end) {
           for (std::size_t i = begin; i < end; ++i) z[i] = inverse[i] * r[i];

@@ -55,7 +55,12 @@ Csr<double> permuted(const CsrView<double>& A, const std::vector<Index>& order, 
   if (std::is_sorted(order.begin(), order.end())) return scaled(A, factor);
   std::vector<Index> position(A.rows);
   for (Index i = 0; i < A.rows; ++i) position[order[i]] = i;
-  Csr<double> out{A.rows, A.cols, std::vector<Index>(A.rows + 1, 0), {}, {}};
+  return permuted(A, order, position, A.cols, factor);
+}
+
+Csr<double> permuted(const CsrView<double>& A, const std::vector<Index>& order,
+                     const std::vector<Index>& place, Index cols, double factor) {
+  Csr<double> out{A.rows, cols, std::vector<Index>(A.rows + 1, 0), {}, {}};
   for (Index i = 0; i < A.rows; ++i)
     out.indptr[i + 1] = out.indptr[i] + A.indptr[order[i] + 1] - A.indptr[order[i]];
   out.indices.resize(A.nnz());
@@ -65,13 +70,19 @@ Csr<double> permuted(const CsrView<double>& A, const std::vector<Index>& order, 
     Entries row;
 #pragma omp for schedule(static, 1024)
     for (Index i = 0; i < A.rows; ++i) {
+      Index at = out.indptr[i];
+      bool sorted = true;
+      for (Index p = A.indptr[order[i]]; p < A.indptr[order[i] + 1]; ++p, ++at) {
+        out.indices[at] = place[A.indices[p]];
+        out.data[at] = factor * A.data[p];
+        sorted = sorted && (at == out.indptr[i] || out.indices[at - 1] < out.indices[at]);
+      }
+      if (sorted) continue;
       row.clear();
-      for (Index p = A.indptr[order[i]]; p < A.indptr[order[i] + 1]; ++p)
-        row.emplace_back(position[A.indices[p]], factor * A.data[p]);
+      for (Index p = out.indptr[i]; p < at; ++p) row.emplace_back(out.indices[p], out.data[p]);
       std::sort(row.begin(), row.end(),
                 [](const auto& x, const auto& y) { return x.first < y.first; });
-      Index at = out.indptr[i];
-      for (const auto& [column, value] : row) {
+      for (at = out.indptr[i]; const auto& [column, value] : row) {
         out.indices[at] = column;
         out.data[at++] = value;
       }

@@ -23,5 +23,8 @@ Domains cut(const CsrView<double>& A, const std::vector<Index>& order, Index blo
 
 // B_ij = factor A_order[i],order[j], rows sorted.
 Csr<double> permuted(const CsrView<double>& A, const std::vector<Index>& order, double factor = 1);
+// B_i,place[c] = factor A_order[i],c, rows sorted, over `cols` columns.
+Csr<double> permuted(const CsrView<double>& A, const std::vector<Index>& order,
+                     const std::vector<Index>& place, Index cols, double factor);
 
 }  // namespace pympf::precond

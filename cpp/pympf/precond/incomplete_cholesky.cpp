@@ -19,7 +19,7 @@ bool has_bad_row(const CsrView<double>& A, const std::vector<double>& diagonal) 
   for (Index i = 0; i < A.rows; ++i) {
     if (diagonal[i] > 0) continue;
     if (diagonal[i] < 0) return true;
-    for (Index p = A.indptr[i]; p < A.indptr[i + 1]; ++p)
+    for (Index p = A.indptr[i]; p < A.indptr[i + 1] && A.indices[p] < A.rows; ++p)
       if (A.data[p] != 0) return true;
   }
   return false;
@@ -29,7 +29,7 @@ bool has_bad_row(const CsrView<double>& A, const std::vector<double>& diagonal) 
 std::vector<double> dominant_diagonal(const CsrView<double>& A, std::vector<double> diagonal) {
   for (Index i = 0; i < A.rows; ++i) {
     double sum = 0;
-    for (Index p = A.indptr[i]; p < A.indptr[i + 1]; ++p)
+    for (Index p = A.indptr[i]; p < A.indptr[i + 1] && A.indices[p] < A.rows; ++p)
       if (A.indices[p] != i) sum += std::abs(A.data[p]);
     diagonal[i] = std::max(std::abs(diagonal[i]), (1 + margin) * sum);
   }
@@ -144,6 +144,7 @@ class Factorizer {
     *norm2 = 1;  // the scaled diagonal
     for (Index p = A_.indptr[j]; p < A_.indptr[j + 1]; ++p) {
       const Index i = A_.indices[p];
+      if (i >= A_.rows) break;
       if (i <= j || A_.data[p] == 0) continue;
       const double v = A_.data[p] * inverse_scale_[i] * inverse_scale_[j];
       work.w[i] = v;
@@ -291,8 +292,13 @@ class Factorizer {
 template <class T>
 IncompleteCholesky<T>::IncompleteCholesky(const CsrView<double>& A, const Domains& domains,
                                           double drop_tolerance, int fill)
+    : IncompleteCholesky(A, pympf::diagonal(A), domains, drop_tolerance, fill) {}
+
+template <class T>
+IncompleteCholesky<T>::IncompleteCholesky(const CsrView<double>& A,
+                                          const std::vector<double>& diagonal,
+                                          const Domains& domains, double drop_tolerance, int fill)
     : rows_(A.rows), strips_(domains.ptr), inverse_(A.rows) {
-  const std::vector<double> diagonal = pympf::diagonal(A);
   std::optional<Factorizer> run;
   found_negative_ = has_bad_row(A, diagonal);
   if (!found_negative_) {

@@ -24,6 +24,9 @@ class IncompleteCholesky {
   // the column of A has, and `fill` more.
   IncompleteCholesky(const CsrView<double>& A, const Domains& domains, double drop_tolerance,
                      int fill);
+  // `diagonal` takes the place of that of A; columns behind the own rows, of ghosts, are left out.
+  IncompleteCholesky(const CsrView<double>& A, const std::vector<double>& diagonal,
+                     const Domains& domains, double drop_tolerance, int fill);
 
   // x <- M^-1 x
   void solve(T* x) const;

@@ -21,12 +21,12 @@ struct Level {
   std::vector<T> inverse;  // of the diagonal, or of the l1 norms of the rows; 0 for a zero row
   Csr<T> Z;                // of the wavelets; all that the additive cycle needs besides P and R
   T radius = 0;            // of D^-1 A, from above (Chebyshev)
-  // For refresh_levels, the scaling functions before they were rounded to float, for rounded ones
-  // would no longer reproduce the nullspace of a singular A, and its coarse matrix would lose that:
-  // as R on one rank (empty when T is double), else in the projection.
-  Csr<double> exact_R;
-  Border border;
-  Projection projection;
+  // For refresh_levels. Scaling functions before they were rounded to float, for rounded ones would
+  // no longer reproduce the nullspace of a singular A, and its coarse matrix would lose that (empty
+  // on one rank when T is double). Over ranks they have `width` columns for each of `clusters`.
+  Csr<double> exact_P;
+  Border border, clusters;
+  Index width = 1;
 
   Index rows() const { return Z.rows > 0 ? Z.rows : A.rows; }
 };
@@ -52,6 +52,7 @@ template <class T>
 struct Levels {
   Index rows = 0;  // own ones
   std::vector<Index> order;
+  Index block = 1;  // rows of a node of the first level
   std::vector<Level<T>> levels;
   Communicator comm;
   Index coarse_rows = 0;  // 0: the last level is only smoothed

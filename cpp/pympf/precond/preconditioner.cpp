@@ -51,8 +51,7 @@ bool is_negative(const DistRows<T>& A) {
 
 // The matrix in double precision, positive if it is definite; without a copy where that can be.
 template <class T>
-DistRows<double> working_copy(const DistRows<T>& A) {
-  const bool negative = is_negative(A);
+DistRows<double> working_copy(const DistRows<T>& A, bool negative) {
   if constexpr (std::is_same_v<T, double>)
     if (!negative) return view_of(A);
   const double sign = negative ? -1 : 1;
@@ -106,6 +105,7 @@ struct Preconditioner<T>::Impl {
   NearNullspace near_nullspace;
   Index block = 1;
   Report report;
+  bool negative = false;         // is_negative
   std::vector<Index> null_rows;  // z_i = r_i
   bool is_companion = false;     // built for the matrix of saddle.hpp
   std::variant<Jacobi<T>, std::unique_ptr<Cycles<float>>, std::unique_ptr<Cycles<double>>, TwoLevel>
@@ -114,14 +114,16 @@ struct Preconditioner<T>::Impl {
   std::unique_ptr<Elsewhere<T>> elsewhere;
 
   void take(const DistRows<T>& A) {
+    negative = is_negative(A);
     build(A);
     finish(A);
   }
 
   // New values on the same pattern.
   void refresh(const DistRows<T>& A) {
+    negative = is_negative(A);
     const auto refreshed = [&](auto& cycles) {
-      refresh_levels(working_copy(A), used, cycles->levels, report);
+      refresh_levels(working_copy(A, negative), used, cycles->levels, report);
     };
     if (is_companion || params.cycle == CycleKind::additive || std::holds_alternative<TwoLevel>(kind))
       build(A);
@@ -197,7 +199,6 @@ struct Preconditioner<T>::Impl {
   // What is the same for a first matrix and for new values.
   void finish(const DistRows<T>& matrix) {
     const CsrView<T>& A = matrix.rows;
-    const bool negative = is_negative(matrix);
     report.indefinite = report.indefinite || negative;
     null_rows.clear();
     for (Index i = 0; i < A.rows; ++i)
@@ -249,7 +250,7 @@ struct Preconditioner<T>::Impl {
   void build_cycles(const DistRows<T>& A) {
     report = {};
     kind = std::make_unique<Cycles<S>>(
-        build_levels<S>(working_copy(A), near_nullspace, block, used, report));
+        build_levels<S>(working_copy(A, negative), near_nullspace, block, used, report));
   }
 };
 

@@ -35,11 +35,12 @@ struct Sums {
 class Product {
  public:
   Product(const CsrView<double>& A, const CsrView<double>& P, const CsrView<double>& R)
-      : A_(A), P_(P), R_(R), fine_(A.rows), coarse_(R.rows) {}
+      : A_(A), P_(P), R_(R), fine_(A.cols), coarse_(P.cols) {}
 
-  // Appends row i, and tells whether it is only rounding.
-  bool append_row(Index i, Entries& out) {
-    double size = 0, sum = 0;  // R |diag A| R^T and the absolute values of the row
+  // Takes up row i of R A P; returns its entry of R |diag A| R^T.
+  double load(Index i) {
+    row_ = i;
+    double size = 0;
     fine_.touched.clear();
     for (Index r = R_.indptr[i]; r < R_.indptr[i + 1]; ++r) {
       const Index k = R_.indices[r];
@@ -53,38 +54,94 @@ class Product {
     for (const Index k : fine_.touched)
       for (Index q = P_.indptr[k]; q < P_.indptr[k + 1]; ++q)
         coarse_.add(i, P_.indices[q], fine_.value[k] * P_.data[q]);
-    sort_columns(coarse_.touched, R_.rows, [&](Index j) { return coarse_.mark[j] == i; });
+    return size;
+  }
+
+  void add(Index column, double value) { coarse_.add(row_, column, value); }
+
+  double entry(Index column) const { return coarse_.value[column]; }
+
+  // Appends the row; returns the sum of its absolute values.
+  double flush(Entries& out) {
+    double sum = 0;
+    sort_columns(coarse_.touched, P_.cols, [&](Index j) { return coarse_.mark[j] == row_; });
     for (const Index j : coarse_.touched) {
       out.emplace_back(j, coarse_.value[j]);
       sum += std::abs(coarse_.value[j]);
     }
-    return sum <= rounding * size;
+    return sum;
   }
 
  private:
   const CsrView<double> A_, P_, R_;
   Sums fine_, coarse_;
+  Index row_ = -1;
 };
 
 }  // namespace
 
-std::optional<Csr<double>> coarse_product(const CsrView<double>& A, const CsrView<double>& P,
-                                          const CsrView<double>& R, Global most) {
+std::optional<ProductRows> product_rows(const CsrView<double>& A, const CsrView<double>& P,
+                                        const CsrView<double>& R, Index first, Index last,
+                                        Global most, const ProductRows& brought) {
   std::atomic<Global> entries = 0;
-  std::vector<char> null(R.rows, 0);
-  Csr<double> out = build_rows(R.rows, R.rows, [&] {
+  ProductRows out;
+  out.size.resize(last - first);
+  out.null.resize(last - first);
+  out.rows = build_rows(last - first, P.cols, [&] {
     return [&, product = Product(A, P, R)](Index i, Entries& row) mutable {
       if (entries > most) return;
       const std::size_t before = row.size();
-      null[i] = product.append_row(i, row);
+      double size = product.load(first + i);
+      if (!brought.size.empty()) {
+        size += brought.size[i];
+        const Csr<double>& more = brought.rows;
+        for (Index p = more.indptr[i]; p < more.indptr[i + 1]; ++p)
+          product.add(more.indices[p], more.data[p]);
+      }
+      out.size[i] = size;
+      out.null[i] = product.flush(row) <= rounding * size;
       entries += static_cast<Global>(row.size() - before);
     };
   });
   if (entries > most) return {};
-  if (std::find(null.begin(), null.end(), 1) == null.end()) return out;
-  for (Index i = 0; i < out.rows; ++i)
-    for (Index p = out.indptr[i]; p < out.indptr[i + 1]; ++p)
-      if (null[i] || null[out.indices[p]]) out.data[p] = 0;
+  return out;
+}
+
+void zero_what_is_rounding(const std::vector<char>& null, Csr<double>& A) {
+  if (std::find(null.begin(), null.end(), 1) == null.end()) return;
+  for (Index i = 0; i < A.rows; ++i)
+    for (Index p = A.indptr[i]; p < A.indptr[i + 1]; ++p)
+      if (null[i] || null[A.indices[p]]) A.data[p] = 0;
+}
+
+std::optional<Csr<double>> coarse_product(const CsrView<double>& A, const CsrView<double>& P,
+                                          const CsrView<double>& R, Global most) {
+  auto product = product_rows(A, P, R, 0, R.rows, most);
+  if (!product) return {};
+  zero_what_is_rounding(product->null, product->rows);
+  return std::move(product->rows);
+}
+
+Csr<double> coarse_product(const CsrView<double>& A, const CsrView<double>& P,
+                           const CsrView<double>& R, const std::vector<Index>& indptr,
+                           const std::vector<Index>& indices) {
+  Csr<double> out{R.rows, R.rows, indptr, indices, std::vector<double>(indices.size())};
+  std::vector<char> null(R.rows);
+#pragma omp parallel if (R.rows > 4096)
+  {
+    Product product(A, P, R);
+#pragma omp for schedule(dynamic, 1024)
+    for (Index i = 0; i < R.rows; ++i) {
+      const double size = product.load(i);
+      double sum = 0;
+      for (Index p = indptr[i]; p < indptr[i + 1]; ++p) {
+        out.data[p] = product.entry(indices[p]);
+        sum += std::abs(out.data[p]);
+      }
+      null[i] = sum <= rounding * size;
+    }
+  }
+  zero_what_is_rounding(null, out);
   return out;
 }
 

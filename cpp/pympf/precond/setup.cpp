@@ -49,13 +49,17 @@ constexpr int lift_attempts = 3;
 constexpr int near_miss = 2;
 
 template <class T>
-Csr<T> cast(Csr<double> A) {
+Csr<T> cast(const Csr<double>& A) {
+  return {A.rows, A.cols, A.indptr, A.indices, {A.data.begin(), A.data.end()}};
+}
+
+template <class T>
+Csr<T> cast(Csr<double>&& A) {
   if constexpr (std::is_same_v<T, double>) {
-    return A;
+    return std::move(A);
   } else {
-    Csr<T> out{A.rows, A.cols, std::move(A.indptr), std::move(A.indices), {}};
-    out.data.assign(A.data.begin(), A.data.end());
-    return out;
+    return {
+        A.rows, A.cols, std::move(A.indptr), std::move(A.indices), {A.data.begin(), A.data.end()}};
   }
 }
 
@@ -210,7 +214,8 @@ void solve_coarse(const Border& border, const Csr<double>& own, Levels<T>& out, 
 struct Next {
   Csr<double> P, R;  // R = P^T
   OffDiagonal<double> P_off;
-  Projection projection;  // on several ranks
+  Csr<double> exact_P;  // before it is taken apart, on several ranks
+  Border known;         // its clusters
   Stage stage;
   Clustering clusters;
   bool lifted = false;
@@ -241,44 +246,34 @@ double largest_eigenvalue(const Stage& stage) {
                          [&](const double* x, double* y) { stage.border.multiply(stage.A, x, y); });
 }
 
-// The next stage while it is made on several ranks.
-struct Abroad {
-  Projection projection;
-  CoarseEntries entries;
-  Global nnz = 0;
+// Gives the rows to the ranks of `to`.
+void move(Stage& stage, const Layout& to) {
+  const Border from = stage.border;
+  const Index m = stage.B.vectors;
+  const auto A = moved_rows(from, to, stage.A), W = moved_rows(from, to, stage.W, stage.block);
+  stage.border = border_of(from.comm, to, A.indices, W.indices, stage.block);
+  stage.A = localized(stage.border, A);
+  stage.W = localized(stage.border, W, stage.block);
+  std::vector<Global> targets(from.layout.own());
+  std::iota(targets.begin(), targets.end(), from.layout.first());
+  std::vector<double> B(static_cast<std::size_t>(to.own()) * m);
+  ExchangeSpace<double> space;
+  Exchange::moves(from.comm, to, targets).forward(stage.B.values.data(), B.data(), m, space);
+  stage.border.share(B, m);
+  stage.B.values = std::move(B);
+}
 
-  // Returns the entries of P^T A P.
-  Global project(const Stage& stage, const Csr<double>& functions) {
-    projection.P = with_global_columns(functions, projection.known, projection.width);
-    entries = projection(stage.border, stage.A);
-    return nnz = stage.border.comm.sum(static_cast<Global>(entries.rows.data.size()));
-  }
-
-  void finish(const Stage& stage, const Graph& graph, const Rotated& Q, Next& next) {
-    const auto& [known, m, layout, P] = projection;
-    const Communicator& comm = stage.border.comm;
-    const Index own = known.layout.own();
-    Layout nodes = layout;
-    for (Global& start : nodes.starts) start /= m;
-    std::vector<Global> numbers(own), targets(static_cast<std::size_t>(own) * m);
-    std::iota(numbers.begin(), numbers.end(), known.layout.first());
-    std::iota(targets.begin(), targets.end(), known.layout.first() * m);
-    const auto W = add_rows(comm, nodes, with_global_columns(graph, known, 1), numbers);
-    Stage& to = next.stage;
-    to.border = border_of(comm, layout, entries.rows.indices, W.indices, m);
-    to.A = assembled(to.border, entries);
-    to.W = localized(to.border, W, m);
-    to.B.vectors = m;
-    to.B.values.resize(static_cast<std::size_t>(layout.own()) * m);
-    ExchangeSpace<double> space;
-    Exchange::moves(comm, layout, targets)
-        .forward(Q.coarse.values.data(), to.B.values.data(), m, space);
-    to.border.share(to.B.values, m);
-    split(comm, layout, P, next.P, next.P_off);
-    next.R = transpose(next.P.view());
-    next.projection = std::move(projection);
-  }
-};
+// Completes the next stage on several ranks: gives it to fewer if it is small, and takes P apart.
+void settle(const Params& params, Next& next) {
+  Stage& stage = next.stage;
+  const Border made = stage.border;
+  const Layout to = next_layout(made.layout, params.rows_per_rank);
+  const bool stays = to.starts == made.layout.starts;
+  next.P_off = split(made, to, next.P);
+  if (stays) return;
+  move(stage, to);
+  next.R = transpose(next.P.view());
+}
 
 // The next stage; empty when there is none worth having.
 bool coarsen(const Stage& stage, const Params& params, int level, Global left, Next& next) {
@@ -291,16 +286,17 @@ bool coarsen(const Stage& stage, const Params& params, int level, Global left, N
   const Global coarse_rows = border.comm.sum(Global{clusters.count} * m);
   if (coarse_rows > least_reduction * rows) return false;
   Rotated Q = rotate(stage.B, clusters, stage.block);
-  const Reach known = reach(border, stage.block, clusters);
+  const Border known = reach(border, stage.block, clusters);
   share(border, known, Q);
-  const Graph W = contract(stage.W, clusters, known.known());
-  Abroad abroad{{known, m, next_layout(known, m, params.rows_per_rank), {}}, {}};
-  const auto project = [&](Global most) {
-    if (!border.alone()) return abroad.project(stage, next.P) <= most;
-    next.R = transpose(next.P.view());
-    auto product = coarse_product(stage.A, next.P, next.R, most);
-    if (product) next.stage.A = std::move(*product);
-    return product.has_value();
+  const auto known_clusters = clusters.count + static_cast<Index>(known.ghosts.size());
+  Graph W = contract(stage.W, clusters, known_clusters);
+  const auto projected = [&](Global most) {
+    auto product = project(border, stage.A, known, m, most, next.P);
+    if (!product) return false;
+    next.stage.border = std::move(product->border);
+    next.stage.A = std::move(product->A);
+    next.R = std::move(product->R);
+    return true;
   };
   const auto fewer = static_cast<Global>(rows <= 1000 ? left : std::min(left, entries * 9 / 10));
   const auto most = coarse_rows > 2500 ? std::min(left, entries) : left;
@@ -315,8 +311,8 @@ bool coarsen(const Stage& stage, const Params& params, int level, Global left, N
     const double work = product_work(stage, next.P) / (most_work * static_cast<double>(entries));
     if (work > near_miss) break;
     if (work <= 1) {
-      if (!project(near_miss * fewer)) break;
-      next.lifted = (border.alone() ? next.stage.A.nnz() : abroad.nnz) <= fewer;
+      if (!projected(near_miss * fewer)) break;
+      next.lifted = next.stage.nnz() <= fewer;
     }
     const double more = std::min(2 * lifting.truncation, 0.5);
     if (more <= lifting.truncation) break;
@@ -324,37 +320,54 @@ bool coarsen(const Stage& stage, const Params& params, int level, Global left, N
   }
   if (!next.lifted) {
     next.P = prolongation(Q, clusters, stage.block, stage.A.rows);
-    if (!project(most)) return false;
+    if (!projected(most)) return false;
   }
-  next.stage.block = m;
-  if (border.alone()) {
-    next.stage.W = W;
-    next.stage.B = Q.coarse;
-  } else {
-    abroad.finish(stage, W, Q, next);
+  Stage& to = next.stage;
+  to.block = m;
+  next.known = clusters_known_to(known, to.border, m);
+  renumber(known, next.known, W);
+  to.W = std::move(W);
+  to.B = std::move(Q.coarse);
+  to.B.values.resize(static_cast<std::size_t>(clusters.count) * m * m);
+  to.border.share(to.B.values, m);
+  if (!border.alone()) {
+    next.exact_P = next.P;
+    settle(params, next);
   }
   reorder(next, params);
   return true;
 }
 
 template <class T>
-const Csr<double>& exact_restriction(const Level<T>& level) {
+const Csr<double>& exact_functions(const Level<T>& level) {
   if constexpr (std::is_same_v<T, double>)
-    return level.R;
-  else
-    return level.exact_R;
+    if (level.exact_P.rows == 0) return level.P;
+  return level.exact_P;
 }
 
-// R A R^T.
-Csr<double> projected(const Csr<double>& A, const Csr<double>& R) {
-  return *coarse_product(A, transpose(R.view()), R, std::numeric_limits<Index>::max());
+// P^T A P for new values, as the rows of the next stage lie: `next` is its border, and its matrix
+// has the entries of `known`, where that is not null.
+template <class T>
+Csr<double> projected(const Csr<double>& A, const Level<T>& level, const Csr<T>* known,
+                      const Border& next) {
+  if (next.alone()) {
+    const Csr<double>& P = exact_functions(level);
+    const Csr<double> R = transpose(P.view());
+    return known ? coarse_product(A, P, R, known->indptr, known->indices)
+                 : *coarse_product(A, P, R);
+  }
+  Csr<double> P = level.exact_P;
+  Projection product = *project(level.border, A, level.clusters, level.width,
+                                std::numeric_limits<Global>::max() - 1, P);
+  if (product.border.layout.starts == next.layout.starts) return std::move(product.A);
+  return localized(next, moved_rows(product.border, next.layout, product.A));
 }
 
 template <class T>
 std::size_t bytes_of(const Level<T>& level) {
   return (level.A.data.size() + level.P.data.size() + level.R.data.size() + level.Z.data.size()) *
              (sizeof(T) + sizeof(Index)) +
-         level.exact_R.data.size() * (sizeof(double) + sizeof(Index)) + level.projection.bytes() +
+         level.exact_P.data.size() * (sizeof(double) + sizeof(Index)) +
          level.factor.bytes();
 }
 
@@ -430,42 +443,28 @@ double range_factor(const Communicator& comm, const CsrView<double>& A) {
   return power_of_two(comm.max(largest));
 }
 
-// Own rows, and their columns, in `order`, times `scale`. Collective.
-GlobalRows<double> ordered(const DistRows<double>& A, const std::vector<Index>& order,
-                           double scale) {
-  GlobalRows<double> rows;
-  const bool stays = std::is_sorted(order.begin(), order.end());
-  if (A.comm.min(Global{stays}) > 0) {
-    rows = global_rows(A);
-  } else {
-    std::vector<Global> targets(order.size());
-    for (std::size_t i = 0; i < order.size(); ++i)
-      targets[order[i]] = A.layout.first() + static_cast<Global>(i);
-    rows = global_rows(move_rows(A, A.layout, targets));
-  }
-  for (double& v : rows.data) v *= scale;
-  return rows;
+// Own rows and all columns in `order`, times `scale`, and their border. Collective.
+Csr<double> ordered(const DistRows<double>& A, const std::vector<Index>& order, Index block,
+                    double scale, Border& border) {
+  if (A.comm.size() == 1) return permuted(A.rows, order, scale);
+  std::vector<Index> number;
+  border = border_of(A, order, block, number);
+  const Index cols = A.own() + static_cast<Index>(border.ghosts.size());
+  return permuted(A.rows, order, number, cols, scale);
 }
 
 // The matrix in the order of the first level, times `scale`; the rest of the first stage follows
 // when the smoother is there.
 Stage first_stage(const DistRows<double>& A, double scale, Index block, const Params& params) {
   const bool alone = A.comm.size() == 1;
-  const Csr<double> copy = alone ? Csr<double>() : diagonal_block(A);
-  const CsrView<double> own = alone ? A.rows : copy.view();
+  const Csr<double> pattern = alone ? Csr<double>() : diagonal_pattern(A);
+  const CsrView<double> own = alone ? A.rows : pattern.view();
   const bool keep = params.ordering == Ordering::natural || own.rows == 0 || is_banded(own);
   Stage stage;
   stage.block = block;
   stage.domains = cut(own, keep ? natural_order(own.rows) : reverse_cuthill_mckee(own, block),
                       block, params.strips);
-  const auto& order = stage.domains.order;
-  if (alone) {
-    stage.A = permuted(own, order, scale);
-    return stage;
-  }
-  const GlobalRows<double> rows = ordered(A, order, scale);
-  stage.border = border_of(A.comm, A.layout, rows.indices, {}, block);
-  stage.A = localized(stage.border, rows);
+  stage.A = ordered(A, stage.domains.order, block, scale, stage.border);
   return stage;
 }
 
@@ -509,6 +508,7 @@ Levels<T> build_levels(const DistRows<double>& A, const NearNullspace& near_null
     block = report.node_size = find_node_size(A);
   Stage stage = first_stage(A, out.scale, block, params);
   out.order = stage.domains.order;
+  out.block = block;
   const Global entries = A.nnz();
   out.complete = stage.border.alone() && is_complete_cheap(stage.A, params);
   if (out.complete) params = without_drops(params);
@@ -544,10 +544,11 @@ Levels<T> build_levels(const DistRows<double>& A, const NearNullspace& near_null
       Next next;
       last = last || !coarsen(stage, params, line.level, left, next);
       if (!last) {
-        level.R = cast<T>(next.R);
-        if (stage.border.alone() && !std::is_same_v<T, double> && !additive)
-          level.exact_R = std::move(next.R);
-        if (!additive) level.projection = std::move(next.projection);
+        level.R = cast<T>(std::move(next.R));
+        if (stage.border.alone() && !std::is_same_v<T, double>) next.exact_P = next.P;
+        if (!additive) level.exact_P = std::move(next.exact_P);
+        level.clusters = std::move(next.known);
+        level.width = next.stage.block;
         line.clusters = A.comm.sum(Global{next.clusters.count});
         line.lifted = next.lifted;
         const Global functions = A.comm.sum(Global{next.P.nnz()} + next.P_off.block.nnz());
@@ -577,16 +578,11 @@ void refresh_levels(const DistRows<double>& matrix, const Params& given, Levels<
   const Params params = levels.complete ? without_drops(given)
                          : levels.finer  ? with_fewer_drops(given)
                                          : given;
-  const auto border_of_stage = [&](std::size_t l) -> const Border& {
-    return l < levels.levels.size() ? levels.levels[l].border : levels.coarse_border;
-  };
-  const bool alone = border_of_stage(0).alone();
   report.indefinite = false;
   report.coarse_nullity = report.coarse_negative = 0;
   levels.scale = range_factor(matrix.comm, matrix.rows);
-  Csr<double> A = alone
-                      ? permuted(matrix.rows, levels.order, levels.scale)
-                      : localized(border_of_stage(0), ordered(matrix, levels.order, levels.scale));
+  Border border;
+  Csr<double> A = ordered(matrix, levels.order, levels.block, levels.scale, border);
   for (std::size_t l = 0; l < report.levels.size(); ++l) {
     const auto start = Clock::now();
     LevelReport& line = report.levels[l];
@@ -595,9 +591,11 @@ void refresh_levels(const DistRows<double>& matrix, const Params& given, Levels<
     } else {
       Level<T>& level = levels.levels[l];
       fill_level(A, level.border, Domains{{}, level.strips}, params, level, line, report);
-      if (l + 1 < report.levels.size())
-        A = alone ? projected(A, exact_restriction(level))
-                  : assembled(border_of_stage(l + 1), level.projection(level.border, A));
+      if (l + 1 < report.levels.size()) {
+        const bool last = l + 1 == levels.levels.size();
+        A = projected(A, level, last ? nullptr : &levels.levels[l + 1].A,
+                      last ? levels.coarse_border : levels.levels[l + 1].border);
+      }
     }
     line.seconds = seconds_since(start);
   }

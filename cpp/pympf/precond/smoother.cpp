@@ -52,23 +52,19 @@ T radius_of(const CsrView<double>& A, const Border& border, const std::vector<T>
   return static_cast<T>(std::min(1.1 * rho, bound));
 }
 
-// The own block, raised by the couplings to ghosts.
-Csr<double> own_block(const CsrView<double>& A, const Border& border) {
-  std::vector<double> d = diagonal(A), raised(A.rows, 0.0);
+// The diagonal, raised by the couplings to ghosts, which are the last columns of a row.
+std::vector<double> raised_diagonal(const CsrView<double>& A, const Border& border) {
+  std::vector<double> d = diagonal(A);
+  if (border.alone()) return d;
+  std::vector<double> raised = d;
   border.share(d, 1);
   for (Index i = 0; i < A.rows; ++i)
-    for (Index p = A.indptr[i]; p < A.indptr[i + 1]; ++p)
-      if (const Index j = A.indices[p]; j >= A.rows) {
-        const double balance = d[j] > 0 && d[i] > 0 ? std::sqrt(d[i] / d[j]) : 1;
-        raised[i] += ghost_share * std::abs(A.data[p]) * balance;
-      }
-  Csr<double> out;
-  OffDiagonal<double> rest;
-  pympf::split(A, A.rows, out, rest);
-  for (Index i = 0; i < A.rows; ++i)
-    for (Index p = out.indptr[i]; p < out.indptr[i + 1]; ++p)
-      if (out.indices[p] == i) out.data[p] += raised[i];
-  return out;
+    for (Index p = A.indptr[i + 1] - 1; p >= A.indptr[i] && A.indices[p] >= A.rows; --p) {
+      const Index j = A.indices[p];
+      const double balance = d[j] > 0 && d[i] > 0 ? std::sqrt(d[i] / d[j]) : 1;
+      raised[i] += ghost_share * std::abs(A.data[p]) * balance;
+    }
+  return raised;
 }
 
 // b - (what x has on other ranks).
@@ -155,13 +151,8 @@ void build_smoother(const CsrView<double>& A, const Border& border, const Domain
       level.radius = radius_of(A, border, level.inverse);
     return;
   }
-  const auto factor = [&](const CsrView<double>& block) {
-    level.factor = IncompleteCholesky<T>(block, domains, params.drop_tolerance, params.fill);
-  };
-  if (border.alone())
-    factor(A);
-  else
-    factor(own_block(A, border));
+  level.factor = IncompleteCholesky<T>(A, raised_diagonal(A, border), domains,
+                                       params.drop_tolerance, params.fill);
 }
 
 template <class T>
