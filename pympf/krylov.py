@@ -312,8 +312,8 @@ def _check_options(
     name = preconditioner if isinstance(preconditioner, str) else None
     if params and name not in METHOD_OF:
         raise ValueError(
-            f"{', '.join(params)}: only preconditioner='mmf', 'multilevel', 'ict', 'two_level', 'direct' or 'classic' "
-            "takes parameters"
+            f"{', '.join(params)}: only preconditioner='mmf', 'multilevel', 'ict', 'two_level', "
+            "'direct' or 'classic' takes parameters"
         )
     if name not in ("mmf", "multilevel"):
         if near_nullspace is not None:

@@ -104,6 +104,8 @@ TEST_SUITE("two_level" * doctest::skip(!SparseLu::available())) {
     Csr<double> A = saddle_point(6);
     for (Index p = A.indptr[A.rows - 1]; p < A.nnz(); ++p) A.data[p] = 0;
     CHECK(!SparseLu::factor(A, LuPlan(A, no_limit)));
+    const Csr<double> zero{3, 3, {0, 0, 0, 0}, {}, {}};
+    CHECK(!SparseLu::factor(zero, LuPlan(zero, no_limit)));
     Report report;
     CHECK(!TwoLevel::direct(block_diagonal({grid({4, 4}), diagonal_matrix({0})}), report));
     CHECK(report.reason.find("singular") != std::string::npos);

@@ -115,7 +115,7 @@ def test_singular_and_indefinite():
     assert found.converged
     B = (gallery.poisson((30, 30)) - 0.03 * sp.eye_array(900)).tocsr()
     rows = ranges(900)
-    found = pympf.solve(B[rows], np.ones(900)[rows], comm=COMM)
+    found = pympf.solve(B[rows], np.ones(900)[rows], comm=COMM, definite=True)
     assert found.method == "minres"
     assert found.converged
     np.testing.assert_allclose(B @ gather(found.x), np.ones(900), atol=1e-5)
@@ -128,8 +128,8 @@ def test_a_saddle_point():
     A = sp.csr_array(sp.block_array([[F, B.T], [B, None]]))
     b = np.sin(np.arange(1.0, A.shape[0] + 1))
     rows = ranges(A.shape[0])
-    alone = pympf.solve(A, b)
-    found = pympf.solve(A[rows], b[rows], comm=COMM)
+    alone = pympf.solve(A, b, definite=True)
+    found = pympf.solve(A[rows], b[rows], comm=COMM, definite=True)
     assert found.converged
     assert found.method == "minres"
     assert "saddle point" in found.choice

@@ -151,14 +151,16 @@ def test_asymmetric_needs_a_preconditioner_that_is_not_built_from_it(rng, name, 
     [
         (gallery.poisson(50), "cg"),
         (-gallery.poisson(50), "minres"),
-        (sp.csr_array(gallery.poisson(200) - 0.5 * sp.eye_array(200)), "minres"),
-        (sp.csr_array([[1.0, 2.0], [2.0, 1.0]]), "minres"),
+        (sp.csr_array(gallery.poisson(200) - 0.5 * sp.eye_array(200)), "gmres"),
+        (sp.csr_array([[1.0, 2.0], [2.0, 1.0]]), "gmres"),
     ],
     ids=["definite", "negative", "indefinite", "indefinite with a positive diagonal"],
 )
 @pytest.mark.parametrize("name", ["mmf", "classic"])
 def test_auto(A, method, name):
     solution = pympf.solve(A, np.ones(A.shape[0]), preconditioner=name)
+    if name == "classic" or "without SuperLU" in solution.choice:
+        method = method.replace("gmres", "minres")
     assert solution.method == method
     assert solution.converged
     assert f"; {method}: " in solution.choice

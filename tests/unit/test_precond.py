@@ -182,22 +182,72 @@ def test_negative_definite(rng, method):
 
 
 @pytest.mark.parametrize("shift", [0.01, 0.1, 0.3, 0.5, 1.0, 2.0, 3.9, 6.0, 8.1])
-def test_indefinite(rng, shift):
-    """MINRES reaches a solution; nothing is silent."""
+@pytest.mark.parametrize("definite", [True, False])
+def test_indefinite(rng, shift, definite):
+    """A solution is reached; nothing is silent."""
     A = gallery.shifted(gallery.poisson((24, 24)), -shift)
     values = np.linalg.eigvalsh(A.toarray())
     b = rng.standard_normal(576)
-    solution = pympf.solve(A, b)
-    assert solution.method == ("cg" if values[0] > 0 else "minres")
+    solution = pympf.solve(A, b, definite=definite)
+    with_signs = not definite and values[-1] > 0 and "without SuperLU" not in solution.choice
+    assert solution.method == ("cg" if values[0] > 0 else "gmres" if with_signs else "minres")
     assert solution.converged
     assert np.linalg.norm(b - A @ solution.x) <= 1e-7 * np.linalg.norm(b)
+
+
+def with_signs(A, b, **options):
+    """Solve, and skip where there is no sparse LU."""
+    solution = pympf.solve(A, b, **options)
+    if "without SuperLU" in solution.choice:
+        pytest.skip(solution.choice)
+    return solution
+
+
+def test_the_shifted_laplacian_that_no_multigrid_solves(rng):
+    """256 x 256 - 0.05 I has about 250 negative eigenvalues (ALGORITHMS.md, section 4)."""
+    A = gallery.shifted(gallery.poisson((256, 256)), -0.05)
+    b = rng.standard_normal(A.shape[0])
+    solution = with_signs(A, b)
+    assert (solution.method, solution.iterations) == ("gmres", 1)
+    assert not solution.operator.definite
+    assert np.linalg.norm(b - A @ solution.x) <= 1e-8 * np.linalg.norm(b)
+    solution = pympf.solve(A, b, preconditioner="two_level")
+    assert solution.converged
+    assert solution.iterations <= 30
+    assert np.linalg.norm(b - A @ solution.x) <= 1e-7 * np.linalg.norm(b)
+
+
+def test_in_three_dimensions_a_stage_comes_before_the_sparse_lu(rng):
+    A = gallery.shifted(gallery.poisson((32, 32, 32)), -0.1)
+    solution = with_signs(A, rng.standard_normal(A.shape[0]))
+    assert solution.converged
+    assert solution.choice.startswith("two_level: A has negative eigenvalues")
+    assert solution.iterations <= 40
+
+
+def test_with_signs_and_singular_ends_with_minres(rng):
+    """Without a solution gmres cannot end well; the residual is the least, and it says so."""
+    path = gallery.laplacian(gallery.poisson(30) - 2 * sp.eye_array(30))
+    A = sp.csr_array(sp.block_diag([path, -path]))
+    assert pympf.solve(A, A @ rng.standard_normal(60)).converged
+    solution = pympf.solve(A, np.ones(60), maxiter=300)
+    assert not solution.converged
+    assert solution.method == "minres"
+
+
+@pytest.mark.parametrize("method", ["direct", "two_level"])
+def test_what_no_sparse_lu_is_for(method):
+    A = gallery.poisson(50) if method == "two_level" else sp.csr_array((5, 5))
+    A = sp.csr_array(A - 4 * sp.eye_array(50)) if method == "two_level" else A
+    with pytest.raises(np.linalg.LinAlgError, match=f"method = '{method}' is not to be had"):
+        pympf.as_preconditioner(A, method=method)
 
 
 @pytest.mark.parametrize("method", ["auto", "minres", "gmres"])
 def test_an_indefinite_matrix_changes_the_smoother_and_says_so(rng, method):
     A = gallery.shifted(gallery.poisson(200), -0.5)
     b = rng.standard_normal(200)
-    solution = pympf.solve(A, b, method=method, restart=0)
+    solution = pympf.solve(A, b, method=method, restart=0, definite=True)
     assert solution.converged
     assert "A has negative eigenvalues: l1-Jacobi smoother" in solution.choice
 
@@ -600,7 +650,7 @@ def constrained(side, count, rng):
 
 
 def check_saddle_point(A, b, most):
-    solution = pympf.solve(A, b)
+    solution = pympf.solve(A, b, definite=True)
     assert solution.converged
     assert solution.method == "minres"
     assert "saddle point, each part for itself" in solution.choice

@@ -10,6 +10,7 @@ from pympf.ref.precond.incomplete_cholesky import incomplete_cholesky
 from pympf.ref.precond.nodes import find_node_size
 from pympf.ref.precond.params import Params
 from pympf.ref.precond.setup import setup
+from pympf.ref.precond.two_level import two_level
 
 # What the twin has no choice of.
 FIXED = {"method": "multilevel", "ordering": "natural", "precision": "working", "strips": 1}
@@ -104,8 +105,8 @@ def test_the_twin_has_the_defaults_of_the_engine():
     engine = {field["name"]: field["default"] for field in pympf.Preconditioner.fields()}
     twin = vars(Params())
     assert twin == {name: engine[name] for name in twin}
-    of_several_ranks = {"rows_per_rank", "repartition"}
-    assert engine.keys() - twin.keys() == FIXED.keys() | of_several_ranks
+    elsewhere = {"rows_per_rank", "repartition", "definite"}
+    assert engine.keys() - twin.keys() == FIXED.keys() | elsewhere
 
 
 @pytest.mark.parametrize("shape", ["star", "triple", "pair"])
@@ -220,3 +221,13 @@ def test_the_same_nodes(A, size):
     assert find_node_size(dense) == size
     says = pympf.as_preconditioner(A, **FIXED, coarse_size=10).choice
     assert says == "multilevel: asked for" + (f"; found nodes of {size} rows" if size > 1 else "")
+
+
+def test_the_same_stage_with_the_signs_of_the_matrix(rng):
+    A = pympf.gallery.shifted(pympf.gallery.poisson((19, 14)), -0.05)
+    try:
+        M = pympf.as_preconditioner(A, method="two_level")
+    except np.linalg.LinAlgError as error:
+        pytest.skip(str(error))
+    r = rng.standard_normal(A.shape[0])
+    np.testing.assert_allclose(M @ r, two_level(A)(r), rtol=1e-8, atol=1e-8)

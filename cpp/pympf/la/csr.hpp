@@ -41,7 +41,10 @@ struct Csr {
 
 template <class T>
 Csr<T> owned(const CsrView<T>& A) {
-  return {A.rows, A.cols, {A.indptr, A.indptr + A.rows + 1}, {A.indices, A.indices + A.nnz()},
+  return {A.rows,
+          A.cols,
+          {A.indptr, A.indptr + A.rows + 1},
+          {A.indices, A.indices + A.nnz()},
           {A.data, A.data + A.nnz()}};
 }
 

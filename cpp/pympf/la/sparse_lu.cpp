@@ -92,6 +92,10 @@ bool SparseLu::available() { return true; }
 LuPlan::LuPlan(const CsrView<double>& A, double most_entries) : order(A.rows) {
   const std::vector<double> d = diagonal(A);
   on_diagonal = std::find(d.begin(), d.end(), 0.0) == d.end();
+  for (Index i = 0; i < A.rows && !has_zero_row; ++i)
+    has_zero_row = std::all_of(A.data + A.indptr[i], A.data + A.indptr[i + 1],
+                               [](double v) { return v == 0; });
+  if (has_zero_row) return;
   std::vector<Index> position(A.rows);
   Columns columns(A);
   get_perm_c(on_diagonal ? MMD_AT_PLUS_A : COLAMD, columns.get(), position.data());
@@ -102,6 +106,7 @@ LuPlan::LuPlan(const CsrView<double>& A, double most_entries) : order(A.rows) {
 SparseLu::SparseLu() : factors_(std::make_unique<Factors>()) {}
 
 std::optional<SparseLu> SparseLu::factor(const CsrView<double>& A, const LuPlan& plan) {
+  if (plan.has_zero_row) return {};
   const SerialBlas serial;
   SparseLu lu;
   superlu_options_t options;

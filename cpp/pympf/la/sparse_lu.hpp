@@ -24,6 +24,7 @@ struct LuPlan {
   // Every diagonal entry is there: pivots stay on it unless they are a hundred times too small, in
   // the order of minimum degree. Otherwise rows are exchanged freely, and the fill is not known.
   bool on_diagonal = false;
+  bool has_zero_row = false;  // then there is neither an order nor a factor
   std::vector<Index> order;
   Fill fill;
 

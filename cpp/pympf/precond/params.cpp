@@ -5,15 +5,11 @@ namespace pympf::precond {
 const std::vector<Field<Params>>& fields() {
   constexpr double big = 2147483647;
   static const std::vector<Field<Params>> list = {
-      field(
-          "method", &Params::method,
-          {"auto", "multilevel", "ict", "jacobi", "two_level", "direct"},
-          "Multilevel cycle, incomplete Cholesky alone, or Jacobi; for indefinite matrices, one "
-          "stage and a sparse LU, or a sparse LU alone (one rank; SuperLU); auto: what promises "
-          "least work, with the reason in the report."),
-      field("definite", &Params::definite, 0, 1,
-            "What auto makes for an indefinite matrix: true: |M| as far as it can, for MINRES; "
-            "false: M with the signs of A (two_level or direct), for GMRES."),
+      field("method", &Params::method,
+            {"auto", "multilevel", "ict", "jacobi", "two_level", "direct"},
+            "Multilevel cycle, incomplete Cholesky alone, or Jacobi; for indefinite matrices, one "
+            "stage and a sparse LU, or a sparse LU alone (one rank; SuperLU); auto: what promises "
+            "least work, with the reason in the report."),
       field(
           "cycle", &Params::cycle, {"v", "w", "k", "additive"},
           "Way through the stages; k varies from one application to the next and needs flexible CG "
@@ -60,6 +56,9 @@ const std::vector<Field<Params>>& fields() {
           "0: one for each 65 536 rows, at most 16. The result depends on it, not on the threads."),
       field("rows_per_rank", &Params::rows_per_rank, 1, big,
             "On several ranks: with fewer rows for each, a stage moves to fewer ranks."),
+      field("definite", &Params::definite, 0, 1,
+            "What auto makes for an indefinite matrix: true: |M| as far as it can, for MINRES; "
+            "false: M with the signs of A (two_level or direct), for GMRES."),
       field("repartition", &Params::repartition, 0, 1,
             "On several ranks: move the rows to the ranks that a graph partitioner of PETSc gives "
             "them. For matrices whose ranges of rows are not compact, such as graphs in random "

@@ -125,7 +125,8 @@ struct Preconditioner<T>::Impl {
     const auto refreshed = [&](auto& cycles) {
       refresh_levels(working_copy(A, negative), used, cycles->levels, report);
     };
-    if (is_companion || params.cycle == CycleKind::additive || std::holds_alternative<TwoLevel>(kind))
+    if (is_companion || params.cycle == CycleKind::additive ||
+        std::holds_alternative<TwoLevel>(kind))
       build(A);
     else if (std::holds_alternative<Jacobi<T>>(kind))
       kind = jacobi(A);
@@ -226,7 +227,8 @@ struct Preconditioner<T>::Impl {
     if (A.comm.size() > 1) return "it is for one rank";
     if (!SparseLu::available()) return "pympf was built without SuperLU";
     Report found;
-    const auto copy = with_values<double>(A, [&](Index, Index p) { return double{A.rows.data[p]}; });
+    const auto copy =
+        with_values<double>(A, [&](Index, Index p) { return double{A.rows.data[p]}; });
     auto M = params.method == Method::direct      ? TwoLevel::direct(copy.rows, found)
              : params.method == Method::two_level ? TwoLevel::with_stage(copy.rows, found)
                                                   : TwoLevel::build(copy.rows, most, found);

@@ -367,8 +367,7 @@ template <class T>
 std::size_t bytes_of(const Level<T>& level) {
   return (level.A.data.size() + level.P.data.size() + level.R.data.size() + level.Z.data.size()) *
              (sizeof(T) + sizeof(Index)) +
-         level.exact_P.data.size() * (sizeof(double) + sizeof(Index)) +
-         level.factor.bytes();
+         level.exact_P.data.size() * (sizeof(double) + sizeof(Index)) + level.factor.bytes();
 }
 
 // What a level is besides its scaling functions: the matrix in the precision of the cycle and the
@@ -576,8 +575,8 @@ void refresh_levels(const DistRows<double>& matrix, const Params& given, Levels<
                     Report& report) {
   const auto begin = Clock::now();
   const Params params = levels.complete ? without_drops(given)
-                         : levels.finer  ? with_fewer_drops(given)
-                                         : given;
+                        : levels.finer  ? with_fewer_drops(given)
+                                        : given;
   report.indefinite = false;
   report.coarse_nullity = report.coarse_negative = 0;
   levels.scale = range_factor(matrix.comm, matrix.rows);

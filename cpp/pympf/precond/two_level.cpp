@@ -187,8 +187,8 @@ std::string millions(double entries) {
                 " million entries");
 }
 
-// Whether it solves A x = b for some b. Where A is singular, its last pivot is rounding, and x drowns
-// in the nullspace.
+// Whether it solves A x = b for some b. Where A is singular, its last pivot is rounding, and x
+// drowns in the nullspace.
 bool is_accurate(const CsrView<double>& A, const SparseLu& lu) {
   std::vector<double> b(A.rows), x, work(A.rows);
   for (Index i = 0; i < A.rows; ++i) b[i] = (i * 2654435761u) >> 16 & 1 ? 1 : -1;
@@ -262,8 +262,8 @@ std::optional<TwoLevel> TwoLevel::with_stage(const CsrView<double>& A, Report& r
 // Whatever costs less; a stage is tried where a factorization of A is costly.
 std::optional<TwoLevel> TwoLevel::build(const CsrView<double>& A, Cost most, Report& report) {
   const LuPlan plan(A, most_entries);
-  const bool is_costly = plan.on_diagonal ? plan.fill.work > cheap_work * A.rows
-                                          : A.rows > few_rows;
+  const bool is_costly =
+      plan.on_diagonal ? plan.fill.work > cheap_work * A.rows : A.rows > few_rows;
   if (is_costly && most == Cost::small) {
     report.reason = "a factor costs more than other ways";
     return {};

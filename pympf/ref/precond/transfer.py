@@ -86,7 +86,7 @@ def lift(A: Array, Q: Array, params: Params) -> Array:
 
 def power_method(A: Array, inverse: Array) -> float:
     """Return the largest eigenvalue of D^-1 A as 12 steps see it."""
-    i = np.arange(len(A), dtype=np.uint32) * np.uint32(2654435761)
+    i = np.arange(len(inverse), dtype=np.uint32) * np.uint32(2654435761)
     v, rho = 0.5 + (i >> 16) / 65536, 1.0
     v[::2] *= -1
     for _ in range(12):
