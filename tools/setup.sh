@@ -39,11 +39,15 @@ python_has_headers() {
   "$python" -c 'import os, sysconfig; open(os.path.join(sysconfig.get_path("include"), "Python.h"))'
 }
 
+can_install() { [[ $(id -u) == 0 ]] && command -v apt-get >/dev/null; }
+
 find_missing_packages() {
   need g++ command -v "${CXX:-c++}"
   need cmake command -v cmake
   need libopenblas-dev compiles 'int main() {}' -llapack -lblas
-  need libsuperlu-dev compiles $'#include <slu_ddefs.h>\nint main() {}' -I/usr/include/superlu -lsuperlu
+  if can_install; then  # it is of use, but not needed
+    need libsuperlu-dev compiles $'#include <slu_ddefs.h>\nint main() {}' -I/usr/include/superlu -lsuperlu
+  fi
   need python3 command -v "$python"
   need python3-dev python_has_headers
   need python3-venv "$python" -c 'import venv, ensurepip'
@@ -75,7 +79,7 @@ install_missing_packages() {
   find_missing_packages
   [[ ${#missing[@]} -gt 0 ]] || return 0
   local install=(apt-get install -y --no-install-recommends "${missing[@]}")
-  if [[ $(id -u) != 0 ]] || ! command -v apt-get >/dev/null; then
+  if ! can_install; then
     fail "system packages are missing. As root, or with their like on another system:
   ${install[*]}"
   fi

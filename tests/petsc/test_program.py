@@ -95,7 +95,7 @@ def test_indefinite_by_levels(solve):
     assert_solved(run)
     for ksp in ("cg", "minres"):
         run = solve(f"{LEVELS} -ksp_type {ksp} -shift -0.1", fails=True)
-        assert "the matrix is indefinite, the multilevel cycle then need not be" in run.errors
+        assert "the matrix is indefinite, its preconditioner then need not be" in run.errors
         assert f"-ksp_type {ksp} needs that: use -pc_mmf_method classic" in run.errors
 
 
@@ -267,6 +267,20 @@ def test_view_of_a_pc_and_short_view(solve):
     assert "level " not in run.output
 
 
+def test_indefinite_with_signs(solve):
+    """A sparse LU, where PETSc's programs have SuperLU; CG and MINRES refuse what is indefinite."""
+    options = "-pc_type mmf -pc_mmf_definite false -m 60 -shift -0.1"
+    if "without SuperLU" in solve(f"{options} -ksp_type gmres -ksp_view").output:
+        pytest.skip("pympf was built without SuperLU")
+    run = solve(f"{options} -ksp_type gmres {LEAKS}")
+    assert_solved(run)
+    assert solves(run.output)[0].iterations <= 2
+    for ksp in ("cg", "minres"):
+        run = solve(f"{options} -ksp_type {ksp}", fails=True)
+        assert "the matrix is indefinite, its preconditioner then need not be" in run.errors
+    assert_solved(solve(f"{options} -pc_mmf_method two_level -ksp_type gmres {LEAKS}"))
+
+
 def test_help(solve):
     text = solve("-pc_type mmf -help").output
     assert "MMF options" in text
@@ -282,7 +296,7 @@ def test_help(solve):
         assert all(choice in line[0] for choice in field["choices"])
     assert "-pc_mmf_order <now 2 : formerly 2>: Order k of the rotations" in text
     assert "Allowed: an integer in [2, 16]" in text
-    assert "Allowed: one of auto multilevel ict jacobi classic" in text
+    assert "Allowed: one of auto multilevel ict jacobi two_level direct classic" in text
     assert "-pc_mmf_reuse_rotations <now true" in text
 
 
@@ -302,7 +316,7 @@ def test_help(solve):
         ("sweeps 0", "out of range", "sweeps = 0 is not an integer in [1, 100]"),
         ("strength 1.5", "out of range", "strength = 1.5 is not a number in [0, 1]"),
         ("cycle f", "Invalid", "cycle = f is not one of v w k additive"),
-        ("method amg", "Invalid", "method = amg is not one of auto multilevel ict jacobi classic"),
+        ("method amg", "Invalid", "method = amg is not one of auto multilevel ict jacobi two_level"),
         ("core_size 9", "Invalid", "core_size is a parameter of method = classic"),
         ("cycle w -pc_mmf_method classic", "Invalid", "cycle is not a parameter of method = cl"),
         (
