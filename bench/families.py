@@ -50,7 +50,7 @@ def generated(family: str, rows: int) -> System:
     A = _cached(f"{family} {rows}", lambda: FAMILIES[family](rows))
     b = problems.random_vector(A.shape[0])
     if family != ELASTICITY:
-        return System(A, b)
+        return System(A, b, definite=family not in WAVES)
     side = _side(rows, 2, unknowns=2)
     points = np.stack(np.unravel_index(np.arange(side * side), (side, side)), axis=1)
     return System(A, b, near_nullspace=pympf.rigid_body_modes(points), block_size=2)
@@ -158,6 +158,11 @@ def _poisson(axes: int) -> Callable[[int], sp.csr_array]:
     return lambda rows: gallery.poisson((_side(rows, axes),) * axes)
 
 
+def _waves(axes: int, shift: float) -> Callable[[int], sp.csr_array]:
+    """A shifted Laplacian: about as many negative eigenvalues as waves of that length fit in."""
+    return lambda rows: la.as_csr(gallery.shifted(_poisson(axes)(rows), -shift))
+
+
 def _aligned(rows: int) -> sp.csr_array:
     ones = np.ones((_side(rows, 2),) * 2)
     return _finite_volumes(1e-3 * ones, ones)
@@ -236,6 +241,7 @@ def _power_law(rows: int) -> sp.csr_array:
 
 
 ELASTICITY = "plane elasticity"
+WAVES = {"2-D Laplacian − 0.05": _waves(2, 0.05), "3-D Laplacian − 0.1": _waves(3, 0.1)}
 
 FAMILIES: dict[str, Callable[[int], sp.csr_array]] = {
     "2-D Poisson": _poisson(2),
@@ -251,4 +257,5 @@ FAMILIES: dict[str, Callable[[int], sp.csr_array]] = {
     "Delaunay": _delaunay,
     "random geometric graph": _geometric,
     "Barabási–Albert": _power_law,
+    **WAVES,
 }
