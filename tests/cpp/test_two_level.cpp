@@ -125,6 +125,8 @@ TEST_SUITE("two_level" * doctest::skip(!SparseLu::available())) {
       const Report& report = M.report();
       CHECK(report.method == "two_level");
       CHECK(!report.definite);
+      CHECK(report.operator_complexity > 1);
+      CHECK(report.seconds > 0);
       CHECK(report.levels[1].rows * 4 < report.levels[0].rows);
       const KrylovResult result = gmres(A, M);
       CHECK(result.converged);

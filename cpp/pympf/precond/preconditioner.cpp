@@ -1,6 +1,7 @@
 #include "pympf/precond/preconditioner.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <utility>
 #include <variant>
@@ -226,6 +227,7 @@ struct Preconditioner<T>::Impl {
   std::string build_with_signs(const DistRows<T>& A, TwoLevel::Cost most = TwoLevel::Cost::any) {
     if (A.comm.size() > 1) return "it is for one rank";
     if (!SparseLu::available()) return "pympf was built without SuperLU";
+    const auto begin = std::chrono::steady_clock::now();
     Report found;
     const auto copy =
         with_values<double>(A, [&](Index, Index p) { return double{A.rows.data[p]}; });
@@ -235,6 +237,8 @@ struct Preconditioner<T>::Impl {
     if (!M) return found.reason;
     report = std::move(found);
     report.definite = false;
+    report.seconds =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     report.indefinite = true;
     report.reason = params.method == Method::automatic ? "A has negative eigenvalues" : "asked for";
     kind = std::move(*M);

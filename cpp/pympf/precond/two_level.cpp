@@ -255,6 +255,8 @@ std::optional<TwoLevel> TwoLevel::with_stage(const CsrView<double>& A, Report& r
   report.levels[0].prolongation = static_cast<double>(out.P_.nnz()) / A.rows;
   report.levels[0].bytes = 12 * (out.A_.data.size() + 2 * out.P_.data.size());
   report.levels[1].factor = static_cast<double>(out.lu_->nnz()) / coarse.nnz();
+  report.operator_complexity = 1 + static_cast<double>(coarse.nnz()) / A.nnz();
+  report.grid_complexity = 1 + static_cast<double>(coarse.rows) / A.rows;
   report.levels[1].bytes = out.lu_->bytes();
   return out;
 }
