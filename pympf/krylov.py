@@ -94,7 +94,7 @@ def solve(
     preconditioner : str, Preconditioner, Mmf, LinearOperator or callable
         'mmf': that of `pympf.as_preconditioner`, which chooses its method by itself; where it is
         not definite because `A` is not, it is made again with a smoother that is, or Jacobi;
-        'multilevel', 'ict': that one with this method; 'classic': Qᵀ|H|⁻¹Q of a factorization;
+        'multilevel', 'ict', 'two_level', 'direct': that one with this method; 'classic': Qᵀ|H|⁻¹Q of a factorization;
         'jacobi': the diagonal; 'none'. An `Mmf` F of `A` stands for its |F|⁻¹. An operator or
         callable takes r and returns M r, M ≈ A⁻¹; CG and MINRES need it symmetric positive
         definite.
@@ -234,10 +234,18 @@ def solve(
         setup_s, start, x = setup_s + again_s, start + again_s, guess.copy()
         result = run(x)
 
-    if M.name == "mmf" and M.signed and method == "auto" and not result["converged"]:
+    failed = M.name == "mmf" and method == "auto" and not result["converged"]
+    if failed and M.signed:
         # A is singular, perhaps, and b not in its range: minres leaves the least residual then.
         krylov, why = "minres", "A has negative eigenvalues"
         again({"definite": True}, f"with the signs of A gmres ended with {result['reason']}")
+    elif failed and krylov == "minres" and M.is_diagonal:
+        before = (M, krylov, why, x, result)
+        krylov, why = "gmres", "M has the signs of A"
+        try:
+            again({"method": "two_level"}, f"minres ended with {before[-1]['reason']}")
+        except np.linalg.LinAlgError:  # it is not to be had
+            M, krylov, why, x, result = before
     for other in TAMER:
         indefinite = M.operator is not None and M.operator.indefinite
         if M.name != "mmf" or not indefinite or result["reason"] not in NOT_DEFINITE:
@@ -263,6 +271,12 @@ class _Chosen:
     name: str
     choice: str
     operator: Preconditioner | None = None
+
+    @property
+    def is_diagonal(self) -> bool:
+        """Whether it is the diagonal of an indefinite A, taken by itself."""
+        report = None if self.operator is None else self.operator.report().as_dict()
+        return report is not None and report.get("method") == "jacobi" and report["indefinite"]
 
     @property
     def signed(self) -> bool:

@@ -149,8 +149,8 @@ TEST_SUITE("two_level" * doctest::skip(!SparseLu::available())) {
       CHECK(report.reason.find("Laplacian") != std::string::npos);
       CHECK_THROWS_AS(Preconditioner<double>(A, with_signs(precond::Method::two_level)), Singular);
     }
-    CHECK(!TwoLevel::with_stage(shifted(grid({60, 60}), -0.05), report, 10));
-    CHECK(report.reason.find("entries") != std::string::npos);
+    CHECK(!TwoLevel::is_for(shifted(grid({20, 20}), -2)));
+    CHECK(TwoLevel::is_for(shifted(grid({20, 20}), -0.1)));
   }
 
   TEST_CASE("auto takes a direct solver for indefinite matrices when M may have signs") {
@@ -167,6 +167,18 @@ TEST_SUITE("two_level" * doctest::skip(!SparseLu::available())) {
     const Preconditioner<double> positive(grid({60, 60}), with_signs());
     CHECK(positive.report().definite);
     CHECK(!positive.report().indefinite);
+  }
+
+  TEST_CASE("auto takes the diagonal where a sparse LU costs more") {
+    const Csr<double> A = shifted(grid({24, 24, 24}), -0.1);
+    const Preconditioner<double> M(A, with_signs());
+    CHECK(M.report().method == "jacobi");
+    CHECK(M.report().indefinite);
+    CHECK(M.report().definite);
+    CHECK(M.report().reason.find("costs more") != std::string::npos);
+    Report report;
+    CHECK(TwoLevel::direct(A, report));
+    CHECK(!TwoLevel::direct(A, report, TwoLevel::Cost::small));
   }
 
   TEST_CASE("auto goes on without a sparse LU where A is singular, and says so") {

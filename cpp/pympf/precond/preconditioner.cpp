@@ -186,7 +186,7 @@ struct Preconditioner<T>::Impl {
     }
     build_levels_of(A);
     if (!report.indefinite || !is_automatic) return;
-    if (with_signs && (why_not = build_with_signs(A)).empty()) return;
+    if (with_signs && build_indefinite(A, why_not)) return;
     if (params.smoother != SmootherKind::incomplete_cholesky) return;
     // Stage after stage a factor that is far from A blows negative modes up; this one cannot.
     used.method = Method::multilevel;
@@ -223,6 +223,23 @@ struct Preconditioner<T>::Impl {
     return true;
   }
 
+  // A sparse LU, or the diagonal where that is better: shifted Laplacians in three dimensions.
+  // Otherwise false.
+  bool build_indefinite(const DistRows<T>& A, std::string& why_not) {
+    why_not = build_with_signs(A, TwoLevel::Cost::small);
+    if (why_not.empty()) return true;
+    if (A.comm.size() == 1 && TwoLevel::is_for(working_copy(A, false).rows)) {
+      report = {};
+      report.indefinite = true;
+      report.method = "jacobi";
+      report.reason = "A has negative eigenvalues; no sparse LU: " + why_not;
+      kind = jacobi(A);
+      return true;
+    }
+    why_not = build_with_signs(A);
+    return why_not.empty();
+  }
+
   // Returns why it is not to be had.
   std::string build_with_signs(const DistRows<T>& A, TwoLevel::Cost most = TwoLevel::Cost::any) {
     if (A.comm.size() > 1) return "it is for one rank";
@@ -231,9 +248,8 @@ struct Preconditioner<T>::Impl {
     Report found;
     const auto copy =
         with_values<double>(A, [&](Index, Index p) { return double{A.rows.data[p]}; });
-    auto M = params.method == Method::direct      ? TwoLevel::direct(copy.rows, found)
-             : params.method == Method::two_level ? TwoLevel::with_stage(copy.rows, found)
-                                                  : TwoLevel::build(copy.rows, most, found);
+    auto M = params.method == Method::two_level ? TwoLevel::with_stage(copy.rows, found)
+                                                : TwoLevel::direct(copy.rows, found, most);
     if (!M) return found.reason;
     report = std::move(found);
     report.definite = false;

@@ -19,9 +19,8 @@ namespace pympf::precond {
 namespace {
 
 // Multiply-adds for each row, below which a factorization of A is done before anything else would
-// be; above, a stage has to save three quarters of them.
+// be.
 constexpr double cheap_work = 20'000;
-constexpr double least_saving = 0.25;
 // A factor L of more entries is refused: 1.2 GB with U.
 constexpr double most_entries = 5e7;
 // Where the fill cannot be foretold: rows that are cheap, as far as one can tell, and the most.
@@ -29,7 +28,7 @@ constexpr Index few_rows = 30'000, most_rows_blindly = 100'000;
 // The waves of A u = 0 have 2 pi / sqrt(2 d rho) rows in d dimensions; with less than seven (in two
 // dimensions) scaling functions do not resolve them.
 constexpr double deepest = 0.2;
-constexpr double tau_over_rho = 14, least_tau = 0.15;
+constexpr double tau_over_rho = 11, least_tau = 0.15;
 constexpr double many_neighbours = 6;
 constexpr double accurate = 1e-2;  // the Krylov method does the rest
 
@@ -200,13 +199,15 @@ bool is_accurate(const CsrView<double>& A, const SparseLu& lu) {
 
 }  // namespace
 
-std::optional<TwoLevel> TwoLevel::direct(const CsrView<double>& A, Report& report) {
-  const LuPlan plan(A, most_entries);
-  return direct(A, plan, report);
-}
+bool TwoLevel::is_for(const CsrView<double>& A) { return depth_of(A, diagonal(A)).has_value(); }
 
-std::optional<TwoLevel> TwoLevel::direct(const CsrView<double>& A, const LuPlan& plan,
-                                         Report& report) {
+std::optional<TwoLevel> TwoLevel::direct(const CsrView<double>& A, Report& report, Cost most) {
+  const LuPlan plan(A, most_entries);
+  if (most == Cost::small &&
+      (plan.on_diagonal ? plan.fill.work > cheap_work * A.rows : A.rows > few_rows)) {
+    report.reason = "it costs more than other ways";
+    return {};
+  }
   if (plan.on_diagonal ? plan.fill.entries > most_entries : A.rows > most_rows_blindly) {
     report.reason = plan.on_diagonal
                         ? "a factor has " + millions(plan.fill.entries)
@@ -227,8 +228,7 @@ std::optional<TwoLevel> TwoLevel::direct(const CsrView<double>& A, const LuPlan&
   return out;
 }
 
-std::optional<TwoLevel> TwoLevel::with_stage(const CsrView<double>& A, Report& report,
-                                             double most_work) {
+std::optional<TwoLevel> TwoLevel::with_stage(const CsrView<double>& A, Report& report) {
   const std::vector<double> d = diagonal(A);
   const std::optional<double> rho = depth_of(A, d);
   if (!rho) {
@@ -240,7 +240,7 @@ std::optional<TwoLevel> TwoLevel::with_stage(const CsrView<double>& A, Report& r
   out.make_stage(A, d, *rho);
   const Csr<double> coarse = *coarse_product(A, out.P_, out.R_, std::numeric_limits<Index>::max());
   const LuPlan plan(coarse, most_entries);
-  if (plan.fill.entries > most_entries || plan.fill.work > most_work) {
+  if (plan.fill.entries > most_entries) {
     report.reason = "the factor of the next stage has " + millions(plan.fill.entries);
     return {};
   }
@@ -259,20 +259,6 @@ std::optional<TwoLevel> TwoLevel::with_stage(const CsrView<double>& A, Report& r
   report.grid_complexity = 1 + static_cast<double>(coarse.rows) / A.rows;
   report.levels[1].bytes = out.lu_->bytes();
   return out;
-}
-
-// Whatever costs less; a stage is tried where a factorization of A is costly.
-std::optional<TwoLevel> TwoLevel::build(const CsrView<double>& A, Cost most, Report& report) {
-  const LuPlan plan(A, most_entries);
-  const bool is_costly =
-      plan.on_diagonal ? plan.fill.work > cheap_work * A.rows : A.rows > few_rows;
-  if (is_costly && most == Cost::small) {
-    report.reason = "a factor costs more than other ways";
-    return {};
-  }
-  if (is_costly && plan.on_diagonal)
-    if (auto out = with_stage(A, report, least_saving * plan.fill.work)) return out;
-  return direct(A, plan, report);
 }
 
 // omega = 4/3 and w = 1.4 over the largest eigenvalue of D^-1 A.

@@ -12,7 +12,6 @@
 //   cycle      x = w D^-1 b;  x += P (P^T A P)^-1 P^T (b - A x);  x += w D^-1 (b - A x)
 #pragma once
 
-#include <limits>
 #include <optional>
 #include <vector>
 
@@ -27,13 +26,12 @@ class TwoLevel {
   // small: a factorization of A that costs no more than a hierarchy.
   enum class Cost { small, any };
 
-  // What needs least multiply-adds. Empty when it is not to be had; then the report says why.
-  static std::optional<TwoLevel> build(const CsrView<double>& A, Cost most, Report& report);
-  static std::optional<TwoLevel> direct(const CsrView<double>& A, Report& report);
-  // With a stage, if the factorization of the next one takes at most so many multiply-adds.
-  static std::optional<TwoLevel> with_stage(
-      const CsrView<double>& A, Report& report,
-      double most_work = std::numeric_limits<double>::infinity());
+  // Both are empty when it is not to be had; then the report says why.
+  static std::optional<TwoLevel> direct(const CsrView<double>& A, Report& report,
+                                        Cost most = Cost::any);
+  static std::optional<TwoLevel> with_stage(const CsrView<double>& A, Report& report);
+  // Whether A is what the stage is for.
+  static bool is_for(const CsrView<double>& A);
 
   template <class T>
   void apply(const T* r, T* z) const;
@@ -44,8 +42,6 @@ class TwoLevel {
     void resize(Index rows, Index coarse_rows);
   };
 
-  static std::optional<TwoLevel> direct(const CsrView<double>& A, const LuPlan& plan,
-                                        Report& report);
   void make_stage(const CsrView<double>& A, const std::vector<double>& d, double rho);
   void cycle(Space& space) const;
 

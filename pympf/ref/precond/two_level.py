@@ -16,7 +16,7 @@ __all__ = ["pairs_of_pairs", "two_level"]
 
 Array = NDArray[np.float64]
 
-TAU_OVER_RHO, LEAST_TAU = 14.0, 0.15
+TAU_OVER_RHO, LEAST_TAU = 11.0, 0.15
 MANY_NEIGHBOURS = 6
 
 
