@@ -94,7 +94,8 @@ def solve(
     preconditioner : str, Preconditioner, Mmf, LinearOperator or callable
         'mmf': that of `pympf.as_preconditioner`, which chooses its method by itself; where it is
         not definite because `A` is not, it is made again with a smoother that is, or Jacobi;
-        'multilevel', 'ict', 'two_level', 'direct': that one with this method; 'classic': Qᵀ|H|⁻¹Q of a factorization;
+        'multilevel', 'ict', 'two_level', 'direct': that one with this method; 'classic':
+        Qᵀ|H|⁻¹Q of a factorization;
         'jacobi': the diagonal; 'none'. An `Mmf` F of `A` stands for its |F|⁻¹. An operator or
         callable takes r and returns M r, M ≈ A⁻¹; CG and MINRES need it symmetric positive
         definite.
