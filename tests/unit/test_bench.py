@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.sparse.linalg
 
 ROOT = Path(__file__).parents[2]
 BENCH = ROOT / "bench"
@@ -62,8 +63,16 @@ def test_families_are_positive_definite_and_of_the_size_asked_for(families):
         system = families.generated(family, 400)
         rows = system.A.shape[0]
         assert 300 <= rows <= 420, family
-        assert np.linalg.eigvalsh(system.A.toarray())[0] > 0, family
+        assert not system.definite or np.linalg.eigvalsh(system.A.toarray())[0] > 0, family
         assert system.b.shape == (rows,)
+
+
+def test_waves_are_indefinite(families):
+    for family in families.WAVES:
+        system = families.generated(family, 10_000)
+        assert not system.definite
+        least = scipy.sparse.linalg.eigsh(system.A, k=1, which="SA", tol=1e-2)[0][0]
+        assert least < -0.01, family
 
 
 def test_rigid_body_modes_of_the_suite_fit_its_elasticity(families):
