@@ -77,23 +77,7 @@ def cg(
     >>> x.round(12).tolist(), len(history)
     ([1.0, 0.5], 3)
     """
-    x = np.zeros_like(b) if x0 is None else x0.copy()
-    r = b - A @ x
-    z = M @ r
-    p = z.copy()
-    rz = r @ z
-    history = [np.linalg.norm(r)]
-    while history[-1] > rtol * np.linalg.norm(b) and len(history) <= maxiter:
-        q = A @ p
-        alpha = rz / (p @ q)
-        x += alpha * p
-        r -= alpha * q
-        history.append(np.linalg.norm(r))
-        z = M @ r
-        beta = (r @ z) / rz
-        rz = r @ z
-        p = z + beta * p
-    return x, np.array(history)
+    return _conjugate_gradients(A, b, M, x0, rtol, maxiter, flexible=False)
 
 
 def fcg(
@@ -136,6 +120,19 @@ def fcg(
     >>> x.round(12).tolist(), len(history)
     ([1.0, 0.5], 3)
     """
+    return _conjugate_gradients(A, b, M, x0, rtol, maxiter, flexible=True)
+
+
+def _conjugate_gradients(
+    A: Operator,
+    b: Array,
+    M: Operator,
+    x0: Array | None,
+    rtol: float,
+    maxiter: int,
+    *,
+    flexible: bool,
+) -> tuple[Array, Array]:
     x = np.zeros_like(b) if x0 is None else x0.copy()
     r = b - A @ x
     z = M @ r
@@ -150,7 +147,7 @@ def fcg(
         r = r - alpha * q
         history.append(np.linalg.norm(r))
         z = M @ r
-        beta = z @ (r - before) / rz
+        beta = (z @ (r - before) if flexible else r @ z) / rz
         rz = r @ z
         p = z + beta * p
     return x, np.array(history)

@@ -442,15 +442,18 @@ TEST_CASE("the basis stays orthogonal on an ill-conditioned matrix") {
   CHECK(calls == result.iterations + 2);  // one cycle: no restart was needed
 }
 
+static Operator<double> changing(Index n) {
+  return [n, calls = 0](const double* r, double* z) mutable {
+    ++calls;
+    for (Index i = 0; i < n; ++i) z[i] = r[i] * (1 + (i + calls) % 3);
+  };
+}
+
 TEST_CASE("fgmres takes a preconditioner that changes; gmres does not claim to have converged") {
   const Index n = 60;
   const Dense A = random_spd(n);
   const Vector b = random_vector(n);
-  int calls = 0;
-  const Operator<double> M = [&](const double* r, double* z) {
-    ++calls;
-    for (Index i = 0; i < n; ++i) z[i] = r[i] * (1 + (i + calls) % 3);
-  };
+  const Operator<double> M = changing(n);
   const auto [flexible, x] =
       run(A.as_operator(), b, {.method = Method::fgmres, .rtol = 1e-10, .restart = 20}, &M);
   CHECK(flexible.converged);
@@ -486,11 +489,7 @@ TEST_CASE("fcg takes a preconditioner that changes") {
   const Index n = 60;
   const Dense A = random_spd(n);
   const Vector b = random_vector(n);
-  int calls = 0;
-  const Operator<double> M = [&](const double* r, double* z) {
-    ++calls;
-    for (Index i = 0; i < n; ++i) z[i] = r[i] * (1 + (i + calls) % 3);
-  };
+  const Operator<double> M = changing(n);
   const auto [result, x] = run(A.as_operator(), b, {.method = Method::fcg, .rtol = 1e-10}, &M);
   CHECK(result.converged);
   CHECK(relative_residual(A, b, x) <= 1e-9);
