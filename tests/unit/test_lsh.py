@@ -226,6 +226,23 @@ def test_candidates_are_those_with_the_nearest_keys(rng):
             assert set(ids[ids >= 0].tolist()) == set(kept[different <= h].tolist())
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_queries_together_find_what_each_finds_alone(rng, dtype):
+    """Together they have more candidates than there are points, which go by in several parts."""
+    X = rng.standard_normal((12_000, 40)).astype(dtype)
+    X[6000:9000] = X[:3000]  # the slots of a bucket are not neighbours
+    table = Table(HyperplaneHash(40, 128)).fit(X)
+    table.remove(np.arange(0, 12_000, 5))
+    Q = X[100:140] + dtype(0.1) * rng.standard_normal((40, 40)).astype(dtype)
+    together = table.query(Q, 30, candidates=900)
+    within = table.radius_query(Q, 8.0, candidates=900)
+    for i, x in enumerate(Q):
+        for a, b in zip(together, table.query(x, 30, candidates=900), strict=True):
+            assert np.array_equal(a[i], b)
+        for many, one in zip(within, table.radius_query(x[None], 8.0, candidates=900), strict=True):
+            assert np.array_equal(many[i], one[0])
+
+
 def test_the_portions_do_not_matter(rng):
     X, Q = clusters(3000, 8, rng), clusters(100, 8, rng)
     family = HyperplaneHash(8, 6, 3)

@@ -4,18 +4,28 @@
 
 #include <bit>
 #include <cmath>
+#include <span>
 
 #include "pympf/lsh/parallel.hpp"
 
 namespace pympf::lsh {
 namespace {
 
-constexpr std::size_t kTogether = 32;  // queries that go through the codes together
+// Queries that go through codes and points together, and the most candidates that they keep.
+constexpr std::size_t kTogether = 512, kKept = std::size_t{1} << 23;
+constexpr std::size_t kPartBytes = std::size_t{1} << 18;  // of points that all of them visit
 
 // So many that all threads have some.
-std::size_t group_size(std::size_t queries) {
+std::size_t group_size(std::size_t queries, std::size_t candidates) {
   const auto threads = static_cast<std::size_t>(omp_get_max_threads());
-  return std::clamp<std::size_t>((queries + threads - 1) / threads, 1, kTogether);
+  const std::size_t most = std::clamp<std::size_t>(kKept / candidates, 1, kTogether);
+  return std::clamp<std::size_t>((queries + threads - 1) / threads, 1, most);
+}
+
+// Asks for memory that is about to be read.
+void prefetch(const void* memory, std::size_t bytes) {
+  const auto* line = static_cast<const char*>(memory);
+  for (std::size_t i = 0; i < bytes; i += 64) __builtin_prefetch(line + i);
 }
 
 }  // namespace
@@ -29,7 +39,9 @@ struct Table<T>::Workspace {
   // The last query that saw each slot: with several tables a point comes up more than once.
   std::vector<std::uint32_t> seen;
   std::uint32_t query = 0;
-  std::vector<std::vector<Index>> near;  // buckets of a group of queries
+  // Of a group of queries: their buckets, where the slots of each begin, and where it has got to.
+  std::vector<std::vector<Index>> near;
+  std::vector<std::size_t> begin, place;
 
   void start_query(std::size_t slots) {
     seen.resize(slots);
@@ -165,17 +177,46 @@ void Table<T>::collect_probed(const double* v, Index probes, Workspace& own) con
   });
 }
 
-// Calls use(i, own) for each query i with its candidates and their squared distances in `own`.
+// Distances from the queries of a group to their candidates: one query after the other, or, where
+// these are more than all points, one part of the points after the other, which then stays in cache
+// for all queries.
+template <class T>
+void Table<T>::measure(const Points<T>& X, std::size_t first, Workspace& own) const {
+  const std::size_t queries = own.begin.size() - 1, slots = ids_.size();
+  const std::size_t row_bytes = X.features * sizeof(T);
+  const bool in_parts = queries > 1 && own.slots.size() > slots;
+  const std::size_t part = in_parts ? std::max<std::size_t>(1, kPartBytes / row_bytes) : slots;
+  own.distances.resize(own.slots.size());
+  own.place.assign(own.begin.begin(), own.begin.end() - 1);
+  for (std::size_t low = 0; low < slots; low += part) {
+    const std::size_t high = std::min(slots, low + part);
+    if (in_parts) prefetch(points_.data() + low * X.features, (high - low) * row_bytes);
+    for (std::size_t q = 0; q < queries; ++q) {
+      const std::size_t from = own.place[q], end = own.begin[q + 1];
+      std::size_t& to = own.place[q];
+      if (in_parts)
+        while (to < end && static_cast<std::size_t>(own.slots[to]) < high) ++to;
+      else
+        to = end;
+      squared_distances(points_.data(), X.features, X.row(first + q), own.slots.data() + from,
+                        to - from, own.distances.data() + from);
+    }
+  }
+}
+
+// Calls use(i, slots, distances, own) for each query i: its candidates and their squared distances.
 template <class T>
 template <class Use>
 void Table<T>::for_queries(const Points<T>& X, const Search& search, const Use& use) const {
   check(X, search);
   const auto make = [] { return std::make_unique<Workspace>(); };
-  const auto measure = [&](std::size_t i, Workspace& own) {
-    own.distances.resize(own.slots.size());
-    squared_distances(points_.data(), X.features, X.row(i), own.slots.data(), own.slots.size(),
-                      own.distances.data());
-    use(i, own);
+  const auto measured = [&](std::size_t first, Workspace& own) {
+    measure(X, first, own);
+    for (std::size_t q = 0; q + 1 < own.begin.size(); ++q) {
+      const std::size_t begin = own.begin[q], count = own.begin[q + 1] - begin;
+      use(first + q, std::span(own.slots.data() + begin, count),
+          std::span(own.distances.data() + begin, count), own.nearest);
+    }
   };
   if (search.candidates == 0) {
     const std::size_t functions = family().functions();
@@ -184,22 +225,27 @@ void Table<T>::for_queries(const Points<T>& X, const Search& search, const Use& 
     parallel_for(X.rows, 8, X.rows > 1, make, [&](std::size_t i, Workspace& own) {
       own.slots.clear();
       collect_probed(v.data() + i * functions, search.probes, own);
-      measure(i, own);
+      own.begin = {0, own.slots.size()};
+      measured(i, own);
     });
     return;
   }
   codes_->extend(index_.map(0));
-  const std::size_t words = family().words(), group = group_size(X.rows);
+  const std::size_t words = family().words(), group = group_size(X.rows, search.candidates);
   std::vector<Word> keys(X.rows * words);
   family().keys(X, keys.data());
   const auto answer = [&](std::size_t number, Workspace& own) {
     const std::size_t first = number * group, count = std::min(group, X.rows - first);
     codes_->nearest(keys.data() + first * words, count, search.candidates, in_bucket_[0], own.near);
-    for (std::size_t i = 0; i < count; ++i) {
-      own.slots.clear();
-      for (Index bucket : own.near[i]) collect(bucket, 0, own);
-      measure(first + i, own);
+    own.slots.clear();
+    own.begin = {0};
+    for (const std::vector<Index>& buckets : own.near) {
+      for (Index bucket : buckets) collect(bucket, 0, own);
+      const auto begin = own.slots.begin() + static_cast<std::ptrdiff_t>(own.begin.back());
+      if (!std::is_sorted(begin, own.slots.end())) std::sort(begin, own.slots.end());
+      own.begin.push_back(own.slots.size());
     }
+    measured(first, own);
   };
   parallel_for((X.rows + group - 1) / group, 1, X.rows > 1, make, answer);
 }
@@ -208,13 +254,12 @@ template <class T>
 void Table<T>::query(const Points<T>& X, Index k, const Search& search, T* distances,
                      std::int64_t* ids) const {
   require(k >= 1, "k = ", k, " is not at least 1");
-  for_queries(X, search, [&](std::size_t i, Workspace& own) {
-    own.nearest.start(k);
-    for (std::size_t c = 0; c < own.slots.size(); ++c)
-      own.nearest.offer(own.distances[c], ids_[own.slots[c]]);
+  for_queries(X, search, [&](std::size_t i, auto slots, auto squares, Nearest<T>& nearest) {
+    nearest.start(k);
+    for (std::size_t c = 0; c < slots.size(); ++c) nearest.offer(squares[c], ids_[slots[c]]);
     T* distance = distances + i * k;
     std::int64_t* id = ids + i * k;
-    for (const auto& [squared, found] : own.nearest.sorted()) {
+    for (const auto& [squared, found] : nearest.sorted()) {
       *distance++ = std::sqrt(squared);
       *id++ = found;
     }
@@ -227,10 +272,9 @@ template <class T>
 Found<T> Table<T>::radius_query(const Points<T>& X, double radius, const Search& search) const {
   require(radius >= 0, "radius = ", radius, " is not a number >= 0");
   std::vector<std::vector<Neighbor<T>>> all(X.rows);
-  for_queries(X, search, [&](std::size_t i, Workspace& own) {
-    for (std::size_t c = 0; c < own.slots.size(); ++c) {
-      if (std::sqrt(own.distances[c]) <= radius)
-        all[i].emplace_back(own.distances[c], ids_[own.slots[c]]);
+  for_queries(X, search, [&](std::size_t i, auto slots, auto squares, Nearest<T>&) {
+    for (std::size_t c = 0; c < slots.size(); ++c) {
+      if (std::sqrt(squares[c]) <= radius) all[i].emplace_back(squares[c], ids_[slots[c]]);
     }
     std::sort(all[i].begin(), all[i].end());
   });

@@ -83,6 +83,7 @@ class Table {
   void compact();
   template <class Use>
   void for_queries(const Points<T>& X, const Search& search, const Use& use) const;
+  void measure(const Points<T>& X, std::size_t first, Workspace& own) const;
   void collect_probed(const double* v, Index probes, Workspace& own) const;
   void collect(Index bucket, std::size_t table, Workspace& own) const;
 
