@@ -1,7 +1,8 @@
 """What the suite compares: pympf, and the solvers that a user would take in its place.
 
 A solver is a pair of functions of a system: one that prepares the matrix in the solver's own format
-(not timed) and gives `setup`, and `setup()` gives `solve`; `solve()` gives an `Answer`.
+(not timed) and gives `setup`, and `setup()` gives `solve`; `solve()` gives an `Answer`. PETSc works on all ranks of the job: each takes
+its part of the rows, which lie in contiguous ranges, and all get the whole answer.
 Libraries are imported where they are used, in the process that needs them.
 """
 
@@ -86,31 +87,42 @@ def _petsc(krylov: str, **options: Any) -> Callable[[System], Setup]:
     return lambda system: _petsc_setup(system, krylov, options)
 
 
+def _own(system: System) -> slice:
+    """Give the rows of this rank: whole nodes."""
+    from petsc4py import PETSc
+
+    rank, size, block = PETSc.COMM_WORLD.rank, PETSc.COMM_WORLD.size, system.block_size
+    nodes = system.A.shape[0] // block
+    return slice(nodes * rank // size * block, nodes * (rank + 1) // size * block)
+
+
 def _petsc_setup(system: System, krylov: str, options: dict[str, Any]) -> Setup:
     from petsc4py import PETSc
 
-    rows = system.A.shape[0]
+    if PETSc.COMM_WORLD.size > 1 and options["pc_type"] == "icc":  # which is for one rank
+        options = {**options, "pc_type": "bjacobi", "sub_pc_type": "icc"}
+    own = _own(system)
+    part = system.A[own]
     A = PETSc.Mat().createAIJ(
-        (rows, rows),
+        ((part.shape[0], None), (part.shape[0], None)),
         bsize=system.block_size,
-        csr=(system.A.indptr, system.A.indices, system.A.data),
-        comm=PETSc.COMM_SELF,
+        csr=(part.indptr, part.indices, part.data),
     )
     A.setOption(PETSc.Mat.Option.SYMMETRIC, True)
     direct = krylov == "preonly"
     if system.definite and system.kernel is None:
         A.setOption(PETSc.Mat.Option.SPD, True)
     if system.kernel is not None and not direct:
-        A.setNullSpace(_vectors(system.kernel))
+        A.setNullSpace(_vectors(system.kernel[own]))
     if system.near_nullspace is not None:
-        A.setNearNullSpace(_vectors(np.linalg.qr(system.near_nullspace)[0]))
+        A.setNearNullSpace(_vectors(np.linalg.qr(system.near_nullspace)[0][own]))
     known = PETSc.Options()
     for name, value in {"ksp_type": krylov, **options}.items():
         known[name] = value
-    b = PETSc.Vec().createWithArray(system.b.copy(), comm=PETSc.COMM_SELF)
+    b = PETSc.Vec().createWithArray(system.b[own].copy())
 
     def setup() -> Solve:
-        ksp = PETSc.KSP().create(PETSc.COMM_SELF)
+        ksp = PETSc.KSP().create()
         ksp.setOperators(A)
         ksp.setTolerances(rtol=TOLERANCE, atol=0, divtol=1e30, max_it=MOST)
         if krylov == "cg":  # MINRES knows the norm of the preconditioner only
@@ -125,11 +137,16 @@ def _petsc_setup(system: System, krylov: str, options: dict[str, Any]) -> Setup:
 def _vectors(columns: np.ndarray) -> Any:
     from petsc4py import PETSc
 
-    vectors = [
-        PETSc.Vec().createWithArray(np.ascontiguousarray(v), comm=PETSc.COMM_SELF)
-        for v in columns.T
-    ]
-    return PETSc.NullSpace().create(vectors=vectors, comm=PETSc.COMM_SELF)
+    vectors = [PETSc.Vec().createWithArray(np.ascontiguousarray(v)) for v in columns.T]
+    return PETSc.NullSpace().create(vectors=vectors)
+
+
+def _whole(x: Any) -> np.ndarray:
+    """Gather the parts of all ranks."""
+    comm = x.getComm()
+    if comm.size == 1:
+        return x.array.copy()
+    return np.concatenate(comm.tompi4py().allgather(x.array))
 
 
 def _petsc_solve(system: System, ksp: Any, b: Any, rounds: int = 4) -> Answer:
@@ -139,15 +156,15 @@ def _petsc_solve(system: System, ksp: Any, b: Any, rounds: int = 4) -> Answer:
     for _ in range(rounds):
         ksp.solve(b, x)
         iterations += ksp.getIterationNumber()
-        left = residual(system, x.array)
-        if ksp.getType() != "minres" or left <= TOLERANCE or ksp.getConvergedReason() < 0:
+        left = residual(system, _whole(x)) if ksp.getType() == "minres" else 0.0
+        if left <= TOLERANCE or ksp.getConvergedReason() < 0:
             break
         rtol *= 0.5 * TOLERANCE / left
         ksp.setTolerances(rtol=rtol, max_it=MOST - iterations)
         ksp.setInitialGuessNonzero(True)
     ksp.setInitialGuessNonzero(False)
     ksp.setTolerances(rtol=TOLERANCE, max_it=MOST)
-    return Answer(x.array.copy(), iterations, _trouble(ksp))
+    return Answer(_whole(x), iterations, _trouble(ksp))
 
 
 def _trouble(ksp: Any) -> str:
@@ -207,6 +224,7 @@ ADDITIVE = "pympf additive"
 CLASSIC = "pympf classic"
 MINRES = "MINRES Jacobi"
 MUMPS = "MUMPS"
+PYAMG = "CG PyAMG SA"
 
 SOLVERS: dict[str, Callable[[System], Setup]] = {
     PYMPF: _pympf("mmf"),
@@ -216,7 +234,7 @@ SOLVERS: dict[str, Callable[[System], Setup]] = {
     "CG ICC": _petsc("cg", pc_type="icc"),
     "CG GAMG": _petsc("cg", pc_type="gamg"),
     "CG BoomerAMG": _petsc("cg", **_HYPRE),
-    "CG PyAMG SA": _pyamg,
+    PYAMG: _pyamg,
     MINRES: _petsc("minres", pc_type="jacobi", pc_jacobi_abs=True),
     MUMPS: _mumps,
 }
@@ -261,20 +279,24 @@ def _death(code: int) -> str:
 
 
 def _child(sender: Connection, name: str, system: System) -> None:
+    sender.send(answer(name, system))
+    sender.close()
+    os._exit(0)  # without the clean-up of MPI, which may hang in a forked process
+
+
+def answer(name: str, system: System) -> dict[str, Any]:
+    """What one solver does with a system, in this process."""
     # A factorization that outgrows the machine must fail alone.
     most = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * 2 // 3
     resource.setrlimit(resource.RLIMIT_AS, (most, most))
     try:
-        result = _measured(SOLVERS[name](system), system)
+        return _measured(SOLVERS[name](system), system)
     except ImportError as error:
-        result = {"failure": f"not installed: {error}"}
+        return {"failure": f"not installed: {error}"}
     except MemoryError:
-        result = {"failure": "memory"}
+        return {"failure": "memory"}
     except (ValueError, RuntimeError, ArithmeticError) as error:
-        result = {"failure": str(error).splitlines()[-1][:120]}
-    sender.send(result)
-    sender.close()
-    os._exit(0)  # without the clean-up of MPI, which may hang in a forked process
+        return {"failure": str(error).splitlines()[-1][:120]}
 
 
 @dataclass(frozen=True)

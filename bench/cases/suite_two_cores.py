@@ -1,0 +1,62 @@
+"""The generated families of the suite at 10⁵ and 10⁶ unknowns, solved on two cores: `pympf.solve` on
+two threads, PETSc's solvers, hypre and MUMPS on two MPI ranks of one thread each, the rows in two
+contiguous ranges (ICC within each of them), PyAMG as it comes. The same systems, limits and tables
+as in the suite; the time is that on the wall.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import families
+import measure
+import solvers
+import tables
+from cases import suite
+
+TITLE = "Suite on two cores"
+
+SIZES = (100_000, 1_000_000)
+CORES = 2
+
+
+def points(tiny: bool) -> list[dict[str, Any]]:
+    chosen = [("2-D Poisson", 400)] if tiny else [(f, n) for n in SIZES for f in families.FAMILIES]
+    return [{"family": family, "rows": rows, "threads": CORES} for family, rows in chosen]
+
+
+def run(threads: int, **point: Any) -> dict[str, Any]:
+    system = families.generated(**point)
+    found = {}
+    for name in solvers.suitable(system):
+        if name in (*solvers.OURS, solvers.PYAMG):
+            result = solvers.run(name, system, suite.LIMIT_S)
+        else:
+            result = _on_ranks(name, threads, point)
+        found[name] = result | ({"total_s": result["wall_s"]} if "wall_s" in result else {})
+    return {"unknowns": system.A.shape[0], "nnz": system.A.nnz, "solvers": found}
+
+
+def _on_ranks(name: str, ranks: int, point: dict[str, Any]) -> dict[str, Any]:
+    job = Path(__file__).with_name("_suite_job.py")
+    command = [measure.ROOT / "tests/mpi/run", ranks, sys.executable, job, name, json.dumps(point)]
+    limits = {"OMP_NUM_THREADS": "1", "MPI_TIMEOUT": str(suite.LIMIT_S)}
+    done = subprocess.run(
+        list(map(str, command)),
+        env=os.environ | limits,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode == 0:
+        return json.loads(done.stdout.splitlines()[-1])
+    late = done.returncode == 124
+    why = f"time limit {suite.LIMIT_S} s" if late else f"exit code {done.returncode}"
+    return {"failure": why}
+
+
+def render(rows: list[tables.Row]) -> str:
+    return "\n\n".join(suite.tables_of(rows))
