@@ -1,8 +1,8 @@
 """What the suite compares: pympf, and the solvers that a user would take in its place.
 
 A solver is a pair of functions of a system: one that prepares the matrix in the solver's own format
-(not timed) and gives `setup`, and `setup()` gives `solve`; `solve()` gives an `Answer`. PETSc works on all ranks of the job: each takes
-its part of the rows, which lie in contiguous ranges, and all get the whole answer.
+(not timed) and gives `setup`, and `setup()` gives `solve`; `solve()` gives an `Answer`. PETSc works
+on all ranks of the job: each takes a contiguous range of rows, and all get the whole answer.
 Libraries are imported where they are used, in the process that needs them.
 """
 

@@ -1,7 +1,7 @@
-"""The generated families of the suite at 10⁵ and 10⁶ unknowns, solved on two cores: `pympf.solve` on
-two threads, PETSc's solvers, hypre and MUMPS on two MPI ranks of one thread each, the rows in two
-contiguous ranges (ICC within each of them), PyAMG as it comes. The same systems, limits and tables
-as in the suite; the time is that on the wall.
+"""The generated families of the suite at 10⁵ and 10⁶ unknowns, solved on two cores: `pympf.solve`
+on two threads, PETSc's solvers, hypre and MUMPS on two MPI ranks of one thread each, the rows in
+two contiguous ranges (ICC within each of them), PyAMG as it comes. The same systems, limits and
+tables as in the suite; the time is that on the wall.
 """
 
 import json
@@ -15,6 +15,7 @@ import families
 import measure
 import solvers
 import tables
+
 from cases import suite
 
 TITLE = "Suite on two cores"
