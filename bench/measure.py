@@ -97,6 +97,15 @@ def address(array: np.ndarray) -> ctypes.c_void_p:
     return ctypes.c_void_p(array.ctypes.data)
 
 
+def spmv_s(A: Any, x: np.ndarray, rows: int | None = None) -> float:
+    """Seconds of a product with the first rows of A, as it is inside our Krylov methods."""
+    y = np.empty_like(x)
+    count = ctypes.c_int32(A.shape[0] if rows is None else rows)
+    arrays = [address(array) for array in (A.indptr, A.indices, A.data, x, y)]
+    spmv = kernels().bench_spmv
+    return median_s(lambda: spmv(count, *arrays))
+
+
 def triad_gb_per_s(bytes_in_all: int) -> float:
     """Bandwidth of a = b + s c on arrays of this many bytes together, so in the same caches."""
     n = max(1, bytes_in_all // (3 * WORD))

@@ -24,8 +24,8 @@ from typing import Any
 
 import measure
 
-CASES = ("setup_scaling", "frobenius", "apply", "threads", "table21", "matrices", "suite")
-CASES += ("suite_two_cores", "ranks", "lsh", "lsh_networks", "lsh_forward")
+CASES = ("setup_scaling", "frobenius", "apply", "threads", "table21", "matrices", "work")
+CASES += ("suite", "suite_two_cores", "ranks", "lsh", "lsh_networks", "lsh_forward")
 RESULTS = measure.ROOT / "bench/results"
 PAGE = measure.ROOT / "docs/benchmarks.md"
 PICTURES = measure.ROOT / "docs/images"

@@ -155,6 +155,19 @@ def test_a_point_of_the_suite_runs(tmp_path):
         assert not failure or failure.startswith("not installed"), (name, failure)
 
 
+def test_cases_end_well(tmp_path):
+    """In processes of their own, as in a real run; a crash at the end would lose the point."""
+    for name in ("apply", "work"):
+        done = subprocess.run(
+            [sys.executable, BENCH / "run.py", name, "--tiny"],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
 @pytest.mark.parametrize("name", ["lsh_networks", "lsh_forward"])
 def test_cases_of_the_networks_measure_render_and_draw(name, monkeypatch, tmp_path):
     monkeypatch.syspath_prepend(BENCH)
