@@ -17,8 +17,9 @@ the recurrences by which the methods measure themselves.
 The time is that of the processor, in all threads of the process: on a quiet machine it is the time
 on the wall (`wall_s` in the lines of JSON), on a busy one it is nearer to that.
 
-A cell is the total time in ms and in parentheses the iterations; the fastest is bold. A solver that
-did not solve the system says why. MUMPS has no iterations.
+A cell is the total time in ms and in parentheses the iterations; the fastest is bold; setup, solve,
+true residual and memory of each are in bench/results. A solver that did not solve the system says
+why. MUMPS has no iterations.
 """
 
 import math
@@ -133,26 +134,41 @@ def _ratios(rows: list[tables.Row], solver: str, failures: bool) -> list[tuple[f
 def _summary(rows: list[tables.Row]) -> str:
     header = ["solver", "asked", "solved", "fastest of all"]
     header += ["time / best peer, where solved", "with failures", "worst", "on"]
+    header += ["setup's part", "bytes / entry"]
     return (
         "Time over that of the best peer of each system: geometric means over the systems that the "
-        f"solver solves, and over all that it was asked, a failure counting as {UNSOLVED:g}.\n\n"
+        f"solver solves, and over all that it was asked, a failure counting as {UNSOLVED:g}. The "
+        "setup's part of the time and the memory that comes on top of the matrix, for each of its "
+        "stored entries, are medians of what was solved.\n\n"
         + tables.markdown(header, [_of_solver(rows, name) for name in solvers.SOLVERS])
     )
 
 
 def _of_solver(rows: list[tables.Row], name: str) -> list[Any]:
     asked = [row for row in rows if name in row["solvers"]]
+    solved = [row for row in asked if _seconds(row, name) is not None]
     ratios = _ratios(asked, name, failures=False)
     fastest = [row for row in asked if (best := _best(row, solvers.SOLVERS)) and best[1] == name]
     return [
         name,
         len(asked),
-        sum(_seconds(row, name) is not None for row in asked),
+        len(solved),
         len(fastest),
         _geometric_mean(ratio for ratio, _ in ratios),
         _geometric_mean(ratio for ratio, _ in _ratios(asked, name, failures=True)),
         *max(ratios, default=(None, None)),
+        _median(_setup_part(row["solvers"][name]) for row in solved),
+        _median(row["solvers"][name]["bytes"] / row["nnz"] for row in solved),
     ]
+
+
+def _setup_part(result: dict[str, Any]) -> float:
+    return result["setup_s"] / (result["setup_s"] + result["solve_s"])
+
+
+def _median(numbers: Iterable[float]) -> float | None:
+    values = list(numbers)
+    return statistics.median(values) if values else None
 
 
 def _groups(rows: list[tables.Row]) -> str:
