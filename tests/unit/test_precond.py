@@ -490,7 +490,12 @@ def test_parameters(field):
         "choice": field["choices"],
     }[field["kind"]]
     for value in good:
-        M = pympf.as_preconditioner(A, **{name: value})
+        try:
+            M = pympf.as_preconditioner(A, **{name: value})
+        except np.linalg.LinAlgError as error:
+            assert value in ("two_level", "direct")
+            assert "without SuperLU" in str(error)
+            continue
         assert M.params[name] == (value if field["kind"] == "choice" else pytest.approx(value))
         assert np.isfinite(M @ np.ones(144)).all()
     bad = {
