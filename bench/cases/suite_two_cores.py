@@ -33,7 +33,9 @@ def run(threads: int, **point: Any) -> dict[str, Any]:
     system = families.generated(**point)
     found = {}
     for name in solvers.suitable(system):
-        if name in (*solvers.OURS, solvers.PYAMG):
+        if name in solvers.OURS[1:]:
+            continue
+        if name in (solvers.PYMPF, solvers.PYAMG):
             result = solvers.run(name, system, suite.LIMIT_S)
         else:
             result = _on_ranks(name, threads, point)
