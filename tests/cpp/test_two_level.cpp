@@ -154,6 +154,11 @@ TEST_SUITE("two_level" * doctest::skip(!SparseLu::available())) {
     REQUIRE(exchanged);
     CHECK(report.levels[0].factor * A.nnz() < 0.9 * static_cast<double>(exchanged->nnz()));
     CHECK(gmres(A, Preconditioner<double>(A, with_signs(precond::Method::direct))).iterations <= 3);
+    const Csr<double> large = saddle_point(160);
+    CHECK(large.rows > 30000);
+    CHECK(!TwoLevel::direct(large, report, TwoLevel::Cost::small));
+    CHECK(report.reason.find("zeros on the diagonal") != std::string::npos);
+    CHECK(TwoLevel::direct(large, report));
   }
 
   TEST_CASE("auto factors small networks and structures at once, when that is light") {

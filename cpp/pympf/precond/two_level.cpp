@@ -27,7 +27,9 @@ constexpr double cheap_work = 30'000;
 constexpr double light_fill = 2.5;
 // A factor L of more entries is refused: 1.2 GB with U.
 constexpr double most_entries = 5e7;
-// Where the fill cannot be foretold: rows that are cheap, as far as one can tell, and the most.
+// Rows of a matrix with zeros on the diagonal: up to the first number a factor is cheaper than
+// MINRES with a preconditioner for each part of it (Stokes' equations); up to the second it is made
+// with free pivots, whose fill cannot be foretold.
 constexpr Index few_rows = 30'000, most_rows_blindly = 100'000;
 // The waves of A u = 0 have 2 pi / sqrt(2 d rho) rows in d dimensions; with less than seven (in two
 // dimensions) scaling functions do not resolve them.
@@ -238,12 +240,15 @@ bool is_accurate(const CsrView<double>& A, const SparseLu& lu) {
   return norm(A.rows, work.data()) <= accurate * norm(A.rows, b.data());
 }
 
-// Where the diagonal has no good pivots. With zeros on it the fill cannot be foretold.
-std::optional<SparseLu> with_exchanges(const CsrView<double>& A, const LuPlan& plan,
-                                       TwoLevel::Cost most) {
+bool has_full_diagonal(const CsrView<double>& A) {
   const std::vector<double> d = diagonal(A);
-  const bool full = std::find(d.begin(), d.end(), 0.0) == d.end();
-  if (!full && A.rows > (most == TwoLevel::Cost::any ? most_rows_blindly : few_rows)) return {};
+  return std::find(d.begin(), d.end(), 0.0) == d.end();
+}
+
+// Where the diagonal has no good pivots. With zeros on it the fill cannot be foretold.
+std::optional<SparseLu> with_exchanges(const CsrView<double>& A, const LuPlan& plan) {
+  const bool full = has_full_diagonal(A);
+  if (!full && A.rows > most_rows_blindly) return {};
   auto lu = SparseLu::factor(A, full ? plan : LuPlan(A, most_entries));
   return lu && is_accurate(A, *lu) ? std::move(lu) : std::nullopt;
 }
@@ -253,6 +258,10 @@ std::optional<SparseLu> with_exchanges(const CsrView<double>& A, const LuPlan& p
 bool TwoLevel::is_for(const CsrView<double>& A) { return depth_of(A, diagonal(A)).has_value(); }
 
 std::optional<TwoLevel> TwoLevel::direct(const CsrView<double>& A, Report& report, Cost most) {
+  if (most == Cost::small && A.rows > few_rows && !has_full_diagonal(A)) {
+    report.reason = concat("zeros on the diagonal of more than ", few_rows, " rows");
+    return {};
+  }
   // A singular semidefinite matrix is welcome where CG is to follow, an indefinite one is not.
   const Csr<double> with_diagonal = with_pivots(A, most == Cost::light);
   const double counted = most == Cost::light ? light_fill * A.nnz() : most_entries;
@@ -271,8 +280,7 @@ std::optional<TwoLevel> TwoLevel::direct(const CsrView<double>& A, Report& repor
   report.definite = out.lu_ && out.lu_->negative_pivots() == 0;
   report.indefinite = !report.definite;
   // Elimination of a definite matrix is stable, and b need not be in the range of a singular one.
-  if (!report.definite && !(out.lu_ && is_accurate(A, *out.lu_)))
-    out.lu_ = with_exchanges(A, plan, most);
+  if (!report.definite && !(out.lu_ && is_accurate(A, *out.lu_))) out.lu_ = with_exchanges(A, plan);
   if (!out.lu_) {
     report.reason = "A is singular to rounding";
     return {};
