@@ -390,7 +390,8 @@ def _method(
         return "gmres", "A has negative eigenvalues, and M has its signs"
     if operator is not None and operator.indefinite:
         return ("fgmres" if varies else "minres"), "A has negative eigenvalues"
-    not_positive = bool(A[_diagonal(A, comm) <= 0].count_nonzero())
+    rows = _diagonal(A, comm) <= 0
+    not_positive = bool(rows.any() and A[rows].count_nonzero())
     if any(comm.allgather(not_positive)) if is_parallel(comm) else not_positive:
         return ("fgmres" if varies else "minres"), "the diagonal of A is not positive"
     if varies:

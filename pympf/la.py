@@ -14,6 +14,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 
+from pympf._engine import engine
 from pympf._mpi import on_all, same_on_all
 
 __all__ = ["as_csr", "as_rows", "as_vector", "canonical_csr", "is_symmetric"]
@@ -499,18 +500,8 @@ def _asymmetry(csr: sp.csr_array) -> tuple[float, tuple[int, int], float]:
     """Return the largest |a_ij - a_ji|, its (i, j), and the largest |a_ij|."""
     if csr.nnz == 0:
         return 0.0, (0, 0), 0.0
-    transposed = csr.T.tocsr()
-    same_pattern = np.array_equal(csr.indptr, transposed.indptr) and np.array_equal(
-        csr.indices, transposed.indices
-    )
-    with np.errstate(over="ignore"):
-        difference = csr if same_pattern else csr - transposed
-        gap = np.abs(csr.data - transposed.data if same_pattern else difference.data)
-    largest = float(max(csr.data.max(), -csr.data.min()))
-    if not gap.size:
-        return 0.0, (0, 0), largest
-    entry = int(np.argmax(gap))
-    return float(gap[entry]), _place(difference, entry), largest
+    gap, place, largest = engine(csr.dtype).rows_of(csr.indptr, csr.indices, csr.data).asymmetry()
+    return gap, place, largest
 
 
 def _place(csr: sp.csr_array, entry: int) -> tuple[int, int]:

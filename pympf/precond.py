@@ -192,7 +192,7 @@ class Preconditioner(LinearOperator):
         """Whether M changes from one application to the next: it is a K-cycle over levels."""
         return (
             self._factorization is None
-            and self.params["cycle"] == "k"
+            and self._core.params["cycle"] == "k"
             and self._core.report()["method"] == "multilevel"
         )
 

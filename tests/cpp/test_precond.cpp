@@ -348,7 +348,7 @@ TEST_CASE("auto never calls an indefinite diagonal an exact factorization of a p
 }
 
 TEST_CASE("auto tells why it stops at the first level") {
-  const Preconditioner<double> exact(grid({3000}), Params{});
+  const Preconditioner<double> exact(grid({6000}), Params{});
   CHECK(exact.report().method == "ict");
   CHECK(exact.report().exact);
   CHECK(exact.report().reason.find("exact") != std::string::npos);

@@ -3,10 +3,14 @@
 #include <omp.h>
 
 #include <atomic>
+#include <cmath>
+#include <numbers>
 
 #include "precond_matrices.hpp"
+#include "pympf/la/blas1.hpp"
 #include "pympf/la/krylov.hpp"
 #include "pympf/la/sparse_lu.hpp"
+#include "pympf/precond/choose.hpp"
 #include "pympf/precond/preconditioner.hpp"
 #include "pympf/precond/two_level.hpp"
 
@@ -109,6 +113,113 @@ TEST_SUITE("two_level" * doctest::skip(!SparseLu::available())) {
     Report report;
     CHECK(!TwoLevel::direct(block_diagonal({grid({4, 4}), diagonal_matrix({0})}), report));
     CHECK(report.reason.find("singular") != std::string::npos);
+  }
+
+  TEST_CASE("fixed pivots fill as planned, and their signs are those of the eigenvalues") {
+    const Csr<double> A = shifted(grid({20, 20}), -1.3);
+    Index negative = 0;
+    const auto wave = [](Index k) { return 2 - 2 * std::cos(k * std::numbers::pi / 21); };
+    for (Index i = 1; i <= 20; ++i)
+      for (Index j = 1; j <= 20; ++j) negative += wave(i) + wave(j) < 1.3;
+    const auto lu = SparseLu::factor(A, LuPlan(A, no_limit), SparseLu::Pivots::fixed);
+    REQUIRE(lu);
+    CHECK(negative > 10);
+    CHECK(lu->negative_pivots() == negative);
+    const Csr<double> B = saddle_point(12);
+    CHECK(!SparseLu::factor(B, LuPlan(B, no_limit))->negative_pivots());
+  }
+
+  TEST_CASE("rows are exchanged where the diagonal has no good pivots") {
+    Builder pairs(100);
+    for (Index i = 0; i < 100; i += 2)
+      pairs.add(i, i, 1e-20), pairs.add(i + 1, i, 1), pairs.add(i + 1, i + 1, 1e-20);
+    const Csr<double> A = pairs.matrix();
+    std::vector<double> x(100, 1.0), work(100);
+    SparseLu::factor(A, LuPlan(A, no_limit), SparseLu::Pivots::fixed)->solve(x.data(), work.data());
+    CHECK(!(std::abs(x[0] - 1) + std::abs(x[1] - 1) < 1e-3));
+    Report report;
+    const auto M = TwoLevel::direct(A, report);
+    REQUIRE(M);
+    CHECK(!report.definite);
+    const std::vector<double> r = random_vector(100, 1);
+    M->apply(r.data(), x.data());
+    for (Index i = 0; i < 100; ++i) CHECK(std::abs(x[i] - r[i ^ 1]) < 1e-9);
+  }
+
+  TEST_CASE("zeros on the diagonal of a saddle point cost no fill") {
+    const Csr<double> A = saddle_point(40);
+    Report report;
+    REQUIRE(TwoLevel::direct(A, report));
+    const auto exchanged = SparseLu::factor(A, LuPlan(A, no_limit));
+    REQUIRE(exchanged);
+    CHECK(report.levels[0].factor * A.nnz() < 0.9 * static_cast<double>(exchanged->nnz()));
+    CHECK(gmres(A, Preconditioner<double>(A, with_signs(precond::Method::direct))).iterations <= 3);
+    const Csr<double> large = saddle_point(160);
+    CHECK(large.rows > 30000);
+    CHECK(!TwoLevel::direct(large, report, TwoLevel::Cost::small));
+    CHECK(report.reason.find("zeros on the diagonal") != std::string::npos);
+    CHECK(TwoLevel::direct(large, report));
+  }
+
+  TEST_CASE("auto factors small networks and structures at once, when that is light") {
+    const Csr<double> chain = grid({3000}), path = laplacian({3000});
+    const Csr<double> isolated = block_diagonal({path, diagonal_matrix({0})});
+    for (const auto& A : {chain, path, isolated, scaled(chain, -1)}) {
+      const Preconditioner<double> M(A, Params{});
+      CHECK(M.report().method == "direct");
+      CHECK(M.report().definite);
+      const auto n = static_cast<std::size_t>(A.rows);
+      const std::vector<double> x = random_vector(n, 1);
+      std::vector<double> b(n), z(n), Az(n);
+      spmv(A.view(), x.data(), b.data());
+      M.apply(b.data(), z.data());
+      CHECK(pympf::dot(A.rows, b.data(), z.data()) > 0);
+      spmv(A.view(), z.data(), Az.data());
+      const double sign = A.data[0] > 0 ? 1 : -1;
+      double gap = 0;
+      for (std::size_t i = 0; i < n; ++i) gap = std::max(gap, std::abs(sign * Az[i] - b[i]));
+      CHECK(gap < 1e-4);
+    }
+    std::vector<double> r(3001, 0.0), z(3001);
+    r[3000] = 5;
+    Preconditioner<double>(isolated, Params{}).apply(r.data(), z.data());
+    CHECK(z[3000] == doctest::Approx(5));
+    CHECK(Preconditioner<double>(grid({60, 60}), Params{}).report().method == "multilevel");
+    CHECK(Preconditioner<double>(grid({6000}), Params{}).report().method != "direct");
+  }
+
+  TEST_CASE("a small network that fills in is not factored") {
+    // A ring with chords to places far away: an expander.
+    constexpr Index n = 2000;
+    const std::vector<Index> far = shuffled(n, 1);
+    Builder ring(n);
+    for (Index i = 0; i < n; ++i) ring.add(i, i, 3.001);
+    for (Index i = 0; i < n; ++i) ring.add(std::max(i, (i + 1) % n), std::min(i, (i + 1) % n), -1);
+    for (Index i = 0; i < n; i += 2) {
+      const auto [low, high] = std::minmax(far[i], far[i + 1]);
+      if (high - low > 1 && high - low < n - 1) ring.add(high, low, -1);
+    }
+    const Csr<double> A = ring.matrix();
+    CHECK(is_factored_first<double>(DistRows<double>(A), {}, Params{}));
+    Report report;
+    CHECK(!TwoLevel::direct(A, report, TwoLevel::Cost::light));
+    CHECK(report.reason.find("costs more") != std::string::npos);
+    CHECK(TwoLevel::direct(A, report));
+    CHECK(report.definite);
+  }
+
+  TEST_CASE("pivots of both signs: M has them, or it is made another way") {
+    Csr<double> A = grid({3000});
+    for (Index p = A.indptr[1500]; p < A.indptr[1501]; ++p)
+      if (A.indices[p] == 1500) A.data[p] = 0.1;
+    const Preconditioner<double> M(A, with_signs());
+    CHECK(M.report().method == "direct");
+    CHECK(M.report().indefinite);
+    CHECK(!M.report().definite);
+    CHECK(gmres(A, M).iterations <= 2);
+    const Preconditioner<double> definite(A, Params{});
+    CHECK(definite.report().method != "direct");
+    CHECK(definite.report().definite);
   }
 
   TEST_CASE("minimum degree fills less than the order of the rows") {
@@ -220,6 +331,20 @@ TEST_SUITE("two_level" * doctest::skip(!SparseLu::available())) {
       CHECK(gap < 1e-2 * size);
     }
   }
+}
+
+TEST_CASE("a few steps from the constant vector see the negative eigenvalues of waves") {
+  const auto sees = [](const Csr<double>& A) {
+    return has_negative_curvature<double>(DistRows<double>(A));
+  };
+  CHECK(sees(shifted(grid({22, 22, 22}), -0.1)));
+  CHECK(sees(shifted(grid({60, 60}), -0.05)));
+  CHECK(sees(scaled(shifted(grid({60, 60}), -0.05), 1e-20)));
+  // 2 (pi / 61)^2 = 0.0053 is the least eigenvalue of the grid.
+  CHECK(!sees(shifted(grid({60, 60}), -0.003)));
+  for (const auto& A : {grid({60, 60}), laplacian({40, 40}), springs(12, 10, 1).A,
+                        random_symmetric(200, 5, 1), diagonal_matrix({0, 0})})
+    CHECK(!sees(A));
 }
 
 TEST_CASE("without SuperLU the reason is told") {

@@ -195,6 +195,42 @@ def test_indefinite(rng, shift, definite):
     assert np.linalg.norm(b - A @ solution.x) <= 1e-7 * np.linalg.norm(b)
 
 
+def network(rng):
+    """Make the Laplacian of two trees and of a node without neighbours."""
+    trees = []
+    for n in (900, 1300, 1):
+        parents = [rng.integers(i) for i in range(1, n)]
+        trees.append(sp.coo_array((np.ones(n - 1), (np.arange(1, n), parents)), shape=(n, n)))
+    edges = sp.block_diag(trees)
+    return gallery.laplacian(edges + edges.T)
+
+
+@pytest.mark.parametrize("make", [network, lambda rng: normal_equations(rng, diagonals=8)])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_small_networks_and_structures_are_factored(rng, make, sign):
+    A = sp.csr_array(sign * make(rng))
+    b = A @ rng.standard_normal(A.shape[0])
+    solution = pympf.solve(A, b)
+    assert solution.converged
+    assert solution.method == ("cg" if sign > 0 else "minres")
+    try:
+        pympf.as_preconditioner(gallery.poisson(50), method="direct")
+    except np.linalg.LinAlgError as error:
+        pytest.skip(str(error))  # without SuperLU
+    assert solution.choice.startswith("direct: a factor has at most ")
+    assert solution.iterations <= 4
+    assert solution.operator.definite
+    levels = pympf.solve(A, b, preconditioner="multilevel")
+    assert solution.iterations < levels.iterations
+
+
+def test_a_network_in_single_precision(rng):
+    A = network(rng).astype(np.float32)
+    solution = pympf.solve(A, A @ rng.standard_normal(2201, dtype=np.float32))
+    assert solution.converged
+    assert not solution.choice.startswith("direct")
+
+
 def with_signs(A, b, **options):
     """Solve, and skip where there is no sparse LU."""
     solution = pympf.solve(A, b, **options)
@@ -416,7 +452,7 @@ def test_report():
     ("make", "options", "choice"),
     [
         (lambda: gallery.poisson((60, 60)), {}, "multilevel: the incomplete Cholesky"),
-        (lambda: gallery.poisson(1000), {}, "ict: .*dropped nothing: it is exact"),
+        (lambda: gallery.poisson(6000), {}, "ict: .*dropped nothing: it is exact"),
         (lambda: gallery.poisson((16, 16)), {}, "ict: .*dropped nothing: it is exact"),
         (lambda: gallery.shifted(gallery.poisson((60, 60)), 2), {}, "jacobi: .* alone needs about"),
         (lambda: gallery.shifted(gallery.poisson((80, 80)), 0.1), {}, "ict: .* alone needs about"),
@@ -737,14 +773,19 @@ def test_no_nodes_in_a_scalar_problem():
         assert "nodes" not in pympf.as_preconditioner(A, method="multilevel").choice
 
 
-def test_a_finer_factor_where_no_near_nullspace_is_known(rng):
+def normal_equations(rng, diagonals):
+    """Make a matrix of 1500 rows that has no near-nullspace."""
     n = 1500
-    offsets = sorted(rng.choice(np.arange(-60, 60), 8, replace=False))
+    offsets = sorted(rng.choice(np.arange(-60, 60), diagonals, replace=False))
     bands = [rng.uniform(-1, 1, n - abs(k)) for k in offsets]
     B = sp.diags_array(bands, offsets=offsets, shape=(n, n))
     A = B.T @ B + 1e-2 * sp.eye_array(n)
-    A = sp.csr_array((A + A.T) / 2)
-    b = rng.standard_normal(n)
+    return sp.csr_array((A + A.T) / 2)
+
+
+def test_a_finer_factor_where_no_near_nullspace_is_known(rng):
+    A = normal_equations(rng, diagonals=4)
+    b = rng.standard_normal(1500)
     solution = pympf.solve(A, b)
     assert solution.converged
     assert "ict: no near-nullspace is known" in solution.choice

@@ -369,9 +369,10 @@ namespace {
 
 // Takes the larger gap, and of equal ones the first place.
 void take(Asymmetry& most, double gap, Global i, Global j) {
+  if (gap == 0) return;
   const Global row = std::min(i, j), column = std::max(i, j);
   const bool first = std::pair(row, column) < std::pair(most.row, most.column);
-  if (gap > most.gap || (gap == most.gap && gap > 0 && first)) most = {gap, row, column};
+  if (gap > most.gap || (gap == most.gap && first)) most = {gap, row, column};
 }
 
 Asymmetry of_all_ranks(const Communicator& comm, const Asymmetry& own) {

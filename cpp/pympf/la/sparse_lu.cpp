@@ -105,14 +105,17 @@ LuPlan::LuPlan(const CsrView<double>& A, double most_entries) : order(A.rows) {
 
 SparseLu::SparseLu() : factors_(std::make_unique<Factors>()) {}
 
-std::optional<SparseLu> SparseLu::factor(const CsrView<double>& A, const LuPlan& plan) {
+std::optional<SparseLu> SparseLu::factor(const CsrView<double>& A, const LuPlan& plan,
+                                         Pivots pivots) {
   if (plan.has_zero_row) return {};
   const SerialBlas serial;
   SparseLu lu;
   superlu_options_t options;
   set_default_options(&options);
   options.SymmetricMode = plan.on_diagonal ? YES : NO;
-  options.DiagPivotThresh = plan.on_diagonal ? diagonal_pivots : any_pivots;
+  options.DiagPivotThresh = pivots == Pivots::fixed ? 0
+                            : plan.on_diagonal      ? diagonal_pivots
+                                                    : any_pivots;
   Factors& out = *lu.factors_;
   out.columns.resize(A.rows);
   out.rows.resize(A.rows);
@@ -160,6 +163,17 @@ void SparseLu::solve(double* x, double* y) const {
   for (Index i = 0; i < n; ++i) x[i] = y[factors.columns[i]];
 }
 
+std::optional<Index> SparseLu::negative_pivots() const {
+  if (factors_->rows != factors_->columns) return {};
+  const auto& L = *static_cast<const SCformat*>(factors_->L.Store);
+  const auto* l = static_cast<const double*>(L.nzval);
+  Index negative = 0;
+  for (Index s = 0; s <= L.nsuper; ++s)
+    for (Index first = L.sup_to_col[s], j = first; j < L.sup_to_col[s + 1]; ++j)
+      negative += l[L.nzval_colptr[j] + j - first] < 0;
+  return negative;
+}
+
 std::size_t SparseLu::nnz() const {
   return static_cast<std::size_t>(static_cast<SCformat*>(factors_->L.Store)->nnz +
                                   static_cast<NCformat*>(factors_->U.Store)->nnz);
@@ -180,8 +194,11 @@ namespace {
 bool SparseLu::available() { return false; }
 LuPlan::LuPlan(const CsrView<double>&, double) { refuse(); }
 SparseLu::SparseLu() = default;
-std::optional<SparseLu> SparseLu::factor(const CsrView<double>&, const LuPlan&) { refuse(); }
+std::optional<SparseLu> SparseLu::factor(const CsrView<double>&, const LuPlan&, Pivots) {
+  refuse();
+}
 void SparseLu::solve(double*, double*) const { refuse(); }
+std::optional<Index> SparseLu::negative_pivots() const { refuse(); }
 std::size_t SparseLu::nnz() const { refuse(); }
 
 #endif

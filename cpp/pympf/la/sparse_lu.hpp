@@ -37,14 +37,23 @@ class SparseLu {
   // Whether the library was built with SuperLU; without it nothing here can be called.
   static bool available();
 
+  // fixed: every pivot is the next diagonal entry, however small, so the factor fills as planned;
+  // stable for a definite matrix, and to be tried for others.
+  enum class Pivots { free, fixed };
+
   // Empty for a matrix that is singular to rounding.
-  static std::optional<SparseLu> factor(const CsrView<double>& A, const LuPlan& plan);
+  static std::optional<SparseLu> factor(const CsrView<double>& A, const LuPlan& plan,
+                                        Pivots pivots = Pivots::free);
   ~SparseLu();
   SparseLu(SparseLu&&) noexcept;
   SparseLu& operator=(SparseLu&&) noexcept;
 
   // x <- A^-1 x; `work` holds as many numbers.
   void solve(double* x, double* work) const;
+
+  // The number of negative pivots, which is that of the negative eigenvalues (Sylvester); none if
+  // some pivot was taken off the diagonal.
+  std::optional<Index> negative_pivots() const;
 
   std::size_t nnz() const;  // of L and U
   std::size_t bytes() const;

@@ -23,6 +23,12 @@ constexpr Index small_rows = 5000;
 constexpr int few_on_small = 12;
 // With fewer rows the diagonal alone is not worth a thought.
 constexpr Index least_rows = 600;
+// Entries of a row of structural matrices, at least, and of networks, at most.
+constexpr Global long_rows = 15, short_rows = 4;
+// A sum above this part of that of its terms is none of rounding errors, in float32 neither.
+constexpr double not_rounding = 1e-6;
+// Two steps find a negative eigenvalue of a shifted Laplacian on 46^3 cells, four on 22^3.
+constexpr int steps_from_constant = 8;
 
 bool may_choose(const Params& params) {
   return params.method == Method::automatic && params.max_levels > 1 &&
@@ -68,6 +74,54 @@ bool diagonal_is_enough(const DistRows<T>& A, const NearNullspace& near_nullspac
   report.method = "jacobi";
   report.reason = few_iterations("the diagonal", *iterations);
   return true;
+}
+
+// The order of minimum degree takes up to a quarter of the time of a hierarchy. It is worth that in
+// structural matrices, whose rows are long, and in networks, most of whose rows have one or two
+// neighbours; not on grids. Of a singular matrix in float32 the factor would blow up the rounding
+// errors in its nullspace.
+template <class T>
+bool is_factored_first(const DistRows<T>& A, const NearNullspace& near_nullspace,
+                       const Params& params) {
+  const Index n = A.own();
+  if (!std::is_same_v<T, double> || !may_choose(params)) return false;
+  if (A.comm.size() > 1 || !near_nullspace.values.empty()) return false;
+  if (n < least_rows || n > small_rows) return false;
+  return A.nnz() >= long_rows * n || A.nnz() <= short_rows * n;
+}
+
+template <class T>
+bool has_negative_curvature(const DistRows<T>& A) {
+  const Communicator& comm = A.comm;
+  const CsrView<T>& rows = A.rows;
+  Global negative = 0;
+  for (Index i = 0; i < rows.rows; ++i) {
+    double sum = 0, size = 0;
+    for (Index p = rows.indptr[i]; p < rows.indptr[i + 1]; ++p)
+      sum += rows.data[p], size += std::abs(rows.data[p]);
+    negative += sum < -not_rounding * size;
+  }
+  if (2 * comm.sum(negative) <= A.layout.total()) return false;
+  const std::vector<T> d = diagonal(A);
+  const auto n = static_cast<Index>(d.size());
+  std::vector<T> r = d, z(n), p(n, T(0)), q(n);
+  RowProduct<T> multiply(A);
+  double before = 0;
+  for (int step = 0; step < steps_from_constant; ++step) {
+    for (Index i = 0; i < n; ++i) z[i] = d[i] > 0 ? r[i] / d[i] : T(0);
+    const double now = comm.sum(dot(n, r.data(), z.data()));
+    axpby(n, 1, z.data(), step > 0 ? now / before : 0, p.data());
+    before = now;
+    multiply(p.data(), q.data());
+    const double curvature = comm.sum(dot(n, p.data(), q.data()));
+    double mass = 0;
+    for (Index i = 0; i < n; ++i) mass += double{d[i]} * p[i] * p[i];
+    mass = comm.sum(mass);
+    if (curvature < -not_rounding * mass) return true;
+    if (!(curvature > not_rounding * mass)) return false;
+    axpy(n, -now / curvature, q.data(), r.data());
+  }
+  return false;
 }
 
 // Multiply-adds: at most half the squares of the widths of the envelope. A hierarchy with its
@@ -148,6 +202,8 @@ std::string reason_for(const Report& report, const Params& params) {
 }
 
 #define PYMPF_CHOOSE(T)                                                                         \
+  template bool is_factored_first(const DistRows<T>&, const NearNullspace&, const Params&);     \
+  template bool has_negative_curvature(const DistRows<T>&);                                     \
   template bool diagonal_is_enough(const DistRows<T>&, const NearNullspace&, const Params&,     \
                                    Report&);                                                    \
   template bool smoother_is_enough(const CsrView<double>&, const NearNullspace&, const Border&, \

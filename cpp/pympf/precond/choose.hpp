@@ -18,6 +18,17 @@ template <class T>
 bool diagonal_is_enough(const DistRows<T>& A, const NearNullspace& near_nullspace,
                         const Params& params, Report& report);
 
+// Whether to count, before anything is built, what a sparse factorization of A would cost. On one
+// rank.
+template <class T>
+bool is_factored_first(const DistRows<T>& A, const NearNullspace& near_nullspace,
+                       const Params& params);
+
+// A has a negative eigenvalue for sure: a few steps of CG from the constant vector meet p^T A p <
+// 0. They are made where most rows have negative sums, as in shifted Laplacians. Collective.
+template <class T>
+bool has_negative_curvature(const DistRows<T>& A);
+
 // A complete factorization of A costs no more than a hierarchy.
 bool is_complete_cheap(const CsrView<double>& A, const Params& params);
 

@@ -176,23 +176,32 @@ struct Preconditioner<T>::Impl {
     const bool is_automatic = params.method == Method::automatic;
     const bool with_signs = is_automatic && !params.definite;
     std::string why_not;
+    bool seen_negative = false;
     if (const auto companion = is_automatic ? definite_companion(A) : std::nullopt) {
       if (with_signs && (why_not = build_with_signs(A, TwoLevel::Cost::small)).empty()) return;
       is_companion = build_companion(*companion);
       if (is_companion) return;
       report = {};
-    } else if (build_diagonal(A)) {
+    } else {
+      if (build_diagonal(A)) return;
+      seen_negative = is_automatic && !negative && has_negative_curvature(A);
+      if (!seen_negative && is_factored_first(A, near_nullspace, params) && build_light(A)) return;
+    }
+    if (!seen_negative) {
+      build_levels_of(A);
+      if (!report.indefinite || !is_automatic) return;
+    }
+    if (with_signs && build_indefinite(A, why_not)) return;
+    if (params.smoother == SmootherKind::incomplete_cholesky) {
+      // Stage after stage a factor that is far from A blows negative modes up; this one cannot.
+      used.method = Method::multilevel;
+      used.smoother = SmootherKind::l1_jacobi;
+    } else if (!seen_negative) {
       return;
     }
     build_levels_of(A);
-    if (!report.indefinite || !is_automatic) return;
-    if (with_signs && build_indefinite(A, why_not)) return;
-    if (params.smoother != SmootherKind::incomplete_cholesky) return;
-    // Stage after stage a factor that is far from A blows negative modes up; this one cannot.
-    used.method = Method::multilevel;
-    used.smoother = SmootherKind::l1_jacobi;
-    build_levels_of(A);
     report.indefinite = true;
+    if (used.smoother == params.smoother) return;
     report.reason =
         "A has negative eigenvalues: l1-Jacobi smoother, absolute values of the coarse matrix";
     if (with_signs) report.reason += "; no sparse LU: " + why_not;
@@ -223,6 +232,28 @@ struct Preconditioner<T>::Impl {
     return true;
   }
 
+  // A sparse factor of A, with the sign that makes it positive definite where there is one.
+  bool build_light(const DistRows<T>& A) {
+    if (!SparseLu::available()) return false;
+    const auto begin = std::chrono::steady_clock::now();
+    Report found;
+    auto M = TwoLevel::direct(working_copy(A, negative).rows, found, TwoLevel::Cost::light);
+    if (!M || (params.definite && !found.definite)) return false;
+    keep(std::move(*M), std::move(found), begin);
+    return true;
+  }
+
+  void keep(TwoLevel&& M, Report&& found, std::chrono::steady_clock::time_point begin) {
+    report = std::move(found);
+    report.seconds =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    if (params.method != Method::automatic)
+      report.reason = "asked for";
+    else if (report.indefinite)
+      report.reason = "A has negative eigenvalues";
+    kind = std::move(M);
+  }
+
   // A sparse LU, or the diagonal where that is better: shifted Laplacians in three dimensions.
   // Otherwise false.
   bool build_indefinite(const DistRows<T>& A, std::string& why_not) {
@@ -246,18 +277,11 @@ struct Preconditioner<T>::Impl {
     if (!SparseLu::available()) return "pympf was built without SuperLU";
     const auto begin = std::chrono::steady_clock::now();
     Report found;
-    const auto copy =
-        with_values<double>(A, [&](Index, Index p) { return double{A.rows.data[p]}; });
+    const auto copy = working_copy(A, false);
     auto M = params.method == Method::two_level ? TwoLevel::with_stage(copy.rows, found)
                                                 : TwoLevel::direct(copy.rows, found, most);
     if (!M) return found.reason;
-    report = std::move(found);
-    report.definite = false;
-    report.seconds =
-        std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-    report.indefinite = true;
-    report.reason = params.method == Method::automatic ? "A has negative eigenvalues" : "asked for";
-    kind = std::move(*M);
+    keep(std::move(*M), std::move(found), begin);
     return {};
   }
 

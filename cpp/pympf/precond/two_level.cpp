@@ -20,17 +20,28 @@ namespace {
 
 // Multiply-adds for each row, below which a factorization of A is done before anything else would
 // be.
-constexpr double cheap_work = 20'000;
+constexpr double cheap_work = 30'000;
+// Entries of the factor L for each entry of A, below which it is lighter than a hierarchy: it is
+// made by dense columns, some 70 ns for an entry, where a hierarchy with its solution takes 200 to
+// 800 for an entry of such matrices (`is_factored_first`).
+constexpr double light_fill = 2.5;
 // A factor L of more entries is refused: 1.2 GB with U.
 constexpr double most_entries = 5e7;
-// Where the fill cannot be foretold: rows that are cheap, as far as one can tell, and the most.
+// Rows of a matrix with zeros on the diagonal: up to the first number a factor is cheaper than
+// MINRES with a preconditioner for each part of it (Stokes' equations); up to the second it is made
+// with free pivots, whose fill cannot be foretold.
 constexpr Index few_rows = 30'000, most_rows_blindly = 100'000;
 // The waves of A u = 0 have 2 pi / sqrt(2 d rho) rows in d dimensions; with less than seven (in two
 // dimensions) scaling functions do not resolve them.
 constexpr double deepest = 0.2;
 constexpr double tau_over_rho = 11, least_tau = 0.15;
 constexpr double many_neighbours = 6;
-constexpr double accurate = 1e-2;  // the Krylov method does the rest
+constexpr double accurate = 0.1;  // the Krylov method does the rest
+// What is added to the diagonal before its entries are taken as pivots, relative to them: far above
+// rounding, so that the last pivot of a singular semidefinite matrix is positive; and where they
+// are zero, relative to the largest entry of the row, with the other sign: [F B^T; B -C] has pivots
+// in any order (Vanderbei, "Symmetric quasidefinite matrices", SIAM J. Optim. 5, 1995).
+constexpr double raise = 1e-12, lower = 1e-8;
 
 // The largest -(A 1)_i / a_ii; empty if A is no graph Laplacian with a small shift.
 std::optional<double> depth_of(const CsrView<double>& A, const std::vector<double>& d) {
@@ -186,6 +197,38 @@ std::string millions(double entries) {
                 " million entries");
 }
 
+// A whose diagonal entries can be pivots, `alone` in a row of zeros.
+Csr<double> with_pivots(const CsrView<double>& A, double alone) {
+  Csr<double> out{A.rows, A.cols, {0}, {}, {}};
+  const auto most = to_index(Global{A.nnz()} + A.rows, "entries of a matrix with its diagonal");
+  out.indptr.reserve(A.rows + 1);
+  out.indices.reserve(most);
+  out.data.reserve(most);
+  for (Index i = 0; i < A.rows; ++i) {
+    double largest = 0, d = 0;
+    Index p = A.indptr[i];
+    for (Index q = p; q < A.indptr[i + 1]; ++q) {
+      largest = std::max(largest, std::abs(A.data[q]));
+      if (A.indices[q] == i) d += A.data[q];
+    }
+    const auto append = [&](Index c, double v) {
+      out.indices.push_back(c);
+      out.data.push_back(v);
+    };
+    for (; p < A.indptr[i + 1] && A.indices[p] < i; ++p) append(A.indices[p], A.data[p]);
+    append(i, d != 0 ? d + raise * d : largest > 0 ? -lower * largest : alone);
+    for (; p < A.indptr[i + 1]; ++p)
+      if (A.indices[p] != i) append(A.indices[p], A.data[p]);
+    out.indptr.push_back(static_cast<Index>(out.indices.size()));
+  }
+  return out;
+}
+
+bool costs_more(const Fill& fill, const CsrView<double>& A, TwoLevel::Cost most) {
+  if (most == TwoLevel::Cost::light) return fill.entries > light_fill * A.nnz();
+  return most == TwoLevel::Cost::small && fill.work > cheap_work * A.rows;
+}
+
 // Whether it solves A x = b for some b. Where A is singular, its last pivot is rounding, and x
 // drowns in the nullspace.
 bool is_accurate(const CsrView<double>& A, const SparseLu& lu) {
@@ -197,31 +240,55 @@ bool is_accurate(const CsrView<double>& A, const SparseLu& lu) {
   return norm(A.rows, work.data()) <= accurate * norm(A.rows, b.data());
 }
 
+bool has_full_diagonal(const CsrView<double>& A) {
+  const std::vector<double> d = diagonal(A);
+  return std::find(d.begin(), d.end(), 0.0) == d.end();
+}
+
+// Where the diagonal has no good pivots. With zeros on it the fill cannot be foretold.
+std::optional<SparseLu> with_exchanges(const CsrView<double>& A, const LuPlan& plan) {
+  const bool full = has_full_diagonal(A);
+  if (!full && A.rows > most_rows_blindly) return {};
+  auto lu = SparseLu::factor(A, full ? plan : LuPlan(A, most_entries));
+  return lu && is_accurate(A, *lu) ? std::move(lu) : std::nullopt;
+}
+
 }  // namespace
 
 bool TwoLevel::is_for(const CsrView<double>& A) { return depth_of(A, diagonal(A)).has_value(); }
 
 std::optional<TwoLevel> TwoLevel::direct(const CsrView<double>& A, Report& report, Cost most) {
-  const LuPlan plan(A, most_entries);
-  if (most == Cost::small &&
-      (plan.on_diagonal ? plan.fill.work > cheap_work * A.rows : A.rows > few_rows)) {
+  if (most == Cost::small && A.rows > few_rows && !has_full_diagonal(A)) {
+    report.reason = concat("zeros on the diagonal of more than ", few_rows, " rows");
+    return {};
+  }
+  // A singular semidefinite matrix is welcome where CG is to follow, an indefinite one is not.
+  const Csr<double> with_diagonal = with_pivots(A, most == Cost::light);
+  const double counted = most == Cost::light ? light_fill * A.nnz() : most_entries;
+  const LuPlan plan(with_diagonal, counted);
+  if (costs_more(plan.fill, A, most)) {
     report.reason = "it costs more than other ways";
     return {};
   }
-  if (plan.on_diagonal ? plan.fill.entries > most_entries : A.rows > most_rows_blindly) {
-    report.reason = plan.on_diagonal
-                        ? "a factor has " + millions(plan.fill.entries)
-                        : concat("zeros on the diagonal of more than ", most_rows_blindly, " rows");
+  if (plan.fill.entries > most_entries) {
+    report.reason = "a factor has " + millions(plan.fill.entries);
     return {};
   }
   TwoLevel out;
   out.rows_ = A.rows;
-  out.lu_ = SparseLu::factor(A, plan);
-  if (!out.lu_ || !is_accurate(A, *out.lu_)) {
+  out.lu_ = SparseLu::factor(with_diagonal, plan, SparseLu::Pivots::fixed);
+  report.definite = out.lu_ && out.lu_->negative_pivots() == 0;
+  report.indefinite = !report.definite;
+  // Elimination of a definite matrix is stable, and b need not be in the range of a singular one.
+  if (!report.definite && !(out.lu_ && is_accurate(A, *out.lu_))) out.lu_ = with_exchanges(A, plan);
+  if (!out.lu_) {
     report.reason = "A is singular to rounding";
     return {};
   }
   report.method = "direct";
+  report.reason =
+      concat("a factor has at most ", std::ceil(plan.fill.entries / std::max<Index>(1, A.nnz())),
+             " entries for each of A");
   report.levels = {line_of(1, A)};
   report.levels[0].factor = static_cast<double>(out.lu_->nnz()) / std::max<Index>(1, A.nnz());
   report.levels[0].bytes = out.lu_->bytes();
@@ -251,6 +318,8 @@ std::optional<TwoLevel> TwoLevel::with_stage(const CsrView<double>& A, Report& r
   }
   out.A_ = owned(A);
   report.method = "two_level";
+  report.indefinite = true;
+  report.definite = false;
   report.levels = {line_of(1, A), line_of(2, coarse)};
   report.levels[0].prolongation = static_cast<double>(out.P_.nnz()) / A.rows;
   report.levels[0].bytes = 12 * (out.A_.data.size() + 2 * out.P_.data.size());

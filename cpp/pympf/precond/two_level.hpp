@@ -23,10 +23,12 @@ namespace pympf::precond {
 
 class TwoLevel {
  public:
-  // small: a factorization of A that costs no more than a hierarchy.
-  enum class Cost { small, any };
+  // What a factorization of A may cost: light, less than a hierarchy of few levels; small, no more
+  // than MINRES would take.
+  enum class Cost { light, small, any };
 
-  // Both are empty when it is not to be had; then the report says why.
+  // Both are empty when it is not to be had; then the report says why. That of `direct` is positive
+  // definite if A is, as the report says, and also if A is singular and semidefinite.
   static std::optional<TwoLevel> direct(const CsrView<double>& A, Report& report,
                                         Cost most = Cost::any);
   static std::optional<TwoLevel> with_stage(const CsrView<double>& A, Report& report);
