@@ -18,7 +18,9 @@ namespace {
 // iteration with the diagonal 2, one with the factor 4, the factor itself 25.
 constexpr int few_with_diagonal = 50;
 constexpr int few_with_smoother = 35;
-constexpr int few_with_lowered = 60;  // when little else has been done
+// With a lowered diagonal: for each entry of a mean row, since a hierarchy costs its square in the
+// products of the setup; at least what plane grids have, and at most.
+constexpr double few_with_lowered = 8.5, least_with_lowered = 42, most_with_lowered = 60;
 // A small system takes milliseconds whatever is chosen: there M is made good rather than cheap.
 constexpr Index small_rows = 5000;
 constexpr int few_on_small = 12;
@@ -178,8 +180,13 @@ bool smoother_is_enough(const CsrView<double>& A, const NearNullspace& B, const 
   }
   const Index n = level.rows();
   const bool lowered = dropped == Dropped::lowers_diagonal;
+  const Global rows = comm.sum(Global{n});
   // Who asks for a size of the dense solve wants a hierarchy for few iterations, not for its time.
-  const bool makes_it_good = lowered ? params.coarse_size > 0 : comm.sum(Global{n}) <= small_rows;
+  const bool makes_it_good = lowered ? params.coarse_size > 0 : rows <= small_rows;
+  const double entries = static_cast<double>(comm.sum(Global{A.nnz()})) / static_cast<double>(rows);
+  const double few =
+      lowered ? std::clamp(few_with_lowered * entries, least_with_lowered, most_with_lowered)
+              : few_with_smoother;
   const std::vector<double> d = diagonal(A);
   std::vector<T> work(2 * static_cast<std::size_t>(n));
   const auto iterations = foretell(
@@ -187,9 +194,7 @@ bool smoother_is_enough(const CsrView<double>& A, const NearNullspace& B, const 
       probe_side<T>(
           comm, n, [&](Index i) { return std::abs(d[i]); },
           [&](Index i) { return B.values.empty() ? 1 : B.sum(i); }, floating_parts(comm, A)),
-      makes_it_good ? few_on_small
-      : lowered     ? few_with_lowered
-                    : few_with_smoother,
+      makes_it_good ? few_on_small : static_cast<int>(few),
       [&](const T* x, T* y) { spmv(level.A.view(), level.A_off, x, y); },
       [&](const T* r, T* z) { smooth_from_zero(level, params, r, z, work.data()); });
   if (!iterations) return false;
