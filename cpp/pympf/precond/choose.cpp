@@ -20,7 +20,7 @@ constexpr int few_with_diagonal = 50;
 constexpr int few_with_smoother = 35;
 // With a lowered diagonal: for each entry of a mean row, since a hierarchy costs its square in the
 // products of the setup; at least what plane grids have, and at most.
-constexpr double few_with_lowered = 8.5, least_with_lowered = 42, most_with_lowered = 60;
+constexpr double few_with_lowered = 8.5, least_with_lowered = 45, most_with_lowered = 60;
 // A small system takes milliseconds whatever is chosen: there M is made good rather than cheap.
 constexpr Index small_rows = 5000;
 constexpr int few_on_small = 12;
@@ -71,6 +71,24 @@ Parts floating_parts(const Communicator& comm, const CsrView<T>& A) {
     }
   }
   return out;
+}
+
+// Iterations of CG with the factor of the first level; none when they look like more than `most`.
+template <class T>
+std::optional<int> foretell_factor(const CsrView<double>& A, const NearNullspace& B,
+                                   const Border& border, const Level<T>& level,
+                                   const Params& params, int most, int longest) {
+  const Communicator& comm = border.comm;
+  const Index n = level.rows();
+  const std::vector<double> d = diagonal(A);
+  std::vector<T> work(2 * static_cast<std::size_t>(n));
+  return foretell(
+      comm,
+      probe_side<T>(
+          comm, n, [&](Index i) { return std::abs(d[i]); }, [&](Index i) { return B.sum(i); },
+          floating_parts(comm, A)),
+      most, [&](const T* x, T* y) { spmv(level.A.view(), level.A_off, x, y); },
+      [&](const T* r, T* z) { smooth_from_zero(level, params, r, z, work.data()); }, longest);
 }
 
 std::string few_iterations(const char* what, int iterations) {
@@ -167,36 +185,39 @@ bool may_lower_diagonal(const CsrView<double>& A, const Border& border, const Pa
 }
 
 template <class T>
-bool smoother_is_enough(const CsrView<double>& A, const NearNullspace& B, const Border& border,
-                        const Level<T>& level, const Params& params, Dropped dropped,
-                        Report& report) {
+bool smoother_is_exact(const Border& border, const Level<T>& level, const Params& params,
+                       Report& report) {
   if (!may_choose(params)) return false;
-  const Communicator& comm = border.comm;
-  const bool incomplete = level.factor.compensation() != 0 || !border.ghosts.empty();
-  report.exact = comm.max(Global{incomplete}) == 0;
-  if (report.exact) {
+  const bool dropped = level.factor.compensation() != 0 || !border.ghosts.empty();
+  report.exact = border.comm.max(Global{dropped}) == 0;
+  if (report.exact)
     report.reason = "the incomplete Cholesky factorization dropped nothing: it is exact";
-    return true;
-  }
-  const Index n = level.rows();
+  return report.exact;
+}
+
+template <class T>
+bool lowered_may_be_enough(const CsrView<double>& A, const NearNullspace& B, const Border& border,
+                           const Level<T>& level, const Params& params) {
+  constexpr int most = 40, steps = 2;
+  return foretell_factor(A, B, border, level, params, most, steps).has_value();
+}
+
+template <class T>
+bool factor_is_enough(const CsrView<double>& A, const NearNullspace& B, const Border& border,
+                      const Level<T>& level, const Params& params, Dropped dropped,
+                      Report& report) {
+  if (!may_choose(params)) return false;
   const bool lowered = dropped == Dropped::lowers_diagonal;
-  const Global rows = comm.sum(Global{n});
+  const Global rows = border.comm.sum(Global{A.rows});
   // Who asks for a size of the dense solve wants a hierarchy for few iterations, not for its time.
   const bool makes_it_good = lowered ? params.coarse_size > 0 : rows <= small_rows;
-  const double entries = static_cast<double>(comm.sum(Global{A.nnz()})) / static_cast<double>(rows);
-  const double few =
-      lowered ? std::clamp(few_with_lowered * entries, least_with_lowered, most_with_lowered)
-              : few_with_smoother;
-  const std::vector<double> d = diagonal(A);
-  std::vector<T> work(2 * static_cast<std::size_t>(n));
-  const auto iterations = foretell(
-      comm,
-      probe_side<T>(
-          comm, n, [&](Index i) { return std::abs(d[i]); },
-          [&](Index i) { return B.values.empty() ? 1 : B.sum(i); }, floating_parts(comm, A)),
-      makes_it_good ? few_on_small : static_cast<int>(few),
-      [&](const T* x, T* y) { spmv(level.A.view(), level.A_off, x, y); },
-      [&](const T* r, T* z) { smooth_from_zero(level, params, r, z, work.data()); });
+  const auto entries = static_cast<double>(border.comm.sum(Global{A.nnz()}));
+  const double few = lowered ? std::clamp(few_with_lowered * entries / static_cast<double>(rows),
+                                          least_with_lowered, most_with_lowered)
+                             : few_with_smoother;
+  const auto iterations =
+      foretell_factor(A, B, border, level, params,
+                      makes_it_good ? few_on_small : static_cast<int>(few), probing::longest);
   if (!iterations) return false;
   report.reason = few_iterations("the incomplete Cholesky factorization", *iterations);
   return true;
@@ -217,11 +238,14 @@ std::string reason_for(const Report& report, const Params& params) {
   return "the incomplete Cholesky factorization alone would need too many iterations" + nodes;
 }
 
-#define PYMPF_CHOOSE(T)                                                                         \
-  template bool diagonal_is_enough(const DistRows<T>&, const NearNullspace&, const Params&,     \
-                                   Report&);                                                    \
-  template bool smoother_is_enough(const CsrView<double>&, const NearNullspace&, const Border&, \
-                                   const Level<T>&, const Params&, Dropped, Report&);
+#define PYMPF_CHOOSE(T)                                                                            \
+  template bool diagonal_is_enough(const DistRows<T>&, const NearNullspace&, const Params&,        \
+                                   Report&);                                                       \
+  template bool smoother_is_exact(const Border&, const Level<T>&, const Params&, Report&);         \
+  template bool lowered_may_be_enough(const CsrView<double>&, const NearNullspace&, const Border&, \
+                                      const Level<T>&, const Params&);                             \
+  template bool factor_is_enough(const CsrView<double>&, const NearNullspace&, const Border&,      \
+                                 const Level<T>&, const Params&, Dropped, Report&);
 PYMPF_CHOOSE(float)
 PYMPF_CHOOSE(double)
 #undef PYMPF_CHOOSE

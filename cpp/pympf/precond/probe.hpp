@@ -71,7 +71,8 @@ std::vector<T> probe_side(const Communicator& comm, Index rows, const Diagonal& 
 // multiply(x, y): y = A x; precondition(r, z): z = M r.
 template <class T, class Multiply, class Precondition>
 std::optional<int> foretell(const Communicator& comm, std::vector<T> r, int most,
-                            const Multiply& multiply, const Precondition& precondition) {
+                            const Multiply& multiply, const Precondition& precondition,
+                            int longest = probing::longest) {
   const auto n = static_cast<Index>(r.size());
   const auto dot = [&](const std::vector<T>& x, const std::vector<T>& y) {
     return comm.sum(pympf::dot(n, x.data(), y.data()));
@@ -80,7 +81,7 @@ std::optional<int> foretell(const Communicator& comm, std::vector<T> r, int most
   std::vector<T> z(n), p(n, T(0)), q(n);
   double before = 0, first = 0;
   std::array<double, probing::longest + 1> rho;
-  for (int k = 0, check = 2; k <= probing::longest; ++k) {
+  for (int k = 0, check = 2; k <= longest; ++k) {
     precondition(r.data(), z.data());
     const double now = dot(r, z);
     if (k == 0) first = now;
@@ -92,7 +93,7 @@ std::optional<int> foretell(const Communicator& comm, std::vector<T> r, int most
       const double rate = std::pow(rho[k] / rho[k / 2], 1.0 / (k - k / 2));
       const double left = rate < 1 ? std::log(probing::target / rho[k]) / std::log(rate) : most;
       if (k + left <= most) {
-        if (is_low || k == probing::longest) return k + std::max(0, static_cast<int>(left));
+        if (is_low || k == longest) return k + std::max(0, static_cast<int>(left));
       } else if (k == check) {
         return {};
       }

@@ -530,22 +530,24 @@ Levels<T> build_levels(const DistRows<double>& A, const NearNullspace& near_null
       const auto fill = [&](const Params& with, Dropped dropped) {
         fill_level(stage.A, stage.border, stage.domains, with, level, line, report, dropped);
       };
-      const bool may_lower =
-          first && !out.complete && may_lower_diagonal(stage.A, stage.border, params);
-      if (may_lower) {
-        constexpr auto lowers = Dropped::lowers_diagonal;
-        fill(params, lowers);
-        out.lowered = last =
-            smoother_is_enough(stage.A, {}, stage.border, level, params, lowers, report);
-      }
-      if (!last && (first || !additive)) fill(params, Dropped::raises_diagonal);
-      last =
-          last || line.level == params.max_levels || params.method == Method::incomplete_cholesky;
+      if (first || !additive) fill(params, Dropped::raises_diagonal);
+      last = line.level == params.max_levels || params.method == Method::incomplete_cholesky;
       if (first && !last) {
         Found found = first_vectors(near_nullspace, stage, level, params);
         stage.B = std::move(found.B);
-        last = !may_lower && smoother_is_enough(stage.A, stage.B, stage.border, level, params,
-                                                Dropped::raises_diagonal, report);
+        const auto enough = [&](Dropped dropped) {
+          return factor_is_enough(stage.A, stage.B, stage.border, level, params, dropped, report);
+        };
+        last = smoother_is_exact(stage.border, level, params, report);
+        if (!last && !may_lower_diagonal(stage.A, stage.border, params)) {
+          last = enough(Dropped::raises_diagonal);
+        } else if (!last && lowered_may_be_enough(stage.A, stage.B, stage.border, level, params)) {
+          LevelReport raised_line = line;
+          IncompleteCholesky<T> raised = std::move(level.factor);
+          fill(params, Dropped::lowers_diagonal);
+          out.lowered = last = enough(Dropped::lowers_diagonal);
+          if (!last) level.factor = std::move(raised), line = std::move(raised_line);
+        }
         if (!last && prefers_finer_factor(stage.rows(), found.poor, params, report)) {
           fill(with_fewer_drops(params), Dropped::raises_diagonal);
           last = out.finer = true;
