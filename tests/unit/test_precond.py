@@ -739,9 +739,9 @@ def test_a_lowered_diagonal_for_few_iterations_of_the_factor_alone(rng):
     assert solution.converged
     assert solution.iterations <= 23
     assert pympf.solve(A, b, preconditioner="ict").iterations > 30
-    M = pympf.as_preconditioner(A, coarse_size=100)  # asks for a hierarchy
-    assert "multilevel" in M.choice
-    assert pympf.solve(A, b, preconditioner=M).iterations < 10
+    A = gallery.poisson((16, 16, 16))
+    assert "ict" in pympf.as_preconditioner(A).choice
+    assert "multilevel" in pympf.as_preconditioner(A, coarse_size=100).choice  # asked for
 
 
 def test_an_update_of_a_lowered_diagonal(rng):

@@ -168,7 +168,8 @@ Params with_fewer_drops(Params params) {
 }
 
 bool may_lower_diagonal(const CsrView<double>& A, const Border& border, const Params& params) {
-  if (!may_choose(params)) return false;
+  // Who asks for a size of the dense solve wants a hierarchy for few iterations, not for its time.
+  if (!may_choose(params) || params.coarse_size > 0) return false;
   const auto fits = [&](Index i) {
     constexpr double rounding = 1e-13;
     double sum = 0, size = 0;
@@ -209,8 +210,7 @@ bool factor_is_enough(const CsrView<double>& A, const NearNullspace& B, const Bo
   if (!may_choose(params)) return false;
   const bool lowered = dropped == Dropped::lowers_diagonal;
   const Global rows = border.comm.sum(Global{A.rows});
-  // Who asks for a size of the dense solve wants a hierarchy for few iterations, not for its time.
-  const bool makes_it_good = lowered ? params.coarse_size > 0 : rows <= small_rows;
+  const bool makes_it_good = !lowered && rows <= small_rows;
   const auto entries = static_cast<double>(border.comm.sum(Global{A.nnz()}));
   const double few = lowered ? std::clamp(few_with_lowered * entries / static_cast<double>(rows),
                                           least_with_lowered, most_with_lowered)
