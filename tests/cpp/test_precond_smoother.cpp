@@ -186,6 +186,50 @@ TEST_CASE("the compensation is what was added to the scaled diagonal") {
     }
 }
 
+TEST_CASE("a lowered diagonal keeps most of the row sums, the pattern and the sign") {
+  Builder weights(72);
+  for (Index i = 0; i < 72; ++i)
+    for (const Index j : {i + 1, i + 9})
+      if (j < 72) {
+        const double w = (i % 3 == 0 ? 1000 : 1) * (1 + i % 5);
+        weights.add(i, i, w), weights.add(j, j, w), weights.add(i, j, -w);
+      }
+  const std::vector<Named> matrices = {{"grid", grid({8, 9})},
+                                       {"Laplacian", shifted(laplacian({8, 9}), 1e-3)},
+                                       {"jumps", shifted(weights.matrix(), 1e-3)},
+                                       {"power law", shifted(power_law(60, 3, 1), 0.1)}};
+  for (const auto& [name, A] : matrices)
+    for (const double tolerance : {0.0, 0.05})
+      for (const Index strips : {1, 3}) {
+        CAPTURE(name);
+        CAPTURE(tolerance);
+        CAPTURE(strips);
+        const Cut matrix = cut_into(A, strips);
+        const auto difference = [&](Dropped dropped, std::size_t& entries) {
+          const IncompleteCholesky<double> factor(matrix.A, matrix.domains, tolerance, 0, dropped);
+          entries = factor.nnz();
+          const Dense solve = solve_map(factor, A.rows);
+          CHECK(distance(solve, transposed(solve)) <= rounding<double>(100, norm(solve)));
+          CHECK(eigenvalues(solve).front() > 0);
+          return inverse(solve) - dense(matrix.A);
+        };
+        std::size_t entries = 0, others = 0;
+        const Dense lowered = difference(Dropped::lowers_diagonal, entries);
+        const Dense raised = difference(Dropped::raises_diagonal, others);
+        CHECK(entries <= static_cast<std::size_t>(A.nnz() - A.rows) / 2);
+        if (tolerance == 0) CHECK(entries == static_cast<std::size_t>(A.nnz() - A.rows) / 2);
+        double sum = 0, raised_sum = 0;
+        for (Index i = 0; i < A.rows; ++i) {
+          double row = 0;
+          for (Index j = 0; j < A.rows; ++j) row += lowered(i, j), raised_sum += raised(i, j);
+          CHECK(row >= -1e-9 * norm(dense(A)));
+          sum += row;
+        }
+        // Between a weak and a strong row little is lowered.
+        if (name != "jumps") CHECK(sum < raised_sum / 2);
+      }
+}
+
 TEST_CASE("the factor of an indefinite matrix is that of a diagonally dominant one") {
   for (const auto& [name, A] : indefinite_matrices()) {
     if (name == "disconnected") continue;  // zero rows

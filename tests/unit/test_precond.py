@@ -9,6 +9,7 @@ import scipy.sparse as sp
 import scipy.sparse.linalg as spl
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.sparse.csgraph import connected_components
 
 import pympf
 from pympf import gallery
@@ -305,7 +306,8 @@ def test_float32(rng):
     assert (M @ r).dtype == np.float32
     expected = pympf.as_preconditioner(gallery.poisson((50, 50))) @ r
     assert_close(M @ r, expected, 1000, np.float32)
-    solution = pympf.solve(A, r, rtol=1e-5)
+    assert pympf.solve(A, r, rtol=1e-5).converged
+    solution = pympf.solve(A, r, rtol=1e-5, preconditioner="multilevel")
     assert solution.converged
     assert solution.iterations <= 6
 
@@ -771,6 +773,48 @@ def test_no_nodes_in_a_scalar_problem():
     band = abs(chain @ chain @ chain)
     for A in (gallery.poisson((60, 60)), gallery.laplacian(band - sp.diags_array(band.diagonal()))):
         assert "nodes" not in pympf.as_preconditioner(A, method="multilevel").choice
+
+
+def test_a_lowered_diagonal_for_few_iterations_of_the_factor_alone(rng):
+    """30 with PETSc's ICC(0), 33 when what is dropped is added to the diagonal."""
+    A = gallery.poisson((22, 22, 22))
+    b = rng.standard_normal(A.shape[0])
+    solution = pympf.solve(A, b)
+    assert "ict: the incomplete Cholesky factorization alone" in solution.choice
+    assert solution.converged
+    assert solution.iterations <= 23
+    assert pympf.solve(A, b, preconditioner="ict").iterations > 30
+    A = gallery.poisson((16, 16, 16))
+    assert "ict" in pympf.as_preconditioner(A).choice
+    assert "multilevel" in pympf.as_preconditioner(A, coarse_size=100).choice  # asked for
+
+
+def test_an_update_of_a_lowered_diagonal(rng):
+    """It stays where the new values are fit for it, and M stays positive where they are not."""
+    A = gallery.poisson((22, 22, 22))
+    n = A.shape[0]
+    b = rng.standard_normal(n)
+    M = pympf.as_preconditioner(A)
+    before = M.apply(b)
+    M.update(A * 4)
+    assert_close(4 * M.apply(b), before, 100, np.float32)
+    signs = sp.diags_array(rng.choice([-1.0, 1.0], n))
+    other = sp.csr_array(signs @ A @ signs)  # with positive entries off the diagonal
+    M.update(other)
+    assert not M.indefinite
+    ours = pympf.solve(other, b, preconditioner=M)
+    assert ours.converged
+    assert ours.iterations == pympf.solve(other, b, preconditioner="ict").iterations
+
+
+def test_the_factor_alone_for_a_graph_in_many_parts(rng):
+    """The constant of each part is in the nullspace; a probe that kept it would see no descent."""
+    A = random_graph_laplacian(3000, rng, degree=3)
+    assert connected_components(A)[0] > 50
+    M = pympf.as_preconditioner(A)
+    assert "ict: the incomplete Cholesky factorization alone" in M.choice
+    x = rng.standard_normal(A.shape[0])
+    assert pympf.solve(A, A @ x, preconditioner=M).converged
 
 
 def normal_equations(rng, diagonals):

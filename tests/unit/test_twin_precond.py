@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import scipy.linalg
+import scipy.sparse as sp
 
 import pympf
 from pympf import gallery
@@ -99,6 +100,27 @@ def compare(A, near_nullspace=None, block_size=1, **params):
         error = np.linalg.norm(M.apply(r) - expected) / np.linalg.norm(expected)
         assert error < 1e-10
     return len(twin.levels)
+
+
+@pytest.mark.parametrize("jumps", [0, 3])
+def test_a_factor_that_lowers_the_diagonal(jumps, rng):
+    """What 'auto' takes for this grid, alone; also with weak and strong cells."""
+    n = 8
+    k = 10.0 ** rng.choice([-jumps, 0, jumps], size=(n // 4,) * 3)
+    k = np.kron(k, np.ones((4, 4, 4))).ravel()
+    pattern = sp.coo_array(pympf.gallery.poisson((n, n, n)))
+    i, j = pattern.coords
+    weights = np.where(i != j, 2 * k[i] * k[j] / (k[i] + k[j]), 0)
+    A = pympf.gallery.laplacian(sp.csr_array((weights, (i, j)))) + sp.diags_array(k)
+    A = sp.csr_array(A)
+    M = pympf.as_preconditioner(A, **{**FIXED, "method": "auto"})
+    assert "ict: the incomplete Cholesky factorization alone" in M.choice
+    dense = A.toarray()
+    L = incomplete_cholesky(dense, 0.01, 1, lowers_diagonal=True)
+    for r in rng.standard_normal((3, n**3)):
+        np.testing.assert_allclose(M.apply(r), np.linalg.solve(L @ L.T, r), rtol=1e-8, atol=1e-8)
+    raised = incomplete_cholesky(dense, 0.01, 1)
+    assert (L @ L.T - dense).sum() < (raised @ raised.T - dense).sum() / 2
 
 
 def test_the_twin_has_the_defaults_of_the_engine():

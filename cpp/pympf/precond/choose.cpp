@@ -18,6 +18,9 @@ namespace {
 // iteration with the diagonal 2, one with the factor 4, the factor itself 25.
 constexpr int few_with_diagonal = 50;
 constexpr int few_with_smoother = 35;
+// With a lowered diagonal: for each entry of a mean row, since a hierarchy costs its square in the
+// products of the setup; at least what plane grids have, and at most.
+constexpr double few_with_lowered = 8.5, least_with_lowered = 45, most_with_lowered = 60;
 // A small system takes milliseconds whatever is chosen: there M is made good rather than cheap.
 constexpr Index small_rows = 5000;
 constexpr int few_on_small = 12;
@@ -34,6 +37,64 @@ bool may_choose(const Params& params) {
   return params.method == Method::automatic && params.max_levels > 1 &&
          params.cycle != CycleKind::additive &&
          params.smoother == SmootherKind::incomplete_cholesky;
+}
+
+// Whether the sums of the rows are as nothing to the diagonal: A is a Laplacian, or nearly one.
+template <class T>
+bool is_floating(const CsrView<T>& A) {
+  constexpr double nothing = 1e-4;
+  double sums = 0, trace = 0;
+  for (Index i = 0; i < A.rows; ++i) {
+    double sum = 0;
+    for (Index p = A.indptr[i]; p < A.indptr[i + 1]; ++p) {
+      sum += A.data[p];
+      if (A.indices[p] == i) trace += std::abs(A.data[p]);
+    }
+    sums += std::abs(sum);
+  }
+  return sums <= nothing * trace;
+}
+
+// The parts of a matrix that each have a vector of the nullspace, or nearly. Over several ranks
+// they are not looked for.
+template <class T>
+Parts floating_parts(const Communicator& comm, const CsrView<T>& A) {
+  if (comm.size() > 1 || !is_floating(A)) return {};
+  Parts out{0, std::vector<Index>(A.rows, -1)};
+  std::vector<Index> reached;
+  for (Index root = 0; root < A.rows; ++root) {
+    if (out.label[root] >= 0) continue;
+    const Index part = out.count++;
+    out.label[root] = part;
+    for (reached.assign(1, root); !reached.empty();) {
+      const Index i = reached.back();
+      reached.pop_back();
+      for (Index p = A.indptr[i]; p < A.indptr[i + 1]; ++p)
+        if (const Index j = A.indices[p]; out.label[j] < 0 && A.data[p] != 0) {
+          out.label[j] = part;
+          reached.push_back(j);
+        }
+    }
+  }
+  return out;
+}
+
+// Iterations of CG with the factor of the first level; none when they look like more than `most`.
+template <class T>
+std::optional<int> foretell_factor(const CsrView<double>& A, const NearNullspace& B,
+                                   const Border& border, const Level<T>& level,
+                                   const Params& params, int most, int longest) {
+  const Communicator& comm = border.comm;
+  const Index n = level.rows();
+  const std::vector<double> d = diagonal(A);
+  std::vector<T> work(2 * static_cast<std::size_t>(n));
+  return foretell(
+      comm,
+      probe_side<T>(
+          comm, n, [&](Index i) { return std::abs(d[i]); }, [&](Index i) { return B.sum(i); },
+          floating_parts(comm, A)),
+      most, [&](const T* x, T* y) { spmv(level.A.view(), level.A_off, x, y); },
+      [&](const T* r, T* z) { smooth_from_zero(level, params, r, z, work.data()); }, longest);
 }
 
 std::string few_iterations(const char* what, int iterations) {
@@ -160,27 +221,57 @@ Params with_fewer_drops(Params params) {
   return params;
 }
 
+bool may_lower_diagonal(const CsrView<double>& A, const Border& border, const Params& params) {
+  // Who asks for a size of the dense solve wants a hierarchy for few iterations, not for its time.
+  if (!may_choose(params) || params.coarse_size > 0) return false;
+  const auto fits = [&](Index i) {
+    constexpr double rounding = 1e-13;
+    double sum = 0, size = 0;
+    for (Index p = A.indptr[i]; p < A.indptr[i + 1]; ++p) {
+      if (A.indices[p] != i && A.data[p] > 0) return false;
+      sum += A.data[p];
+      size += std::abs(A.data[p]);
+    }
+    return sum >= -rounding * size;
+  };
+  Index i = 0;
+  while (i < A.rows && fits(i)) ++i;
+  return border.comm.max(Global{i < A.rows}) == 0;
+}
+
 template <class T>
-bool smoother_is_enough(const CsrView<double>& A, const NearNullspace& B, const Border& border,
-                        const Level<T>& level, const Params& params, Report& report) {
+bool smoother_is_exact(const Border& border, const Level<T>& level, const Params& params,
+                       Report& report) {
   if (!may_choose(params)) return false;
-  const Communicator& comm = border.comm;
   const bool dropped = level.factor.compensation() != 0 || !border.ghosts.empty();
-  report.exact = comm.max(Global{dropped}) == 0;
-  if (report.exact) {
+  report.exact = border.comm.max(Global{dropped}) == 0;
+  if (report.exact)
     report.reason = "the incomplete Cholesky factorization dropped nothing: it is exact";
-    return true;
-  }
-  const Index n = level.rows();
-  const std::vector<double> d = diagonal(A);
-  std::vector<T> work(2 * static_cast<std::size_t>(n));
-  const auto iterations = foretell(
-      comm,
-      probe_side<T>(
-          comm, n, [&](Index i) { return std::abs(d[i]); }, [&](Index i) { return B.sum(i); }),
-      comm.sum(Global{n}) <= small_rows ? few_on_small : few_with_smoother,
-      [&](const T* x, T* y) { spmv(level.A.view(), level.A_off, x, y); },
-      [&](const T* r, T* z) { smooth_from_zero(level, params, r, z, work.data()); });
+  return report.exact;
+}
+
+template <class T>
+bool lowered_may_be_enough(const CsrView<double>& A, const NearNullspace& B, const Border& border,
+                           const Level<T>& level, const Params& params) {
+  constexpr int most = 40, steps = 2;
+  return foretell_factor(A, B, border, level, params, most, steps).has_value();
+}
+
+template <class T>
+bool factor_is_enough(const CsrView<double>& A, const NearNullspace& B, const Border& border,
+                      const Level<T>& level, const Params& params, Dropped dropped,
+                      Report& report) {
+  if (!may_choose(params)) return false;
+  const bool lowered = dropped == Dropped::lowers_diagonal;
+  const Global rows = border.comm.sum(Global{A.rows});
+  const bool makes_it_good = !lowered && rows <= small_rows;
+  const auto entries = static_cast<double>(border.comm.sum(Global{A.nnz()}));
+  const double few = lowered ? std::clamp(few_with_lowered * entries / static_cast<double>(rows),
+                                          least_with_lowered, most_with_lowered)
+                             : few_with_smoother;
+  const auto iterations =
+      foretell_factor(A, B, border, level, params,
+                      makes_it_good ? few_on_small : static_cast<int>(few), probing::longest);
   if (!iterations) return false;
   report.reason = few_iterations("the incomplete Cholesky factorization", *iterations);
   return true;
@@ -201,13 +292,16 @@ std::string reason_for(const Report& report, const Params& params) {
   return "the incomplete Cholesky factorization alone would need too many iterations" + nodes;
 }
 
-#define PYMPF_CHOOSE(T)                                                                         \
-  template bool is_factored_first(const DistRows<T>&, const NearNullspace&, const Params&);     \
-  template bool has_negative_curvature(const DistRows<T>&);                                     \
-  template bool diagonal_is_enough(const DistRows<T>&, const NearNullspace&, const Params&,     \
-                                   Report&);                                                    \
-  template bool smoother_is_enough(const CsrView<double>&, const NearNullspace&, const Border&, \
-                                   const Level<T>&, const Params&, Report&);
+#define PYMPF_CHOOSE(T)                                                                            \
+  template bool is_factored_first(const DistRows<T>&, const NearNullspace&, const Params&);        \
+  template bool has_negative_curvature(const DistRows<T>&);                                        \
+  template bool diagonal_is_enough(const DistRows<T>&, const NearNullspace&, const Params&,        \
+                                   Report&);                                                       \
+  template bool smoother_is_exact(const Border&, const Level<T>&, const Params&, Report&);         \
+  template bool lowered_may_be_enough(const CsrView<double>&, const NearNullspace&, const Border&, \
+                                      const Level<T>&, const Params&);                             \
+  template bool factor_is_enough(const CsrView<double>&, const NearNullspace&, const Border&,      \
+                                 const Level<T>&, const Params&, Dropped, Report&);
 PYMPF_CHOOSE(float)
 PYMPF_CHOOSE(double)
 #undef PYMPF_CHOOSE

@@ -34,11 +34,25 @@ bool is_complete_cheap(const CsrView<double>& A, const Params& params);
 
 Params without_drops(Params params);
 
-// The smoother of the first level alone is exact, or converges so fast that a hierarchy would not
-// pay for itself.
+// The factor of the first level may lower the diagonal: no entry off it is positive, no row sum
+// negative, and no hierarchy is asked for. It is then no smoother. Collective.
+bool may_lower_diagonal(const CsrView<double>& A, const Border& border, const Params& params);
+
+// The factor of the first level dropped nothing.
 template <class T>
-bool smoother_is_enough(const CsrView<double>& A, const NearNullspace& B, const Border& border,
-                        const Level<T>& level, const Params& params, Report& report);
+bool smoother_is_exact(const Border& border, const Level<T>& level, const Params& params,
+                       Report& report);
+
+// By the first steps of CG with the factor whose diagonal is raised, one whose diagonal is lowered
+// is worth a try.
+template <class T>
+bool lowered_may_be_enough(const CsrView<double>& A, const NearNullspace& B, const Border& border,
+                           const Level<T>& level, const Params& params);
+
+// The factor of the first level alone converges so fast that a hierarchy would not pay for itself.
+template <class T>
+bool factor_is_enough(const CsrView<double>& A, const NearNullspace& B, const Border& border,
+                      const Level<T>& level, const Params& params, Dropped dropped, Report& report);
 
 // No near-nullspace is known of a small system: a factor that drops less than asked for is better
 // than levels; if so, the report says it.

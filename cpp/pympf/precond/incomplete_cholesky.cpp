@@ -13,6 +13,7 @@ namespace {
 
 constexpr double least_pivot = 1e-10;  // of the scaled matrix
 constexpr double margin = 1e-6;        // of a diagonal above the sum of its row
+constexpr double relaxation = 0.9;     // part of a dropped number that a row sum keeps
 
 // A row whose diagonal alone shows that A is not positive semidefinite.
 bool has_bad_row(const CsrView<double>& A, const std::vector<double>& diagonal) {
@@ -48,11 +49,12 @@ class Factorizer {
  public:
   // `diagonal` takes the place of that of A.
   Factorizer(const CsrView<double>& A, std::vector<double> diagonal, const Domains& domains,
-             double tolerance, int fill)
+             double tolerance, int fill, Dropped dropped)
       : A_(A),
         domains_(domains),
         tolerance_(tolerance),
         fill_(fill),
+        lowers_(dropped == Dropped::lowers_diagonal),
         scale(std::move(diagonal)),
         pivot(A.rows),
         start(A.rows + 1, 0),
@@ -154,13 +156,19 @@ class Factorizer {
     }
   }
 
-  // w -= l_jk L_k over the rows of column k from `from` on, which is row j itself.
-  static double subtract(Index j, const Index* rows, const double* values, Index from, Index end,
-                         Work& work) {
+  // w -= l_jk L_k over the rows of column k from `from` on, which is row j itself. What A has no
+  // entry for is dropped at once where the diagonal is lowered: there all of it has the same sign.
+  template <class Drop>
+  double subtract(Index j, const Index* rows, const double* values, Index from, Index end,
+                  Work& work, const Drop& drop) const {
     const double l = values[from];
     for (Index p = from + 1; p < end; ++p) {
       const Index i = rows[p];
       if (work.mark[i] != j) {
+        if (lowers_) {
+          drop(i, -l * values[p]);
+          continue;
+        }
         work.mark[i] = j;
         work.w[i] = 0;
         work.pattern.push_back(i);
@@ -170,18 +178,20 @@ class Factorizer {
     return l * l;
   }
 
-  // Chooses what column j keeps; what it drops goes to the diagonals. Returns the pivot.
-  template <class Compensate>
-  double finish(double diagonal, double norm2, std::size_t entries, Work& work, Sums& sums,
-                const Compensate& compensate) {
+  // What the diagonal of row i gets for v = a_ij that is dropped. Lowered, it keeps the sum of row
+  // i of A, s_i (S a S 1)_i; never more than |v|, so that a weak row does not pay for a strong one.
+  double share(Index i, Index j, double v) const {
+    if (!lowers_ || v > 0) return std::abs(v);
+    return relaxation * v * std::min(1.0, scale[j] * inverse_scale_[i]);
+  }
+
+  // Chooses what a column keeps; what it drops goes to the diagonals. Returns the pivot.
+  template <class Drop>
+  double finish(double& diagonal, double norm2, std::size_t entries, Work& work, Sums& sums,
+                const Drop& drop) const {
     const double least = tolerance_ * std::sqrt(norm2);
     const std::size_t most = entries + static_cast<std::size_t>(fill_);
     work.kept.clear();
-    const auto drop = [&](Index i, double v) {
-      diagonal += std::abs(v);
-      compensate(i, std::abs(v));
-      sums.compensation += 2 * std::abs(v);
-    };
     for (Index i : work.pattern) {
       const double v = work.w[i];
       if (std::abs(v) > least) {
@@ -231,6 +241,11 @@ class Factorizer {
     out.length.reserve(end - begin);
     for (Index j = begin; j < end; ++j) {
       double norm2, diagonal = 1 + extra_[j];
+      const auto drop = [&](Index i, double v) {
+        diagonal += share(j, i, v);
+        compensate(i, share(i, j, v));
+        sums.compensation += 2 * std::abs(v);
+      };
       load(j, work, &norm2);
       const std::size_t entries = work.pattern.size();
       for (Index k = first_[j], following; k >= 0; k = following) {
@@ -239,10 +254,10 @@ class Factorizer {
         const Index* rows = before ? row.data() : out.row.data();
         const double* values = before ? value.data() : out.value.data();
         const Index last = before ? start[k + 1] : column_end[k - begin];
-        diagonal -= subtract(j, rows, values, at_[k]++, last, work);
+        diagonal -= subtract(j, rows, values, at_[k]++, last, work, drop);
         link(k, rows, last, limit);
       }
-      pivot[j] = finish(diagonal, norm2, entries, work, sums, compensate);
+      pivot[j] = finish(diagonal, norm2, entries, work, sums, drop);
       if (sums.found_negative) return;
       at_[j] = static_cast<Index>(out.row.size());
       const double inverse = 1 / pivot[j];
@@ -274,6 +289,7 @@ class Factorizer {
   const Domains& domains_;
   const double tolerance_;
   const int fill_;
+  const bool lowers_;
 
  public:
   std::vector<double> scale, pivot;
@@ -291,23 +307,24 @@ class Factorizer {
 
 template <class T>
 IncompleteCholesky<T>::IncompleteCholesky(const CsrView<double>& A, const Domains& domains,
-                                          double drop_tolerance, int fill)
-    : IncompleteCholesky(A, pympf::diagonal(A), domains, drop_tolerance, fill) {}
+                                          double drop_tolerance, int fill, Dropped dropped)
+    : IncompleteCholesky(A, pympf::diagonal(A), domains, drop_tolerance, fill, dropped) {}
 
 template <class T>
 IncompleteCholesky<T>::IncompleteCholesky(const CsrView<double>& A,
                                           const std::vector<double>& diagonal,
-                                          const Domains& domains, double drop_tolerance, int fill)
+                                          const Domains& domains, double drop_tolerance, int fill,
+                                          Dropped dropped)
     : rows_(A.rows), strips_(domains.ptr), inverse_(A.rows) {
   std::optional<Factorizer> run;
   found_negative_ = has_bad_row(A, diagonal);
   if (!found_negative_) {
-    run.emplace(A, diagonal, domains, drop_tolerance, fill).run();
+    run.emplace(A, diagonal, domains, drop_tolerance, fill, dropped).run();
     found_negative_ = run->found_negative;
   }
   if (found_negative_) {
     const auto raised = dominant_diagonal(A, diagonal);
-    run.emplace(A, raised, domains, drop_tolerance, fill).run();
+    run.emplace(A, raised, domains, drop_tolerance, fill, dropped).run();
     for (Index i = 0; i < A.rows; ++i)
       if (raised[i] > 0) run->compensation += (raised[i] - diagonal[i]) / raised[i];
   }
@@ -371,7 +388,8 @@ void IncompleteCholesky<T>::backward(T* x) const {
   const Index strips = static_cast<Index>(strips_.size()) - 1, interior = strips_.back();
   const auto column = [&](Index j) {
     T v = x[j];
-    for (Index p = start_[j]; p < start_[j + 1]; ++p) v -= value_[p] * x[index_[p]];
+    // The nearest unknown, the last to be known, comes last: less waits for it.
+    for (Index p = start_[j + 1] - 1; p >= start_[j]; --p) v -= value_[p] * x[index_[p]];
     x[j] = v;
   };
   for (Index j = rows_ - 1; j >= interior; --j) column(j);

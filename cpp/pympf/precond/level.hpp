@@ -64,6 +64,7 @@ struct Levels {
   double scale = 1;       // of the matrix: a power of two, for the range of T
   bool complete = false;  // the factorization may drop nothing: it is cheap
   bool finer = false;     // it drops less than asked for
+  bool lowered = false;   // it lowers the diagonal where the matrix is fit for it
 };
 
 }  // namespace pympf::precond

@@ -226,7 +226,10 @@ struct Preconditioner<T>::Impl {
   // For a saddle point whose part F is definite, as far as the setup can see.
   bool build_companion(const DistRows<T>& companion) {
     report = {};
+    // What M of F leaves undone costs MINRES more than CG: a hierarchy is asked for, by its size.
+    used.coarse_size = coarse_size(companion.nnz(), params);
     if (!build_diagonal(companion)) build_levels_of(companion);
+    used.coarse_size = params.coarse_size;
     if (std::exchange(report.indefinite, true)) return false;
     report.reason = "saddle point, each part for itself: " + report.reason;
     return true;

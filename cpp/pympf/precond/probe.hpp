@@ -5,10 +5,13 @@
 // each has about 1/n of r^T D^-1 r, slow ones too and whatever the scale of their rows. After k
 // steps sqrt(r^T M r) has fallen to rho_k. q slow errors show as a floor of sqrt(q / n), so the
 // rate is believed when rho_k is below that of a single one, or after `longest` steps. What A
-// nearly annihilates, the near-nullspace b, is taken out of r before: CG passes one such error by.
+// nearly annihilates, the near-nullspace b, is taken out of r before: CG passes such an error by,
+// and a singular A is never asked for what is not in its range. A graph has one for each of its
+// parts.
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdint>
 #include <optional>
@@ -33,22 +36,34 @@ inline double sign(std::uint64_t i) {
 
 }  // namespace probing
 
-// D^(1/2) s - D b (b^T D^(1/2) s) / (b^T D b); zero where d is.
+// Parts of a graph that nothing couples to each other.
+struct Parts {
+  Index count = 1;
+  std::vector<Index> label;  // of each row; empty: there is one part
+
+  Index of(Index row) const { return label.empty() ? 0 : label[row]; }
+};
+
+// D^(1/2) s - D b (b^T D^(1/2) s) / (b^T D b) on each part, all of the same number on all ranks;
+// zero where d is.
 template <class T, class Diagonal, class Vector>
-std::vector<T> probe_side(const Communicator& comm, Index rows, const Diagonal& d,
-                          const Vector& b) {
-  double product = 0, mass = 0;
+std::vector<T> probe_side(const Communicator& comm, Index rows, const Diagonal& d, const Vector& b,
+                          const Parts& parts = {}) {
+  std::vector<double> product(parts.count, 0), mass(parts.count, 0);
   const auto first = comm.sum_before(Global{rows});
   const auto random = [&](Index i) { return std::sqrt(d(i)) * probing::sign(first + i); };
   for (Index i = 0; i < rows; ++i) {
-    product += b(i) * random(i);
-    mass += b(i) * b(i) * d(i);
+    product[parts.of(i)] += b(i) * random(i);
+    mass[parts.of(i)] += b(i) * b(i) * d(i);
   }
-  product = comm.sum(product);
-  mass = comm.sum(mass);
-  const double part = mass > 0 ? product / mass : 0;
+  for (Index part = 0; part < parts.count; ++part) {
+    product[part] = comm.sum(product[part]);
+    mass[part] = comm.sum(mass[part]);
+    if (mass[part] > 0) product[part] /= mass[part];
+  }
   std::vector<T> r(rows);
-  for (Index i = 0; i < rows; ++i) r[i] = static_cast<T>(random(i) - part * d(i) * b(i));
+  for (Index i = 0; i < rows; ++i)
+    r[i] = static_cast<T>(random(i) - product[parts.of(i)] * d(i) * b(i));
   return r;
 }
 
@@ -56,28 +71,33 @@ std::vector<T> probe_side(const Communicator& comm, Index rows, const Diagonal& 
 // multiply(x, y): y = A x; precondition(r, z): z = M r.
 template <class T, class Multiply, class Precondition>
 std::optional<int> foretell(const Communicator& comm, std::vector<T> r, int most,
-                            const Multiply& multiply, const Precondition& precondition) {
+                            const Multiply& multiply, const Precondition& precondition,
+                            int longest = probing::longest) {
   const auto n = static_cast<Index>(r.size());
   const auto dot = [&](const std::vector<T>& x, const std::vector<T>& y) {
     return comm.sum(pympf::dot(n, x.data(), y.data()));
   };
   const double believed = 1 / std::sqrt(static_cast<double>(comm.sum(Global{n})));
   std::vector<T> z(n), p(n, T(0)), q(n);
-  double before = 0, first = 0, half = 1;  // half: rho_(k/2)
-  for (int k = 0, check = 1; k <= probing::longest; ++k) {
+  double before = 0, first = 0;
+  std::array<double, probing::longest + 1> rho;
+  for (int k = 0, check = 2; k <= longest; ++k) {
     precondition(r.data(), z.data());
     const double now = dot(r, z);
     if (k == 0) first = now;
     if (!(now > 0)) return k > 0 && now == 0 ? std::optional<int>(k) : std::nullopt;
-    if (k == check) {
-      const double rho = std::sqrt(now / first), rate = std::pow(rho / half, 2.0 / k);
-      if (k > 1) {
-        const double left = rate < 1 ? std::log(probing::target / rho) / std::log(rate) : most;
-        if (k + left > most) return {};
-        if (rho < believed || k == probing::longest) return k + std::max(0, static_cast<int>(left));
+    rho[k] = std::sqrt(now / first);
+    // Only the powers of two turn down: the fall of a few steps is not even enough for more.
+    const bool is_low = k > 1 && rho[k] < believed;
+    if (k == check || is_low) {
+      const double rate = std::pow(rho[k] / rho[k / 2], 1.0 / (k - k / 2));
+      const double left = rate < 1 ? std::log(probing::target / rho[k]) / std::log(rate) : most;
+      if (k + left <= most) {
+        if (is_low || k == longest) return k + std::max(0, static_cast<int>(left));
+      } else if (k == check) {
+        return {};
       }
-      half = rho;
-      check *= 2;
+      if (k == check) check *= 2;
     }
     axpby(n, 1, z.data(), k > 0 ? now / before : 0, p.data());
     before = now;

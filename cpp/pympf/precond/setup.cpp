@@ -374,7 +374,8 @@ std::size_t bytes_of(const Level<T>& level) {
 // smoother. What it is worth to know goes to its line of the report.
 template <class T>
 void fill_level(const Csr<double>& A, const Border& border, const Domains& domains,
-                const Params& params, Level<T>& level, LevelReport& line, Report& report) {
+                const Params& params, Level<T>& level, LevelReport& line, Report& report,
+                Dropped dropped = Dropped::raises_diagonal) {
   const Communicator& comm = border.comm;
   if (!border.alone()) {
     pympf::split(A.view(), A.rows, level.A, level.A_off);
@@ -385,7 +386,7 @@ void fill_level(const Csr<double>& A, const Border& border, const Domains& domai
   } else {
     level.A = cast<T>(A);
   }
-  build_smoother(A, border, domains, params, level);
+  build_smoother(A, border, domains, params, level, dropped);
   line.rows = comm.sum(Global{A.rows});
   line.nnz = comm.sum(Global{A.nnz()});
   const auto factor = static_cast<double>(comm.sum(static_cast<Global>(level.factor.nnz())));
@@ -526,16 +527,29 @@ Levels<T> build_levels(const DistRows<double>& A, const NearNullspace& near_null
       last = true;
     } else {
       Level<T>& level = out.levels.emplace_back();
-      if (first || !additive)
-        fill_level(stage.A, stage.border, stage.domains, params, level, line, report);
+      const auto fill = [&](const Params& with, Dropped dropped) {
+        fill_level(stage.A, stage.border, stage.domains, with, level, line, report, dropped);
+      };
+      if (first || !additive) fill(params, Dropped::raises_diagonal);
       last = line.level == params.max_levels || params.method == Method::incomplete_cholesky;
       if (first && !last) {
         Found found = first_vectors(near_nullspace, stage, level, params);
         stage.B = std::move(found.B);
-        last = smoother_is_enough(stage.A, stage.B, stage.border, level, params, report);
+        const auto enough = [&](Dropped dropped) {
+          return factor_is_enough(stage.A, stage.B, stage.border, level, params, dropped, report);
+        };
+        last = smoother_is_exact(stage.border, level, params, report);
+        if (!last && !may_lower_diagonal(stage.A, stage.border, params)) {
+          last = enough(Dropped::raises_diagonal);
+        } else if (!last && lowered_may_be_enough(stage.A, stage.B, stage.border, level, params)) {
+          LevelReport raised_line = line;
+          IncompleteCholesky<T> raised = std::move(level.factor);
+          fill(params, Dropped::lowers_diagonal);
+          out.lowered = last = enough(Dropped::lowers_diagonal);
+          if (!last) level.factor = std::move(raised), line = std::move(raised_line);
+        }
         if (!last && prefers_finer_factor(stage.rows(), found.poor, params, report)) {
-          fill_level(stage.A, stage.border, stage.domains, with_fewer_drops(params), level, line,
-                     report);
+          fill(with_fewer_drops(params), Dropped::raises_diagonal);
           last = out.finer = true;
         }
         if (!last) stage.W = first_couplings(stage);
@@ -589,7 +603,10 @@ void refresh_levels(const DistRows<double>& matrix, const Params& given, Levels<
       fill_coarse(levels.coarse_border, A, levels, line, report);
     } else {
       Level<T>& level = levels.levels[l];
-      fill_level(A, level.border, Domains{{}, level.strips}, params, level, line, report);
+      const bool lowers =
+          levels.lowered && may_lower_diagonal(CsrView<double>(A), level.border, params);
+      fill_level(A, level.border, Domains{{}, level.strips}, params, level, line, report,
+                 lowers ? Dropped::lowers_diagonal : Dropped::raises_diagonal);
       if (l + 1 < report.levels.size()) {
         const bool last = l + 1 == levels.levels.size();
         A = projected(A, level, last ? nullptr : &levels.levels[l + 1].A,

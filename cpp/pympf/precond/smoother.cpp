@@ -143,7 +143,7 @@ void add_scaled(Index n, const T* factor, const T* r, T* x) {
 
 template <class T>
 void build_smoother(const CsrView<double>& A, const Border& border, const Domains& domains,
-                    const Params& params, Level<T>& level) {
+                    const Params& params, Level<T>& level, Dropped dropped) {
   level.strips = domains.ptr;
   if (params.smoother != SmootherKind::incomplete_cholesky) {
     level.inverse = inverse_diagonal<T>(A, params.smoother);
@@ -152,7 +152,7 @@ void build_smoother(const CsrView<double>& A, const Border& border, const Domain
     return;
   }
   level.factor = IncompleteCholesky<T>(A, raised_diagonal(A, border), domains,
-                                       params.drop_tolerance, params.fill);
+                                       params.drop_tolerance, params.fill, dropped);
 }
 
 template <class T>
@@ -196,7 +196,7 @@ void smooth(const Level<T>& level, const Params& params, const T* b, T* x, T* wo
 
 #define PYMPF_SMOOTHER(T)                                                             \
   template void build_smoother(const CsrView<double>&, const Border&, const Domains&, \
-                               const Params&, Level<T>&);                             \
+                               const Params&, Level<T>&, Dropped);                    \
   template void smooth_from_zero(const Level<T>&, const Params&, const T*, T*, T*);   \
   template void smooth(const Level<T>&, const Params&, const T*, T*, T*, bool);
 PYMPF_SMOOTHER(float)

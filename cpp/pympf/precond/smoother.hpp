@@ -12,7 +12,8 @@ namespace pympf::precond {
 // the diagonal. Collective.
 template <class T>
 void build_smoother(const CsrView<double>& A, const Border& border, const Domains& domains,
-                    const Params& params, Level<T>& level);
+                    const Params& params, Level<T>& level,
+                    Dropped dropped = Dropped::raises_diagonal);
 template <class T>
 void build_smoother(const CsrView<double>& A, const Domains& domains, const Params& params,
                     Level<T>& level) {
