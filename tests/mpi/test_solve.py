@@ -107,6 +107,17 @@ def test_elasticity_with_rigid_body_modes():
     assert found.iterations <= 1.3 * alone.iterations + 3
 
 
+def test_the_factor_with_a_lowered_diagonal_is_for_one_rank():
+    """It lacks the couplings of ranks, so its iterations would grow with them: 31, 46, 50, ..."""
+    A = gallery.poisson((40, 40, 40)).tocsr()
+    n = A.shape[0]
+    b = np.random.default_rng(0).standard_normal(n)
+    rows = ranges(n)
+    found = pympf.solve(A[rows], b[rows], comm=COMM)
+    assert found.converged
+    assert found.iterations <= (10 if COMM.size > 1 else 34)
+
+
 def test_singular_and_indefinite():
     A = gallery.laplacian(gallery.random_geometric_graph(1500, seed=5)).tocsr()
     b = A @ np.cos(np.arange(1500.0))

@@ -223,7 +223,8 @@ Params with_fewer_drops(Params params) {
 
 bool may_lower_diagonal(const CsrView<double>& A, const Border& border, const Params& params) {
   // Who asks for a size of the dense solve wants a hierarchy for few iterations, not for its time.
-  if (!may_choose(params) || params.coarse_size > 0) return false;
+  // Over ranks, whose couplings the factor has not, the iterations would grow with the ranks.
+  if (!may_choose(params) || params.coarse_size > 0 || border.comm.size() > 1) return false;
   const auto fits = [&](Index i) {
     constexpr double rounding = 1e-13;
     double sum = 0, size = 0;
@@ -236,7 +237,7 @@ bool may_lower_diagonal(const CsrView<double>& A, const Border& border, const Pa
   };
   Index i = 0;
   while (i < A.rows && fits(i)) ++i;
-  return border.comm.max(Global{i < A.rows}) == 0;
+  return i == A.rows;
 }
 
 template <class T>

@@ -35,7 +35,7 @@ bool is_complete_cheap(const CsrView<double>& A, const Params& params);
 Params without_drops(Params params);
 
 // The factor of the first level may lower the diagonal: no entry off it is positive, no row sum
-// negative, and no hierarchy is asked for. It is then no smoother. Collective.
+// negative, no hierarchy is asked for, and there is one rank. It is then no smoother.
 bool may_lower_diagonal(const CsrView<double>& A, const Border& border, const Params& params);
 
 // The factor of the first level dropped nothing.
