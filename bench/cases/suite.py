@@ -193,7 +193,11 @@ def _mean_of(rows: list[tables.Row], name: str) -> str | None:
 def _losses(rows: list[tables.Row]) -> str:
     header = ("system", "unknowns", "pympf, ms", "best peer", "its ms", "ratio", "what pympf chose")
     lost = [row for row in rows if (_ratio(row, solvers.PYMPF) or 0) > LOSS]
-    nobody = [_name(row) for row in rows if not _best(row, solvers.SOLVERS)]
+    nobody = [
+        f"{_name(row)} ({tables.text(row['unknowns'])} unknowns)"
+        for row in rows
+        if not _best(row, solvers.SOLVERS)
+    ]
     title = f"Losses: where pympf fails, or takes more than {LOSS} times as long as the best peer."
     lines = sorted(map(_loss, lost), key=lambda line: -line[5])
     text = f"{title}\n\n{tables.markdown(header, lines)}"
