@@ -45,6 +45,11 @@ class System:
     block_size: int = 1
 
 
+def member(**point: Any) -> System:
+    """Give the system that a point of the suite names."""
+    return stored(**point) if "file" in point else generated(**point)
+
+
 def generated(family: str, rows: int) -> System:
     """The member of a family that has about so many rows, with a random right-hand side."""
     A = _cached(f"{family} {rows}", lambda: FAMILIES[family](rows))

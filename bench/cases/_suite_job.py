@@ -13,7 +13,7 @@ import solvers
 
 def main() -> None:
     name, point = sys.argv[1], json.loads(sys.argv[2])
-    result = solvers.answer(name, families.generated(**point))
+    result = solvers.answer(name, families.member(**point))
     if MPI.COMM_WORLD.rank == 0:
         print(json.dumps(result), flush=True)
 

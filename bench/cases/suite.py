@@ -45,9 +45,12 @@ FARTHEST = 1000.0  # the end of the picture
 
 
 def points(tiny: bool) -> list[dict[str, Any]]:
+    return [point | {"threads": 1} for point in systems(tiny)]
+
+
+def systems(tiny: bool) -> list[dict[str, Any]]:
     generated = [{"family": f, "rows": n} for n in SIZES for f in families.FAMILIES]
-    chosen = _tiny() if tiny else [*generated, *families.collection()]
-    return [point | {"threads": 1} for point in chosen]
+    return _tiny() if tiny else [*generated, *families.collection()]
 
 
 def _tiny() -> list[dict[str, Any]]:
@@ -64,7 +67,7 @@ def _tiny() -> list[dict[str, Any]]:
 
 
 def run(threads: int, **point: Any) -> dict[str, Any]:
-    system = families.stored(**point) if "file" in point else families.generated(**point)
+    system = families.member(**point)
     return {
         "unknowns": system.A.shape[0],
         "nnz": system.A.nnz,
