@@ -75,6 +75,19 @@ Params with_signs(precond::Method method = precond::Method::automatic) {
   return params;
 }
 
+// auto makes an exact M with the signs of A where it may have them, and otherwise a definite one in
+// another way.
+void check_direct_with_signs_only(const Csr<double>& A) {
+  const Preconditioner<double> M(A, with_signs());
+  CHECK(M.report().method == "direct");
+  CHECK(M.report().indefinite);
+  CHECK(!M.report().definite);
+  CHECK(gmres(A, M).iterations <= 2);
+  const Preconditioner<double> definite(A, Params{});
+  CHECK(definite.report().method != "direct");
+  CHECK(definite.report().definite);
+}
+
 }  // namespace
 
 TEST_CASE("fill is counted as elimination makes it") {
@@ -212,14 +225,7 @@ TEST_SUITE("two_level" * doctest::skip(!SparseLu::available())) {
     Csr<double> A = grid({3000});
     for (Index p = A.indptr[1500]; p < A.indptr[1501]; ++p)
       if (A.indices[p] == 1500) A.data[p] = 0.1;
-    const Preconditioner<double> M(A, with_signs());
-    CHECK(M.report().method == "direct");
-    CHECK(M.report().indefinite);
-    CHECK(!M.report().definite);
-    CHECK(gmres(A, M).iterations <= 2);
-    const Preconditioner<double> definite(A, Params{});
-    CHECK(definite.report().method != "direct");
-    CHECK(definite.report().definite);
+    check_direct_with_signs_only(A);
   }
 
   TEST_CASE("minimum degree fills less than the order of the rows") {
@@ -265,16 +271,8 @@ TEST_SUITE("two_level" * doctest::skip(!SparseLu::available())) {
   }
 
   TEST_CASE("auto takes a direct solver for indefinite matrices when M may have signs") {
-    for (const auto& A : {shifted(grid({60, 60}), -0.3), saddle_point(30)}) {
-      const Preconditioner<double> M(A, with_signs());
-      CHECK(M.report().method == "direct");
-      CHECK(M.report().indefinite);
-      CHECK(!M.report().definite);
-      CHECK(gmres(A, M).iterations <= 2);
-      const Preconditioner<double> definite(A, Params{});
-      CHECK(definite.report().definite);
-      CHECK(definite.report().method != "direct");
-    }
+    for (const auto& A : {shifted(grid({60, 60}), -0.3), saddle_point(30)})
+      check_direct_with_signs_only(A);
     const Preconditioner<double> positive(grid({60, 60}), with_signs());
     CHECK(positive.report().definite);
     CHECK(!positive.report().indefinite);

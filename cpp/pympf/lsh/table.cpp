@@ -204,7 +204,8 @@ void Table<T>::measure(const Points<T>& X, std::size_t first, Workspace& own) co
   }
 }
 
-// Calls use(i, slots, distances, own) for each query i: its candidates and their squared distances.
+// Calls use(i, slots, squares, nearest) for each query i: its candidates, their squared distances,
+// and a collector for its own.
 template <class T>
 template <class Use>
 void Table<T>::for_queries(const Points<T>& X, const Search& search, const Use& use) const {
