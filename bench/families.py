@@ -173,17 +173,8 @@ def _aligned(rows: int) -> sp.csr_array:
     return _finite_volumes(1e-3 * ones, ones)
 
 
-def _rotated(rows: int, epsilon: float = 1e-3, angle: float = math.pi / 6) -> sp.csr_array:
-    """Bilinear finite elements for -div K grad u, K = R diag(1, epsilon) Rᵀ."""
-    n, c, s = _side(rows, 2), math.cos(angle), math.sin(angle)
-    stiffness, mass, slope = (
-        sp.diags_array(list(entries), offsets=[-1, 0, 1], shape=(n, n))
-        for entries in ((-1.0, 2.0, -1.0), (1 / 6, 4 / 6, 1 / 6), (-1 / 2, 0.0, 1 / 2))
-    )
-    along, across = c * c + epsilon * s * s, s * s + epsilon * c * c
-    A = along * sp.kron(mass, stiffness) + across * sp.kron(stiffness, mass)
-    A = A - 2 * (1 - epsilon) * c * s * sp.kron(slope, slope)
-    return la.as_csr(A)
+def _rotated(rows: int) -> sp.csr_array:
+    return gallery.anisotropic(_side(rows, 2))
 
 
 def _inclusions(rows: int) -> sp.csr_array:

@@ -1,7 +1,8 @@
 """Matrices to try things on: model problems of the papers, random graphs, the random walker.
 
-All are `scipy.sparse.csr_array` of float64 in canonical form. Every one but `elasticity` is a graph
-Laplacian of weighted edges plus a diagonal, so `_stiffness` puts all of these together.
+All are `scipy.sparse.csr_array` of float64 in canonical form. Every one but `anisotropic` and
+`elasticity` is a graph Laplacian of weighted edges plus a diagonal, so `_stiffness` puts all of
+these together.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from scipy.spatial import cKDTree
 from pympf import la
 
 __all__ = [
+    "anisotropic",
     "barabasi_albert",
     "disc",
     "elasticity",
@@ -114,6 +116,54 @@ def disc(n: int) -> sp.csr_array:
     i, j = (np.concatenate(ends) for ends in zip(*axes, strict=True))
     weights = 2 * k[i] * k[j] / (k[i] + k[j])
     return _stiffness(diagonal + _degrees(n * n, i, j, weights), i, j, weights)
+
+
+def anisotropic(n: int, epsilon: float = 1e-3, angle: float = math.pi / 6) -> sp.csr_array:
+    """Diffusion that is strong in one direction, at any angle to the grid.
+
+    Not collective. Bilinear finite elements for -div K grad u on n x n inner nodes, with zeros
+    prescribed around them, K = R diag(1, epsilon) R^T and R the rotation by `angle`.
+
+    Parameters
+    ----------
+    n : int
+        The number of inner nodes along each axis.
+    epsilon : float
+        Diffusion across the strong direction over that along it; positive.
+    angle : float
+        Between the strong direction and the x axis, in radians.
+
+    Returns
+    -------
+    scipy.sparse.csr_array, shape (n^2, n^2)
+        x runs fastest. At most nine entries in a row.
+
+    Raises
+    ------
+    ValueError
+        If `n` is not positive, n^2 above 2^31 - 1, `epsilon` not positive, or one of `epsilon`
+        and `angle` not finite.
+
+    Examples
+    --------
+    >>> from pympf import gallery
+    >>> gallery.anisotropic(3, epsilon=1).toarray()[4].round(3).tolist()
+    [-0.333, -0.333, -0.333, -0.333, 2.667, -0.333, -0.333, -0.333, -0.333]
+    """
+    _check_shape((n, n))
+    if not (0 < epsilon < math.inf and math.isfinite(angle)):
+        raise ValueError(
+            f"expected a positive epsilon and a finite angle, got epsilon = {epsilon!r}, "
+            f"angle = {angle!r}"
+        )
+    stiffness, mass, slope = (
+        sp.diags_array(entries, offsets=[-1, 0, 1], shape=(n, n))
+        for entries in ([-1.0, 2.0, -1.0], [1 / 6, 4 / 6, 1 / 6], [-1 / 2, 0.0, 1 / 2])
+    )
+    c, s = math.cos(angle), math.sin(angle)
+    along, across = c * c + epsilon * s * s, s * s + epsilon * c * c
+    A = along * sp.kron(mass, stiffness) + across * sp.kron(stiffness, mass)
+    return la.as_csr(A - 2 * (1 - epsilon) * c * s * sp.kron(slope, slope))
 
 
 def random_geometric_graph(n: int, degree: float = 8, seed: int = 0) -> sp.csr_array:

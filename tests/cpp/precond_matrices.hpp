@@ -77,6 +77,23 @@ inline Csr<double> reordered(const Csr<double>& A, const std::vector<Index>& ord
   return out.matrix();
 }
 
+// Bilinear elements on a grid, diffusion strong along the diagonal (1, 1/2) and a thousandth across.
+inline Csr<double> anisotropic(Index n) {
+  const double c = 2 / std::sqrt(5.0), s = 1 / std::sqrt(5.0), epsilon = 1e-3;
+  const double xx = c * c + epsilon * s * s, yy = s * s + epsilon * c * c, xy = (1 - epsilon) * c * s;
+  Builder A(n * n);
+  for (Index y = 0; y < n; ++y)
+    for (Index x = 0; x < n; ++x) {
+      const Index i = y * n + x;
+      A.add(i, i, 4.0 / 3 * (xx + yy));
+      if (x > 0) A.add(i, i - 1, -2.0 / 3 * xx + yy / 3);
+      if (y > 0) A.add(i, i - n, -2.0 / 3 * yy + xx / 3);
+      if (x > 0 && y > 0) A.add(i, i - n - 1, -(xx + yy) / 6 - xy / 2);
+      if (x + 1 < n && y > 0) A.add(i, i - n + 1, -(xx + yy) / 6 + xy / 2);
+    }
+  return A.matrix();
+}
+
 inline std::vector<Index> shuffled(Index n, int seed) {
   std::vector<Index> order(n);
   std::iota(order.begin(), order.end(), 0);

@@ -121,6 +121,23 @@ TEST_CASE("a Cholesky factorization that drops nothing is exact, in any number o
     }
 }
 
+TEST_CASE("two strips that face each other lose nothing; more do where the factor reaches far") {
+  const auto loss = [](const Csr<double>& A, Index strips) {
+    const Cut matrix = cut_into(A, strips);
+    return IncompleteCholesky<double>(matrix.A, matrix.domains, 0.01, 1).cut_loss();
+  };
+  for (const Index strips : {1, 2, 3, 4}) {
+    CAPTURE(strips);
+    CHECK(loss(grid({160, 160}), strips) < 6);
+    const double reaching = loss(anisotropic(160), strips);
+    if (strips <= facing_strips)
+      CHECK(reaching < 3);
+    else
+      CHECK(reaching > 10);
+    CHECK(loss(diagonal_matrix({1, 2, 3, 4, 5, 6, 7, 8}), strips) == 0);
+  }
+}
+
 TEST_CASE("a factorization leaves out columns of ghosts and takes the diagonal that it is given") {
   const Csr<double> A = random_symmetric(90, 6, 5, test::Kind::definite);
   const Index own = 60;

@@ -453,6 +453,13 @@ TEST_CASE("strips: no interior row couples with an interior row of another") {
           if (const Index j = A.indices[p]; strip[i] >= 0 && strip[j] >= 0)
             CHECK(strip[i] == strip[j]);
       if (strips == 1) CHECK(domains.order == given);
+      std::vector<Index> position(A.rows);
+      for (Index i = 0; i < A.rows; ++i) position[given[i]] = i / block;
+      for (Index s = 0; s < domains.count(); ++s)
+        for (Index i = domains.ptr[s] + block; i < domains.ptr[s + 1]; i += block) {
+          const Index before = position[domains.order[i - block]];
+          CHECK((position[domains.order[i]] > before) == (s % 2 == 0));
+        }
     }
 }
 

@@ -124,6 +124,33 @@ def test_disc_is_positive_definite(n):
     assert np.linalg.eigvalsh(A.toarray())[0] > 0
 
 
+# Anisotropic diffusion
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 8])
+@pytest.mark.parametrize("angle", [0, 0.5, np.pi / 2, -2])
+@pytest.mark.parametrize("epsilon", [1e-3, 1, 50])
+def test_energy_of_linear_functions(n, angle, epsilon):
+    """Inside, the elements know u = x and u = y exactly: A u = 0, and u^T A u is the integral."""
+    A = gallery.anisotropic(n, epsilon, angle)
+    assert_canonical(A)
+    assert np.linalg.eigvalsh(A.toarray())[0] > 0
+    x, y = np.tile(np.arange(n), n), np.repeat(np.arange(n), n)
+    inside = (x > 0) & (x < n - 1) & (y > 0) & (y < n - 1)
+    for u in (np.ones(n * n), x, y):
+        np.testing.assert_allclose((A @ u)[inside], 0, atol=1e-9 * max(epsilon, 1) * n)
+    along = np.array([np.cos(angle), np.sin(angle)])
+    K = np.outer(along, along) + epsilon * (np.eye(2) - np.outer(along, along))
+    # A bump of one node has the energy of its four elements; its x and y parts are 2/3 * 2 each.
+    np.testing.assert_allclose(A.diagonal(), 4 / 3 * np.trace(K))
+
+
+@pytest.mark.parametrize("wrong", [(0,), (3, 0), (3, -1), (3, np.nan), (3, np.inf), (3, 1, np.nan)])
+def test_anisotropic_refuses(wrong):
+    with pytest.raises(ValueError, match="expected"):
+        gallery.anisotropic(*wrong)
+
+
 # The thesis's problems
 
 

@@ -330,6 +330,20 @@ def test_same_bits_on_any_number_of_threads(rng, smoother, cycle):
     np.testing.assert_array_equal(results[0], results[2])
 
 
+def test_cuts_for_threads_do_not_cost_iterations(rng):
+    """Couplings that no cluster follows are the factor's alone, and must not be cut."""
+    A = gallery.anisotropic(448)
+    b = rng.standard_normal(A.shape[0])
+
+    def iterations(**strips):
+        M = pympf.as_preconditioner(A, method="multilevel", **strips)
+        return pympf.solve(A, b, preconditioner=M, rtol=1e-8).iterations
+
+    whole = iterations(strips=1)
+    assert iterations() <= whole + 1
+    assert iterations(strips=4) > 2 * whole  # or there would be nothing to show
+
+
 def test_several_threads_may_apply_at_once(rng):
     M = pympf.as_preconditioner(gallery.poisson((50, 50)), method="multilevel")
     vectors = rng.standard_normal((8, 2500))

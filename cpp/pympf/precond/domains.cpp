@@ -1,6 +1,7 @@
 #include "pympf/precond/domains.hpp"
 
 #include <algorithm>
+#include <tuple>
 
 #include "pympf/precond/rows.hpp"
 
@@ -9,6 +10,7 @@ namespace {
 
 constexpr Index rows_per_strip = 65536;
 constexpr Index most_strips = 16;
+constexpr Index longest_insertion = 32;
 
 Csr<double> scaled(const CsrView<double>& A, double factor) {
   Csr<double> out{
@@ -17,6 +19,31 @@ Csr<double> scaled(const CsrView<double>& A, double factor) {
   if (factor != 1)
     for (double& v : out.data) v *= factor;
   return out;
+}
+
+// Sorts row i by columns. `space`: for long ones.
+void sort_row(Csr<double>& A, Index i, Entries& space) {
+  const Index begin = A.indptr[i], end = A.indptr[i + 1];
+  if (std::is_sorted(A.indices.begin() + begin, A.indices.begin() + end)) return;
+  if (end - begin > longest_insertion) {
+    space.clear();
+    for (Index p = begin; p < end; ++p) space.emplace_back(A.indices[p], A.data[p]);
+    std::sort(space.begin(), space.end(),
+              [](const auto& x, const auto& y) { return x.first < y.first; });
+    for (Index p = begin; p < end; ++p) std::tie(A.indices[p], A.data[p]) = space[p - begin];
+    return;
+  }
+  for (Index p = begin + 1; p < end; ++p) {
+    const Index column = A.indices[p];
+    const double value = A.data[p];
+    Index q = p;
+    for (; q > begin && A.indices[q - 1] > column; --q) {
+      A.indices[q] = A.indices[q - 1];
+      A.data[q] = A.data[q - 1];
+    }
+    A.indices[q] = column;
+    A.data[q] = value;
+  }
 }
 
 }  // namespace
@@ -41,7 +68,8 @@ Domains cut(const CsrView<double>& A, const std::vector<Index>& order, Index blo
   out.order.reserve(A.rows);
   std::vector<Index> interface;
   for (Index s = 0; s < strips; ++s) {
-    for (Index node = first(s); node < first(s + 1); ++node) {
+    for (Index at = first(s); at < first(s + 1); ++at) {
+      const Index node = s % 2 == 0 ? at : first(s) + first(s + 1) - 1 - at;
       auto& rows = reaches(node, first(s + 1)) ? interface : out.order;
       for (Index e = 0; e < block; ++e) rows.push_back(order[node * block + e]);
     }
@@ -71,21 +99,11 @@ Csr<double> permuted(const CsrView<double>& A, const std::vector<Index>& order,
 #pragma omp for schedule(static, 1024)
     for (Index i = 0; i < A.rows; ++i) {
       Index at = out.indptr[i];
-      bool sorted = true;
       for (Index p = A.indptr[order[i]]; p < A.indptr[order[i] + 1]; ++p, ++at) {
         out.indices[at] = place[A.indices[p]];
         out.data[at] = factor * A.data[p];
-        sorted = sorted && (at == out.indptr[i] || out.indices[at - 1] < out.indices[at]);
       }
-      if (sorted) continue;
-      row.clear();
-      for (Index p = out.indptr[i]; p < at; ++p) row.emplace_back(out.indices[p], out.data[p]);
-      std::sort(row.begin(), row.end(),
-                [](const auto& x, const auto& y) { return x.first < y.first; });
-      for (at = out.indptr[i]; const auto& [column, value] : row) {
-        out.indices[at] = column;
-        out.data[at++] = value;
-      }
+      sort_row(out, i, row);
     }
   }
   return out;

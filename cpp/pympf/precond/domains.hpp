@@ -1,6 +1,11 @@
 // Rows cut into strips that threads work on side by side: the interior rows of a strip couple with
 // no interior row of another; the interface rows, which do, come last. Nothing is dropped, so a
 // factorization or a sweep in this order is an exact one, whatever the number of threads.
+//
+// Every second strip is taken backwards, towards the interface that it shares with the strip before
+// it. Elimination then reaches that interface from both sides at the end of the strips; the other
+// interfaces are left behind at their beginning, and what an incomplete factorization has of their
+// couplings along a strip fades.
 #pragma once
 
 #include <vector>
@@ -16,6 +21,9 @@ struct Domains {
   Index count() const { return static_cast<Index>(ptr.size()) - 1; }
   Index interior() const { return ptr.back(); }
 };
+
+// The number of strips that lose nothing by it: two face each other.
+constexpr Index facing_strips = 2;
 
 // Cuts the rows as they lie in `order`, new -> old. strips = 0: as many as the number of rows asks
 // for, never the number of threads. The `block` rows of a node stay together.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 #include <optional>
 
 #include "pympf/la/sparse.hpp"
@@ -35,6 +36,10 @@ std::vector<double> dominant_diagonal(const CsrView<double>& A, std::vector<doub
     diagonal[i] = std::max(std::abs(diagonal[i]), (1 + margin) * sum);
   }
   return diagonal;
+}
+
+double mean(std::vector<double>::const_iterator begin, std::vector<double>::const_iterator end) {
+  return begin == end ? 0 : std::accumulate(begin, end, 0.0) / static_cast<double>(end - begin);
 }
 
 // Some columns of the factor, L_jj left out.
@@ -107,6 +112,12 @@ class Factorizer {
            [&](Index i, double v) { extra_[i] += v; });
     append(interior, last);
     sum_up(sums);
+  }
+
+  double cut_loss() const {
+    const auto middle = extra_.begin() + domains_.interior();
+    const double inside = mean(extra_.begin(), middle), at_cuts = mean(middle, extra_.end());
+    return at_cuts == 0 ? 0 : at_cuts / inside;
   }
 
  private:
@@ -331,6 +342,7 @@ IncompleteCholesky<T>::IncompleteCholesky(const CsrView<double>& A,
   Factorizer& factorizer = *run;
   const auto& s = factorizer.scale;
   compensation_ = A.rows > 0 ? factorizer.compensation / A.rows : 0;
+  cut_loss_ = factorizer.cut_loss();
   start_ = std::move(factorizer.start);
   split_ = std::move(factorizer.split);
   index_ = std::move(factorizer.row);

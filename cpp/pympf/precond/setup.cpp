@@ -40,6 +40,8 @@ double seconds_since(Clock::time_point start) {
 
 // Contraction that hardly shrinks the graph (expanders): lifting would fill in.
 constexpr double expander = 0.6;
+// 1 to 6 on all families but one, where the cuts triple the iterations; there it is above 20.
+constexpr double most_cut_loss = 10;
 // A stage must remove a fifth of the rows.
 constexpr double least_reduction = 0.8;
 // Multiply-adds of a product with lifted functions, over nnz.
@@ -468,6 +470,13 @@ Stage first_stage(const DistRows<double>& A, double scale, Index block, const Pa
   return stage;
 }
 
+// Where the factor does what the hierarchy does not, along couplings that no cluster follows, it
+// has to reach across the cuts: there its entries fade on the way from one to the next.
+template <class T>
+bool loses_by_cuts(const Stage& stage, const Level<T>& level) {
+  return stage.border.comm.max(level.factor.cut_loss()) > most_cut_loss;
+}
+
 Graph first_couplings(const Stage& stage) {
   std::vector<double> d = diagonal(stage.A.view());
   stage.border.share(d, 1);
@@ -531,6 +540,13 @@ Levels<T> build_levels(const DistRows<double>& A, const NearNullspace& near_null
         fill_level(stage.A, stage.border, stage.domains, with, level, line, report, dropped);
       };
       if (first || !additive) fill(params, Dropped::raises_diagonal);
+      if (first && params.strips == 0 && loses_by_cuts(stage, level)) {
+        params.strips = facing_strips;
+        stage = first_stage(A, out.scale, block, params);
+        out.order = stage.domains.order;
+        level = {};
+        fill(params, Dropped::raises_diagonal);
+      }
       last = line.level == params.max_levels || params.method == Method::incomplete_cholesky;
       if (first && !last) {
         Found found = first_vectors(near_nullspace, stage, level, params);
