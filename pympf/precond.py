@@ -44,6 +44,7 @@ class PreconditionerReport:
     coarse_negative: int
     indefinite: bool
     definite: bool
+    single: bool
     bytes: int
     seconds: float
     params: dict[str, Any]
@@ -74,9 +75,10 @@ class PreconditionerReport:
             ("bytes", "{:d}"),
             ("seconds", "{:.3f}"),
         ]
+        cycle = " (cycle in float32)" if self.single else ""
         lines = table(columns, (self._cells(level) for level in self.levels)) if self.levels else []
         lines.append(
-            f"{self.rows} rows, {self.dtype}, operator complexity {self.operator_complexity:.2f}, "
+            f"{self.rows} rows, {self.dtype}{cycle}, operator complexity {self.operator_complexity:.2f}, "
             f"grid complexity {self.grid_complexity:.2f}, {self.bytes} bytes, {self.seconds:.3f} s"
         )
         if self.coarse_rows:

@@ -19,7 +19,7 @@ cdef extern from "pympf/precond/preconditioner.hpp" namespace "pympf::precond":
         vector[LevelReport] levels
         double operator_complexity, grid_complexity, seconds
         int32_t coarse_rows, coarse_nullity, coarse_negative
-        cbool indefinite, definite
+        cbool indefinite, definite, single
         string method, reason
     cdef cppclass Multilevel "pympf::precond::Preconditioner" [T]:
         int32_t rows()
@@ -70,7 +70,7 @@ cdef class Preconditioner:
                 "operator_complexity": r.operator_complexity, "grid_complexity": r.grid_complexity,
                 "coarse_rows": r.coarse_rows, "coarse_nullity": r.coarse_nullity,
                 "coarse_negative": r.coarse_negative, "indefinite": r.indefinite, "definite": r.definite,
-                "seconds": r.seconds}
+                "single": r.single, "seconds": r.seconds}
 
     def traffic(self):
         """(messages, their bytes, collectives) that this rank has sent through its communicator."""

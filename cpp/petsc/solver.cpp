@@ -44,8 +44,7 @@ PetscErrorCode check_solver(PC pc, KSP ksp, const Multilevel& M) {
              "PC mmf: cycle = k varies from one application to the next, and -ksp_type %s needs a "
              "fixed preconditioner: use -ksp_type fgmres, fcg or gcr, or -pc_mmf_cycle w",
              solver);
-  PetscCheck(is_flexible || is_cg || M.params().precision == precond::Precision::working ||
-                 tolerance >= least_tolerance_in_single,
+  PetscCheck(is_flexible || is_cg || !M.report().single || tolerance >= least_tolerance_in_single,
              comm, PETSC_ERR_SUP,
              "PC mmf: precision = single is linear to seven digits, too few for -ksp_type %s to "
              "reach -ksp_rtol %g: use -ksp_type cg or fgmres, or -pc_mmf_precision working",

@@ -77,10 +77,12 @@ inline Csr<double> reordered(const Csr<double>& A, const std::vector<Index>& ord
   return out.matrix();
 }
 
-// Bilinear elements on a grid, diffusion strong along the diagonal (1, 1/2) and a thousandth across.
+// Bilinear elements on a grid, diffusion strong along the diagonal (1, 1/2) and a thousandth
+// across.
 inline Csr<double> anisotropic(Index n) {
   const double c = 2 / std::sqrt(5.0), s = 1 / std::sqrt(5.0), epsilon = 1e-3;
-  const double xx = c * c + epsilon * s * s, yy = s * s + epsilon * c * c, xy = (1 - epsilon) * c * s;
+  const double xx = c * c + epsilon * s * s, yy = s * s + epsilon * c * c,
+               xy = (1 - epsilon) * c * s;
   Builder A(n * n);
   for (Index y = 0; y < n; ++y)
     for (Index x = 0; x < n; ++x) {

@@ -433,12 +433,15 @@ TEST_CASE("what does not fit is refused") {
                        InvalidArgument);
 }
 
-TEST_CASE("single precision: for float matrices, and by default") {
+TEST_CASE("single precision: for float matrices, and where it is asked for") {
   const Csr<double> A = grid({40, 40});
   const Csr<float> F = grid<float>({40, 40});
   const Params single = with([](Params& p) { p.precision = Precision::single; });
   const Preconditioner<double> full(A, with()), half(A, single);
   const Preconditioner<float> small(F, with());
+  CHECK(half.report().single);
+  CHECK_FALSE(full.report().single);
+  CHECK_FALSE(small.report().single);
   const std::vector<double> b = random_vector(1600, 1);
   const std::vector<float> f(b.begin(), b.end());
   std::vector<double> x(1600), y(1600);
@@ -457,6 +460,15 @@ TEST_CASE("single precision: for float matrices, and by default") {
   CHECK(error > 0);
   CHECK(solve(A, half, b).iterations <= solve(A, full, b).iterations + 1);
   CHECK(solve(F, small, f, 1e-4).converged);
+}
+
+TEST_CASE("automatic precision: single only for matrices that leave the caches") {
+  Params params;
+  params.method = precond::Method::multilevel;
+  for (const Index n : {100, 150}) {
+    const Csr<double> A = grid({n, n});
+    CHECK(Preconditioner<double>(A, params).report().single == (A.nnz() > 100000));
+  }
 }
 
 // ---- new values on the same pattern
@@ -484,6 +496,7 @@ TEST_CASE("an update of a singular matrix in single precision still sees its nul
     CAPTURE(name);
     Params params;
     params.method = precond::Method::multilevel;
+    params.precision = Precision::single;
     Preconditioner<double> M(A, params);
     const Index nullity = M.report().coarse_nullity;
     const int count = solve(A, M, consistent(A)).iterations;

@@ -222,7 +222,7 @@ def test_small_networks_and_structures_are_factored(rng, make, sign):
     assert solution.iterations <= 4
     assert solution.operator.definite
     levels = pympf.solve(A, b, preconditioner="multilevel")
-    assert solution.iterations < levels.iterations
+    assert solution.iterations <= levels.iterations
 
 
 def test_a_network_in_single_precision(rng):

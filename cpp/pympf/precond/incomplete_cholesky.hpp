@@ -48,8 +48,8 @@ class IncompleteCholesky {
   }
   // Twice the sum of what the scaled matrix lost, over the number of rows; 0: M = A.
   double compensation() const { return compensation_; }
-  // What was dropped and raised the diagonal of a row of the interface, over that of an interior row
-  // (means of both); 0 where nothing was dropped.
+  // What was dropped and raised the diagonal of a row of the interface, over that of an interior
+  // row (means of both); 0 where nothing was dropped.
   double cut_loss() const { return cut_loss_; }
   // A diagonal or a pivot was negative: A is not positive semidefinite.
   bool found_negative() const { return found_negative_; }

@@ -63,8 +63,9 @@ const std::vector<Field<Params>>& fields() {
             "On several ranks: move the rows to the ranks that a graph partitioner of PETSc gives "
             "them. For matrices whose ranges of rows are not compact, such as graphs in random "
             "order."),
-      field("precision", &Params::precision, {"single", "working"},
-            "Numbers of the cycle: float32, or those of the matrix. The setup works in float64."),
+      field("precision", &Params::precision, {"auto", "single", "working"},
+            "Numbers of the cycle: float32, those of the matrix, or float32 only above "
+            "100 000 entries, where memory bounds the speed. The setup works in float64."),
   };
   return list;
 }

@@ -12,7 +12,7 @@ enum class CycleKind { v, w, k, additive };
 enum class SmootherKind { incomplete_cholesky, gauss_seidel, chebyshev, l1_jacobi };
 enum class Shape { star, triple, pair };
 enum class Ordering { rcm, natural };
-enum class Precision { single, working };
+enum class Precision { automatic, single, working };
 
 struct Params {
   Method method = Method::automatic;
@@ -39,7 +39,7 @@ struct Params {
   int strips = 0;
   int rows_per_rank = 2048;
   bool repartition = false;
-  Precision precision = Precision::single;
+  Precision precision = Precision::automatic;
 };
 
 // The additive cycle has best values of its own: they take the place of the defaults of the others.

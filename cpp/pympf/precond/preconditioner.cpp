@@ -18,6 +18,9 @@
 namespace pympf::precond {
 namespace {
 
+// Entries of a matrix whose hierarchy stays in the caches: float32 would not make it faster.
+constexpr Global most_cached = 100000;
+
 // z = D^-1 r with |a_ii|, and 1 for a zero.
 template <class T>
 struct Jacobi {
@@ -289,7 +292,8 @@ struct Preconditioner<T>::Impl {
   }
 
   void build_levels_of(const DistRows<T>& A) {
-    const bool single = params.precision == Precision::single || std::is_same_v<T, float>;
+    const bool single = std::is_same_v<T, float> || params.precision == Precision::single ||
+                        (params.precision == Precision::automatic && A.nnz() > most_cached);
     if (single) build_cycles<float>(A);
     // An exact factorization that is rounded to float32 would cost the steps that it saves.
     if (!single || (report.exact && std::is_same_v<T, double>)) build_cycles<double>(A);
@@ -300,6 +304,7 @@ struct Preconditioner<T>::Impl {
     report = {};
     kind = std::make_unique<Cycles<S>>(
         build_levels<S>(working_copy(A, negative), near_nullspace, block, used, report));
+    report.single = !std::is_same_v<S, T>;
   }
 };
 

@@ -16,6 +16,7 @@ struct Report {
   bool indefinite = false;  // a negative eigenvalue was found
   bool definite = true;     // false: M is made for the signs of an indefinite A
   bool exact = false;       // the smoother alone is A^-1 to rounding, and is all that there is
+  bool single = false;      // the cycle works in float32 for a matrix in double precision
   std::string method, reason;
   double seconds = 0;
 };
