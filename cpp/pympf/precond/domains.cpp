@@ -64,12 +64,13 @@ Domains cut(const CsrView<double>& A, const std::vector<Index>& order, Index blo
     }
     return false;
   };
+  const auto faces_first = [&](Index s) { return s == 1 && strips == facing_strips; };
   Domains out{{}, {0}};
   out.order.reserve(A.rows);
   std::vector<Index> interface;
   for (Index s = 0; s < strips; ++s) {
     for (Index at = first(s); at < first(s + 1); ++at) {
-      const Index node = s % 2 == 0 ? at : first(s) + first(s + 1) - 1 - at;
+      const Index node = faces_first(s) ? nodes - 1 - (at - first(s)) : at;
       auto& rows = reaches(node, first(s + 1)) ? interface : out.order;
       for (Index e = 0; e < block; ++e) rows.push_back(order[node * block + e]);
     }

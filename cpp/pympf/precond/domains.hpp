@@ -2,10 +2,9 @@
 // no interior row of another; the interface rows, which do, come last. Nothing is dropped, so a
 // factorization or a sweep in this order is an exact one, whatever the number of threads.
 //
-// Every second strip is taken backwards, towards the interface that it shares with the strip before
-// it. Elimination then reaches that interface from both sides at the end of the strips; the other
-// interfaces are left behind at their beginning, and what an incomplete factorization has of their
-// couplings along a strip fades.
+// Of two strips the second is taken backwards, so that elimination reaches the interface from both
+// sides at the end. With more, interfaces are left behind at the beginning of a strip, and what an
+// incomplete factorization has of their couplings along it fades.
 #pragma once
 
 #include <vector>
