@@ -123,7 +123,7 @@ TEST_CASE("the coarse product is P^T A P, or nothing when it has too many entrie
   const Index entries = product->nnz();
   CHECK(coarse_product(A, P, R, entries).has_value());
   CHECK_FALSE(coarse_product(A, P, R, entries - 1).has_value());
-  CHECK(coarse_product(A, P, R, product->indptr, product->indices).data == product->data);
+  CHECK(coarse_product(A, P, R, product->indptr, product->indices) == product->data);
 }
 
 TEST_CASE("nodes are found where rows are their unknowns, and only there") {

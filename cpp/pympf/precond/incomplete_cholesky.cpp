@@ -15,6 +15,7 @@ namespace {
 constexpr double least_pivot = 1e-10;  // of the scaled matrix
 constexpr double margin = 1e-6;        // of a diagonal above the sum of its row
 constexpr double relaxation = 0.9;     // part of a dropped number that a row sum keeps
+constexpr std::size_t few = 16;        // entries of a column
 
 // A row whose diagonal alone shows that A is not positive semidefinite.
 bool has_bad_row(const CsrView<double>& A, const std::vector<double>& diagonal) {
@@ -42,10 +43,14 @@ double mean(std::vector<double>::const_iterator begin, std::vector<double>::cons
   return begin == end ? 0 : std::accumulate(begin, end, 0.0) / static_cast<double>(end - begin);
 }
 
-// Some columns of the factor, L_jj left out.
+// Some columns of the factor, L_jj left out; column k ends before end[k - first].
 struct Columns {
-  std::vector<Index> length, row;
+  Index first = 0;
+  std::vector<Index> end, row;
   std::vector<double> value;
+
+  Index begin_of(Index k) const { return k > first ? end[k - first - 1] : 0; }
+  Index end_of(Index k) const { return end[k - first]; }
 };
 
 // Left-looking factorization. Strips write to columns and rows of their own and, for interface
@@ -62,7 +67,7 @@ class Factorizer {
         lowers_(dropped == Dropped::lowers_diagonal),
         scale(std::move(diagonal)),
         pivot(A.rows),
-        start(A.rows + 1, 0),
+        parts(domains.count() + 1),
         inverse_scale_(A.rows),
         extra_(A.rows, 0),
         first_(A.rows, -1),
@@ -77,7 +82,6 @@ class Factorizer {
   // Stops at a negative pivot.
   void run() {
     const Index strips = domains_.count(), interior = domains_.interior();
-    std::vector<Columns> parts(strips);
     std::vector<std::vector<double>> extra(strips);
     std::vector<Sums> sums(strips + 1);
 #pragma omp parallel if (strips > 1)
@@ -93,24 +97,20 @@ class Factorizer {
     }
     sum_up(sums);
     if (found_negative) return;
-    for (Index s = 0; s < strips; ++s) {
-      append(domains_.ptr[s], parts[s]);
-      for (Index i = interior; i < A_.rows; ++i) extra_[i] += extra[s][i - interior];
-      parts[s] = {};
-    }
     split.resize(interior);
-    for (Index k = 0; k < interior; ++k) {
-      const auto end = row.begin() + start[k + 1];
-      split[k] =
-          static_cast<Index>(std::lower_bound(row.begin() + start[k], end, interior) - row.begin());
-      at_[k] = split[k];
-      link(k, row.data(), start[k + 1], A_.rows);
+    for (Index s = 0; s < strips; ++s) {
+      for (Index i = interior; i < A_.rows; ++i) extra_[i] += extra[s][i - interior];
+      const Columns& part = parts[s];
+      for (Index k = domains_.ptr[s]; k < domains_.ptr[s + 1]; ++k) {
+        const auto end = part.row.begin() + part.end_of(k);
+        const auto found = std::lower_bound(part.row.begin() + part.begin_of(k), end, interior);
+        split[k] = at_[k] = static_cast<Index>(found - part.row.begin());
+        link(k, part.row.data(), part.end_of(k), A_.rows);
+      }
     }
-    Columns last;
     Work work(A_.rows);
-    factor(interior, A_.rows, A_.rows, last, work, sums[strips],
+    factor(interior, A_.rows, A_.rows, parts[strips], work, sums[strips],
            [&](Index i, double v) { extra_[i] += v; });
-    append(interior, last);
     sum_up(sums);
   }
 
@@ -131,7 +131,7 @@ class Factorizer {
     std::vector<double> w;
     std::vector<Index> mark, pattern;
     std::vector<double> size;
-    Entries kept;
+    Entries kept, sorted;
     explicit Work(Index n) : w(n, 0), mark(n, -1) {}
   };
 
@@ -196,6 +196,46 @@ class Factorizer {
     return relaxation * v * std::min(1.0, scale[j] * inverse_scale_[i]);
   }
 
+  // Most columns have a few entries, in an order that nothing could foretell: to count those before
+  // each of them is faster than to sort, which waits at every comparison.
+
+  // Keeps the `most` largest numbers, and what is as large as the last of them.
+  template <class Drop>
+  static void keep_largest(std::size_t most, Work& work, const Drop& drop) {
+    work.size.clear();
+    for (const auto& entry : work.kept) work.size.push_back(std::abs(entry.second));
+    double cut = 0;
+    const bool counts = work.size.size() <= few;
+    if (!counts) {
+      const auto nth = work.size.end() - static_cast<std::ptrdiff_t>(most);
+      std::nth_element(work.size.begin(), nth, work.size.end());
+      cut = most > 0 ? *nth : std::numeric_limits<double>::infinity();
+    }
+    std::erase_if(work.kept, [&](const auto& entry) {
+      const double v = std::abs(entry.second);
+      std::size_t larger = 0;
+      for (std::size_t k = 0; counts && k < work.size.size(); ++k) larger += work.size[k] > v;
+      if (counts ? larger < most : v >= cut) return false;
+      drop(entry.first, entry.second);
+      return true;
+    });
+  }
+
+  static void sort_by_row(Work& work) {
+    if (work.kept.size() > few) {
+      std::sort(work.kept.begin(), work.kept.end(),
+                [](const auto& x, const auto& y) { return x.first < y.first; });
+      return;
+    }
+    work.sorted.resize(work.kept.size());
+    for (const auto& entry : work.kept) {
+      std::size_t before = 0;
+      for (const auto& other : work.kept) before += other.first < entry.first;
+      work.sorted[before] = entry;
+    }
+    work.kept.swap(work.sorted);
+  }
+
   // Chooses what a column keeps; what it drops goes to the diagonals. Returns the pivot.
   template <class Drop>
   double finish(double& diagonal, double norm2, std::size_t entries, Work& work, Sums& sums,
@@ -211,25 +251,8 @@ class Factorizer {
         drop(i, v);
       }
     }
-    if (work.kept.size() > most) {
-      double cut = 0;
-      if (most == 0) {
-        cut = std::numeric_limits<double>::infinity();
-      } else {
-        work.size.clear();
-        for (const auto& entry : work.kept) work.size.push_back(std::abs(entry.second));
-        const auto nth = work.size.end() - static_cast<std::ptrdiff_t>(most);
-        std::nth_element(work.size.begin(), nth, work.size.end());
-        cut = *nth;
-      }
-      std::erase_if(work.kept, [&](const auto& entry) {
-        if (std::abs(entry.second) >= cut) return false;
-        drop(entry.first, entry.second);
-        return true;
-      });
-    }
-    std::sort(work.kept.begin(), work.kept.end(),
-              [](const auto& x, const auto& y) { return x.first < y.first; });
+    if (work.kept.size() > most) keep_largest(most, work, drop);
+    sort_by_row(work);
     if (!(diagonal > least_pivot)) {
       sums.found_negative = diagonal < -least_pivot;
       sums.compensation += 1 - diagonal;
@@ -238,18 +261,24 @@ class Factorizer {
     return std::sqrt(diagonal);
   }
 
-  // Columns begin .. end - 1 go to `out`; those before it that they need are in `row`, `value`.
+  // The part that an interior column is in.
+  const Columns& part_of(Index k) const {
+    const auto& ptr = domains_.ptr;
+    return parts[std::upper_bound(ptr.begin(), ptr.end(), k) - ptr.begin() - 1];
+  }
+
+  // Columns begin .. end - 1 go to `out`.
   template <class Compensate>
   void factor(Index begin, Index end, Index limit, Columns& out, Work& work, Sums& sums,
               const Compensate& compensate) {
+    out.first = begin;
     if (begin == end) return;
-    std::vector<Index> column_end(end - begin, 0);
     // Room for all that the columns may keep; what is not used is never touched.
     const auto most = Global{A_.indptr[end] - A_.indptr[begin]} / 2 + Global{fill_} * (end - begin);
     const auto room = static_cast<std::size_t>(std::min<Global>(most, A_.nnz()));
     out.row.reserve(room);
     out.value.reserve(room);
-    out.length.reserve(end - begin);
+    out.end.reserve(end - begin);
     for (Index j = begin; j < end; ++j) {
       double norm2, diagonal = 1 + extra_[j];
       const auto drop = [&](Index i, double v) {
@@ -261,12 +290,10 @@ class Factorizer {
       const std::size_t entries = work.pattern.size();
       for (Index k = first_[j], following; k >= 0; k = following) {
         following = next_[k];
-        const bool before = k < begin;
-        const Index* rows = before ? row.data() : out.row.data();
-        const double* values = before ? value.data() : out.value.data();
-        const Index last = before ? start[k + 1] : column_end[k - begin];
-        diagonal -= subtract(j, rows, values, at_[k]++, last, work, drop);
-        link(k, rows, last, limit);
+        const Columns& part = k < begin ? part_of(k) : out;
+        const Index last = part.end_of(k);
+        diagonal -= subtract(j, part.row.data(), part.value.data(), at_[k]++, last, work, drop);
+        link(k, part.row.data(), last, limit);
       }
       pivot[j] = finish(diagonal, norm2, entries, work, sums, drop);
       if (sums.found_negative) return;
@@ -276,23 +303,8 @@ class Factorizer {
         out.row.push_back(i);
         out.value.push_back(v * inverse);
       }
-      out.length.push_back(static_cast<Index>(work.kept.size()));
-      column_end[j - begin] = static_cast<Index>(out.row.size());
-      link(j, out.row.data(), column_end[j - begin], limit);
-    }
-  }
-
-  void append(Index first, Columns& part) {
-    for (std::size_t c = 0; c < part.length.size(); ++c) {
-      const auto k = static_cast<std::size_t>(first) + c;
-      start[k + 1] = start[k] + part.length[c];
-    }
-    if (row.empty()) {
-      row.swap(part.row);
-      value.swap(part.value);
-    } else {
-      row.insert(row.end(), part.row.begin(), part.row.end());
-      value.insert(value.end(), part.value.begin(), part.value.end());
+      out.end.push_back(static_cast<Index>(out.row.size()));
+      link(j, out.row.data(), out.end.back(), limit);
     }
   }
 
@@ -304,8 +316,8 @@ class Factorizer {
 
  public:
   std::vector<double> scale, pivot;
-  std::vector<Index> start, split, row;
-  std::vector<double> value;
+  std::vector<Columns> parts;  // of the strips, and the interface
+  std::vector<Index> split;    // where the interface begins in a column, counted as its part is
   double compensation = 0;
   bool found_negative = false;
 
@@ -326,7 +338,7 @@ IncompleteCholesky<T>::IncompleteCholesky(const CsrView<double>& A,
                                           const std::vector<double>& diagonal,
                                           const Domains& domains, double drop_tolerance, int fill,
                                           Dropped dropped)
-    : rows_(A.rows), strips_(domains.ptr), inverse_(A.rows) {
+    : rows_(A.rows), strips_(domains.ptr) {
   std::optional<Factorizer> run;
   found_negative_ = has_bad_row(A, diagonal);
   if (!found_negative_) {
@@ -340,21 +352,35 @@ IncompleteCholesky<T>::IncompleteCholesky(const CsrView<double>& A,
       if (raised[i] > 0) run->compensation += (raised[i] - diagonal[i]) / raised[i];
   }
   Factorizer& factorizer = *run;
-  const auto& s = factorizer.scale;
   compensation_ = A.rows > 0 ? factorizer.compensation / A.rows : 0;
   cut_loss_ = factorizer.cut_loss();
-  start_ = std::move(factorizer.start);
-  split_ = std::move(factorizer.split);
-  index_ = std::move(factorizer.row);
-  value_.resize(index_.size());
-#pragma omp parallel for schedule(static) if (rows_ > 16384)
-  for (Index j = 0; j < rows_; ++j) {
-    const double d = s[j] * factorizer.pivot[j], inverse = s[j] > 0 ? 1 / d : 0;
-    inverse_[j] = static_cast<T>(inverse * inverse);
-    for (Index p = start_[j]; p < start_[j + 1]; ++p)
-      value_[p] = static_cast<T>(factorizer.value[p] * s[index_[p]] * inverse);
-  }
+  const auto& s = factorizer.scale;
+  const auto& pivot = factorizer.pivot;
   const Index interior = domains.interior();
+  start_.resize(rows_ + 1);
+  split_.resize(interior);
+  std::vector<Index> offset{0};  // of the parts
+  for (const Columns& part : factorizer.parts)
+    offset.push_back(offset.back() + static_cast<Index>(part.row.size()));
+  index_.resize(offset.back());
+  value_.resize(offset.back());
+  inverse_.resize(rows_);
+  const auto parts = static_cast<Index>(factorizer.parts.size());
+#pragma omp parallel for schedule(dynamic) if (rows_ > 16384)
+  for (Index part = 0; part < parts; ++part) {
+    const Columns& from = factorizer.parts[part];
+    const Index first = offset[part];
+    std::copy(from.row.begin(), from.row.end(), index_.begin() + first);
+    for (Index j = from.first; j < from.first + static_cast<Index>(from.end.size()); ++j) {
+      const double inverse = s[j] > 0 ? 1 / (s[j] * pivot[j]) : 0;
+      inverse_[j] = static_cast<T>(inverse * inverse);
+      start_[j] = first + from.begin_of(j);
+      if (j < interior) split_[j] = first + factorizer.split[j];
+      for (Index p = from.begin_of(j); p < from.end_of(j); ++p)
+        value_[first + p] = static_cast<T>(from.value[p] * s[from.row[p]] * inverse);
+    }
+  }
+  start_[rows_] = offset.back();
   tail_start_.assign(rows_ - interior + 1, 0);
   for (Index j = 0; j < interior; ++j)
     for (Index p = split_[j]; p < start_[j + 1]; ++p) ++tail_start_[index_[p] - interior + 1];
@@ -362,14 +388,15 @@ IncompleteCholesky<T>::IncompleteCholesky(const CsrView<double>& A,
   tail_index_.resize(tail_start_.back());
   tail_value_.resize(tail_start_.back());
   std::vector<Index> next(tail_start_.begin(), tail_start_.end() - 1);
-  for (Index j = 0; j < interior; ++j)
-    for (Index p = split_[j]; p < start_[j + 1]; ++p) {
-      const Index q = next[index_[p] - interior]++;
-      tail_index_[q] = j;
-      // The unknowns of the interior are divided by D when this is used.
-      const double d = s[j] * factorizer.pivot[j];
-      tail_value_[q] = static_cast<T>(factorizer.value[p] * s[index_[p]] * d);
-    }
+  for (Index strip = 0; strip < domains.count(); ++strip)
+    for (Index j = domains.ptr[strip]; j < domains.ptr[strip + 1]; ++j)
+      for (Index p = split_[j]; p < start_[j + 1]; ++p) {
+        const Index q = next[index_[p] - interior]++;
+        tail_index_[q] = j;
+        // The unknowns of the interior are divided by D when this is used.
+        const double d = s[j] * pivot[j], v = factorizer.parts[strip].value[p - offset[strip]];
+        tail_value_[q] = static_cast<T>(v * s[index_[p]] * d);
+      }
 }
 
 template <class T>

@@ -22,8 +22,10 @@ struct Level {
   Csr<T> Z;                // of the wavelets; all that the additive cycle needs besides P and R
   T radius = 0;            // of D^-1 A, from above (Chebyshev)
   // For refresh_levels. Scaling functions before they were rounded to float, for rounded ones would
-  // no longer reproduce the nullspace of a singular A, and its coarse matrix would lose that (empty
-  // on one rank when T is double). Over ranks they have `width` columns for each of `clusters`.
+  // no longer reproduce the nullspace of a singular A, and its coarse matrix would lose that: on
+  // one rank the numbers of P and R, unless T is double; over ranks a matrix with `width` columns
+  // for each of `clusters`.
+  std::vector<double> exact_P_data, exact_R_data;
   Csr<double> exact_P;
   Border border, clusters;
   Index width = 1;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <utility>
 #include <vector>
 
 #include "pympf/la/sparse.hpp"
@@ -14,25 +15,21 @@ namespace {
 
 constexpr double rounding = 1e-13;
 
-// Sums by column; the columns of a row are in `touched`.
+// Sums by column. All are zero between two rows, so that an addition need not ask whether it is the
+// first one; nor does it branch to see whether its column is new, which nothing could foretell.
 struct Sums {
   std::vector<double> value;
   std::vector<Index> mark, touched;
 
-  explicit Sums(Index columns) : value(columns), mark(columns, -1) {}
+  explicit Sums(Index columns) : value(columns, 0), mark(columns, -1) {}
 
-  void add(Index row, Index column, double v) {
-    if (mark[column] == row) {
-      value[column] += v;
-    } else {
-      mark[column] = row;
-      value[column] = v;
-      touched.push_back(column);
-    }
-  }
+  double take(Index column) { return std::exchange(value[column], 0); }
 };
 
 class Product {
+  // Rows from the one that is wanted to the one in use; entries of a row; entries in a cache line.
+  static constexpr Index ahead = 8, longest = 64, line = 8;
+
  public:
   Product(const CsrView<double>& A, const CsrView<double>& P, const CsrView<double>& R)
       : A_(A), P_(P), R_(R), fine_(A.cols), coarse_(P.cols) {}
@@ -40,43 +37,111 @@ class Product {
   // Takes up row i of R A P; returns its entry of R |diag A| R^T.
   double load(Index i) {
     row_ = i;
-    double size = 0;
-    fine_.touched.clear();
-    for (Index r = R_.indptr[i]; r < R_.indptr[i + 1]; ++r) {
-      const Index k = R_.indices[r];
-      const double factor = R_.data[r];
-      for (Index p = A_.indptr[k]; p < A_.indptr[k + 1]; ++p) {
-        fine_.add(i, A_.indices[p], factor * A_.data[p]);
-        if (A_.indices[p] == k) size += factor * factor * std::abs(A_.data[p]);
+    const double size = load_fine(i);
+    Index most = 0;
+    for (const Index k : fine_.touched) most += P_.indptr[k + 1] - P_.indptr[k];
+    coarse_.touched.resize(most);
+    const Index *indptr = P_.indptr, *indices = P_.indices;
+    Index *mark = coarse_.mark.data(), *touched = coarse_.touched.data(), count = 0;
+    double* value = coarse_.value.data();
+    for (const Index k : fine_.touched) {
+      const double w = fine_.take(k);
+      for (Index q = indptr[k], end = indptr[k + 1]; q < end; ++q) {
+        const Index j = indices[q];
+        value[j] += w * P_.data[q];
+        touched[count] = j;
+        count += mark[j] != i;
+        mark[j] = i;
       }
     }
-    coarse_.touched.clear();
-    for (const Index k : fine_.touched)
-      for (Index q = P_.indptr[k]; q < P_.indptr[k + 1]; ++q)
-        coarse_.add(i, P_.indices[q], fine_.value[k] * P_.data[q]);
+    coarse_.touched.resize(count);
     return size;
   }
 
-  void add(Index column, double value) { coarse_.add(row_, column, value); }
+  // The same without asking which columns there are.
+  double load_known(Index i) {
+    const double size = load_fine(i);
+    const Index *indptr = P_.indptr, *indices = P_.indices;
+    double* value = coarse_.value.data();
+    for (const Index k : fine_.touched) {
+      const double w = fine_.take(k);
+      for (Index q = indptr[k], end = indptr[k + 1]; q < end; ++q)
+        value[indices[q]] += w * P_.data[q];
+    }
+    return size;
+  }
 
-  double entry(Index column) const { return coarse_.value[column]; }
+  void add(Index column, double value) {
+    if (std::exchange(coarse_.mark[column], row_) != row_) coarse_.touched.push_back(column);
+    coarse_.value[column] += value;
+  }
+
+  double take(Index column) { return coarse_.take(column); }
 
   // Appends the row; returns the sum of its absolute values.
   double flush(Entries& out) {
     double sum = 0;
     sort_columns(coarse_.touched, P_.cols, [&](Index j) { return coarse_.mark[j] == row_; });
     for (const Index j : coarse_.touched) {
-      out.emplace_back(j, coarse_.value[j]);
-      sum += std::abs(coarse_.value[j]);
+      const double v = take(j);
+      out.emplace_back(j, v);
+      sum += std::abs(v);
     }
     return sum;
   }
 
  private:
+  // Row i of R A.
+  double load_fine(Index i) {
+    const Index begin = R_.indptr[i], end = R_.indptr[i + 1];
+    Index most = 0;
+    for (Index r = begin; r < end; ++r)
+      most += A_.indptr[R_.indices[r] + 1] - A_.indptr[R_.indices[r]];
+    fine_.touched.resize(most);
+    const Index* indices = A_.indices;
+    const double* data = A_.data;
+    Index *mark = fine_.mark.data(), *touched = fine_.touched.data(), count = 0;
+    double *value = fine_.value.data(), size = 0;
+    for (Index r = begin; r < end; ++r) {
+      prefetch(r + ahead);
+      const Index k = R_.indices[r];
+      const double factor = R_.data[r];
+      Index diagonal = -1;
+      for (Index p = A_.indptr[k], last = A_.indptr[k + 1]; p < last; ++p) {
+        const Index j = indices[p];
+        value[j] += factor * data[p];
+        touched[count] = j;
+        count += mark[j] != i;
+        mark[j] = i;
+        diagonal = j == k ? p : diagonal;
+      }
+      if (diagonal >= 0) size += factor * factor * std::abs(data[diagonal]);
+    }
+    fine_.touched.resize(count);
+    return size;
+  }
+
+  // Rows of A lie apart, and are too short for the processor to see which numbers come next.
+  void prefetch(Index r) const {
+    if (r >= R_.nnz()) return;
+    const Index k = R_.indices[r], begin = A_.indptr[k];
+    const Index end = std::min(A_.indptr[k + 1], begin + longest);
+    for (Index p = begin; p < end; p += line) __builtin_prefetch(A_.data + p);
+    for (Index p = begin; p < end; p += 2 * line) __builtin_prefetch(A_.indices + p);
+  }
+
   const CsrView<double> A_, P_, R_;
   Sums fine_, coarse_;
   Index row_ = -1;
 };
+
+void zero_what_is_rounding(const std::vector<char>& null, Index rows, const Index* indptr,
+                           const Index* indices, double* data) {
+  if (std::find(null.begin(), null.end(), 1) == null.end()) return;
+  for (Index i = 0; i < rows; ++i)
+    for (Index p = indptr[i]; p < indptr[i + 1]; ++p)
+      if (null[i] || null[indices[p]]) data[p] = 0;
+}
 
 }  // namespace
 
@@ -108,10 +173,7 @@ std::optional<ProductRows> product_rows(const CsrView<double>& A, const CsrView<
 }
 
 void zero_what_is_rounding(const std::vector<char>& null, Csr<double>& A) {
-  if (std::find(null.begin(), null.end(), 1) == null.end()) return;
-  for (Index i = 0; i < A.rows; ++i)
-    for (Index p = A.indptr[i]; p < A.indptr[i + 1]; ++p)
-      if (null[i] || null[A.indices[p]]) A.data[p] = 0;
+  zero_what_is_rounding(null, A.rows, A.indptr.data(), A.indices.data(), A.data.data());
 }
 
 std::optional<Csr<double>> coarse_product(const CsrView<double>& A, const CsrView<double>& P,
@@ -122,26 +184,26 @@ std::optional<Csr<double>> coarse_product(const CsrView<double>& A, const CsrVie
   return std::move(product->rows);
 }
 
-Csr<double> coarse_product(const CsrView<double>& A, const CsrView<double>& P,
-                           const CsrView<double>& R, const std::vector<Index>& indptr,
-                           const std::vector<Index>& indices) {
-  Csr<double> out{R.rows, R.rows, indptr, indices, std::vector<double>(indices.size())};
+std::vector<double> coarse_product(const CsrView<double>& A, const CsrView<double>& P,
+                                   const CsrView<double>& R, const std::vector<Index>& indptr,
+                                   const std::vector<Index>& indices) {
+  std::vector<double> out(indices.size());
   std::vector<char> null(R.rows);
 #pragma omp parallel if (R.rows > 4096)
   {
     Product product(A, P, R);
 #pragma omp for schedule(dynamic, 1024)
     for (Index i = 0; i < R.rows; ++i) {
-      const double size = product.load(i);
+      const double size = product.load_known(i);
       double sum = 0;
       for (Index p = indptr[i]; p < indptr[i + 1]; ++p) {
-        out.data[p] = product.entry(indices[p]);
-        sum += std::abs(out.data[p]);
+        out[p] = product.take(indices[p]);
+        sum += std::abs(out[p]);
       }
       null[i] = sum <= rounding * size;
     }
   }
-  zero_what_is_rounding(null, out);
+  zero_what_is_rounding(null, R.rows, indptr.data(), indices.data(), out.data());
   return out;
 }
 

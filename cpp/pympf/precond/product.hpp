@@ -32,10 +32,10 @@ std::optional<Csr<double>> coarse_product(const CsrView<double>& A, const CsrVie
                                           const CsrView<double>& R,
                                           Global most = std::numeric_limits<Index>::max());
 
-// The same where its entries are known: rows need neither be sorted nor be put together. `indptr`
-// and `indices` are those of an earlier product with the same patterns.
-Csr<double> coarse_product(const CsrView<double>& A, const CsrView<double>& P,
-                           const CsrView<double>& R, const std::vector<Index>& indptr,
-                           const std::vector<Index>& indices);
+// Its numbers where its entries are known: rows need neither be sorted nor be put together.
+// `indptr` and `indices` are those of an earlier product with the same patterns.
+std::vector<double> coarse_product(const CsrView<double>& A, const CsrView<double>& P,
+                                   const CsrView<double>& R, const std::vector<Index>& indptr,
+                                   const std::vector<Index>& indices);
 
 }  // namespace pympf::precond

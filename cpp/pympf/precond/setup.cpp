@@ -10,6 +10,7 @@
 #include "pympf/precond/setup.hpp"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cmath>
 #include <limits>
@@ -51,17 +52,24 @@ constexpr int lift_attempts = 3;
 constexpr int near_miss = 2;
 
 template <class T>
-Csr<T> cast(const Csr<double>& A) {
-  return {A.rows, A.cols, A.indptr, A.indices, {A.data.begin(), A.data.end()}};
+Csr<T> cast(const CsrView<double>& A) {
+  return {A.rows,
+          A.cols,
+          {A.indptr, A.indptr + A.rows + 1},
+          {A.indices, A.indices + A.nnz()},
+          {A.data, A.data + A.nnz()}};
 }
 
+// `exact`, unless it is null, gets the numbers when they are rounded.
 template <class T>
-Csr<T> cast(Csr<double>&& A) {
+Csr<T> cast(Csr<double>&& A, std::vector<double>* exact = nullptr) {
   if constexpr (std::is_same_v<T, double>) {
     return std::move(A);
   } else {
-    return {
+    Csr<T> out{
         A.rows, A.cols, std::move(A.indptr), std::move(A.indices), {A.data.begin(), A.data.end()}};
+    if (exact) *exact = std::move(A.data);
+    return out;
   }
 }
 
@@ -340,51 +348,75 @@ bool coarsen(const Stage& stage, const Params& params, int level, Global left, N
   return true;
 }
 
+// A matrix with the pattern of another one.
 template <class T>
-const Csr<double>& exact_functions(const Level<T>& level) {
-  if constexpr (std::is_same_v<T, double>)
-    if (level.exact_P.rows == 0) return level.P;
-  return level.exact_P;
+CsrView<double> with_data(const Csr<T>& pattern, const std::vector<double>& data) {
+  return {pattern.rows, pattern.cols, pattern.indptr.data(), pattern.indices.data(), data.data()};
 }
+
+// P or R before it was rounded.
+template <class T>
+CsrView<double> exact(const Csr<T>& functions, const std::vector<double>& data) {
+  if constexpr (std::is_same_v<T, double>)
+    return functions.view();
+  else
+    return with_data(functions, data);
+}
+
+// The new matrix of a level; on one rank it has the pattern of the old one, and only its numbers
+// are made.
+struct Renewed {
+  std::vector<double> data;
+  Csr<double> whole;
+  CsrView<double> view;
+
+  explicit Renewed(Csr<double>&& A) : whole(std::move(A)), view(whole) {}
+  template <class T>
+  Renewed(const Csr<T>& pattern, std::vector<double>&& numbers)
+      : data(std::move(numbers)), view(with_data(pattern, data)) {}
+  Renewed(Renewed&&) = default;  // moved vectors stay where they are
+  Renewed& operator=(Renewed&&) = default;
+};
 
 // P^T A P for new values, as the rows of the next stage lie: `next` is its border, and its matrix
 // has the entries of `known`, where that is not null.
 template <class T>
-Csr<double> projected(const Csr<double>& A, const Level<T>& level, const Csr<T>* known,
-                      const Border& next) {
+Renewed projected(const CsrView<double>& A, const Level<T>& level, const Csr<T>* known,
+                  const Border& next) {
   if (next.alone()) {
-    const Csr<double>& P = exact_functions(level);
-    const Csr<double> R = transpose(P.view());
-    return known ? coarse_product(A, P, R, known->indptr, known->indices)
-                 : *coarse_product(A, P, R);
+    const auto P = exact(level.P, level.exact_P_data), R = exact(level.R, level.exact_R_data);
+    if (!known) return Renewed(*coarse_product(A, P, R));
+    return {*known, coarse_product(A, P, R, known->indptr, known->indices)};
   }
   Csr<double> P = level.exact_P;
   Projection product = *project(level.border, A, level.clusters, level.width,
                                 std::numeric_limits<Global>::max() - 1, P);
-  if (product.border.layout.starts == next.layout.starts) return std::move(product.A);
-  return localized(next, moved_rows(product.border, next.layout, product.A));
+  if (product.border.layout.starts == next.layout.starts) return Renewed(std::move(product.A));
+  return Renewed(localized(next, moved_rows(product.border, next.layout, product.A)));
 }
 
 template <class T>
 std::size_t bytes_of(const Level<T>& level) {
   return (level.A.data.size() + level.P.data.size() + level.R.data.size() + level.Z.data.size()) *
              (sizeof(T) + sizeof(Index)) +
-         level.exact_P.data.size() * (sizeof(double) + sizeof(Index)) + level.factor.bytes();
+         level.exact_P.data.size() * (sizeof(double) + sizeof(Index)) +
+         (level.exact_P_data.size() + level.exact_R_data.size()) * sizeof(double) +
+         level.factor.bytes();
 }
 
 // What a level is besides its scaling functions: the matrix in the precision of the cycle and the
 // smoother. What it is worth to know goes to its line of the report.
 template <class T>
-void fill_level(const Csr<double>& A, const Border& border, const Domains& domains,
+void fill_level(const CsrView<double>& A, const Border& border, const Domains& domains,
                 const Params& params, Level<T>& level, LevelReport& line, Report& report,
                 Dropped dropped = Dropped::raises_diagonal) {
   const Communicator& comm = border.comm;
   if (!border.alone()) {
-    pympf::split(A.view(), A.rows, level.A, level.A_off);
+    pympf::split(A, A.rows, level.A, level.A_off);
     level.A_off.halo = border.halo;
     line.ranks = border.layout.ranks_with_rows();
   } else if (level.A.rows == A.rows) {  // new values on the same pattern
-    level.A.data.assign(A.data.begin(), A.data.end());
+    level.A.data.assign(A.data, A.data + A.nnz());
   } else {
     level.A = cast<T>(A);
   }
@@ -440,9 +472,32 @@ void sum_up(const Params& params, Report& report) {
 
 // The power of two that brings the largest entry to [1, 2).
 double range_factor(const Communicator& comm, const CsrView<double>& A) {
-  double largest = 0;
-  for (Index p = 0; p < A.nnz(); ++p) largest = std::max(largest, std::abs(A.data[p]));
-  return power_of_two(comm.max(largest));
+  std::array<double, 8> largest{};  // eight maxima, none of which waits for the one before it
+  Index p = 0;
+  for (; p + 8 <= A.nnz(); p += 8)
+    for (Index k = 0; k < 8; ++k) largest[k] = std::max(largest[k], std::abs(A.data[p + k]));
+  for (; p < A.nnz(); ++p) largest[0] = std::max(largest[0], std::abs(A.data[p]));
+  return power_of_two(comm.max(*std::max_element(largest.begin(), largest.end())));
+}
+
+// The numbers of `permuted` where its pattern is known.
+template <class T>
+std::vector<double> permuted_data(const CsrView<double>& A, const std::vector<Index>& order,
+                                  const Csr<T>& pattern, double factor) {
+  std::vector<double> out(A.nnz());
+  std::vector<Index> position(A.rows);
+  for (Index i = 0; i < A.rows; ++i) position[order[i]] = i;
+#pragma omp parallel for schedule(static, 1024) if (worth_threads(A.nnz()))
+  for (Index i = 0; i < A.rows; ++i) {
+    const Index *first = pattern.indices.data() + pattern.indptr[i], *to = first;
+    const Index* last = pattern.indices.data() + pattern.indptr[i + 1];
+    for (Index p = A.indptr[order[i]]; p < A.indptr[order[i] + 1]; ++p, ++to) {
+      const Index column = position[A.indices[p]];
+      if (to == last || *to != column) to = std::lower_bound(first, last, column);
+      out[to - pattern.indices.data()] = factor * A.data[p];
+    }
+  }
+  return out;
 }
 
 // Own rows and all columns in `order`, times `scale`, and their border. Collective.
@@ -453,6 +508,16 @@ Csr<double> ordered(const DistRows<double>& A, const std::vector<Index>& order, 
   border = border_of(A, order, block, number);
   const Index cols = A.own() + static_cast<Index>(border.ghosts.size());
   return permuted(A.rows, order, number, cols, scale);
+}
+
+// The new matrix in the order of the first level. Collective.
+template <class T>
+Renewed renewed(const DistRows<double>& matrix, const Levels<T>& levels) {
+  if (matrix.comm.size() == 1 && !levels.levels.empty())
+    return {levels.levels[0].A,
+            permuted_data(matrix.rows, levels.order, levels.levels[0].A, levels.scale)};
+  Border border;
+  return Renewed(ordered(matrix, levels.order, levels.block, levels.scale, border));
 }
 
 // The matrix in the order of the first level, times `scale`; the rest of the first stage follows
@@ -573,8 +638,8 @@ Levels<T> build_levels(const DistRows<double>& A, const NearNullspace& near_null
       Next next;
       last = last || !coarsen(stage, params, line.level, left, next);
       if (!last) {
-        level.R = cast<T>(std::move(next.R));
-        if (stage.border.alone() && !std::is_same_v<T, double>) next.exact_P = next.P;
+        const bool keeps = stage.border.alone() && !additive;
+        level.R = cast<T>(std::move(next.R), keeps ? &level.exact_R_data : nullptr);
         if (!additive) level.exact_P = std::move(next.exact_P);
         level.clusters = std::move(next.known);
         level.width = next.stage.block;
@@ -582,7 +647,7 @@ Levels<T> build_levels(const DistRows<double>& A, const NearNullspace& near_null
         line.lifted = next.lifted;
         const Global functions = A.comm.sum(Global{next.P.nnz()} + next.P_off.block.nnz());
         line.prolongation = static_cast<double>(functions) / static_cast<double>(stage.rows());
-        level.P = cast<T>(std::move(next.P));
+        level.P = cast<T>(std::move(next.P), keeps ? &level.exact_P_data : nullptr);
         level.P_off = cast<T>(std::move(next.P_off));
       } else {
         next.clusters.label.assign(stage.nodes(), -1);
@@ -610,22 +675,21 @@ void refresh_levels(const DistRows<double>& matrix, const Params& given, Levels<
   report.indefinite = false;
   report.coarse_nullity = report.coarse_negative = 0;
   levels.scale = range_factor(matrix.comm, matrix.rows);
-  Border border;
-  Csr<double> A = ordered(matrix, levels.order, levels.block, levels.scale, border);
+  Renewed A = renewed(matrix, levels);
   for (std::size_t l = 0; l < report.levels.size(); ++l) {
     const auto start = Clock::now();
     LevelReport& line = report.levels[l];
     if (l == levels.levels.size()) {
-      fill_coarse(levels.coarse_border, A, levels, line, report);
+      fill_coarse(levels.coarse_border, A.whole, levels, line, report);
     } else {
       Level<T>& level = levels.levels[l];
-      const bool lowers =
-          levels.lowered && may_lower_diagonal(CsrView<double>(A), level.border, params);
-      fill_level(A, level.border, Domains{{}, level.strips}, params, level, line, report,
+      level.factor = {};  // the new one gets its memory
+      const bool lowers = levels.lowered && may_lower_diagonal(A.view, level.border, params);
+      fill_level(A.view, level.border, Domains{{}, level.strips}, params, level, line, report,
                  lowers ? Dropped::lowers_diagonal : Dropped::raises_diagonal);
       if (l + 1 < report.levels.size()) {
         const bool last = l + 1 == levels.levels.size();
-        A = projected(A, level, last ? nullptr : &levels.levels[l + 1].A,
+        A = projected(A.view, level, last ? nullptr : &levels.levels[l + 1].A,
                       last ? levels.coarse_border : levels.levels[l + 1].border);
       }
     }
