@@ -145,7 +145,8 @@ TEST_CASE("the companion of a saddle point has F and the diagonal of the Schur c
   Builder A(5);
   A.add(0, 0, 2), A.add(0, 1, -1), A.add(1, 1, 4);
   A.add(0, 2, 1), A.add(1, 2, 3), A.add(1, 3, 2), A.add(3, 3, -5);
-  const auto companion = definite_companion<double>(DistRows<double>(A.matrix()));
+  const Csr<double> matrix = A.matrix();
+  const auto companion = definite_companion<double>(matrix, diagonal(matrix.view()));
   REQUIRE(companion.has_value());
   const CsrView<double>& rows = companion->rows;
   std::vector<double> x{1, 10, 100, 1000, 10000}, y(5);
@@ -159,7 +160,7 @@ TEST_CASE("the companion of a saddle point has F and the diagonal of the Schur c
 
 TEST_CASE("a matrix of one sign on the diagonal has no companion") {
   const auto has = [](const Csr<double>& A) {
-    return definite_companion<double>(DistRows<double>(A)).has_value();
+    return definite_companion<double>(A, diagonal(A.view())).has_value();
   };
   CHECK_FALSE(has(grid({9, 9})));
   CHECK_FALSE(has(scaled(grid({9, 9}), -1)));

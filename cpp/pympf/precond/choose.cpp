@@ -109,12 +109,13 @@ Index coarse_size(Global nnz, const Params& params) {
 }
 
 template <class T>
-bool diagonal_is_enough(const DistRows<T>& A, const NearNullspace& near_nullspace,
-                        const Params& params, Report& report) {
+bool diagonal_is_enough(const DistRows<T>& A, const std::vector<T>& diagonal,
+                        const NearNullspace& near_nullspace, const Params& params,
+                        Report& report) {
   const Communicator& comm = A.comm;
   if (!may_choose(params) || A.layout.total() <= std::max(least_rows, coarse_size(A.nnz(), params)))
     return false;
-  std::vector<T> inverse = diagonal(A);
+  std::vector<T> inverse = diagonal;
   const bool negative = std::any_of(inverse.begin(), inverse.end(), [](T d) { return d < 0; });
   if (comm.max(Global{negative}) > 0) return false;
   RowProduct<T> multiply(A);
@@ -152,7 +153,7 @@ bool is_factored_first(const DistRows<T>& A, const NearNullspace& near_nullspace
 }
 
 template <class T>
-bool has_negative_curvature(const DistRows<T>& A) {
+bool has_negative_curvature(const DistRows<T>& A, const std::vector<T>& d) {
   const Communicator& comm = A.comm;
   const CsrView<T>& rows = A.rows;
   Global negative = 0;
@@ -163,7 +164,6 @@ bool has_negative_curvature(const DistRows<T>& A) {
     negative += sum < -not_rounding * size;
   }
   if (2 * comm.sum(negative) <= A.layout.total()) return false;
-  const std::vector<T> d = diagonal(A);
   const auto n = static_cast<Index>(d.size());
   std::vector<T> r = d, z(n), p(n, T(0)), q(n);
   RowProduct<T> multiply(A);
@@ -295,9 +295,9 @@ std::string reason_for(const Report& report, const Params& params) {
 
 #define PYMPF_CHOOSE(T)                                                                            \
   template bool is_factored_first(const DistRows<T>&, const NearNullspace&, const Params&);        \
-  template bool has_negative_curvature(const DistRows<T>&);                                        \
-  template bool diagonal_is_enough(const DistRows<T>&, const NearNullspace&, const Params&,        \
-                                   Report&);                                                       \
+  template bool has_negative_curvature(const DistRows<T>&, const std::vector<T>&);                 \
+  template bool diagonal_is_enough(const DistRows<T>&, const std::vector<T>&,                      \
+                                   const NearNullspace&, const Params&, Report&);                  \
   template bool smoother_is_exact(const Border&, const Level<T>&, const Params&, Report&);         \
   template bool lowered_may_be_enough(const CsrView<double>&, const NearNullspace&, const Border&, \
                                       const Level<T>&, const Params&);                             \

@@ -15,8 +15,8 @@ Index coarse_size(Global nnz, const Params& params);
 // The diagonal alone converges so fast that nothing else would pay for itself; if so, the report
 // says it.
 template <class T>
-bool diagonal_is_enough(const DistRows<T>& A, const NearNullspace& near_nullspace,
-                        const Params& params, Report& report);
+bool diagonal_is_enough(const DistRows<T>& A, const std::vector<T>& diagonal,
+                        const NearNullspace& near_nullspace, const Params& params, Report& report);
 
 // Whether to count, before anything is built, what a sparse factorization of A would cost. On one
 // rank.
@@ -27,7 +27,7 @@ bool is_factored_first(const DistRows<T>& A, const NearNullspace& near_nullspace
 // A has a negative eigenvalue for sure: a few steps of CG from the constant vector meet p^T A p <
 // 0. They are made where most rows have negative sums, as in shifted Laplacians. Collective.
 template <class T>
-bool has_negative_curvature(const DistRows<T>& A);
+bool has_negative_curvature(const DistRows<T>& A, const std::vector<T>& diagonal);
 
 // A complete factorization of A costs no more than a hierarchy.
 bool is_complete_cheap(const CsrView<double>& A, const Params& params);

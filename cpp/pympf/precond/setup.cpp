@@ -438,9 +438,7 @@ void sum_up(const Params& params, Report& report) {
 
 // The power of two that brings the largest entry to [1, 2).
 double range_factor(const Communicator& comm, const CsrView<double>& A) {
-  double largest = 0;
-  for (Index p = 0; p < A.nnz(); ++p) largest = std::max(largest, std::abs(A.data[p]));
-  return power_of_two(comm.max(largest));
+  return power_of_two(comm.max(largest_magnitude(A.nnz(), A.data)));
 }
 
 // Own rows and all columns in `order`, times `scale`, and their border. Collective.
