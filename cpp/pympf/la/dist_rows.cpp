@@ -400,24 +400,24 @@ Asymmetry asymmetry(const DistRows<T>& A) {
   const auto send = [&](Index i, Index c, T value) {
     abroad[A.layout.owner(A.column(c))].push_back({A.column(c), A.layout.first() + i, value});
   };
-  // The next entry of each row that is no mirror image of one above it. Rows ask for those in order,
-  // so that a row that is reached has been asked for all that it has left of its diagonal.
+  // The next entry of each row that is no mirror image of one above it. Rows ask for those in
+  // order, so that a row that is reached has been asked for all that it has left of its diagonal.
   std::vector<Index> next(rows.indptr, rows.indptr + rows.rows);
   const auto alone = [&](Index i, Index c, T value) {
     take(most, std::abs(value), A.layout.first() + i, A.column(c));
   };
-  const auto skip_to = [&](Index i, Index c) -> Index& {
+  const auto skip_to = [&](Index i, Index c) {
     Index& p = next[i];
     for (; p < rows.indptr[i + 1] && rows.indices[p] < c; ++p)
       if (A.owns(rows.indices[p]))
         alone(i, rows.indices[p], rows.data[p]);
       else
         send(i, rows.indices[p], rows.data[p]);
-    return p;
   };
   for (Index i = 0; i < rows.rows; ++i) {
     const Index diagonal = i + A.shift;
-    for (Index p = skip_to(i, diagonal); p < rows.indptr[i + 1]; ++p) {
+    skip_to(i, diagonal);
+    for (Index p = next[i]; p < rows.indptr[i + 1]; ++p) {
       const Index c = rows.indices[p];
       if (c == diagonal) continue;
       if (!A.owns(c)) {
@@ -425,9 +425,11 @@ Asymmetry asymmetry(const DistRows<T>& A) {
         continue;
       }
       const Index r = c - A.shift;
-      Index& mirror = skip_to(r, diagonal);
+      Index& mirror = next[r];
+      if (mirror < rows.indptr[r + 1] && rows.indices[mirror] < diagonal) skip_to(r, diagonal);
       if (mirror < rows.indptr[r + 1] && rows.indices[mirror] == diagonal) {
-        const double gap = static_cast<double>(rows.data[p]) - static_cast<double>(rows.data[mirror++]);
+        const double gap =
+            static_cast<double>(rows.data[p]) - static_cast<double>(rows.data[mirror++]);
         take(most, std::abs(gap), A.layout.first() + i, A.column(c));
       } else {
         alone(i, c, rows.data[p]);

@@ -300,8 +300,8 @@ struct Preconditioner<T>::Impl {
   template <class S>
   void build_cycles(const DistRows<T>& A) {
     report = {};
-    kind = std::make_unique<Cycles<S>>(
-        build_levels<S>(working_copy(A, negative), near_nullspace, block, used, report));
+    kind = std::make_unique<Cycles<S>>(build_levels<S>(working_copy(A, negative), near_nullspace,
+                                                       block, used, report, !std::is_same_v<S, T>));
   }
 };
 

@@ -65,8 +65,8 @@ std::optional<DistRows<T>> definite_companion(const DistRows<T>& A,
 }
 
 template std::optional<DistRows<float>> definite_companion(const DistRows<float>&,
-                                                            const std::vector<float>&);
+                                                           const std::vector<float>&);
 template std::optional<DistRows<double>> definite_companion(const DistRows<double>&,
-                                                             const std::vector<double>&);
+                                                            const std::vector<double>&);
 
 }  // namespace pympf::precond

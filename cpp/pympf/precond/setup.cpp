@@ -493,7 +493,7 @@ Found first_vectors(const NearNullspace& given, const Stage& stage, const Level<
 
 template <class T>
 Levels<T> build_levels(const DistRows<double>& A, const NearNullspace& near_nullspace, Index block,
-                       const Params& given, Report& report) {
+                       const Params& given, Report& report, bool or_double) {
   const auto begin = Clock::now();
   Params params = tuned(given);
   const bool additive = params.cycle == CycleKind::additive;
@@ -510,6 +510,13 @@ Levels<T> build_levels(const DistRows<double>& A, const NearNullspace& near_null
   const Global entries = A.nnz();
   out.complete = stage.border.alone() && is_complete_cheap(stage.A, params);
   if (out.complete) params = without_drops(params);
+  report.exact = out.complete && or_double;
+  if (report.exact) return out;
+  if (!out.complete && !is_told &&
+      begins_with_finer_factor(A.comm, A.layout.total(), entries, params)) {
+    params = with_fewer_drops(params);
+    out.finer = true;
+  }
   const Index smallest = coarse_size(entries, params);
   auto left = static_cast<Global>(params.max_complexity * static_cast<double>(entries));
 
@@ -531,23 +538,27 @@ Levels<T> build_levels(const DistRows<double>& A, const NearNullspace& near_null
       if (first || !additive) fill(params, Dropped::raises_diagonal);
       last = line.level == params.max_levels || params.method == Method::incomplete_cholesky;
       if (first && !last) {
+        last = smoother_is_exact(stage.border, level, params, out.complete, report);
+      }
+      if (first && !last) {
         Found found = first_vectors(near_nullspace, stage, level, params);
         stage.B = std::move(found.B);
+        const auto side = side_for_factor<T>(stage.A, stage.B, stage.border, params);
         const auto enough = [&](Dropped dropped) {
-          return factor_is_enough(stage.A, stage.B, stage.border, level, params, dropped, report);
+          return factor_is_enough(stage.A, side, stage.border, level, params, dropped, report);
         };
-        last = smoother_is_exact(stage.border, level, params, report);
-        if (!last && !may_lower_diagonal(stage.A, stage.border, params)) {
-          last = enough(Dropped::raises_diagonal);
-        } else if (!last && lowered_may_be_enough(stage.A, stage.B, stage.border, level, params)) {
+        const bool may_lower = !out.finer && may_lower_diagonal(stage.A, stage.border, params);
+        if (may_lower && lowered_may_be_enough(side, stage.border, level, params)) {
           LevelReport raised_line = line;
           IncompleteCholesky<T> raised = std::move(level.factor);
           fill(params, Dropped::lowers_diagonal);
           out.lowered = last = enough(Dropped::lowers_diagonal);
           if (!last) level.factor = std::move(raised), line = std::move(raised_line);
         }
+        if (!last && (!may_lower || raised_may_be_enough(stage.rows(), params)))
+          last = enough(Dropped::raises_diagonal);
         if (!last && prefers_finer_factor(stage.rows(), found.poor, params, report)) {
-          fill(with_fewer_drops(params), Dropped::raises_diagonal);
+          if (!out.finer) fill(with_fewer_drops(params), Dropped::raises_diagonal);
           last = out.finer = true;
         }
         if (!last) stage.W = first_couplings(stage);
@@ -619,7 +630,7 @@ void refresh_levels(const DistRows<double>& matrix, const Params& given, Levels<
 
 #define PYMPF_SETUP(T)                                                                  \
   template Levels<T> build_levels(const DistRows<double>&, const NearNullspace&, Index, \
-                                  const Params&, Report&);                              \
+                                  const Params&, Report&, bool);                        \
   template void refresh_levels(const DistRows<double>&, const Params&, Levels<T>&, Report&);
 PYMPF_SETUP(float)
 PYMPF_SETUP(double)
