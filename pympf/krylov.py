@@ -210,7 +210,7 @@ def solve(
         )
     else:
         M = _given(preconditioner, A, _diagonal(A, comm))
-    krylov, why = _method(method, A, comm, symmetric, M.operator)
+    krylov, why = _method(method, rows, symmetric, M.operator)
     setup_s = time.perf_counter() - start
 
     def run(x: NDArray[Any]) -> dict[str, Any]:
@@ -248,8 +248,8 @@ def solve(
         except np.linalg.LinAlgError:  # it is not to be had
             M, krylov, why, x, result = before
     for other in TAMER:
-        indefinite = M.operator is not None and M.operator.indefinite
-        if M.name != "mmf" or not indefinite or result["reason"] not in NOT_DEFINITE:
+        untamed = M.name == "mmf" and result["reason"] in NOT_DEFINITE
+        if not untamed or M.operator is None or not M.operator.indefinite:
             break
         again(other, "what the matrix asks for is not definite, as A is not")
     return Solution(
@@ -276,8 +276,8 @@ class _Chosen:
     @property
     def is_diagonal(self) -> bool:
         """Whether it is the diagonal of an indefinite A, taken by itself."""
-        report = None if self.operator is None else self.operator.report().as_dict()
-        return report is not None and report.get("method") == "jacobi" and report["indefinite"]
+        M = self.operator
+        return M is not None and M.choice.startswith("jacobi:") and M.indefinite
 
     @property
     def signed(self) -> bool:
@@ -373,7 +373,7 @@ def _refuse_asymmetric(A: sp.csr_array, rows: Any, comm: Any, preconditioner: st
 
 
 def _method(
-    asked: str, A: sp.csr_array, comm: Any, symmetric: bool, operator: Preconditioner | None
+    asked: str, rows: Any, symmetric: bool, operator: Preconditioner | None
 ) -> tuple[str, str]:
     """Return the Krylov method and why it is taken."""
     varies = operator is not None and operator.varies
@@ -390,9 +390,7 @@ def _method(
         return "gmres", "A has negative eigenvalues, and M has its signs"
     if operator is not None and operator.indefinite:
         return ("fgmres" if varies else "minres"), "A has negative eigenvalues"
-    rows = _diagonal(A, comm) <= 0
-    not_positive = bool(rows.any() and A[rows].count_nonzero())
-    if any(comm.allgather(not_positive)) if is_parallel(comm) else not_positive:
+    if not rows.has_positive_diagonal():
         return ("fgmres" if varies else "minres"), "the diagonal of A is not positive"
     if varies:
         return "fcg", "the preconditioner varies, and A looks positive"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -176,7 +177,7 @@ class Preconditioner(LinearOperator):
     def indefinite(self) -> bool:
         """Whether the setup found a negative eigenvalue of A."""
         if self._factorization is None:
-            return self._core.report()["indefinite"]
+            return self._core.indefinite
         values = self._factorization.spectrum()
         least, largest = values.min(initial=0), abs(values).max(initial=0)
         if is_parallel(self._comm):
@@ -187,24 +188,19 @@ class Preconditioner(LinearOperator):
     @property
     def definite(self) -> bool:
         """Whether M is meant to be definite; if not, it has the signs of an indefinite A."""
-        return self._factorization is not None or self._core.report()["definite"]
+        return self._factorization is not None or self._core.definite
 
     @property
     def varies(self) -> bool:
         """Whether M changes from one application to the next: it is a K-cycle over levels."""
-        return (
-            self._factorization is None
-            and self._core.params["cycle"] == "k"
-            and self._core.report()["method"] == "multilevel"
-        )
+        return self._factorization is None and self._core.varies
 
     @property
     def choice(self) -> str:
         """The method that was taken, and why."""
         if self._factorization is not None:
             return CLASSIC
-        report = self._core.report()
-        return _with_reason(report["method"], report["reason"])
+        return _with_reason(self._core.method, self._core.reason)
 
     def report(self) -> PreconditionerReport | Report:
         """Return what the setup did, level by level; that of F for ``method='classic'``.
@@ -510,9 +506,7 @@ def _with_reason(method: str, reason: str) -> str:
 
 
 def _check_params(params: dict[str, Any]) -> None:
-    fields = Preconditioner.fields()
-    known = {field["name"] for field in fields}
-    of_classic = {field["name"] for field in Params.fields()} - known
+    fields, of_classic = _fields()
     for name in params:
         if name in of_classic:
             raise ValueError(
@@ -520,6 +514,13 @@ def _check_params(params: dict[str, Any]) -> None:
                 f"{', '.join(field['name'] for field in fields)}"
             )
     check_kinds(params, fields)
+
+
+@cache
+def _fields() -> tuple[list[dict[str, Any]], set[str]]:
+    """The fields, and the names of those that only the method 'classic' has."""
+    fields = Preconditioner.fields()
+    return fields, {field["name"] for field in Params.fields()} - {f["name"] for f in fields}
 
 
 def _independent(B: NDArray[np.float64], comm: Any) -> NDArray[np.float64]:

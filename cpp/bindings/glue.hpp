@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "pympf/la/blas1.hpp"
 #include "pympf/la/dist_csr.hpp"
 #include "pympf/la/krylov.hpp"
 #include "pympf/mmf/mmf.hpp"
@@ -136,6 +137,12 @@ Operator<T> precond_operator(const precond::Preconditioner<T>& M) {
   return [&M](const T* x, T* y) { M.apply(x, y); };
 }
 
+// The K-cycle does, over levels.
+template <class T>
+bool varies(const precond::Preconditioner<T>& M) {
+  return M.params().cycle == precond::CycleKind::k && M.report().method == "multilevel";
+}
+
 template <class T>
 CsrView<T> view(Index rows, const Index* indptr, const Index* indices, const T* data) {
   return {rows, rows, indptr, indices, data};
@@ -176,10 +183,24 @@ SharedRows<T> collect_rows(const Communicator& comm, Index rows, const Index* in
 template <class T>
 std::pair<Asymmetry, double> asymmetry_and_size(const DistRows<T>& A) {
   return together(A.comm, [&] {
-    double most = 0;
-    for (Index p = 0; p < A.rows.nnz(); ++p)
-      most = std::max(most, static_cast<double>(std::abs(A.rows.data[p])));
+    const double most = largest_magnitude(A.rows.nnz(), A.rows.data);
     return std::pair(asymmetry(A), A.comm.max(most));
+  });
+}
+
+// Whether every row but those of zeros has a positive diagonal entry. Collective.
+template <class T>
+bool has_positive_diagonal(const DistRows<T>& A) {
+  return together(A.comm, [&] {
+    const CsrView<T>& rows = A.rows;
+    const std::vector<T> d = diagonal(A);
+    const auto fits = [&](Index i) {
+      return d[i] > 0 || std::all_of(rows.data + rows.indptr[i], rows.data + rows.indptr[i + 1],
+                                     [](T v) { return v == 0; });
+    };
+    Index i = 0;
+    while (i < rows.rows && fits(i)) ++i;
+    return A.comm.min(Global{i == rows.rows}) > 0;
   });
 }
 

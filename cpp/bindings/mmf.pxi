@@ -33,6 +33,7 @@ cdef extern from "glue.hpp" namespace "pympf::python":
     shared_ptr[DistRows[T]] collect_wide_rows "pympf::python::collect_rows"[T](
         const Communicator&, int32_t, const int32_t*, const int64_t*, const T*) except +translate nogil
     pair[Asymmetry, double] asymmetry_and_size[T](const DistRows[T]&) except +translate nogil
+    cbool has_positive_diagonal[T](const DistRows[T]&) except +translate nogil
     Labels labels_from(const int64_t*, int32_t, int32_t) except +translate
     shared_ptr[Mmf[T]] factorize_rows "pympf::python::factorize"[T](
         const DistRows[T]&, const Params&, const Progress&, const Labels&) except +translate nogil
@@ -249,6 +250,13 @@ cdef class Rows:
         with nogil:
             out = asymmetry_and_size[real](self.rows.get()[0])
         return out.first.gap, (out.first.row, out.first.column), out.second
+
+    def has_positive_diagonal(self):
+        """Whether every row but those of zeros has a positive diagonal entry. Collective."""
+        cdef cbool out
+        with nogil:
+            out = has_positive_diagonal[real](self.rows.get()[0])
+        return out
 
 
 def rows_of(const int32_t[::1] indptr, const int32_t[::1] indices, const real[::1] data):

@@ -34,6 +34,7 @@ cdef extern from "glue.hpp" namespace "pympf::python":
     shared_ptr[Multilevel[T]] build_preconditioner[T](
         const DistRows[T]&, const MultilevelParams&, NearNullspace&, int32_t, const vector[int]&) except +translate nogil
     void update_preconditioner[T](Multilevel[T]&, const DistRows[T]&) except +translate nogil
+    cbool varies[T](const Multilevel[T]&)
     void apply_preconditioner[T](const Multilevel[T]&, const Communicator&, const T*, T*) except +translate nogil
 
 
@@ -71,6 +72,28 @@ cdef class Preconditioner:
                 "coarse_rows": r.coarse_rows, "coarse_nullity": r.coarse_nullity,
                 "coarse_negative": r.coarse_negative, "indefinite": r.indefinite, "definite": r.definite,
                 "single": r.single, "seconds": r.seconds}
+
+    # The parts of the report that every solution asks for.
+    @property
+    def method(self):
+        return self.M.get().report().method.decode()
+
+    @property
+    def reason(self):
+        return self.M.get().report().reason.decode()
+
+    @property
+    def indefinite(self):
+        return self.M.get().report().indefinite
+
+    @property
+    def definite(self):
+        return self.M.get().report().definite
+
+    @property
+    def varies(self):
+        """Whether M changes from one application to the next."""
+        return varies[real](self.M.get()[0])
 
     def traffic(self):
         """(messages, their bytes, collectives) that this rank has sent through its communicator."""

@@ -110,3 +110,13 @@ TEST_CASE_TEMPLATE("vector updates follow their formulas, short and long", T, fl
     CHECK(copied == x);
   }
 }
+
+TEST_CASE("the largest magnitude, wherever it is") {
+  CHECK(largest_magnitude<double>(0, nullptr) == 0);
+  for (std::size_t n : {1, 7, 8, 9, 100})
+    for (std::size_t place : {std::size_t{0}, n / 2, n - 1}) {
+      std::vector<float> x(n, 0.5F);
+      x[place] = -3;
+      CHECK(largest_magnitude(n, x.data()) == 3);
+    }
+}

@@ -146,6 +146,24 @@ void test_rows(const Communicator& comm) {
   CHECK(gap == doctest::Approx(0.5));
   CHECK(row == A.indices[A.indptr[59]]);
   CHECK(column == 59);
+  // Entries without a mirror image, on either side of the diagonal.
+  for (const auto& [i, j] : {std::pair<Index, Index>{3, 50}, {50, 3}, {58, 59}, {59, 0}}) {
+    Csr<double> lone = A;
+    const auto begin = lone.indices.begin() + lone.indptr[i],
+               end = lone.indices.begin() + lone.indptr[i + 1];
+    const auto place = std::lower_bound(begin, end, j) - lone.indices.begin();
+    if (place < lone.indptr[i + 1] && lone.indices[place] == j) {
+      lone.data[place] += 100;
+    } else {
+      lone.indices.insert(lone.indices.begin() + place, j);
+      lone.data.insert(lone.data.begin() + place, 100);
+      for (Index r = i + 1; r <= 60; ++r) ++lone.indptr[r];
+    }
+    const Asymmetry found = asymmetry(number_columns(comm, layout, part(lone, layout)));
+    CHECK(found.gap == doctest::Approx(100));
+    CHECK(found.row == std::min(i, j));
+    CHECK(found.column == std::max(i, j));
+  }
 
   const GlobalRows<double> mine = part(A, layout);
   const auto looked_at =

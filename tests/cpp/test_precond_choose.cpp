@@ -72,6 +72,37 @@ TEST_CASE("a probe stops when it may believe what it sees") {
   CHECK(products < 8);
 }
 
+TEST_CASE("a short probe is judged by its end alone") {
+  // By two steps 64 iterations are foretold on a plane grid, by four 100.
+  const Csr<double> A = grid({100, 100});
+  const std::vector<double> d = diagonal(A.view());
+  const auto foretold = [&](int most, int longest, int& products) {
+    products = 0;
+    return foretell(
+        Communicator::self(),
+        probe_side<double>(
+            Communicator::self(), A.rows, [&](Index i) { return d[i]; }, [](Index) { return 1.0; }),
+        most,
+        [&](const double* x, double* y) {
+          spmv(A.view(), x, y);
+          ++products;
+        },
+        [&](const double* r, double* z) {
+          for (Index i = 0; i < A.rows; ++i) z[i] = r[i] / d[i];
+        },
+        longest);
+  };
+  int products = 0;
+  CHECK_FALSE(foretold(50, probing::longest, products).has_value());
+  CHECK(products == 2);
+  CHECK_FALSE(foretold(50, 4, products).has_value());
+  CHECK(products == 4);
+  const auto two = foretold(150, 2, products), four = foretold(150, 4, products);
+  REQUIRE(two.has_value());
+  REQUIRE(four.has_value());
+  CHECK(*two < *four);
+}
+
 TEST_CASE("a graph in parts has a constant on each, which a probe leaves out") {
   const Csr<double> A = block_diagonal({laplacian({2}), laplacian({3}), laplacian({40, 2})});
   Parts parts{3, std::vector<Index>(A.rows, 2)};
@@ -145,7 +176,8 @@ TEST_CASE("the companion of a saddle point has F and the diagonal of the Schur c
   Builder A(5);
   A.add(0, 0, 2), A.add(0, 1, -1), A.add(1, 1, 4);
   A.add(0, 2, 1), A.add(1, 2, 3), A.add(1, 3, 2), A.add(3, 3, -5);
-  const auto companion = definite_companion<double>(DistRows<double>(A.matrix()));
+  const Csr<double> matrix = A.matrix();
+  const auto companion = definite_companion<double>(matrix, diagonal(matrix.view()));
   REQUIRE(companion.has_value());
   const CsrView<double>& rows = companion->rows;
   std::vector<double> x{1, 10, 100, 1000, 10000}, y(5);
@@ -159,7 +191,7 @@ TEST_CASE("the companion of a saddle point has F and the diagonal of the Schur c
 
 TEST_CASE("a matrix of one sign on the diagonal has no companion") {
   const auto has = [](const Csr<double>& A) {
-    return definite_companion<double>(DistRows<double>(A)).has_value();
+    return definite_companion<double>(A, diagonal(A.view())).has_value();
   };
   CHECK_FALSE(has(grid({9, 9})));
   CHECK_FALSE(has(scaled(grid({9, 9}), -1)));

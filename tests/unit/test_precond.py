@@ -470,6 +470,9 @@ def test_report():
         (lambda: gallery.poisson((60, 60)), {}, "multilevel: the incomplete Cholesky"),
         (lambda: gallery.poisson(6000), {}, "ict: .*dropped nothing: it is exact"),
         (lambda: gallery.poisson((16, 16)), {}, "ict: .*dropped nothing: it is exact"),
+        (lambda: grid_laplacian(120, 9), {}, "ict: .*dropped nothing: it is exact"),
+        (lambda: gallery.poisson((50, 50)), {}, "ict: .* alone needs about"),
+        (lambda: gallery.poisson((50, 50)), {"coarse_size": 60}, "multilevel: "),
         (lambda: gallery.shifted(gallery.poisson((60, 60)), 2), {}, "jacobi: .* alone needs about"),
         (lambda: gallery.shifted(gallery.poisson((80, 80)), 0.1), {}, "ict: .* alone needs about"),
         (lambda: gallery.poisson(10), {}, "dense: few enough rows"),
@@ -831,23 +834,51 @@ def test_the_factor_alone_for_a_graph_in_many_parts(rng):
     assert pympf.solve(A, A @ x, preconditioner=M).converged
 
 
-def normal_equations(rng, diagonals):
+def test_a_singular_matrix_is_factored_once(rng):
+    """Of a complete factorization the last pivot vanishes, and CG needs an iteration for it."""
+    A = grid_laplacian(120, 9)
+    b = rng.standard_normal(A.shape[0])
+    solution = pympf.solve(A, b - b.mean())
+    assert solution.converged
+    assert solution.iterations <= 3
+    assert len(solution.operator.report().levels) == 1
+    parts = sp.block_diag([grid_laplacian(40, 9)] * 5, format="csr")  # too many pivots vanish
+    assert "it is exact" not in pympf.as_preconditioner(parts).choice
+    x = rng.standard_normal(parts.shape[0])
+    assert pympf.solve(parts, parts @ x).converged
+
+
+def test_a_factor_as_it_smooths_where_a_hierarchy_gains_nothing(rng):
+    """Of a graph of 6000 rows; with rows in space the same probe asks for a hierarchy."""
+    A = random_graph_laplacian(6000, rng, degree=3)
+    A = gallery.shifted(A, 1e-3)
+    M = pympf.as_preconditioner(A)
+    assert M.choice.startswith("ict: the incomplete Cholesky factorization alone")
+    assert pympf.as_preconditioner(gallery.poisson((80, 80))).choice.startswith("multilevel")
+
+
+def normal_equations(rng, diagonals, shift=1e-2):
     """Make a matrix of 1500 rows that has no near-nullspace."""
     n = 1500
     offsets = sorted(rng.choice(np.arange(-60, 60), diagonals, replace=False))
     bands = [rng.uniform(-1, 1, n - abs(k)) for k in offsets]
     B = sp.diags_array(bands, offsets=offsets, shape=(n, n))
-    A = B.T @ B + 1e-2 * sp.eye_array(n)
+    A = B.T @ B + shift * sp.eye_array(n)
     return sp.csr_array((A + A.T) / 2)
 
 
 def test_a_finer_factor_where_no_near_nullspace_is_known(rng):
+    """Where it is good, and where levels would be no better."""
     A = normal_equations(rng, diagonals=4)
     b = rng.standard_normal(1500)
     solution = pympf.solve(A, b)
     assert solution.converged
-    assert "ict: no near-nullspace is known" in solution.choice
+    assert "ict: the incomplete Cholesky factorization alone" in solution.choice
     assert solution.iterations < pympf.solve(A, b, preconditioner="multilevel").iterations
+    A = normal_equations(rng, diagonals=4, shift=1e-4)
+    solution = pympf.solve(A, b)
+    assert solution.converged
+    assert "ict: no near-nullspace is known" in solution.choice
     M = solution.operator
     before = M.apply(b)
     M.update(A)

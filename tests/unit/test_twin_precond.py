@@ -123,6 +123,16 @@ def test_a_factor_that_lowers_the_diagonal(jumps, rng):
     assert (L @ L.T - dense).sum() < (raised @ raised.T - dense).sum() / 2
 
 
+def test_a_factor_that_drops_less_on_few_rows(rng):
+    """What 'auto' takes for this grid, alone."""
+    A = pympf.gallery.poisson((34, 34))
+    M = pympf.as_preconditioner(A, **{**FIXED, "method": "auto"})
+    assert "ict: the incomplete Cholesky factorization alone" in M.choice
+    L = incomplete_cholesky(A.toarray(), Params().drop_tolerance / 10, 10)
+    for r in rng.standard_normal((3, 34**2)):
+        np.testing.assert_allclose(M.apply(r), np.linalg.solve(L @ L.T, r), rtol=1e-8, atol=1e-8)
+
+
 def test_the_twin_has_the_defaults_of_the_engine():
     engine = {field["name"]: field["default"] for field in pympf.Preconditioner.fields()}
     twin = vars(Params())

@@ -63,6 +63,18 @@ double dot(Index n, const T* x, const T* y) {
   return sum;
 }
 
+// Without NaN. Eight running maxima, for vector instructions.
+template <class T>
+double largest_magnitude(std::size_t n, const T* x) {
+  constexpr std::size_t lanes = 8;
+  std::array<T, lanes> most{};
+  std::size_t i = 0;
+  for (; i + lanes <= n; i += lanes)
+    for (std::size_t k = 0; k < lanes; ++k) most[k] = std::max(most[k], std::abs(x[i + k]));
+  for (std::size_t k = 0; i < n; ++i, ++k) most[k] = std::max(most[k], std::abs(x[i]));
+  return static_cast<double>(*std::max_element(most.begin(), most.end()));
+}
+
 // The norm of a vector whose squares overflow or vanish: max |x_i| * || x / max |x_i| ||.
 template <class T>
 double scaled_norm(const Communicator& comm, Index n, const T* x) {

@@ -397,22 +397,45 @@ Asymmetry asymmetry(const DistRows<T>& A) {
   };
   std::map<int, std::vector<Triple>> abroad;
   Asymmetry most;
-  // Where the search for the next mirror image in a row begins: rows ask for them in order.
-  std::vector<Index> next(rows.indptr, rows.indptr + rows.rows);
-  const auto mirrored = [&](Index i, Index c) -> double {
-    Index& p = next[i];
-    while (p < rows.indptr[i + 1] && rows.indices[p] < c) ++p;
-    return p < rows.indptr[i + 1] && rows.indices[p] == c ? rows.data[p] : 0;
+  const auto send = [&](Index i, Index c, T value) {
+    abroad[A.layout.owner(A.column(c))].push_back({A.column(c), A.layout.first() + i, value});
   };
-  for (Index i = 0; i < rows.rows; ++i)
-    for (Index p = rows.indptr[i]; p < rows.indptr[i + 1]; ++p) {
-      const Index c = rows.indices[p];
-      const Global row = A.layout.first() + i, column = A.column(c);
-      if (A.owns(c))
-        take(most, std::abs(rows.data[p] - mirrored(c - A.shift, i + A.shift)), row, column);
+  // The next entry of each row that is no mirror image of one above it. Rows ask for those in
+  // order, so that a row that is reached has been asked for all that it has left of its diagonal.
+  std::vector<Index> next(rows.indptr, rows.indptr + rows.rows);
+  const auto alone = [&](Index i, Index c, T value) {
+    take(most, std::abs(value), A.layout.first() + i, A.column(c));
+  };
+  const auto skip_to = [&](Index i, Index c) {
+    Index& p = next[i];
+    for (; p < rows.indptr[i + 1] && rows.indices[p] < c; ++p)
+      if (A.owns(rows.indices[p]))
+        alone(i, rows.indices[p], rows.data[p]);
       else
-        abroad[A.layout.owner(column)].push_back({column, row, rows.data[p]});
+        send(i, rows.indices[p], rows.data[p]);
+  };
+  for (Index i = 0; i < rows.rows; ++i) {
+    const Index diagonal = i + A.shift;
+    skip_to(i, diagonal);
+    for (Index p = next[i]; p < rows.indptr[i + 1]; ++p) {
+      const Index c = rows.indices[p];
+      if (c == diagonal) continue;
+      if (!A.owns(c)) {
+        send(i, c, rows.data[p]);
+        continue;
+      }
+      const Index r = c - A.shift;
+      Index& mirror = next[r];
+      if (mirror < rows.indptr[r + 1] && rows.indices[mirror] < diagonal) skip_to(r, diagonal);
+      if (mirror < rows.indptr[r + 1] && rows.indices[mirror] == diagonal) {
+        const double gap =
+            static_cast<double>(rows.data[p]) - static_cast<double>(rows.data[mirror++]);
+        take(most, std::abs(gap), A.layout.first() + i, A.column(c));
+      } else {
+        alone(i, c, rows.data[p]);
+      }
     }
+  }
   std::vector<Packet<Triple>> out;
   for (auto& [rank, triples] : abroad) out.push_back({rank, std::move(triples)});
   for (const auto& [rank, triples] : A.comm.exchange(out))

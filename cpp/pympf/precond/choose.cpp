@@ -21,9 +21,15 @@ constexpr int few_with_smoother = 35;
 // With a lowered diagonal: for each entry of a mean row, since a hierarchy costs its square in the
 // products of the setup; at least what plane grids have, and at most.
 constexpr double few_with_lowered = 8.5, least_with_lowered = 45, most_with_lowered = 60;
-// A small system takes milliseconds whatever is chosen: there M is made good rather than cheap.
-constexpr Index small_rows = 5000;
-constexpr int few_on_small = 12;
+// Small systems lie in the cache, where an iteration costs half as much against a hierarchy.
+constexpr Index small_rows = 12'000;
+constexpr int few_on_small = 60;
+// With few rows a factor that drops less is made from the start; with fewer still where the rows
+// are short, as there it triples the entries. Once it is there, a few iterations are less than a
+// long probe.
+constexpr Index few_rows = 5000, few_short_rows = 3000;
+constexpr int steps_on_few_rows = 6;
+constexpr int few_for_hierarchy = 12;  // on few rows, where that is wanted
 // With fewer rows the diagonal alone is not worth a thought.
 constexpr Index least_rows = 600;
 // Entries of a row of structural matrices, at least, and of networks, at most.
@@ -37,6 +43,12 @@ bool may_choose(const Params& params) {
   return params.method == Method::automatic && params.max_levels > 1 &&
          params.cycle != CycleKind::additive &&
          params.smoother == SmootherKind::incomplete_cholesky;
+}
+
+// Who asks for a size of the dense solve wants a hierarchy for few iterations, not for its time.
+// Over ranks, whose couplings the factor has not, its iterations would grow with the ranks.
+bool wants_hierarchy(const Communicator& comm, const Params& params) {
+  return params.coarse_size > 0 || comm.size() > 1;
 }
 
 // Whether the sums of the rows are as nothing to the diagonal: A is a Laplacian, or nearly one.
@@ -81,19 +93,12 @@ Parts floating_parts(const Communicator& comm, const CsrView<T>& A) {
 
 // Iterations of CG with the factor of the first level; none when they look like more than `most`.
 template <class T>
-std::optional<int> foretell_factor(const CsrView<double>& A, const NearNullspace& B,
-                                   const Border& border, const Level<T>& level,
-                                   const Params& params, int most, int longest) {
-  const Communicator& comm = border.comm;
-  const Index n = level.rows();
-  const std::vector<double> d = diagonal(A);
-  std::vector<T> work(2 * static_cast<std::size_t>(n));
+std::optional<int> foretell_factor(const std::vector<T>& side, const Border& border,
+                                   const Level<T>& level, const Params& params, int most,
+                                   int longest) {
+  std::vector<T> work(2 * static_cast<std::size_t>(level.rows()));
   return foretell(
-      comm,
-      probe_side<T>(
-          comm, n, [&](Index i) { return std::abs(d[i]); }, [&](Index i) { return B.sum(i); },
-          floating_parts(comm, A)),
-      most, [&](const T* x, T* y) { spmv(level.A.view(), level.A_off, x, y); },
+      border.comm, side, most, [&](const T* x, T* y) { spmv(level.A.view(), level.A_off, x, y); },
       [&](const T* r, T* z) { smooth_from_zero(level, params, r, z, work.data()); }, longest);
 }
 
@@ -109,12 +114,12 @@ Index coarse_size(Global nnz, const Params& params) {
 }
 
 template <class T>
-bool diagonal_is_enough(const DistRows<T>& A, const NearNullspace& near_nullspace,
-                        const Params& params, Report& report) {
+bool diagonal_is_enough(const DistRows<T>& A, const std::vector<T>& diagonal,
+                        const NearNullspace& near_nullspace, const Params& params, Report& report) {
   const Communicator& comm = A.comm;
   if (!may_choose(params) || A.layout.total() <= std::max(least_rows, coarse_size(A.nnz(), params)))
     return false;
-  std::vector<T> inverse = diagonal(A);
+  std::vector<T> inverse = diagonal;
   const bool negative = std::any_of(inverse.begin(), inverse.end(), [](T d) { return d < 0; });
   if (comm.max(Global{negative}) > 0) return false;
   RowProduct<T> multiply(A);
@@ -147,12 +152,12 @@ bool is_factored_first(const DistRows<T>& A, const NearNullspace& near_nullspace
   const Index n = A.own();
   if (!std::is_same_v<T, double> || !may_choose(params)) return false;
   if (A.comm.size() > 1 || !near_nullspace.values.empty()) return false;
-  if (n < least_rows || n > small_rows) return false;
+  if (n < least_rows || n > few_rows) return false;
   return A.nnz() >= long_rows * n || A.nnz() <= short_rows * n;
 }
 
 template <class T>
-bool has_negative_curvature(const DistRows<T>& A) {
+bool has_negative_curvature(const DistRows<T>& A, const std::vector<T>& d) {
   const Communicator& comm = A.comm;
   const CsrView<T>& rows = A.rows;
   Global negative = 0;
@@ -163,7 +168,6 @@ bool has_negative_curvature(const DistRows<T>& A) {
     negative += sum < -not_rounding * size;
   }
   if (2 * comm.sum(negative) <= A.layout.total()) return false;
-  const std::vector<T> d = diagonal(A);
   const auto n = static_cast<Index>(d.size());
   std::vector<T> r = d, z(n), p(n, T(0)), q(n);
   RowProduct<T> multiply(A);
@@ -205,11 +209,17 @@ Params without_drops(Params params) {
   return params;
 }
 
+bool begins_with_finer_factor(const Communicator& comm, Global rows, Global entries,
+                              const Params& params) {
+  if (!may_choose(params) || wants_hierarchy(comm, params) || rows < least_rows) return false;
+  return rows <= (entries >= long_rows * rows ? few_rows : few_short_rows);
+}
+
 // Levels without a near-nullspace took 12 to 325 iterations on the structural matrices that were
 // measured (1000 to 4000 rows), this factor 10 to 164, in at most the same time; on larger systems
 // levels may still be better.
 bool prefers_finer_factor(Global rows, bool is_poor, const Params& params, Report& report) {
-  if (!may_choose(params) || !is_poor || report.indefinite || rows > small_rows) return false;
+  if (!may_choose(params) || !is_poor || report.indefinite || rows > few_rows) return false;
   report.reason =
       "no near-nullspace is known: an incomplete Cholesky factorization that drops less";
   return true;
@@ -217,14 +227,12 @@ bool prefers_finer_factor(Global rows, bool is_poor, const Params& params, Repor
 
 Params with_fewer_drops(Params params) {
   params.drop_tolerance /= 10;
-  params.fill = std::max(params.fill, 20);
+  params.fill = std::max(params.fill, 10);
   return params;
 }
 
 bool may_lower_diagonal(const CsrView<double>& A, const Border& border, const Params& params) {
-  // Who asks for a size of the dense solve wants a hierarchy for few iterations, not for its time.
-  // Over ranks, whose couplings the factor has not, the iterations would grow with the ranks.
-  if (!may_choose(params) || params.coarse_size > 0 || border.comm.size() > 1) return false;
+  if (!may_choose(params) || wants_hierarchy(border.comm, params)) return false;
   const auto fits = [&](Index i) {
     constexpr double rounding = 1e-13;
     double sum = 0, size = 0;
@@ -242,40 +250,59 @@ bool may_lower_diagonal(const CsrView<double>& A, const Border& border, const Pa
 
 template <class T>
 bool smoother_is_exact(const Border& border, const Level<T>& level, const Params& params,
-                       Report& report) {
+                       bool complete, Report& report) {
   if (!may_choose(params)) return false;
-  const bool dropped = level.factor.compensation() != 0 || !border.ghosts.empty();
-  report.exact = border.comm.max(Global{dropped}) == 0;
+  // Of a complete factorization a pivot that vanishes is raised to 1, and costs CG one iteration.
+  constexpr double few_pivots = 3.5;
+  const double lost = level.factor.compensation() * level.rows();
+  const bool differs = lost > (complete ? few_pivots : 0) || level.factor.found_negative();
+  report.exact = border.comm.max(Global{differs || !border.ghosts.empty()}) == 0;
   if (report.exact)
     report.reason = "the incomplete Cholesky factorization dropped nothing: it is exact";
   return report.exact;
 }
 
 template <class T>
-bool lowered_may_be_enough(const CsrView<double>& A, const NearNullspace& B, const Border& border,
-                           const Level<T>& level, const Params& params) {
-  constexpr int most = 40, steps = 2;
-  return foretell_factor(A, B, border, level, params, most, steps).has_value();
+std::vector<T> side_for_factor(const CsrView<double>& A, const NearNullspace& B,
+                               const Border& border, const Params& params) {
+  if (!may_choose(params)) return {};
+  const std::vector<double> d = diagonal(A);
+  return probe_side<T>(
+      border.comm, A.rows, [&](Index i) { return std::abs(d[i]); },
+      [&](Index i) { return B.sum(i); }, floating_parts(border.comm, A));
 }
 
 template <class T>
-bool factor_is_enough(const CsrView<double>& A, const NearNullspace& B, const Border& border,
+bool lowered_may_be_enough(const std::vector<T>& side, const Border& border, const Level<T>& level,
+                           const Params& params) {
+  constexpr int most = 40, steps = 2;
+  return foretell_factor(side, border, level, params, most, steps).has_value();
+}
+
+template <class T>
+bool factor_is_enough(const CsrView<double>& A, const std::vector<T>& side, const Border& border,
                       const Level<T>& level, const Params& params, Dropped dropped,
                       Report& report) {
   if (!may_choose(params)) return false;
-  const bool lowered = dropped == Dropped::lowers_diagonal;
   const Global rows = border.comm.sum(Global{A.rows});
-  const bool makes_it_good = !lowered && rows <= small_rows;
-  const auto entries = static_cast<double>(border.comm.sum(Global{A.nnz()}));
-  const double few = lowered ? std::clamp(few_with_lowered * entries / static_cast<double>(rows),
-                                          least_with_lowered, most_with_lowered)
-                             : few_with_smoother;
-  const auto iterations =
-      foretell_factor(A, B, border, level, params,
-                      makes_it_good ? few_on_small : static_cast<int>(few), probing::longest);
+  const Global entries = border.comm.sum(Global{A.nnz()});
+  const bool is_small = rows <= (wants_hierarchy(border.comm, params) ? few_rows : small_rows);
+  double few = few_with_smoother;
+  if (dropped == Dropped::lowers_diagonal)
+    few = std::clamp(few_with_lowered * static_cast<double>(entries) / static_cast<double>(rows),
+                     least_with_lowered, most_with_lowered);
+  else if (is_small)
+    few = wants_hierarchy(border.comm, params) ? few_for_hierarchy : few_on_small;
+  const bool briefly = begins_with_finer_factor(border.comm, rows, entries, params);
+  const auto iterations = foretell_factor(side, border, level, params, static_cast<int>(few),
+                                          briefly ? steps_on_few_rows : probing::longest);
   if (!iterations) return false;
   report.reason = few_iterations("the incomplete Cholesky factorization", *iterations);
   return true;
+}
+
+bool raised_may_be_enough(Global rows, const Params& params) {
+  return params.coarse_size == 0 && rows <= small_rows;
 }
 
 std::string reason_for(const Report& report, const Params& params) {
@@ -293,15 +320,17 @@ std::string reason_for(const Report& report, const Params& params) {
   return "the incomplete Cholesky factorization alone would need too many iterations" + nodes;
 }
 
-#define PYMPF_CHOOSE(T)                                                                            \
-  template bool is_factored_first(const DistRows<T>&, const NearNullspace&, const Params&);        \
-  template bool has_negative_curvature(const DistRows<T>&);                                        \
-  template bool diagonal_is_enough(const DistRows<T>&, const NearNullspace&, const Params&,        \
-                                   Report&);                                                       \
-  template bool smoother_is_exact(const Border&, const Level<T>&, const Params&, Report&);         \
-  template bool lowered_may_be_enough(const CsrView<double>&, const NearNullspace&, const Border&, \
-                                      const Level<T>&, const Params&);                             \
-  template bool factor_is_enough(const CsrView<double>&, const NearNullspace&, const Border&,      \
+#define PYMPF_CHOOSE(T)                                                                          \
+  template bool is_factored_first(const DistRows<T>&, const NearNullspace&, const Params&);      \
+  template bool has_negative_curvature(const DistRows<T>&, const std::vector<T>&);               \
+  template bool diagonal_is_enough(const DistRows<T>&, const std::vector<T>&,                    \
+                                   const NearNullspace&, const Params&, Report&);                \
+  template bool smoother_is_exact(const Border&, const Level<T>&, const Params&, bool, Report&); \
+  template std::vector<T> side_for_factor(const CsrView<double>&, const NearNullspace&,          \
+                                          const Border&, const Params&);                         \
+  template bool lowered_may_be_enough(const std::vector<T>&, const Border&, const Level<T>&,     \
+                                      const Params&);                                            \
+  template bool factor_is_enough(const CsrView<double>&, const std::vector<T>&, const Border&,   \
                                  const Level<T>&, const Params&, Dropped, Report&);
 PYMPF_CHOOSE(float)
 PYMPF_CHOOSE(double)

@@ -15,8 +15,8 @@ Index coarse_size(Global nnz, const Params& params);
 // The diagonal alone converges so fast that nothing else would pay for itself; if so, the report
 // says it.
 template <class T>
-bool diagonal_is_enough(const DistRows<T>& A, const NearNullspace& near_nullspace,
-                        const Params& params, Report& report);
+bool diagonal_is_enough(const DistRows<T>& A, const std::vector<T>& diagonal,
+                        const NearNullspace& near_nullspace, const Params& params, Report& report);
 
 // Whether to count, before anything is built, what a sparse factorization of A would cost. On one
 // rank.
@@ -27,7 +27,7 @@ bool is_factored_first(const DistRows<T>& A, const NearNullspace& near_nullspace
 // A has a negative eigenvalue for sure: a few steps of CG from the constant vector meet p^T A p <
 // 0. They are made where most rows have negative sums, as in shifted Laplacians. Collective.
 template <class T>
-bool has_negative_curvature(const DistRows<T>& A);
+bool has_negative_curvature(const DistRows<T>& A, const std::vector<T>& diagonal);
 
 // A complete factorization of A costs no more than a hierarchy.
 bool is_complete_cheap(const CsrView<double>& A, const Params& params);
@@ -38,21 +38,36 @@ Params without_drops(Params params);
 // negative, no hierarchy is asked for, and there is one rank. It is then no smoother.
 bool may_lower_diagonal(const CsrView<double>& A, const Border& border, const Params& params);
 
-// The factor of the first level dropped nothing.
+// The factor of the first level dropped nothing; of a complete one a few pivots may have vanished,
+// as one does where A is singular.
 template <class T>
 bool smoother_is_exact(const Border& border, const Level<T>& level, const Params& params,
-                       Report& report);
+                       bool complete, Report& report);
+
+// Where the probes of the factor begin.
+template <class T>
+std::vector<T> side_for_factor(const CsrView<double>& A, const NearNullspace& B,
+                               const Border& border, const Params& params);
 
 // By the first steps of CG with the factor whose diagonal is raised, one whose diagonal is lowered
 // is worth a try.
 template <class T>
-bool lowered_may_be_enough(const CsrView<double>& A, const NearNullspace& B, const Border& border,
-                           const Level<T>& level, const Params& params);
+bool lowered_may_be_enough(const std::vector<T>& side, const Border& border, const Level<T>& level,
+                           const Params& params);
 
 // The factor of the first level alone converges so fast that a hierarchy would not pay for itself.
 template <class T>
-bool factor_is_enough(const CsrView<double>& A, const NearNullspace& B, const Border& border,
+bool factor_is_enough(const CsrView<double>& A, const std::vector<T>& side, const Border& border,
                       const Level<T>& level, const Params& params, Dropped dropped, Report& report);
+
+// Where the diagonal may be lowered, but that is not enough: the factor as it smooths is worth a
+// probe.
+bool raised_may_be_enough(Global rows, const Params& params);
+
+// With few rows a factor that drops less takes the place of both the factor of default and, mostly,
+// of the levels.
+bool begins_with_finer_factor(const Communicator& comm, Global rows, Global entries,
+                              const Params& params);
 
 // No near-nullspace is known of a small system: a factor that drops less than asked for is better
 // than levels; if so, the report says it.

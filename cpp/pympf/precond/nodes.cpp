@@ -38,15 +38,21 @@ double fill(const DistRows<double>& A, Index size) {
 bool are_translations(const DistRows<double>& A, Index size) {
   std::vector<double> energy(size, 0.0), mass(size, 0.0);
   double whole = 0, split = 0, trace = 0;
+  std::vector<unsigned char> unknown(A.column_count());
+  for (Index j = 0; j < A.column_count(); ++j)
+    unknown[j] = static_cast<unsigned char>(A.column(j) % size);
   for (Index i = 0; i < A.own(); ++i) {
-    const Index c = i % size;
+    const Index c = unknown[A.shift + i];
+    double sum = 0, same = 0;
     for (Index p = A.rows.indptr[i]; p < A.rows.indptr[i + 1]; ++p) {
       const Index j = A.rows.indices[p];
       const double a = A.rows.data[p];
-      whole += a;
-      if (A.column(j) % size == c) energy[c] += a;
+      sum += a;
+      same += unknown[j] == c ? a : 0;
       if (j == A.shift + i) mass[c] += std::abs(a);
     }
+    whole += sum;
+    energy[c] += same;
   }
   bool small = true;
   for (Index c = 0; c < size; ++c) {

@@ -36,21 +36,21 @@ struct Cycles {
 };
 
 template <class T>
-Jacobi<T> jacobi(const DistRows<T>& A) {
-  Jacobi<T> out{diagonal(A)};
+Jacobi<T> jacobi(const std::vector<T>& diagonal) {
+  Jacobi<T> out{diagonal};
   for (T& d : out.inverse) d = d != 0 ? T(1) / std::abs(d) : T(1);
   return out;
 }
 
 // No diagonal entry is positive, and some are negative. Collective.
 template <class T>
-bool is_negative(const DistRows<T>& A) {
+bool is_negative(const Communicator& comm, const std::vector<T>& diagonal) {
   Global negative = 0, positive = 0;
-  for (T d : diagonal(A)) {
+  for (T d : diagonal) {
     if (d < 0) ++negative;
     if (d > 0) ++positive;
   }
-  return A.comm.sum(negative) > 0 && A.comm.sum(positive) == 0;
+  return comm.sum(negative) > 0 && comm.sum(positive) == 0;
 }
 
 // The matrix in double precision, positive if it is definite; without a copy where that can be.
@@ -118,14 +118,14 @@ struct Preconditioner<T>::Impl {
   std::unique_ptr<Elsewhere<T>> elsewhere;
 
   void take(const DistRows<T>& A) {
-    negative = is_negative(A);
     build(A);
     finish(A);
   }
 
   // New values on the same pattern.
   void refresh(const DistRows<T>& A) {
-    negative = is_negative(A);
+    const std::vector<T> d = diagonal(A);
+    negative = is_negative(A.comm, d);
     const auto refreshed = [&](auto& cycles) {
       refresh_levels(working_copy(A, negative), used, cycles->levels, report);
     };
@@ -133,7 +133,7 @@ struct Preconditioner<T>::Impl {
         std::holds_alternative<TwoLevel>(kind))
       build(A);
     else if (std::holds_alternative<Jacobi<T>>(kind))
-      kind = jacobi(A);
+      kind = jacobi(d);
     else if (auto* single = std::get_if<std::unique_ptr<Cycles<float>>>(&kind))
       refreshed(*single);
     else
@@ -161,12 +161,14 @@ struct Preconditioner<T>::Impl {
 
  private:
   void build(const DistRows<T>& A) {
+    const std::vector<T> d = diagonal(A);
+    negative = is_negative(A.comm, d);
     used = params;
     report = {};
     if (params.method == Method::jacobi) {
       report.method = "jacobi";
       report.reason = "asked for";
-      kind = jacobi(A);
+      kind = jacobi(d);
       return;
     }
     is_companion = false;
@@ -180,14 +182,14 @@ struct Preconditioner<T>::Impl {
     const bool with_signs = is_automatic && !params.definite;
     std::string why_not;
     bool seen_negative = false;
-    if (const auto companion = is_automatic ? definite_companion(A) : std::nullopt) {
+    if (const auto companion = is_automatic ? definite_companion(A, d) : std::nullopt) {
       if (with_signs && (why_not = build_with_signs(A, TwoLevel::Cost::small)).empty()) return;
       is_companion = build_companion(*companion);
       if (is_companion) return;
       report = {};
     } else {
-      if (build_diagonal(A)) return;
-      seen_negative = is_automatic && !negative && has_negative_curvature(A);
+      if (build_diagonal(A, d)) return;
+      seen_negative = is_automatic && !negative && has_negative_curvature(A, d);
       if (!seen_negative && is_factored_first(A, near_nullspace, params) && build_light(A)) return;
     }
     if (!seen_negative) {
@@ -220,9 +222,9 @@ struct Preconditioner<T>::Impl {
         null_rows.push_back(i);
   }
 
-  bool build_diagonal(const DistRows<T>& A) {
-    const bool enough = diagonal_is_enough(A, near_nullspace, params, report);
-    if (enough) kind = jacobi(A);
+  bool build_diagonal(const DistRows<T>& A, const std::vector<T>& d) {
+    const bool enough = diagonal_is_enough(A, d, near_nullspace, params, report);
+    if (enough) kind = jacobi(d);
     return enough;
   }
 
@@ -231,7 +233,7 @@ struct Preconditioner<T>::Impl {
     report = {};
     // What M of F leaves undone costs MINRES more than CG: a hierarchy is asked for, by its size.
     used.coarse_size = coarse_size(companion.nnz(), params);
-    if (!build_diagonal(companion)) build_levels_of(companion);
+    if (!build_diagonal(companion, diagonal(companion))) build_levels_of(companion);
     used.coarse_size = params.coarse_size;
     if (std::exchange(report.indefinite, true)) return false;
     report.reason = "saddle point, each part for itself: " + report.reason;
@@ -270,7 +272,7 @@ struct Preconditioner<T>::Impl {
       report.indefinite = true;
       report.method = "jacobi";
       report.reason = "A has negative eigenvalues; no sparse LU: " + why_not;
-      kind = jacobi(A);
+      kind = jacobi(diagonal(A));
       return true;
     }
     why_not = build_with_signs(A);

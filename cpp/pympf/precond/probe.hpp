@@ -81,7 +81,8 @@ std::optional<int> foretell(const Communicator& comm, std::vector<T> r, int most
   std::vector<T> z(n), p(n, T(0)), q(n);
   double before = 0, first = 0;
   std::array<double, probing::longest + 1> rho;
-  for (int k = 0, check = 2; k <= longest; ++k) {
+  // A short probe is judged by its end alone.
+  for (int k = 0, check = longest < probing::longest ? longest : 2; k <= longest; ++k) {
     precondition(r.data(), z.data());
     const double now = dot(r, z);
     if (k == 0) first = now;

@@ -23,28 +23,28 @@ std::vector<T> of_columns(const DistRows<T>& A, const std::vector<T>& own) {
 }  // namespace
 
 template <class T>
-std::optional<DistRows<T>> definite_companion(const DistRows<T>& A) {
+std::optional<DistRows<T>> definite_companion(const DistRows<T>& A,
+                                              const std::vector<T>& diagonal) {
   const CsrView<T>& rows = A.rows;
-  const std::vector<T> own = diagonal(A);
   Global positive = 0, others = 0;
   for (Index i = 0; i < A.own(); ++i) {
     const T *first = rows.data + rows.indptr[i], *last = rows.data + rows.indptr[i + 1];
-    if (own[i] > 0)
+    if (diagonal[i] > 0)
       ++positive;
     else
       others += std::any_of(first, last, [](T v) { return v != 0; });
   }
   if (A.comm.sum(positive) == 0 || A.comm.sum(others) == 0) return {};
-  const std::vector<T> d = of_columns(A, own);
+  const std::vector<T> d = of_columns(A, diagonal);
   GlobalRows<T> out;
   for (Index i = 0; i < A.own(); ++i) {
-    double schur = std::abs(own[i]), sum = 0;
+    double schur = std::abs(diagonal[i]), sum = 0;
     for (Index p = rows.indptr[i]; p < rows.indptr[i + 1]; ++p) {
       const Index c = rows.indices[p];
       const double a = rows.data[p];
       sum += std::abs(a);
       if (!(d[c] > 0)) continue;
-      if (own[i] > 0) {
+      if (diagonal[i] > 0) {
         out.indices.push_back(A.column(c));
         out.data.push_back(rows.data[p]);
       } else {
@@ -52,7 +52,7 @@ std::optional<DistRows<T>> definite_companion(const DistRows<T>& A) {
       }
     }
     if (schur == 0) schur = sum;  // a row of B that knows no row of F
-    if (!(own[i] > 0) && schur > 0) {
+    if (!(diagonal[i] > 0) && schur > 0) {
       out.indices.push_back(A.layout.first() + i);
       out.data.push_back(static_cast<T>(schur));
     }
@@ -64,7 +64,9 @@ std::optional<DistRows<T>> definite_companion(const DistRows<T>& A) {
   return number_columns(A.comm, A.layout, out);
 }
 
-template std::optional<DistRows<float>> definite_companion(const DistRows<float>&);
-template std::optional<DistRows<double>> definite_companion(const DistRows<double>&);
+template std::optional<DistRows<float>> definite_companion(const DistRows<float>&,
+                                                           const std::vector<float>&);
+template std::optional<DistRows<double>> definite_companion(const DistRows<double>&,
+                                                            const std::vector<double>&);
 
 }  // namespace pympf::precond

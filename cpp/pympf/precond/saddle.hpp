@@ -18,6 +18,6 @@ namespace pympf::precond {
 // Rows with a_ii > 0 are those of F, the others those of B; rows of zeros stay so. None when no row
 // has a_ii > 0, or all have (but for rows of zeros), or a number leaves the range of T. Collective.
 template <class T>
-std::optional<DistRows<T>> definite_companion(const DistRows<T>& A);
+std::optional<DistRows<T>> definite_companion(const DistRows<T>& A, const std::vector<T>& diagonal);
 
 }  // namespace pympf::precond

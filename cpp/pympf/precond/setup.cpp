@@ -10,7 +10,6 @@
 #include "pympf/precond/setup.hpp"
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <cmath>
 #include <limits>
@@ -472,12 +471,7 @@ void sum_up(const Params& params, Report& report) {
 
 // The power of two that brings the largest entry to [1, 2).
 double range_factor(const Communicator& comm, const CsrView<double>& A) {
-  std::array<double, 8> largest{};  // eight maxima, none of which waits for the one before it
-  Index p = 0;
-  for (; p + 8 <= A.nnz(); p += 8)
-    for (Index k = 0; k < 8; ++k) largest[k] = std::max(largest[k], std::abs(A.data[p + k]));
-  for (; p < A.nnz(); ++p) largest[0] = std::max(largest[0], std::abs(A.data[p]));
-  return power_of_two(comm.max(*std::max_element(largest.begin(), largest.end())));
+  return power_of_two(comm.max(largest_magnitude(A.nnz(), A.data)));
 }
 
 // The numbers of `permuted` where its pattern is known.
@@ -586,6 +580,11 @@ Levels<T> build_levels(const DistRows<double>& A, const NearNullspace& near_null
   const Global entries = A.nnz();
   out.complete = stage.border.alone() && is_complete_cheap(stage.A, params);
   if (out.complete) params = without_drops(params);
+  if (!out.complete && !is_told &&
+      begins_with_finer_factor(A.comm, A.layout.total(), entries, params)) {
+    params = with_fewer_drops(params);
+    out.finer = true;
+  }
   const Index smallest = coarse_size(entries, params);
   auto left = static_cast<Global>(params.max_complexity * static_cast<double>(entries));
 
@@ -614,23 +613,27 @@ Levels<T> build_levels(const DistRows<double>& A, const NearNullspace& near_null
       }
       last = line.level == params.max_levels || params.method == Method::incomplete_cholesky;
       if (first && !last) {
+        last = smoother_is_exact(stage.border, level, params, out.complete, report);
+      }
+      if (first && !last) {
         Found found = first_vectors(near_nullspace, stage, level, params);
         stage.B = std::move(found.B);
+        const auto side = side_for_factor<T>(stage.A, stage.B, stage.border, params);
         const auto enough = [&](Dropped dropped) {
-          return factor_is_enough(stage.A, stage.B, stage.border, level, params, dropped, report);
+          return factor_is_enough(stage.A, side, stage.border, level, params, dropped, report);
         };
-        last = smoother_is_exact(stage.border, level, params, report);
-        if (!last && !may_lower_diagonal(stage.A, stage.border, params)) {
-          last = enough(Dropped::raises_diagonal);
-        } else if (!last && lowered_may_be_enough(stage.A, stage.B, stage.border, level, params)) {
+        const bool may_lower = !out.finer && may_lower_diagonal(stage.A, stage.border, params);
+        if (may_lower && lowered_may_be_enough(side, stage.border, level, params)) {
           LevelReport raised_line = line;
           IncompleteCholesky<T> raised = std::move(level.factor);
           fill(params, Dropped::lowers_diagonal);
           out.lowered = last = enough(Dropped::lowers_diagonal);
           if (!last) level.factor = std::move(raised), line = std::move(raised_line);
         }
+        if (!last && (!may_lower || raised_may_be_enough(stage.rows(), params)))
+          last = enough(Dropped::raises_diagonal);
         if (!last && prefers_finer_factor(stage.rows(), found.poor, params, report)) {
-          fill(with_fewer_drops(params), Dropped::raises_diagonal);
+          if (!out.finer) fill(with_fewer_drops(params), Dropped::raises_diagonal);
           last = out.finer = true;
         }
         if (!last) stage.W = first_couplings(stage);
