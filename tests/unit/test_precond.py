@@ -1,5 +1,6 @@
 """The preconditioner: what it promises on every kind of matrix, and what it refuses."""
 
+import itertools
 import re
 import threading
 
@@ -832,6 +833,33 @@ def test_the_factor_alone_for_a_graph_in_many_parts(rng):
     assert "ict: the incomplete Cholesky factorization alone" in M.choice
     x = rng.standard_normal(A.shape[0])
     assert pympf.solve(A, A @ x, preconditioner=M).converged
+
+
+def cliques_in_parts(rng, parts=4, rows=1500):
+    """Make the Laplacian of separate graphs, each the union of small groups that know each other."""
+    edges = []
+    for part in range(parts):
+        for _ in range(rows):
+            near = rng.integers(rows) + rng.integers(-500, 500, rng.integers(2, 6))
+            group = part * rows + np.unique(near % rows)
+            edges.extend(itertools.combinations(group, 2))
+    i, j = np.array(edges).T
+    E = sp.coo_array((np.ones(len(i)), (i, j)), shape=(parts * rows,) * 2)
+    return gallery.laplacian(E + E.T)
+
+
+def test_no_lowered_diagonal_where_parts_are_nearly_singular(rng):
+    """The constant of a part would be an eigenvalue of M A far below all others: 28 iterations."""
+    A = cliques_in_parts(rng)
+    shifted = gallery.shifted(A, 1e-6 * A.diagonal().mean())
+    b = A @ rng.standard_normal(A.shape[0])
+    for matrix, lowers in ((A, True), (shifted, False)):
+        ours, raised = (pympf.solve(matrix, b, preconditioner=M) for M in ("mmf", "ict"))
+        assert "ict" in ours.choice
+        assert ours.converged
+        same = np.array_equal(ours.operator @ b, raised.operator @ b)
+        assert same != lowers
+        assert ours.iterations <= 22
 
 
 def test_a_singular_matrix_is_factored_once(rng):
