@@ -79,7 +79,8 @@ class PreconditionerReport:
         cycle = " (cycle in float32)" if self.single else ""
         lines = table(columns, (self._cells(level) for level in self.levels)) if self.levels else []
         lines.append(
-            f"{self.rows} rows, {self.dtype}{cycle}, operator complexity {self.operator_complexity:.2f}, "
+            f"{self.rows} rows, {self.dtype}{cycle}, "
+            f"operator complexity {self.operator_complexity:.2f}, "
             f"grid complexity {self.grid_complexity:.2f}, {self.bytes} bytes, {self.seconds:.3f} s"
         )
         if self.coarse_rows:

@@ -836,7 +836,7 @@ def test_the_factor_alone_for_a_graph_in_many_parts(rng):
 
 
 def cliques_in_parts(rng, parts=4, rows=1500):
-    """Make the Laplacian of separate graphs, each the union of small groups that know each other."""
+    """Make the Laplacian of separate graphs, each of small groups that all know each other."""
     edges = []
     for part in range(parts):
         for _ in range(rows):
