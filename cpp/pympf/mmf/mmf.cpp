@@ -64,8 +64,12 @@ void Mmf<T>::multiply(const T* x, T* y, Index m) const {
 
 template <class T>
 const Spectrum& Mmf<T>::eigen() const {
-  std::call_once(cache_->once,
-                 [&] { collectively(comm(), [&] { cache_->spectrum = factors_.H.spectrum(); }); });
+  // Not call_once: of an exception that leaves it the thread sanitizer knows nothing.
+  const std::lock_guard lock(cache_->mutex);
+  if (!cache_->is_made) {
+    collectively(comm(), [&] { cache_->spectrum = factors_.H.spectrum(); });
+    cache_->is_made = true;
+  }
   return cache_->spectrum;
 }
 

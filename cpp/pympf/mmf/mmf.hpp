@@ -67,7 +67,8 @@ class Mmf {
 
  private:
   struct Cache {
-    std::once_flag once;
+    std::mutex mutex;
+    bool is_made = false;
     Spectrum spectrum;
   };
 
