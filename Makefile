@@ -35,7 +35,7 @@ LOG = 2>&1 | tee $(BUILD)/logs/$@.log
 _ := $(shell mkdir -p $(BUILD)/logs $(BUILD)/reports)
 
 .PHONY: help demo test setup build cpp-test unit-test mpi-test petsc-test papers-test lint format \
-        asan ubsan tsan no-petsc bench docs clean install cpp-build always
+        asan ubsan tsan fuzz no-petsc bench docs clean install cpp-build always
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -116,6 +116,14 @@ ubsan:  ## the C++ tests under the undefined behaviour sanitizer
 tsan:  ## the C++ tests under the thread sanitizer
 	$(call sanitized,thread,LD_LIBRARY_PATH=$$(dirname /usr/lib/llvm-*/lib/libarcher.so | tail -n 1) \
 	  LD_PRELOAD=libomp.so.5 OMP_TOOL_LIBRARIES=libarcher.so TSAN_OPTIONS=ignore_noninstrumented_modules=1)
+
+FUZZ_SECONDS ?= 60
+FUZZ_SEED ?= 0
+FUZZ_ARGS ?=
+fuzz:  ## random inputs: matrices, parameters, files, PETSc options (FUZZ_SECONDS, FUZZ_SEED)
+	@tools/setup.sh test
+	@$(MAKE) install
+	$(VENV)/bin/python tests/fuzz/run.py --seconds $(FUZZ_SECONDS) --seed $(FUZZ_SEED) $(FUZZ_ARGS) $(LOG)
 
 lint:  ## format (clang-format, ruff), types (mypy), dependencies between the parts
 	@tools/setup.sh lint
