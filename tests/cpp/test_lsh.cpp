@@ -241,18 +241,18 @@ TEST_CASE("contents keep the order of arrival through all rebuilds") {
   }
 }
 
-TEST_CASE("distances are sums of squares, and zero between equal points") {
+TEST_CASE("distances are roots of sums of squares, and zero between equal points") {
   for (Index d : {1, 15, 16, 17, 64, 100}) {
     const auto X = random_points<float>(30, d, 7);
     std::vector<Index> rows(30);
     std::iota(rows.begin(), rows.end(), 0);
-    std::vector<float> squared(30);
-    squared_distances(X.data(), d, X.data() + 4 * d, rows.data(), rows.size(), squared.data());
-    CHECK(squared[4] == 0);
+    std::vector<float> found(30);
+    distances(X.data(), d, X.data() + 4 * d, rows.data(), rows.size(), found.data());
+    CHECK(found[4] == 0);
     for (Index i = 0; i < 30; ++i) {
       double exact = 0;
       for (Index l = 0; l < d; ++l) exact += std::pow(double(X[i * d + l]) - X[4 * d + l], 2);
-      CHECK(squared[i] == doctest::Approx(exact).epsilon(1e-5));
+      CHECK(found[i] == doctest::Approx(std::sqrt(exact)).epsilon(1e-5));
     }
   }
 }
@@ -300,7 +300,7 @@ TEST_CASE("the first error of a parallel loop is thrown behind it") {
 
 namespace {
 
-// (squared distance, id) of all points that share a key with x, by the definition.
+// The ids of all points that share a key with x, by the definition.
 template <class T>
 std::vector<std::int64_t> sharing(const Family& family, const std::vector<T>& X,
                                   const std::vector<std::int64_t>& removed, const T* x) {

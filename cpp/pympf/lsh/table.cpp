@@ -198,14 +198,14 @@ void Table<T>::measure(const Points<T>& X, std::size_t first, Workspace& own) co
         while (to < end && static_cast<std::size_t>(own.slots[to]) < high) ++to;
       else
         to = end;
-      squared_distances(points_.data(), X.features, X.row(first + q), own.slots.data() + from,
-                        to - from, own.distances.data() + from);
+      lsh::distances(points_.data(), X.features, X.row(first + q), own.slots.data() + from,
+                     to - from, own.distances.data() + from);
     }
   }
 }
 
-// Calls use(i, slots, squares, nearest) for each query i: its candidates, their squared distances,
-// and a collector for its own.
+// Calls use(i, slots, distances, nearest) for each query i: its candidates, their distances, and a
+// collector for its own.
 template <class T>
 template <class Use>
 void Table<T>::for_queries(const Points<T>& X, const Search& search, const Use& use) const {
@@ -255,13 +255,13 @@ template <class T>
 void Table<T>::query(const Points<T>& X, Index k, const Search& search, T* distances,
                      std::int64_t* ids) const {
   require(k >= 1, "k = ", k, " is not at least 1");
-  for_queries(X, search, [&](std::size_t i, auto slots, auto squares, Nearest<T>& nearest) {
+  for_queries(X, search, [&](std::size_t i, auto slots, auto measured, Nearest<T>& nearest) {
     nearest.start(k);
-    for (std::size_t c = 0; c < slots.size(); ++c) nearest.offer(squares[c], ids_[slots[c]]);
+    for (std::size_t c = 0; c < slots.size(); ++c) nearest.offer(measured[c], ids_[slots[c]]);
     T* distance = distances + i * k;
     std::int64_t* id = ids + i * k;
-    for (const auto& [squared, found] : nearest.sorted()) {
-      *distance++ = std::sqrt(squared);
+    for (const auto& [far, found] : nearest.sorted()) {
+      *distance++ = far;
       *id++ = found;
     }
     std::fill(distance, distances + (i + 1) * k, std::numeric_limits<T>::infinity());
@@ -273,9 +273,9 @@ template <class T>
 Found<T> Table<T>::radius_query(const Points<T>& X, double radius, const Search& search) const {
   require(radius >= 0, "radius = ", radius, " is not a number >= 0");
   std::vector<std::vector<Neighbor<T>>> all(X.rows);
-  for_queries(X, search, [&](std::size_t i, auto slots, auto squares, Nearest<T>&) {
+  for_queries(X, search, [&](std::size_t i, auto slots, auto measured, Nearest<T>&) {
     for (std::size_t c = 0; c < slots.size(); ++c) {
-      if (std::sqrt(squares[c]) <= radius) all[i].emplace_back(squares[c], ids_[slots[c]]);
+      if (measured[c] <= radius) all[i].emplace_back(measured[c], ids_[slots[c]]);
     }
     std::sort(all[i].begin(), all[i].end());
   });
