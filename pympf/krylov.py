@@ -29,8 +29,6 @@ METHOD_OF = {
 }
 """The preconditioners that are built from the matrix, and the `method` of `as_preconditioner`."""
 NOT_DEFINITE = ("diverged_nan", "diverged_indefinite_preconditioner")
-TAMER: tuple[dict[str, Any], ...] = ({"method": "jacobi"},)
-"""What takes the place of 'mmf' where that is not definite because the matrix is not."""
 PRECONDITIONERS = (*METHOD_OF, "jacobi", "none")
 
 
@@ -92,8 +90,9 @@ def solve(
         preconditioner varies (``cycle='k'``), flexible CG [3]_ in the place of CG and FGMRES in
         that of MINRES; GMRES when `A` is not symmetric.
     preconditioner : str, Preconditioner, Mmf, LinearOperator or callable
-        'mmf': that of `pympf.as_preconditioner`, which chooses its method by itself; where it is
-        not definite because `A` is not, it is made again with a smoother that is, or Jacobi;
+        'mmf': that of `pympf.as_preconditioner`, which chooses its method by itself; where it
+        turns out not to be definite, it is made again in float64, then without levels, then by
+        the diagonal, and ``choice`` says so;
         'multilevel', 'ict', 'two_level', 'direct': that one with this method; 'classic':
         Qᵀ|H|⁻¹Q of a factorization;
         'jacobi': the diagonal; 'none'. An `Mmf` F of `A` stands for its |F|⁻¹. An operator or
@@ -247,11 +246,14 @@ def solve(
             again({"method": "two_level"}, f"minres ended with {before[-1]['reason']}")
         except np.linalg.LinAlgError:  # it is not to be had
             M, krylov, why, x, result = before
-    for other in TAMER:
-        untamed = M.name == "mmf" and result["reason"] in NOT_DEFINITE
-        if not untamed or M.operator is None or not M.operator.indefinite:
+    while M.is_built and M.operator and result["reason"] in NOT_DEFINITE:
+        begin = time.perf_counter()
+        if not M.operator._core.fall_back(rows, f"ended with {result['reason']}"):
             break
-        again(other, "what the matrix asks for is not definite, as A is not")
+        M = _Chosen.of(M.operator, M.name)
+        again_s = time.perf_counter() - begin
+        setup_s, start, x = setup_s + again_s, start + again_s, guess.copy()
+        result = run(x)
     return Solution(
         x=x,
         setup_s=setup_s,
@@ -277,7 +279,14 @@ class _Chosen:
     def is_diagonal(self) -> bool:
         """Whether it is the diagonal of an indefinite A, taken by itself."""
         M = self.operator
-        return M is not None and M.choice.startswith("jacobi:") and M.indefinite
+        return M is not None and M.method == "jacobi" and M.indefinite
+
+    @property
+    def is_built(self) -> bool:
+        """Whether it was built here, is meant to be definite, and has choices to fall back to."""
+        M = self.operator
+        built = self.name != CLASSIC and self.name in METHOD_OF
+        return built and M is not None and M.definite
 
     @property
     def signed(self) -> bool:

@@ -197,6 +197,11 @@ class Preconditioner(LinearOperator):
         return self._factorization is None and self._core.varies
 
     @property
+    def method(self) -> str:
+        """The method that was taken."""
+        return CLASSIC if self._factorization is not None else self._core.method
+
+    @property
     def choice(self) -> str:
         """The method that was taken, and why."""
         if self._factorization is not None:

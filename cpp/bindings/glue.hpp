@@ -303,6 +303,10 @@ void update_preconditioner(precond::Preconditioner<T>& M, const DistRows<T>& A) 
   together(A.comm, [&] { M.update(A); });
 }
 template <class T>
+bool fall_back(precond::Preconditioner<T>& M, const DistRows<T>& A, const std::string& why) {
+  return together(A.comm, [&] { return M.fall_back(A, why); });
+}
+template <class T>
 void apply_preconditioner(const precond::Preconditioner<T>& M, const Communicator& comm, const T* r,
                           T* z) {
   together(comm, [&] { M.apply(r, z); });

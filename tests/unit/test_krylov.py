@@ -430,3 +430,44 @@ def test_same_iterations_as_scipy(rng):
     spl.cg(A, b, M=F.preconditioner(), rtol=1e-8, callback=counted.append)
     ours = pympf.solve(A, b, method="cg", preconditioner=F, rtol=1e-8)
     assert abs(ours.iterations - len(counted)) <= 1
+
+
+def star(n, weights=1.0):
+    A = np.zeros((n, n))
+    A[0, 1:] = A[1:, 0] = weights
+    return A
+
+
+def test_matrices_whose_pattern_is_singular():
+    """SuperLU reads past the end of a column in which the pattern leaves no pivot."""
+    for A in (star(30), star(12, np.arange(1, 12)), np.kron(star(9), np.ones((2, 2)))):
+        solution = pympf.solve(A, A @ np.ones(len(A)))
+        assert solution.converged
+        assert np.linalg.norm(A @ (solution.x - 1)) <= 1e-7 * np.linalg.norm(A @ np.ones(len(A)))
+        with pytest.raises(np.linalg.LinAlgError, match="singular to rounding"):
+            pympf.as_preconditioner(A, method="direct")
+
+
+def test_random_matrices_with_zero_diagonals():
+    """Of 0 and 1 or -1: singular or not, the sparse LU takes them or says why not."""
+    taken = 0
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        n = int(rng.integers(2, 40))
+        A = np.triu(rng.choice([0.0, 1.0, -1.0], (n, n), p=[0.8, 0.1, 0.1]), 1)
+        A = A + A.T
+        if not A.any():
+            continue
+        x = rng.standard_normal(n)
+        solution = pympf.solve(A, A @ x)
+        assert solution.converged
+        assert np.linalg.norm(A @ (solution.x - x)) <= 1e-6 * np.linalg.norm(A @ x)
+        try:
+            M = pympf.as_preconditioner(A, method="direct")
+        except np.linalg.LinAlgError as error:
+            assert "singular to rounding" in str(error)  # noqa: PT017
+            assert np.linalg.matrix_rank(A) < n
+        else:
+            taken += 1
+            assert np.linalg.norm(A @ M.apply(A @ x) - A @ x) <= 1e-3 * np.linalg.norm(A @ x)
+    assert taken > 30

@@ -354,6 +354,7 @@ IncompleteCholesky<T>::IncompleteCholesky(const CsrView<double>& A,
   Factorizer& factorizer = *run;
   compensation_ = A.rows > 0 ? factorizer.compensation / A.rows : 0;
   cut_loss_ = factorizer.cut_loss();
+  for (double root : factorizer.pivot) least_pivot_ = std::min(least_pivot_, root * root);
   const auto& s = factorizer.scale;
   const auto& pivot = factorizer.pivot;
   const Index interior = domains.interior();
