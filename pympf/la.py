@@ -223,7 +223,7 @@ def is_symmetric(A: sp.csr_array) -> bool:
     return bool(gap <= SYMMETRY_TOLERANCE[A.dtype] * largest)
 
 
-def canonical_csr(A: Any) -> sp.csr_array:
+def canonical_csr(A: Any, *, any_width: bool = False) -> sp.csr_array:
     """Return any real matrix, also a rectangular or empty one, in canonical CSR form.
 
     Not collective. This is `as_csr` without the checks on shape, finiteness and symmetry.
@@ -232,6 +232,9 @@ def canonical_csr(A: Any) -> sp.csr_array:
     ----------
     A : sparse array or matrix, 2-D array_like, or petsc4py.PETSc.Mat, shape (n, m)
         The matrix; see `as_csr` for what becomes of other dtypes.
+    any_width : bool
+        Whether there may be more than 2^31 - 1 columns, as in rows of a matrix on many ranks; their
+        indices are int64 then.
 
     Returns
     -------
@@ -253,7 +256,7 @@ def canonical_csr(A: Any) -> sp.csr_array:
     >>> canonical_csr(sp.coo_array(([1, 2], ([0, 0], [1, 1])), shape=(1, 2))).toarray()
     array([[0., 3.]])
     """
-    return _canonical(_from_petsc(A) if _is_petsc(A) else A)
+    return _canonical(_from_petsc(A) if _is_petsc(A) else A, any_width)
 
 
 def _canonical(A: Any, any_width: bool = False) -> sp.csr_array:
