@@ -20,8 +20,6 @@ PYMPF_WERROR ?= OFF
 PYMPF_NATIVE ?= OFF
 
 export PYTHON VENV BUILD
-# Threads that wait do not spin: on a shared machine that costs far more than it gains.
-export OMP_WAIT_POLICY ?= passive
 export CMAKE_BUILD_PARALLEL_LEVEL := $(JOBS)
 export CMAKE_GENERATOR ?= Unix Makefiles
 
@@ -99,7 +97,7 @@ no-petsc:  ## build and unit tests in an environment without PETSc, MPI and Supe
 
 # The C++ tests under a sanitizer, in a build tree of their own.
 define sanitized
-	@tools/setup.sh $(if $(filter tsan,$@),tsan,cpp)
+	@tools/setup.sh cpp
 	cmake -S . -B $(BUILD)/$@ -DPYMPF_SANITIZE=$(1) -DPYMPF_WITH_MPI=OFF -DPYMPF_WITH_PETSC=OFF >/dev/null
 	cmake --build $(BUILD)/$@
 	$(2) ctest --test-dir $(BUILD)/$@ --output-on-failure
@@ -111,11 +109,8 @@ asan:  ## the C++ tests under the address sanitizer
 ubsan:  ## the C++ tests under the undefined behaviour sanitizer
 	$(call sanitized,undefined)
 
-# LLVM's OpenMP runtime takes the place of gcc's, for its tool Archer tells the thread sanitizer what
-# the runtime orders; under gcc's runtime every parallel loop looks like a race.
 tsan:  ## the C++ tests under the thread sanitizer
-	$(call sanitized,thread,LD_LIBRARY_PATH=$$(dirname /usr/lib/llvm-*/lib/libarcher.so | tail -n 1) \
-	  LD_PRELOAD=libomp.so.5 OMP_TOOL_LIBRARIES=libarcher.so TSAN_OPTIONS=ignore_noninstrumented_modules=1)
+	$(call sanitized,thread,TSAN_OPTIONS=ignore_noninstrumented_modules=1)
 
 FUZZ_SECONDS ?= 60
 FUZZ_SEED ?= 0

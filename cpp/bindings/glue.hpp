@@ -2,8 +2,6 @@
 // between vectors and memory.
 #pragma once
 
-#include <Python.h>
-
 #include <algorithm>
 #include <cmath>
 #include <new>
@@ -11,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "process.hpp"
 #include "pympf/la/blas1.hpp"
 #include "pympf/la/dist_csr.hpp"
 #include "pympf/la/krylov.hpp"
@@ -20,9 +19,6 @@
 #include "pympf/precond/preconditioner.hpp"
 
 namespace pympf::python {
-
-// A Python exception is set; it travels through C++ as this.
-struct Raised {};
 
 // Cython's exception handler (`except +translate`): C++ error -> Python exception.
 inline void translate() {

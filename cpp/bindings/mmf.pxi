@@ -11,6 +11,12 @@ from libcpp.vector cimport vector
 
 import numpy as np
 
+cdef extern from "process.hpp" namespace "pympf::python":
+    int join_team() except -1
+
+join_team()
+
+
 cdef extern from "glue.hpp" namespace "pympf::python":
     void translate()
     ctypedef vector[pair[string, string]] Texts

@@ -1,5 +1,4 @@
 #include <doctest/doctest.h>
-#include <omp.h>
 
 #include <algorithm>
 #include <cmath>
@@ -1046,20 +1045,20 @@ std::pair<KrylovResult, std::vector<T>> solve_grid(Index m, const KrylovParams& 
 }  // namespace
 
 TEST_CASE_TEMPLATE("the same bits on any number of threads", T, float, double) {
-  const int before = omp_get_max_threads();
+  const int before = thread_count();
   for (Method method : kAll) {
     CAPTURE(name(method));
     const KrylovParams params{.method = method, .max_iterations = 8, .restart = 5};
-    omp_set_num_threads(1);
+    set_thread_count(1);
     const auto [one, x] = solve_grid<T>(190, params);
     for (int threads : {2, 3}) {
-      omp_set_num_threads(threads);
+      set_thread_count(threads);
       const auto [more, y] = solve_grid<T>(190, params);
       CHECK(more.history == one.history);
       CHECK(y == x);
     }
   }
-  omp_set_num_threads(before);
+  set_thread_count(before);
 }
 
 TEST_CASE("float converges to its precision as double does") {

@@ -11,7 +11,6 @@
 
 #include "pympf/common/normal.hpp"
 #include "pympf/lsh/distributed.hpp"
-#include "pympf/lsh/parallel.hpp"
 #include "pympf/lsh/table.hpp"
 
 using namespace pympf;
@@ -282,20 +281,6 @@ TEST_CASE("near codes are those within so many bits") {
       CHECK(near == expected);
     }
   }
-}
-
-TEST_CASE("the first error of a parallel loop is thrown behind it") {
-  const auto make = [] { return std::make_unique<int>(); };
-  std::vector<int> done(1000);
-  parallel_for(1000, 7, true, make, [&](std::size_t i, int&) { ++done[i]; });
-  CHECK(std::count(done.begin(), done.end(), 1) == 1000);
-  for (int repeat = 0; repeat < 20; ++repeat) {
-    const auto fail = [](std::size_t i, int&) { require(i % 100 != 57, "index ", i); };
-    CHECK_THROWS_WITH_AS(parallel_for(1000, 7, true, make, fail), "index 57", InvalidArgument);
-  }
-  const auto make_nothing = []() -> std::unique_ptr<int> { throw InvalidArgument("no room"); };
-  CHECK_THROWS_WITH_AS(parallel_for(10, 1, true, make_nothing, [](std::size_t, int&) {}), "no room",
-                       InvalidArgument);
 }
 
 namespace {

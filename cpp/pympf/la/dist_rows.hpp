@@ -76,9 +76,9 @@ DistRows<S> with_values(const DistRows<T>& A, const Value& value) {
                  {rows.indices, rows.indices + rows.nnz()},
                  {}};
   out.storage.data.resize(rows.nnz());
-#pragma omp parallel for schedule(static) if (worth_threads(rows.nnz()))
-  for (Index i = 0; i < rows.rows; ++i)
+  parallel_for(rows.rows, worth_threads(rows.nnz()), [&](Index i) {
     for (Index p = rows.indptr[i]; p < rows.indptr[i + 1]; ++p) out.storage.data[p] = value(i, p);
+  });
   out.rows = out.storage.view();
   return out;
 }

@@ -1,12 +1,10 @@
 #include "pympf/lsh/table.hpp"
 
-#include <omp.h>
-
 #include <bit>
 #include <cmath>
 #include <span>
 
-#include "pympf/lsh/parallel.hpp"
+#include "pympf/common/parallel.hpp"
 
 namespace pympf::lsh {
 namespace {
@@ -17,7 +15,7 @@ constexpr std::size_t kPartBytes = std::size_t{1} << 18;  // of points that all 
 
 // So many that all threads have some.
 std::size_t group_size(std::size_t queries, std::size_t candidates) {
-  const auto threads = static_cast<std::size_t>(omp_get_max_threads());
+  const auto threads = static_cast<std::size_t>(team().threads());
   const std::size_t most = std::clamp<std::size_t>(kKept / candidates, 1, kTogether);
   return std::clamp<std::size_t>((queries + threads - 1) / threads, 1, most);
 }
@@ -83,16 +81,14 @@ void Table<T>::restore(const Points<T>& X, const std::int64_t* ids, std::int64_t
   const std::size_t tables = family().tables();
   std::vector<std::int64_t> buckets(X.rows * tables);
   index_.add(X, buckets.data());
-  parallel_for(
-      tables, 1, worth_threads(buckets.size()), [] { return std::make_unique<int>(); },
-      [&](std::size_t t, int) {
-        in_bucket_[t].resize(index_.map(t).size());
-        for (std::size_t i = 0; i < X.rows; ++i) {
-          const auto bucket = static_cast<Index>(buckets[i * tables + t]);
-          contents_[t].append(bucket);
-          ++in_bucket_[t][bucket];
-        }
-      });
+  parallel_for(tables, worth_threads(buckets.size()), [&](std::size_t t) {
+    in_bucket_[t].resize(index_.map(t).size());
+    for (std::size_t i = 0; i < X.rows; ++i) {
+      const auto bucket = static_cast<Index>(buckets[i * tables + t]);
+      contents_[t].append(bucket);
+      ++in_bucket_[t][bucket];
+    }
+  });
   points_.insert(points_.end(), X.data, X.row(X.rows));
   ids_.insert(ids_.end(), ids, ids + X.rows);
   alive_.resize(ids_.size(), 1);
@@ -210,7 +206,6 @@ template <class T>
 template <class Use>
 void Table<T>::for_queries(const Points<T>& X, const Search& search, const Use& use) const {
   check(X, search);
-  const auto make = [] { return std::make_unique<Workspace>(); };
   const auto measured = [&](std::size_t first, Workspace& own) {
     measure(X, first, own);
     for (std::size_t q = 0; q + 1 < own.begin.size(); ++q) {
@@ -223,11 +218,13 @@ void Table<T>::for_queries(const Points<T>& X, const Search& search, const Use& 
     const std::size_t functions = family().functions();
     std::vector<double> v(X.rows * functions);
     family().project(X, v.data());
-    parallel_for(X.rows, 8, X.rows > 1, make, [&](std::size_t i, Workspace& own) {
-      own.slots.clear();
-      collect_probed(v.data() + i * functions, search.probes, own);
-      own.begin = {0, own.slots.size()};
-      measured(i, own);
+    parallel_with(X.rows, std::size_t{8}, X.rows > 1, [&] {
+      return [&, own = Workspace()](std::size_t i) mutable {
+        own.slots.clear();
+        collect_probed(v.data() + i * functions, search.probes, own);
+        own.begin = {0, own.slots.size()};
+        measured(i, own);
+      };
     });
     return;
   }
@@ -248,7 +245,9 @@ void Table<T>::for_queries(const Points<T>& X, const Search& search, const Use& 
     }
     measured(first, own);
   };
-  parallel_for((X.rows + group - 1) / group, 1, X.rows > 1, make, answer);
+  parallel_with((X.rows + group - 1) / group, std::size_t{1}, X.rows > 1, [&] {
+    return [&, own = Workspace()](std::size_t number) mutable { answer(number, own); };
+  });
 }
 
 template <class T>

@@ -135,18 +135,15 @@ std::vector<RotationList> find_all_rotations(const CsrView<T>& A, const Clusters
   for (std::size_t i = 0; i < clusters.members.size(); ++i)
     position[clusters.members[i]] = static_cast<Index>(i);
   std::vector<RotationList> found(clusters.count());
-#pragma omp parallel if (worth_threads(gram_work(A)))
-  {
-    ClusterGram gram;
-#pragma omp for schedule(dynamic)
-    for (Index u = 0; u < clusters.count(); ++u) {
+  parallel_with(clusters.count(), Index{1}, worth_threads(gram_work(A)), [&] {
+    return [&, gram = ClusterGram()](Index u) mutable {
       const Index first = clusters.ptr[u];
       gram.build(A, diag.data(), position, &clusters.members[first], first, clusters.size(u), hub,
                  params.gram);
       const auto stream = static_cast<std::uint32_t>(census.clusters_before + u);
       find_rotations(gram, params, Random(params.seed, level, stream), limits[u], found[u]);
-    }
-  }
+    };
+  });
   return found;
 }
 

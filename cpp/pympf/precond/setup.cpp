@@ -492,8 +492,7 @@ std::vector<double> permuted_data(const CsrView<double>& A, const std::vector<In
   std::vector<double> out(A.nnz());
   std::vector<Index> position(A.rows);
   for (Index i = 0; i < A.rows; ++i) position[order[i]] = i;
-#pragma omp parallel for schedule(static, 1024) if (worth_threads(A.nnz()))
-  for (Index i = 0; i < A.rows; ++i) {
+  parallel_for(A.rows, worth_threads(A.nnz()), [&](Index i) {
     const Index *first = pattern.indices.data() + pattern.indptr[i], *to = first;
     const Index* last = pattern.indices.data() + pattern.indptr[i + 1];
     for (Index p = A.indptr[order[i]]; p < A.indptr[order[i] + 1]; ++p, ++to) {
@@ -501,7 +500,7 @@ std::vector<double> permuted_data(const CsrView<double>& A, const std::vector<In
       if (to == last || *to != column) to = std::lower_bound(first, last, column);
       out[to - pattern.indices.data()] = factor * A.data[p];
     }
-  }
+  });
   return out;
 }
 
