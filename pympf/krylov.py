@@ -28,6 +28,12 @@ METHOD_OF = {
     **{name: name for name in ("multilevel", "ict", "two_level", "direct", CLASSIC)},
 }
 """The preconditioners that are built from the matrix, and the `method` of `as_preconditioner`."""
+SYMMETRIC = ("cg", "fcg", "minres")
+"""The methods for symmetric matrices only."""
+OTHERWISE = (
+    "to solve with A as it is take GMRES with preconditioner='jacobi' or 'none', or one of your "
+    "own (an operator or a callable, M r for M close to the inverse of A)"
+)
 NOT_DEFINITE = ("diverged_nan", "diverged_indefinite_preconditioner")
 PRECONDITIONERS = (*METHOD_OF, "jacobi", "none")
 
@@ -77,7 +83,8 @@ def solve(
     ----------
     A : sparse array or matrix, 2-D array_like, or petsc4py.PETSc.Mat, shape (n, n)
         Real; symmetric unless `method` is 'auto', 'gmres' or 'fgmres' and `preconditioner` is
-        'jacobi', 'none' or one that was made elsewhere. It may be singular: see Notes.
+        'jacobi', 'none' or one that was made elsewhere. Dirichlet rows (nothing but a diagonal
+        entry) may keep their columns: see Notes. It may be singular: see there, too.
     b : array_like, shape (n,)
     comm : mpi4py.MPI.Comm, optional
         The ranks that work together; by default this process alone, or those of a PETSc matrix.
@@ -146,6 +153,11 @@ def solve(
 
     Notes
     -----
+    A row with nothing but a diagonal entry determines its unknown, x_i = b_i / a_ii. Where `A` is
+    not symmetric, but is so without the columns of such rows (and of rows which these leave with
+    nothing but a diagonal entry), these columns go to the right-hand side, the rest is solved, and
+    ``choice`` says so. ``true_residual`` and the tolerances are those of `A` and `b`.
+
     A singular `A`, such as the Laplacian of a graph with one or more components, works when `b`
     is in its range (for the Laplacian: the entries of b sum to zero on each component). Nothing is
     shifted: of the solutions, which differ by vectors of the kernel, the ``x`` returned is the one
@@ -181,7 +193,7 @@ def solve(
         if callback is not None and not callable(callback):
             raise TypeError(f"callback is a {type(callback).__name__}, expected a callable")
     same_on_all(comm, (method, side, maxiter, restart, rtol, atol), "options")
-    A = checked(A, comm, symmetric=False)
+    A = checked(A, comm)
     with on_all(comm):
         b = _one_vector(b, A, "b")
         x = np.zeros_like(b) if x0 is None else _one_vector(x0, A, "x0").copy()
@@ -190,15 +202,24 @@ def solve(
         rtol = 1e-8 if A.dtype == np.float64 else 1e-5
 
     start = time.perf_counter()
-    rows = rows_of(A, comm, symmetric=False)
-    symmetric = _is_symmetric(A, rows, comm)
-    if method in ("cg", "fcg", "minres") and not symmetric:
-        _refuse(A, rows, comm)
+    rows = rows_of(A, comm)
+    admitted = rows.admit()
+    rest = None
+    if admitted.rows is not None and not admitted.determined:
+        rows, symmetric = admitted.rows, True
+    elif _takes_rest(admitted, A.shape[1], method, preconditioner):
+        rest = _Rest(admitted, rows, b, x, rtol, atol, side)
+        rows, symmetric = admitted.rows, True
+        b, rtol, atol = rest.b, rest.rtol, rest.atol
+    else:
+        symmetric = False
+    if method in SYMMETRIC and not symmetric:
+        raise ValueError(admitted.refusal(f"method={method!r} needs one, 'gmres' does not"))
     if side == "left" and (method != "gmres" if method != "auto" else symmetric):
         raise ValueError(f"side = 'left' is for the method 'gmres' only, got method = {method!r}")
     if isinstance(preconditioner, str) and preconditioner in METHOD_OF:
         if not symmetric:
-            _refuse_asymmetric(A, rows, comm, preconditioner)
+            raise ValueError(f"preconditioner={preconditioner!r}: {admitted.refusal(OTHERWISE)}")
         given = {**params, "method": METHOD_OF[preconditioner]}
         if preconditioner == "mmf":
             given.setdefault("definite", method in ("cg", "minres"))
@@ -254,13 +275,15 @@ def solve(
         again_s = time.perf_counter() - begin
         setup_s, start, x = setup_s + again_s, start + again_s, guess.copy()
         result = run(x)
+    if rest is not None:
+        rest.finish(x, result)
     return Solution(
         x=x,
         setup_s=setup_s,
         solve_s=time.perf_counter() - start,
         method=krylov,
         preconditioner=M.name,
-        choice=f"{M.choice}; {krylov}: {why}",
+        choice=f"{M.choice}; {krylov}: {why}" + (rest.choice if rest is not None else ""),
         operator=M.operator,
         **result,
     )
@@ -354,31 +377,55 @@ def _diagonal(A: sp.csr_array, comm: Any) -> NDArray[Any]:
     return A.diagonal(first)[: A.shape[0]]
 
 
-def _is_symmetric(A: sp.csr_array, rows: Any, comm: Any) -> bool:
-    if not is_parallel(comm):
-        return la.is_symmetric(A)
-    gap, _, largest = rows.asymmetry()
-    return bool(gap <= la.SYMMETRY_TOLERANCE[A.dtype] * largest)
+def _takes_rest(admitted: Any, n: int, method: str, preconditioner: Any) -> bool:
+    """Tell whether to solve for what determined unknowns leave: where symmetry brings something."""
+    if admitted.rows is None:
+        return False
+    if isinstance(preconditioner, str) and preconditioner in METHOD_OF:
+        return True
+    if admitted.determined == n:  # a triangular matrix
+        return False
+    if method in SYMMETRIC or isinstance(preconditioner, Mmf | Preconditioner):
+        return True
+    return method == "auto" and isinstance(preconditioner, str)
 
 
-def _refuse(A: sp.csr_array, rows: Any, comm: Any) -> None:
-    """Raise ValueError for a matrix that is not symmetric, and say where."""
-    if is_parallel(comm):
-        gap, place, largest = rows.asymmetry()
-        la.check_asymmetry(gap, place, largest, A.dtype)
-    else:
-        la.as_csr(A)
+class _Rest:
+    """The symmetric rest of a system whose Dirichlet rows determine unknowns.
 
+    Collective. x_D = b_D / a_DD, and the rest is A_FF x_F = b_F - A_FD x_D. Its residual is that of
+    the whole, and the tolerances stay those of the whole.
+    """
 
-def _refuse_asymmetric(A: sp.csr_array, rows: Any, comm: Any, preconditioner: str) -> None:
-    try:
-        _refuse(A, rows, comm)
-    except ValueError as error:
-        raise ValueError(
-            f"preconditioner={preconditioner!r}: {error}. To solve with A as it is, take "
-            "preconditioner='jacobi' or 'none', or one of your own, such as "
-            "pympf.as_preconditioner((A + A.T) / 2)"
-        ) from None
+    def __init__(
+        self,
+        admitted: Any,
+        rows: Any,
+        b: NDArray[Any],
+        x: NDArray[Any],
+        rtol: float,
+        atol: float,
+        side: str,
+    ) -> None:
+        self.admitted, self.rows, self.whole_b = admitted, rows, b
+        self.b = np.empty_like(b)
+        admitted.start(b, x, self.b)
+        self.rtol, self.atol, self.given_atol = rtol, atol, atol
+        norm = rows.norms(b, x)[0]
+        if norm > 0 and side == "right":
+            self.rtol, self.atol = 0.0, max(rtol * norm, atol)
+        self.choice = (
+            f"; {admitted.determined} unknowns come from Dirichlet rows (nothing but a diagonal "
+            "entry), without their columns A is symmetric"
+        )
+
+    def finish(self, x: NDArray[Any], result: dict[str, Any]) -> None:
+        """Set the determined unknowns again, to the last bit, and say it of the whole system."""
+        self.admitted.start(self.whole_b, x, self.b)
+        norm, residual = self.rows.norms(self.whole_b, x)
+        result["true_residual"] = residual / norm if norm > 0 else residual
+        if result["reason"] == "converged_atol" and self.atol > self.given_atol:
+            result["reason"] = "converged_rtol"
 
 
 def _method(

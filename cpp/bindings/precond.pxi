@@ -35,6 +35,7 @@ cdef extern from "glue.hpp" namespace "pympf::python":
         const DistRows[T]&, const MultilevelParams&, NearNullspace&, int32_t, const vector[int]&) except +translate nogil
     void update_preconditioner[T](Multilevel[T]&, const DistRows[T]&) except +translate nogil
     cbool fall_back[T](Multilevel[T]&, const DistRows[T]&, const string&) except +translate nogil
+    cbool has_pattern[T](const Multilevel[T]&, const DistRows[T]&) except +translate nogil
     cbool varies[T](const Multilevel[T]&)
     void apply_preconditioner[T](const Multilevel[T]&, const Communicator&, const T*, T*) except +translate nogil
 
@@ -100,6 +101,13 @@ cdef class Preconditioner:
         """(messages, their bytes, collectives) that this rank has sent through its communicator."""
         cdef Traffic sent = self.comm.traffic()
         return sent.messages, sent.bytes, sent.collectives
+
+    def has_pattern(self, Rows A not None):
+        """Whether A has the rows and the pattern of the first matrix. Collective."""
+        cdef cbool out
+        with nogil:
+            out = has_pattern[real](self.M.get()[0], A.rows.get()[0])
+        return out
 
     def update(self, Rows A not None):
         with nogil:

@@ -29,6 +29,7 @@
 #include <numeric>
 
 #include "pympf/la/sparse.hpp"
+#include "pympf/la/symmetry.hpp"
 #include "pympf/mmf/cluster.hpp"
 #include "pympf/mmf/ghosts.hpp"
 #include "pympf/mmf/rotation.hpp"
@@ -342,6 +343,7 @@ DistRows<T> input_of(const Hierarchy<T>& Q, const DistRows<T>& matrix,
           Q.layout.total(), " x ", Q.layout.total(), " matrix with ", Q.rows,
           " rows on this rank, not ", matrix.layout.total(), " rows, ", matrix.rows.rows,
           " of them here, with ", matrix.rows.cols, " columns");
+  require_symmetric_pattern(matrix);
   check_range(matrix);
   return is_scaled(Q, scale) ? unscaled(matrix, scale) : view_of(matrix);
 }
@@ -421,6 +423,7 @@ Factorization<T> factorize(const DistRows<T>& matrix, const Params& params,
   check(params);
   require(matrix.rows.cols == matrix.column_count(), "a square matrix is needed, not ",
           matrix.rows.rows, " x ", matrix.rows.cols);
+  require_symmetric_pattern(matrix);
   check_range(matrix);
   Factorization<T> F;
   F.params = params;

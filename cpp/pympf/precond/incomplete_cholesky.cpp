@@ -79,8 +79,9 @@ class Factorizer {
     }
   }
 
-  // Stops at a negative pivot.
-  void run() {
+  // Stops at a negative pivot, unless `to_the_end`: then 1 takes its place, as that of a small one.
+  void run(bool to_the_end = false) {
+    to_the_end_ = to_the_end;
     const Index strips = domains_.count(), interior = domains_.interior();
     std::vector<std::vector<double>> extra(strips);
     std::vector<Sums> sums(strips + 1);
@@ -251,7 +252,7 @@ class Factorizer {
     if (work.kept.size() > most) keep_largest(most, work, drop);
     sort_by_row(work);
     if (!(diagonal > least_pivot)) {
-      sums.found_negative = diagonal < -least_pivot;
+      sums.found_negative = !to_the_end_ && diagonal < -least_pivot;
       sums.compensation += 1 - diagonal;
       diagonal = 1;
     }
@@ -310,6 +311,7 @@ class Factorizer {
   const double tolerance_;
   const int fill_;
   const bool lowers_;
+  bool to_the_end_ = false;
 
  public:
   std::vector<double> scale, pivot;
@@ -344,7 +346,8 @@ IncompleteCholesky<T>::IncompleteCholesky(const CsrView<double>& A,
   }
   if (found_negative_) {
     const auto raised = dominant_diagonal(A, diagonal);
-    run.emplace(A, raised, domains, drop_tolerance, fill, dropped).run();
+    // What it is raised above is the sum of the row: of the column only if A is symmetric.
+    run.emplace(A, raised, domains, drop_tolerance, fill, dropped).run(true);
     for (Index i = 0; i < A.rows; ++i)
       if (raised[i] > 0) run->compensation += (raised[i] - diagonal[i]) / raised[i];
   }

@@ -10,6 +10,7 @@
 #include "pympf/la/blas1.hpp"
 #include "pympf/la/repartition.hpp"
 #include "pympf/la/sparse.hpp"
+#include "pympf/la/symmetry.hpp"
 #include "pympf/precond/choose.hpp"
 #include "pympf/precond/cycle.hpp"
 #include "pympf/precond/probe.hpp"
@@ -407,6 +408,7 @@ Preconditioner<T>::Preconditioner(const DistRows<T>& A, const Params& params,
   const Index rows = A.own();
   require(A.rows.cols == A.column_count() && A.layout.total() > 0,
           "a square matrix is needed, not ", A.rows.rows, " x ", A.rows.cols);
+  require_symmetric_pattern(A);
   const bool moves = params.repartition && A.comm.size() > 1;
   collectively(A.comm, [&] {
     require(block >= 1 && rows % block == 0, "block size ", block, " does not divide the ", rows,
@@ -434,6 +436,13 @@ Preconditioner<T>::Preconditioner(const DistRows<T>& A, const Params& params,
   if (A.comm.max(Global{!impl.near_nullspace.values.empty()}) > 0)
     impl.near_nullspace = impl.elsewhere->there(impl.near_nullspace);
   impl.take(impl.elsewhere->rows.there(A));
+}
+
+template <class T>
+bool Preconditioner<T>::has_pattern(const DistRows<T>& A) const {
+  const bool same = A.own() == impl_->callers_rows && A.rows.cols == A.column_count() &&
+                    hash(A) == impl_->pattern;
+  return A.comm.min(Global{same}) > 0;
 }
 
 template <class T>

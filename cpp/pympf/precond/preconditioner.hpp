@@ -19,7 +19,8 @@ class Preconditioner {
   // near_nullspace: rows() x vectors, or empty for constants; the rows of A come in nodes of
   // `block`; without either, nodes are looked for (nodes.hpp). `parts`, for params.repartition on
   // several ranks: the rank where own row i shall be worked on; the rows of a node go together.
-  // Collective over the ranks of A, as update and apply are; vectors hold own entries.
+  // Collective over the ranks of A, as update and apply are; vectors hold own entries. The pattern
+  // of A must be symmetric (la/symmetry.hpp).
   Preconditioner(const DistRows<T>& A, const Params& params, NearNullspace near_nullspace = {},
                  Index block = 1, const std::vector<int>& parts = {});
   ~Preconditioner();
@@ -29,6 +30,9 @@ class Preconditioner {
   Index rows() const;
   const Params& params() const;
   const Report& report() const;
+
+  // Whether A has the rows and the pattern of the first matrix. Collective.
+  bool has_pattern(const DistRows<T>& A) const;
 
   // New values on the same pattern (InvalidArgument when it is another): keeps the order of the
   // rows, the clusters and the scaling functions. As good as a new one while the values change by a
