@@ -381,13 +381,12 @@ def _takes_rest(admitted: Any, n: int, method: str, preconditioner: Any) -> bool
     """Tell whether to solve for what determined unknowns leave: where symmetry brings something."""
     if admitted.rows is None:
         return False
-    if isinstance(preconditioner, str) and preconditioner in METHOD_OF:
-        return True
-    if admitted.determined == n:  # a triangular matrix
-        return False
     if method in SYMMETRIC or isinstance(preconditioner, Mmf | Preconditioner):
         return True
-    return method == "auto" and isinstance(preconditioner, str)
+    if not isinstance(preconditioner, str):
+        return False
+    # Of a triangular matrix everything is determined: GMRES takes it as it is.
+    return preconditioner in METHOD_OF or (method == "auto" and admitted.determined < n)
 
 
 class _Rest:

@@ -207,6 +207,14 @@ def test_a_triangular_matrix_is_solved_by_substitution(rng):
     assert error(pympf.solve(A, b).x, exact(A, b)) < 1e-13
 
 
+@pytest.mark.parametrize("method", ["auto", "cg", "gmres"])
+@pytest.mark.parametrize("preconditioner", ["mmf", "jacobi", "none"])
+def test_a_single_free_unknown(method, preconditioner):
+    A = np.array([[1.0, 0, 0], [-1, 2, -1], [0, 0, 1]])
+    solution = pympf.solve(A, [1.0, 0, 2], method=method, preconditioner=preconditioner)
+    np.testing.assert_allclose(solution.x, [1, 1.5, 2])
+
+
 def test_a_row_of_zeros_determines_nothing(system):
     A = with_rows(system[0], [300], 0.0)  # its column is left
     with pytest.raises(ValueError, match="92 Dirichlet rows still"):
