@@ -48,6 +48,7 @@ class Solution:
     iterations: int
     history: NDArray[np.float64] = field(repr=False)
     true_residual: float
+    norm: str
     setup_s: float
     solve_s: float
     method: str
@@ -236,7 +237,7 @@ def solve(
     def run(x: NDArray[Any]) -> dict[str, Any]:
         return engine(A.dtype).solve(
             *(rows, b, x, M.core, krylov, side),
-            *(rtol, atol, maxiter, restart, callback),
+            *(rtol, atol, maxiter, restart, symmetric, callback),
         )
 
     start, guess = time.perf_counter(), x.copy()

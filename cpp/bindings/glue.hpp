@@ -352,13 +352,7 @@ void apply_preconditioner(const precond::Preconditioner<T>& M, const Communicato
 template <class T>
 KrylovResult solve_rows(const DistRows<T>& A, const Operator<T>* M, const T* b, T* x,
                         const KrylovParams& params, const KrylovCallback<T>& callback) {
-  return together(A.comm, [&] {
-    if (A.comm.size() == 1)
-      return solve<T>(matrix_operator(A.rows), M, A.own(), b, x, params, callback);
-    const DistCsr<T> blocks(A);
-    const Operator<T> multiply = [&](const T* in, T* out) { blocks.multiply(in, out); };
-    return solve<T>(multiply, M, A.own(), b, x, params, callback, A.comm);
-  });
+  return together(A.comm, [&] { return solve<T>(A, M, b, x, params, callback); });
 }
 
 // A factorization from its parts, as a file holds them; each rank has its own.

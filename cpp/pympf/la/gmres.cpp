@@ -79,7 +79,7 @@ class Gmres final : public Cycle<T> {
       if (reason != Reason::iterating) break;
       reason = rotate();
       if (reason != Reason::iterating) break;
-      reason = run_.record(std::abs(g_.back()), nullptr);
+      reason = run_.record(unit_ * std::abs(g_.back()), nullptr);
     }
     return update_x() ? reason : Reason::diverged_nan;
   }
@@ -87,12 +87,23 @@ class Gmres final : public Cycle<T> {
  private:
   std::size_t columns() const { return rotations_.size(); }
 
-  void start(const T* r, double r_norm) {
-    scale(run_.n, 1 / r_norm, r, basis_[0]);
+  // Where rows are weighted, the method minimizes ||W^(1/2) r||, in which A M with M ~ A^-1 is as
+  // far from normal as in that of M; in ||W r|| it would not converge. The norm of the test is taken
+  // to fall with it, as cycles tell.
+  void start(T* r, double r_norm) {
+    double length = r_norm;
+    if (is_weighted()) {
+      run_.weigh(r);
+      length = run_.norm(r);
+    }
+    unit_ = r_norm / length;
+    scale(run_.n, 1 / length, r, basis_[0]);
     R_.clear();
     rotations_.clear();
-    g_ = {r_norm};
+    g_ = {length};
   }
+
+  bool is_weighted() const { return !run_.from_left() && !run_.weights.empty(); }
 
   // w = B v_k, in the place of the next basis vector
   void apply_operator() {
@@ -104,6 +115,7 @@ class Gmres final : public Cycle<T> {
     } else {
       T* z = flexible_ ? preconditioned_[k] : t_.data();
       run_.A(run_.precondition(basis_[k], z), w);
+      if (is_weighted()) run_.weigh(w);
     }
   }
 
@@ -158,9 +170,9 @@ class Gmres final : public Cycle<T> {
     for (std::size_t i = 0; i < k; ++i) d[i] = -h_[i] / h_[k];
     d = back_substitute(std::move(d));
     const double length = std::hypot(1 / h_[k], norm(static_cast<Index>(k), d.data()));
-    const double rounding = Run<T>::epsilon * h_norm_ * std::abs(rotation.c * g_[k]) * length;
-    return run_.in_vain(rounding,
-                        std::abs(g_[k]) * rotation.c * rotation.c / (1 + std::abs(rotation.s)));
+    const double step = unit_ * std::abs(rotation.c * g_[k]);
+    const double rounding = Run<T>::epsilon * h_norm_ * step * length;
+    return run_.in_vain(rounding, step * std::abs(rotation.c) / (1 + std::abs(rotation.s)));
   }
 
   // R^-1 y, by columns; column j of R starts at j (j + 1) / 2.
@@ -206,6 +218,7 @@ class Gmres final : public Cycle<T> {
   std::vector<double> R_, g_, h_;
   std::vector<Rotation> rotations_;
   double h_norm_ = 0;  // estimate of ||B||
+  double unit_ = 1;    // of g in the norm of the test
 };
 
 }  // namespace
