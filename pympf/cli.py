@@ -233,7 +233,7 @@ def _solve(args: argparse.Namespace) -> int:
         "nnz": args.comm.allreduce(A.nnz) if is_parallel(args.comm) else A.nnz,
         **{
             name: getattr(solution, name)
-            for name in (*names, "true_residual", "setup_s", "solve_s")
+            for name in (*names, "true_residual", "norm", "setup_s", "solve_s")
         },
     }
     _report(args, {**report, "history": solution.history}, _table(report))

@@ -113,7 +113,8 @@ def solve(
     x0 : array_like, shape (n,), optional
         Initial guess; zero by default.
     rtol, atol : float
-        Stop when ‖b − A x‖ ≤ max(rtol ‖b‖, atol). `rtol` is 1e-8 by default, 1e-5 in float32.
+        Stop when ‖b − A x‖ ≤ max(rtol ‖b‖, atol), in the norm that ``norm`` names (see Returns).
+        `rtol` is 1e-8 by default, 1e-5 in float32.
     maxiter : int, optional
         Most iterations; by default 10 000. When they are spent, ``x`` is the last iterate; but
         preconditioned MINRES, whose residual may grow in the 2-norm while it falls in that of the
@@ -144,7 +145,14 @@ def solve(
         M (b − A x) and M b.
         ``true_residual`` is ‖b − A x‖ / ‖b‖ of that x, whatever the side; ``history`` has the
         residual norms, the initial one first and the fresh one of x last; ``reason`` says why the
-        run ended, 'converged_…' or not. ``choice`` says what 'mmf' and 'auto' took and why,
+        run ended, 'converged_…' or not: 'diverged_inconsistent' that `A` is singular and `b` not
+        in its range, where x is the least-squares solution; 'diverged_stagnated' that rounding
+        keeps the residual from the tolerance; 'diverged_range' that x has entries which the dtype
+        cannot hold.
+        ``norm`` is 'plain' for the 2-norm, 'preconditioned' for that of M (b − A x), or
+        'row_scaled' where the rows of `A` or `b` differ so much that ‖b‖ says nothing of some of
+        them (penalty rows of 1e8 beside rows of 1): the norm is then the larger of ‖r‖ and
+        c ‖D⁻¹r‖, D = diag(|a_ii|), c = ‖b‖ / ‖D⁻¹b‖, in ``true_residual`` too. ``choice`` says what 'mmf' and 'auto' took and why,
         ``operator`` is the `Preconditioner`, None where it is not one.
 
     Raises
@@ -163,7 +171,14 @@ def solve(
     is in its range (for the Laplacian: the entries of b sum to zero on each component). Nothing is
     shifted: of the solutions, which differ by vectors of the kernel, the ``x`` returned is the one
     that the method reaches from `x0`, not the one of least norm. When `b` is not in the range,
-    there is no solution, and ``converged`` is False.
+    there is no solution, and ``converged`` is False. Of a symmetric `A` whose row sums vanish on
+    some components, as those of a Laplacian do, what `b` has in the kernel is taken out, and the
+    rest solved for: x has the least residual in the 2-norm. MINRES finds the least residual of
+    other singular matrices, in the norm √(rᵀM r), as SciPy's does.
+
+    The scale of `A`, `b` and `x0` is of no consequence: they are divided by powers of two inside,
+    which is exact. Norms and tolerances are those of what was given. An `x0` whose residual is
+    larger than ‖b‖ by more than the precision is replaced by zero.
 
     References
     ----------

@@ -87,13 +87,13 @@ class Gmres final : public Cycle<T> {
  private:
   std::size_t columns() const { return rotations_.size(); }
 
-  // Where rows are weighted, the method minimizes ||W^(1/2) r||, in which A M with M ~ A^-1 is as
-  // far from normal as in that of M; in ||W r|| it would not converge. The norm of the test is taken
-  // to fall with it, as cycles tell.
+  // Where rows are weighted, the norm is ||W^(1/2) r||, the operator W^(1/2) A M W^(-1/2): with M
+  // symmetric it is about as normal as in the norm of M. (In ||W r|| it is far from that.) The norm
+  // of the test is taken to fall with this one in a cycle; the next begins with what it is.
   void start(T* r, double r_norm) {
     double length = r_norm;
     if (is_weighted()) {
-      run_.weigh(r);
+      run_.weigh(r, r, 0.5);
       length = run_.norm(r);
     }
     unit_ = r_norm / length;
@@ -105,6 +105,13 @@ class Gmres final : public Cycle<T> {
 
   bool is_weighted() const { return !run_.from_left() && !run_.weights.empty(); }
 
+  const T* without_weights(const T* v) {
+    if (!is_weighted()) return v;
+    unweighted_.resize(run_.n);
+    run_.weigh(v, unweighted_.data(), -0.5);
+    return unweighted_.data();
+  }
+
   // w = B v_k, in the place of the next basis vector
   void apply_operator() {
     const std::size_t k = columns();
@@ -114,8 +121,8 @@ class Gmres final : public Cycle<T> {
       (*run_.M)(t_.data(), w);
     } else {
       T* z = flexible_ ? preconditioned_[k] : t_.data();
-      run_.A(run_.precondition(basis_[k], z), w);
-      if (is_weighted()) run_.weigh(w);
+      run_.A(run_.precondition(without_weights(basis_[k]), z), w);
+      if (is_weighted()) run_.weigh(w, w, 0.5);
     }
   }
 
@@ -205,7 +212,9 @@ class Gmres final : public Cycle<T> {
             back_substitute({g_.begin(), g_.begin() + columns()}), t_.data());
     const bool correction_is_preconditioned = flexible_ || run_.from_left();
     const T* correction =
-        correction_is_preconditioned ? t_.data() : run_.precondition(t_.data(), u_.data());
+        correction_is_preconditioned
+                              ? t_.data()
+                              : run_.precondition(without_weights(t_.data()), u_.data());
     if (!std::isfinite(run_.norm(correction))) return false;
     axpy(n, 1.0, correction, run_.x);
     return true;
@@ -214,7 +223,7 @@ class Gmres final : public Cycle<T> {
   Run<T>& run_;
   const bool flexible_;
   Basis<T> basis_, preconditioned_;
-  std::vector<T> t_, u_;
+  std::vector<T> t_, u_, unweighted_;
   std::vector<double> R_, g_, h_;
   std::vector<Rotation> rotations_;
   double h_norm_ = 0;  // estimate of ||B||

@@ -272,8 +272,9 @@ class Judge {
       return out_of_iterations(norm);
     } else if (reason != Reason::iterating) {
       return reason;
-    } else if (norm >= before * (1 - 10 * Run<T>::epsilon)) {  // the next cycle would be the same
-      return Reason::diverged_stagnated;
+    } else if (norm >= before * (1 - 10 * Run<T>::epsilon)) {
+      // The next cycle would be the same; not where another norm is minimized.
+      if (run_.weights.empty() || !worth_another(norm)) return Reason::diverged_stagnated;
     }
     const bool spent = static_cast<int>(run_.history.size()) > run_.params.max_iterations;
     return spent ? out_of_iterations(norm) : Reason::iterating;
@@ -400,7 +401,7 @@ std::vector<double> row_weights(const System<T>& system, const T* b, double b_no
   least = system.comm.min(least);
   if (!std::isfinite(scaled_norm) || !(b_norm > much * least * scaled_norm)) return {};
   for (std::size_t i = 0; i < size.size(); ++i)
-    scaled[i] = size[i] > 0 ? b_norm / scaled_norm / size[i] : 0;
+    scaled[i] = size[i] > 0 ? b_norm / scaled_norm / size[i] : 1;
   return scaled;
 }
 

@@ -24,7 +24,7 @@
 // Of a matrix more is known than of an operator (krylov_matrix.cpp):
 //   - Where its rows, or those of b, differ so much that ||b|| says nothing of some of them (a
 //     penalty of 1e12 beside rows of 1), the norm of the test is the larger of ||r|| and
-//     ||W r||, W = diag(w_i), w_i = c / max_j |a_ij| with c such that ||W b|| = ||b||.
+//     ||W r||, W = diag(w_i), w_i = c / |a_ii| with c such that ||W b|| = ||b||.
 //   - Where all row sums vanish on parts that nothing couples (Laplacians of graphs), the constants
 //     on these parts are the nullspace. What b has in it is taken out, the rest is solved, and x is
 //     the least-squares solution: diverged_inconsistent.

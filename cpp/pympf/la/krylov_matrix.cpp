@@ -1,7 +1,7 @@
 // A x = b for a matrix: what is known of it beyond its products goes into the driver (krylov.cpp).
 //
 //   range      s A, M / s with a power of two s, where the largest entry is far from 1
-//   rows       the sizes max_j |a_ij|, by which the driver weighs the rows where it must
+//   rows       their sizes, |a_ii| as a rule, by which the driver weighs the rows where it must
 //   nullspace  constants on the parts whose row sums vanish; of a symmetric A they are also what
 //              its range is orthogonal to
 //
@@ -47,12 +47,22 @@ Operator<T> scaled(const Operator<T>& M, int exponent, Index n) {
   };
 }
 
+// |a_ii|; of rows with larger entries, as indefinite matrices have them, a part of the largest.
 template <class T>
-std::vector<double> row_sizes(const CsrView<T>& A) {
-  std::vector<double> size(A.rows);
-#pragma omp parallel for schedule(static) if (worth_threads(A.nnz()))
-  for (Index i = 0; i < A.rows; ++i)
-    size[i] = largest_magnitude(A.indptr[i + 1] - A.indptr[i], A.data + A.indptr[i]);
+std::vector<double> row_sizes(const DistRows<T>& A) {
+  constexpr double part = 1e-3;
+  const CsrView<T>& rows = A.rows;
+  std::vector<double> size(rows.rows);
+#pragma omp parallel for schedule(static) if (worth_threads(rows.nnz()))
+  for (Index i = 0; i < rows.rows; ++i) {
+    T largest = 0, diagonal = 0;
+    for (Index p = rows.indptr[i]; p < rows.indptr[i + 1]; ++p) {
+      const T magnitude = std::abs(rows.data[p]);
+      largest = std::max(largest, magnitude);
+      if (rows.indices[p] == i + A.shift) diagonal = magnitude;
+    }
+    size[i] = std::max(double{diagonal}, part * largest);
+  }
   return size;
 }
 
@@ -109,7 +119,7 @@ class MatrixSolve {
   MatrixSolve(const DistRows<T>& A, const Operator<T>* M, const KrylovParams& params,
               const KrylovCallback<T>& callback)
       : A_(A),
-        row_size_(row_sizes(A.rows)),
+        row_size_(row_sizes(A)),
         exponent_(exponent_of(A.comm.max(largest_magnitude(row_size_.size(), row_size_.data())))),
         scaled_A_(scaled(A, exponent_)),
         scaled_M_(M && exponent_ != 0 ? scaled(*M, exponent_, A.own()) : Operator<T>{}),
@@ -142,9 +152,10 @@ class MatrixSolve {
   }
 
  private:
+  // Even: minres takes square roots of r^T M r.
   static int exponent_of(double largest) {
     if (largest == 0 || !std::isfinite(largest)) return 0;
-    const int exponent = std::ilogb(largest);
+    const int exponent = std::ilogb(largest) / 2 * 2;
     return std::abs(exponent) > kSafeExponent<T> ? exponent : 0;
   }
 

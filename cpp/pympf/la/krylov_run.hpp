@@ -23,7 +23,7 @@ struct System {
   T* const x;
   const Communicator& comm;
   int exponent = 0;                      // A is the caller's, and M^-1 is, times 2^-exponent
-  std::span<const double> row_size = {};  // max_j |a_ij|, or nothing
+  std::span<const double> row_size = {};  // |a_ii| as a rule, or nothing
   // Improves the guess, given its residual, where the rows are weighted.
   std::function<void(const T* r, T* x)> start = {};
 };
@@ -57,10 +57,10 @@ struct Run {
   // Of b - A x, the norm of the stopping test unless that is from the left.
   double measure(const T* r) const;
 
-  // W^(1/2) r, in r
-  void weigh(T* r) const {
+  // y = W^power x
+  void weigh(const T* x, T* y, double power) const {
     for (std::size_t i = 0; i < weights.size(); ++i)
-      r[i] = static_cast<T>(std::sqrt(weights[i]) * r[i]);
+      y[i] = static_cast<T>(std::pow(weights[i], power) * x[i]);
   }
 
   // M r, in z; without preconditioner r itself.
