@@ -103,7 +103,7 @@ class Gmres final : public Cycle<T> {
     g_ = {length};
   }
 
-  bool is_weighted() const { return !run_.from_left() && !run_.weights.empty(); }
+  bool is_weighted() const { return run_.is_weighted && !run_.from_left(); }
 
   const T* without_weights(const T* v) {
     if (!is_weighted()) return v;

@@ -104,7 +104,7 @@ void scale_by_power(Index n, int exponent, T* x) {
 template <class T>
 double Run<T>::measure(const T* r) const {
   const double plain = norm(r);
-  if (weights.empty()) return plain;
+  if (!is_weighted) return plain;
   std::vector<double> scaled(weights);
   for (std::size_t i = 0; i < scaled.size(); ++i) scaled[i] *= double{r[i]};
   return std::max(plain, pympf::norm(comm, n, scaled.data()));
@@ -274,7 +274,7 @@ class Judge {
       return reason;
     } else if (norm >= before * (1 - 10 * Run<T>::epsilon)) {
       // The next cycle would be the same; not where another norm is minimized.
-      if (run_.weights.empty() || !worth_another(norm)) return Reason::diverged_stagnated;
+      if (!run_.is_weighted || !worth_another(norm)) return Reason::diverged_stagnated;
     }
     const bool spent = static_cast<int>(run_.history.size()) > run_.params.max_iterations;
     return spent ? out_of_iterations(norm) : Reason::iterating;
@@ -383,26 +383,27 @@ KrylovCallback<T> in_units(const KrylovCallback<T>& callback, Index n, int norm_
   };
 }
 
-// The diagonal of W, where the test needs it: where a row whose residual is as large as the plain
-// test allows may be off by `much` times what it allows on the mean of all rows.
+// Weighs the rows where the test needs it: where a row whose residual is as large as the plain test
+// allows may be off by `much` times what it allows on the mean of all rows.
 template <class T>
-std::vector<double> row_weights(const System<T>& system, const T* b, double b_norm) {
+void weigh_rows(const System<T>& system, Run<T>& run, double b_norm) {
   constexpr double much = 100;
   const std::span<const double> size = system.row_size;
-  if (system.comm.max(Global{!size.empty()}) == 0) return {};
+  if (system.comm.max(Global{!size.empty()}) == 0) return;
   double least = std::numeric_limits<double>::infinity();
   std::vector<double> scaled(size.size());
   for (std::size_t i = 0; i < size.size(); ++i)
     if (size[i] > 0) {
       least = std::min(least, size[i]);
-      scaled[i] = double{b[i]} / size[i];
+      scaled[i] = double{run.b[i]} / size[i];
     }
   const double scaled_norm = norm(system.comm, system.n, scaled.data());
   least = system.comm.min(least);
-  if (!std::isfinite(scaled_norm) || !(b_norm > much * least * scaled_norm)) return {};
+  run.is_weighted = std::isfinite(scaled_norm) && b_norm > much * least * scaled_norm;
+  if (!run.is_weighted) return;
   for (std::size_t i = 0; i < size.size(); ++i)
     scaled[i] = size[i] > 0 ? b_norm / scaled_norm / size[i] : 1;
-  return scaled;
+  run.weights = std::move(scaled);
 }
 
 // The iterations; the result is in the units of the run.
@@ -416,7 +417,7 @@ KrylovResult iterate(Run<T>& run, const System<T>& system, double b_norm, bool f
     from_zero = true;
     now = r.compute();
   }
-  if (!run.weights.empty() && system.start) {
+  if (run.is_weighted && system.start) {
     system.start(r.residual(), run.x);
     now = r.compute();
   }
@@ -469,7 +470,7 @@ KrylovResult drive(const System<T>& system, const KrylovParams& params,
     const double b_norm = run.norm(run.b);
     const double x_norm = run.norm(run.x);
     if (!std::isfinite(x_norm)) std::fill(run.x, run.x + run.n, T{0});
-    if (!from_left) run.weights = row_weights(system, run.b, b_norm);
+    if (!from_left) weigh_rows(system, run, b_norm);
     set_tolerance(run, b_norm);
     result = iterate(run, system, b_norm, x_norm == 0 || !std::isfinite(x_norm));
   }
@@ -483,8 +484,8 @@ KrylovResult drive(const System<T>& system, const KrylovParams& params,
   for (double& norm : run.history) norm = std::ldexp(norm, norm_exponent);
   result.history = std::move(run.history);
   result.norm = from_left              ? ResidualNorm::preconditioned
-                : run.weights.empty() ? ResidualNorm::plain
-                                      : ResidualNorm::row_scaled;
+                : run.is_weighted ? ResidualNorm::row_scaled
+                                      : ResidualNorm::plain;
   return result;
 }
 

@@ -44,7 +44,8 @@ struct Run {
   bool is_watched = false;  // by a callback on some rank
   double tolerance = 0;
   double resolution = 0;        // a recurrence below it says nothing about b - A x
-  std::vector<double> weights;  // the diagonal of W, or nothing
+  bool is_weighted = false;     // on all ranks
+  std::vector<double> weights;  // the diagonal of W
 
   static constexpr double epsilon = std::numeric_limits<T>::epsilon();
 
