@@ -152,8 +152,8 @@ def solve(
         ``norm`` is 'plain' for the 2-norm, 'preconditioned' for that of M (b − A x), or
         'row_scaled' where the rows of `A` or `b` differ so much that ‖b‖ says nothing of some of
         them (penalty rows of 1e8 beside rows of 1): the norm is then the larger of ‖r‖ and
-        c ‖D⁻¹r‖, D = diag(|a_ii|), c = ‖b‖ / ‖D⁻¹b‖, in ``true_residual`` too. ``choice`` says what 'mmf' and 'auto' took and why,
-        ``operator`` is the `Preconditioner`, None where it is not one.
+        c ‖D⁻¹r‖, D = diag(|a_ii|), c = ‖b‖ / ‖D⁻¹b‖, in ``true_residual`` too.
+        ``choice`` says what 'mmf' and 'auto' took and why, ``operator`` is the `Preconditioner`, None where it is not one.
 
     Raises
     ------
@@ -272,6 +272,7 @@ def solve(
         result = run(x)
 
     failed = M.name == "mmf" and method == "auto" and not result["converged"]
+    failed = failed and result["reason"] != "diverged_inconsistent"
     if failed and M.signed:
         # A is singular, perhaps, and b not in its range: minres leaves the least residual then.
         krylov, why = "minres", "A has negative eigenvalues"

@@ -128,7 +128,7 @@ def test_a_side_outside_the_range_gives_least_squares(rng, method, name, dtype):
 
 
 def test_least_squares_of_a_part_beside_one_that_is_not_singular(rng):
-    singular, kernel = neumann(rng)
+    singular, _kernel = neumann(rng)
     A = sp.csr_array(sp.block_diag([singular, gallery.poisson((9, 9))]))
     b = rng.standard_normal(250)
     solution = pympf.solve(A, b)
@@ -215,7 +215,8 @@ def test_small_rows_beside_identity_rows(rng):
     x = rng.standard_normal(675)
     for method in ("auto", "minres", "gmres"):
         solution = pympf.solve(B, B @ x, method=method)
-        assert solution.converged and solution.norm == "row_scaled"
+        assert solution.converged
+        assert solution.norm == "row_scaled"
         assert np.linalg.norm(solution.x - x) <= 1e-6 * np.linalg.norm(x)
 
 

@@ -135,8 +135,8 @@ std::vector<double> FloatingParts::project(const Communicator& comm, const T* b)
   return out;
 }
 
-#define PYMPF_FLOATING(T)                                                       \
-  template bool all_rows_float(const DistRows<T>&);                      \
+#define PYMPF_FLOATING(T)                                    \
+  template bool all_rows_float(const DistRows<T>&);          \
   template FloatingParts::FloatingParts(const DistRows<T>&); \
   template std::vector<double> FloatingParts::project(const Communicator&, const T*) const;
 

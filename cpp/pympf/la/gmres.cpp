@@ -211,8 +211,7 @@ class Gmres final : public Cycle<T> {
     combine(flexible_ ? preconditioned_ : basis_,
             back_substitute({g_.begin(), g_.begin() + columns()}), t_.data());
     const bool correction_is_preconditioned = flexible_ || run_.from_left();
-    const T* correction =
-        correction_is_preconditioned
+    const T* correction = correction_is_preconditioned
                               ? t_.data()
                               : run_.precondition(without_weights(t_.data()), u_.data());
     if (!std::isfinite(run_.norm(correction))) return false;

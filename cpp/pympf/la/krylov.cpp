@@ -456,8 +456,7 @@ KrylovResult drive(const System<T>& system, const KrylovParams& params,
   const int norm_exponent = units.norm_exponent(from_left);
   KrylovParams scaled = params;
   scaled.atol = std::ldexp(params.atol, -norm_exponent);
-  const KrylovCallback<T> report =
-      in_units(callback, system.n, norm_exponent, units.x_exponent());
+  const KrylovCallback<T> report = in_units(callback, system.n, norm_exponent, units.x_exponent());
   Run<T> run{system.A, system.M, system.n, units.b(), system.x, scaled, report, system.comm, {}};
   run.is_watched = system.comm.max(std::int64_t{bool{callback}}) > 0;
 
@@ -483,9 +482,9 @@ KrylovResult drive(const System<T>& system, const KrylovParams& params,
   result.iterations = static_cast<int>(run.history.size()) - 1;
   for (double& norm : run.history) norm = std::ldexp(norm, norm_exponent);
   result.history = std::move(run.history);
-  result.norm = from_left              ? ResidualNorm::preconditioned
+  result.norm = from_left         ? ResidualNorm::preconditioned
                 : run.is_weighted ? ResidualNorm::row_scaled
-                                      : ResidualNorm::plain;
+                                  : ResidualNorm::plain;
   return result;
 }
 

@@ -53,8 +53,7 @@ std::vector<double> row_sizes(const DistRows<T>& A) {
   constexpr double part = 1e-3;
   const CsrView<T>& rows = A.rows;
   std::vector<double> size(rows.rows);
-#pragma omp parallel for schedule(static) if (worth_threads(rows.nnz()))
-  for (Index i = 0; i < rows.rows; ++i) {
+  parallel_for(rows.rows, worth_threads(rows.nnz()), [&](Index i) {
     T largest = 0, diagonal = 0;
     for (Index p = rows.indptr[i]; p < rows.indptr[i + 1]; ++p) {
       const T magnitude = std::abs(rows.data[p]);
@@ -62,12 +61,12 @@ std::vector<double> row_sizes(const DistRows<T>& A) {
       if (rows.indices[p] == i + A.shift) diagonal = magnitude;
     }
     size[i] = std::max(double{diagonal}, part * largest);
-  }
+  });
   return size;
 }
 
-// x_i += r_i / a_ii in rows that the diagonal dominates by far, penalty rows: their residuals, which
-// may be any number of times those of the other rows, become as small as those.
+// x_i += r_i / a_ii in rows that the diagonal dominates by far, penalty rows: their residuals,
+// which may be any number of times those of the other rows, become as small as those.
 template <class T>
 void solve_dominated(const DistRows<T>& A, const T* r, T* x) {
   constexpr double far = 1000;

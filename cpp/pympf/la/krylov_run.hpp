@@ -22,7 +22,7 @@ struct System {
   const T* const b;
   T* const x;
   const Communicator& comm;
-  int exponent = 0;                      // A is the caller's, and M^-1 is, times 2^-exponent
+  int exponent = 0;                       // A is the caller's, and M^-1 is, times 2^-exponent
   std::span<const double> row_size = {};  // |a_ii| as a rule, or nothing
   // Improves the guess, given its residual, where the rows are weighted.
   std::function<void(const T* r, T* x)> start = {};

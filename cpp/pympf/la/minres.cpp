@@ -18,11 +18,11 @@
 // The step tau_k w_k costs rounding errors of about epsilon ||A|| |tau_k| ||w_k|| in b - A x and
 // gains 1 - |s_k| of the residual. On a singular A with b outside its range the residual stays,
 // while x grows without bound along the null vectors: there the run ends when a step costs more
-// than it gains. As a rule it ends before, when r_{k-1} has become a null vector of A M: then x_{k-1}
-// has the least M-norm of the residual that there is. The ratio ||M A z|| / ||z|| of z = M r_{k-1}
-// is a by-product, hypot(bar gamma_k, c_{k-1} beta_{k+1}); where it is small, the Rayleigh quotient
-// z^T A z / r^T z tells a null vector from an eigenvector of a small eigenvalue, since it has the
-// square of the error.
+// than it gains. As a rule it ends before, when r_{k-1} has become a null vector of A M: then
+// x_{k-1} has the least M-norm of the residual that there is. The ratio ||M A z|| / ||z|| of z = M
+// r_{k-1} is a by-product, hypot(bar gamma_k, c_{k-1} beta_{k+1}); where it is small, the Rayleigh
+// quotient z^T A z / r^T z tells a null vector from an eigenvector of a small eigenvalue, since it
+// has the square of the error.
 //
 // Per iteration: A and M once, 2 dot products, 4 norms, 7 vector updates.
 // Storage: r, q, 2 v, 2 z, 2 w.
