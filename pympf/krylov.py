@@ -153,7 +153,8 @@ def solve(
         'row_scaled' where the rows of `A` or `b` differ so much that ‖b‖ says nothing of some of
         them (penalty rows of 1e8 beside rows of 1): the norm is then the larger of ‖r‖ and
         c ‖D⁻¹r‖, D = diag(|a_ii|), c = ‖b‖ / ‖D⁻¹b‖, in ``true_residual`` too.
-        ``choice`` says what 'mmf' and 'auto' took and why, ``operator`` is the `Preconditioner`, None where it is not one.
+        ``choice`` says what 'mmf' and 'auto' took and why, ``operator`` is the `Preconditioner`,
+        None where it is not one.
 
     Raises
     ------
