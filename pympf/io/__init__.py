@@ -57,6 +57,10 @@ __all__ = [
 PathLike: TypeAlias = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 
 
+MANY_ROWS = 1 << 24
+"""Files may announce so many rows, whatever they hold."""
+
+
 @dataclass(frozen=True)
 class Format:
     """What can be done with the files of one suffix; None where nothing can."""
@@ -251,11 +255,20 @@ def _checked(path: Path, content: Any, first: int | None = None) -> sp.csr_array
     """Let what was read, or a rank's rows from `first` on, pass the gate."""
     with _naming(path):
         try:
-            if sp.issparse(content) and content.format == "csr":
-                _check_columns(content, first or 0)
+            if sp.issparse(content):
+                _check_rows(content)
+                if content.format == "csr":
+                    _check_columns(content, first or 0)
             return la.canonical_csr(content, any_width=first is not None)
         except ValueError as error:
             raise OSError(f"{path}: {error}") from error
+
+
+def _check_rows(matrix: Any) -> None:
+    """Refuse rows that are announced only, before there is memory for all of them."""
+    rows, entries = matrix.shape[0], matrix.nnz
+    if la.INDEX_MAX >= rows > max(MANY_ROWS, 1000 * entries):
+        raise ValueError(f"{rows} rows are announced for {entries} entries")
 
 
 def _check_columns(csr: sp.csr_array, first: int) -> None:

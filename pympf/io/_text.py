@@ -40,6 +40,7 @@ PIECE = 1 << 22
 """Bytes that are read at a time, up to the end of a line."""
 
 LONGEST_LINE = 1 << 24
+"""Bytes of a line; of the comments at the beginning a quarter."""
 
 LARGEST_EXPANSION, ALWAYS_ALLOWED = 1100, 1 << 26
 """A compressed file may grow so many times (gzip knows no more), and to so many bytes."""
@@ -139,15 +140,18 @@ def _numbers(
 
 
 def _skip_comments(text: Text) -> tuple[list[bytes], bytes]:
-    """Return the comments at the beginning, some of them, and the first line of content."""
+    """Return the comments at the beginning, and the first line of content."""
     comments: list[bytes] = []
+    size = 0
     while line := text.line():
+        size += len(line)
+        if size > LONGEST_LINE // 4:
+            raise ValueError(f"{size} bytes at its beginning hold no numbers")
         if line.lower().startswith(b"%%matrixmarket"):
             raise ValueError("it is a Matrix Market file, whose suffix is .mtx")
         if line.lstrip()[:1] not in (b"#", b"%", b""):
             return comments, line
-        if line.strip() and len(comments) < 1000:
-            comments.append(line)
+        comments.append(line)
     raise ValueError("it holds no numbers")
 
 
@@ -319,7 +323,7 @@ def _read_graph(path: Path) -> tuple[Any, NDArray[Any]]:
             else:
                 text.put_back(following)
         text.put_back(line)
-        if _are_integers(fields) and "{" not in fields[-1]:
+        if _are_integers(fields) and b"{" not in line:
             if len(fields) not in (2, 3):
                 raise ValueError(f"its first line of numbers has {len(fields)} columns")
             ends, reals = _numbers(text, 2, len(fields) - 2, separator)

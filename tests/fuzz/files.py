@@ -19,7 +19,7 @@ from outcome import REFUSALS, refusal, require
 import pympf
 from pympf.io import read_matrix, read_vector, write_matrix, write_vector
 
-LARGEST = 2**22
+LARGEST = 2**24 + 2**20
 """Numbers in a matrix or vector that comes out of a damaged file of some kilobytes."""
 
 
@@ -50,11 +50,22 @@ TEXTS = {
     "skew.mtx": matrix_text("coordinate real skew-symmetric", "3 3 2\n2 1 1.5\n3 1 -2e3\n"),
     "array.mtx": matrix_text("array real general", "2 3\n1\n2\n3\n4\n5\n6.5\n"),
     "array_symmetric.mtx": matrix_text("array real symmetric", "2 2\n1\n2\n3\n"),
+    "fortran.mtx": matrix_text(
+        "coordinate real general", "% f\r\n2 2 2\r\n1 1 +1.5D0\r\n2 2 2\r\n"
+    ),
     "snap.txt": b"# Nodes: 4 Edges: 3\n# From To\n10\t20\n20\t30\n30\t7\n",
-    "weighted.edges": b"% weighted\n1 2 0.5\n2 3 1.5e1\n3 4 2\n",
+    "weighted.edges": b"% weighted\n1 2 0.5\n2 3 1.5D1\n3 4 +2\n",
+    "networkx.edges": b"1 2 {}\n2 3 {'weight': 2.5}\n",
+    "numbers.csv": b"source,target,weight\n1,2,0.5\n2,3,1.5\n",
+    "names.csv": b'Bo,Cy\nAl,Bo\nCy,"De, jr"\n',
+    "names.tsv": b"from\tto\tw\nBo B\tCy\t1\nAl\tBo B\t2.5\n",
 }
 
-VECTOR_TEXTS = {"x.txt": b"# numbers\n1.5\n-2\n+3e4\n", "block.txt": b"1 2\n3 4\n"}
+VECTOR_TEXTS = {
+    "plain.txt": b"# numbers\n1.5\n-2\n+3e4\n",
+    "block.txt": b"1 2\n3 4\n",
+    "block.csv": b"a;b\n1;2\n3;4\n",
+}
 
 
 def of_other_programs(folder):
@@ -68,6 +79,7 @@ def of_other_programs(folder):
     scipy.io.savemat(folder / "plain.mat", {"A": A.tocsc(), "note": "x"})
     scipy.io.savemat(folder / "struct.mat", {"Problem": {"name": "x", "A": A.tocsc()}})
     sp.save_npz(folder / "csc.npz", A.tocsc())
+    sp.save_npz(folder / "dia.npz", A.todia())
 
 
 @functools.cache
@@ -87,7 +99,7 @@ def samples():
             readers[f"A.{suffix}"] = read_matrix
         write_matrix(folder / "long.petsc", A, index_bits=64)
         readers["long.petsc"] = read_matrix
-        for suffix in ("mtx", "npy", "txt", "txt.gz", "petsc", "h5"):
+        for suffix in ("mtx", "npy", "txt", "csv", "tsv.bz2", "petsc", "mat", "h5"):
             write_vector(folder / f"x.{suffix}", rng.standard_normal((4, 2)))
             readers[f"x.{suffix}"] = read_vector
         pympf.factorize(A, core_size=5).save(folder / "F.h5")
@@ -192,18 +204,18 @@ DAMAGES = (
 )
 
 
+PACKED = ((".gz", gzip.decompress, gzip.compress), (".bz2", bz2.decompress, bz2.compress))
+
+
 def damaged(name, content, rng):
     """Damage a file; a compressed one outside or, with its checksums made anew, inside."""
     damage = pick(rng, DAMAGES)
     if chance(rng, 0.4):
         return damage(content, rng)
-    if name.endswith(".gz"):
-        return gzip.compress(damage(gzip.decompress(content), rng))
-    if name.endswith(".bz2"):
-        return bz2.compress(damage(bz2.decompress(content), rng))
-    if name.endswith(".npz"):
-        return zip_with(content, rng, damage)
-    return damage(content, rng)
+    for suffix, unpack, pack in PACKED:
+        if name.endswith(suffix):
+            return pack(damage(unpack(content), rng))
+    return zip_with(content, rng, damage) if name.endswith(".npz") else damage(content, rng)
 
 
 def zip_with(content, rng, damage):
@@ -224,8 +236,9 @@ def zip_with(content, rng, damage):
 def read(rng):
     """Read a damaged file: it is refused by name, or read as what it says."""
     name, content, reader, value = pick(rng, samples())
-    for _ in range(1 + int(rng.exponential(0.3))):
-        content = damaged(name, content, rng) if content else content
+    content = damaged(name, content, rng)
+    while content and chance(rng, 0.2):
+        content = pick(rng, DAMAGES)(content, rng)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / name
         path.write_bytes(content)
