@@ -123,7 +123,8 @@ $(BUILD)/fuzz/installed: $(SOURCES) $(BUILD)/native $(VENV)/options
 	@$(VENV)/bin/python -m pip --quiet install --no-build-isolation --no-deps --upgrade \
 	  --target $(BUILD)/fuzz/site --config-settings=build-dir=$(BUILD)/fuzz/wheel \
 	  $(OPTIONS:%=--config-settings=cmake.define.%) \
-	  --config-settings=cmake.define.PYMPF_SANITIZE=address,undefined \
+	  --config-settings=install.strip=false \
+  --config-settings=cmake.define.PYMPF_SANITIZE=address,undefined \
 	  --config-settings=cmake.define.CMAKE_CXX_FLAGS_RELEASE=-O1 .
 	@touch $@
 

@@ -465,7 +465,9 @@ def _report(args: argparse.Namespace, report: dict[str, Any], table: object) -> 
     if args.json:
         print(json.dumps(_plain(report), allow_nan=False))
     elif not args.quiet:
-        print(table)
+        # The name of a file may be any bytes, and a terminal takes some characters only.
+        encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+        print(str(table).encode(encoding, "backslashreplace").decode(encoding))
 
 
 def _plain(value: Any) -> Any:

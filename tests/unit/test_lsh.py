@@ -511,6 +511,16 @@ def test_foreign_files_are_refused(saved, edit, message):
         Table.load(saved)
 
 
+def test_zeros_turned_to_ones_are_noticed(tmp_path):
+    """Fletcher's checksum of HDF5 does not see it."""
+    path = tmp_path / "table.h5"
+    Table(HyperplaneHash(2, n_functions=4)).fit([[1.0, 4.0], [3.0, 5.0]]).save(path)
+    content, four = path.read_bytes(), np.array([4.0]).tobytes()
+    path.write_bytes(content.replace(four, b"\xff\xff" * 2 + four[4:]))
+    with pytest.raises(OSError, match="/points is damaged: its checksum is another one"):
+        Table.load(path)
+
+
 def test_damaged_files_are_refused(saved, tmp_path):
     whole = saved.read_bytes()
     for length in range(0, len(whole), 97):
