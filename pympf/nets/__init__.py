@@ -49,6 +49,7 @@ from pympf.nets.depth.bounded import (
     product,
 )
 from pympf.nets.depth.compress import Distilled, compress, distill
+from pympf.nets.depth.distributions import CubeFace, Finite, Perturbation, total_variation
 from pympf.nets.depth.local import (
     Ball,
     RadialWave,
@@ -68,10 +69,12 @@ from pympf.nets.depth.parities import (
 )
 from pympf.nets.depth.queries import (
     Adversarial,
+    HeavyParity,
     Parity,
     gf2_solve,
     goldreich_levin,
     goldreich_levin_pairs,
+    heavy_parities,
     least_complexity,
     read_parity,
     ruled_out,
@@ -82,16 +85,12 @@ from pympf.nets.depth.queries import (
 )
 from pympf.nets.depth.reduction import (
     Adversary,
-    CubeFace,
-    Finite,
-    Perturbation,
     RecoveryBounds,
     Theorem1,
     recover,
     recovery_bounds,
     separation,
     theorem1,
-    total_variation,
 )
 from pympf.nets.layer import Layer
 from pympf.nets.lsh import LSH
@@ -170,6 +169,7 @@ __all__ = [
     "Distilled",
     "Expert",
     "Finite",
+    "HeavyParity",
     "Hypercube",
     "LSHRegressor",
     "Layer",
@@ -219,6 +219,7 @@ __all__ = [
     "gf2_solve",
     "goldreich_levin",
     "goldreich_levin_pairs",
+    "heavy_parities",
     "identity",
     "influence",
     "interpolation",

@@ -8,6 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from pympf.nets import (
     Adversarial,
+    BoundedNetwork,
     CubeFace,
     Finite,
     Perturbation,
@@ -15,6 +16,7 @@ from pympf.nets import (
     gf2_solve,
     goldreich_levin,
     goldreich_levin_pairs,
+    heavy_parities,
     identity,
     least_complexity,
     parity,
@@ -107,7 +109,7 @@ def test_lemma_1_is_never_violated(mask, size, seed):
 
     error = abs(g(D.move(X0)) - f(D.move(X0)))
     bounds = recovery_bounds(np.square(error).mean(), theorem.separation, theorem.reach)
-    tv = total_variation(recover(f, g, theorem.family, lipschitz=lipschitz, separation=2.0), D)
+    tv = total_variation(recover(f, g, theorem.family, lipschitz=lipschitz, delta=2.0), D)
     assert tv <= (error >= bounds.theta).mean() + 1e-12
     assert tv <= bounds.markov * (1 + 1e-9)
     assert bounds.markov <= bounds.printed * (1 + 1e-12)
@@ -222,7 +224,17 @@ def test_sides_are_signs():
 def test_a_network_that_is_too_steep_is_refused():
     theorem = theorem1(4, norm=3.0, depth=3)
     with pytest.raises(ValueError, match="eta Λ"):
-        recover(theorem.f, theorem.f, theorem.family, separation=2.0)
+        recover(theorem.f, theorem.f, theorem.family)
+    for base in (CubeFace(30), Normal()):  # of a support that is not listed, points are looked at
+        family = Perturbation(base, np.eye(base.sample(1).shape[1])[-1], 0.1)
+        steep, flat = (
+            BoundedNetwork([np.full((1, len(family.v)), slope)], activations="identity")
+            for slope in (3.0, 1e-3)
+        )
+        assert separation(steep, family, base.sample(9)) == pytest.approx(0.6)
+        recover(steep, flat, family)
+        with pytest.raises(ValueError, match=r"Δ/4 = 0\.15"):
+            recover(steep, steep, family)
 
 
 # ---- queries -------------------------------------------------------------------------------------
@@ -335,6 +347,40 @@ def test_pairs_are_those_of_the_bound():
     assert [goldreich_levin_pairs(16, noise, 0.025) for noise in (0.1, 0.3, 0.4)] == [32, 505, 8077]
 
 
+def test_noise_that_an_adversary_chose_is_taken_by_the_list():
+    """Wrong on 5 of 32 corners, all together: coefficients beside that of the parity itself."""
+    n, bits = 10, [1, 4, 6]
+
+    def f(X):
+        few = (X[:, 1:5] < 0).sum(axis=1) <= 1  # 5 of 16 corners of four bits
+        return parity_values(bits, X) * np.where(few & (X[:, 0] < 0), -1, 1)
+
+    for g, expected in ((f, bits), (lambda X: -f(X), bits)):
+        found = heavy_parities(g, n, threshold=0.5)
+        assert found[0].bits.tolist() == expected
+        exact = walsh_hadamard(g(corners(n))) / 2**n
+        listed = {tuple(p.bits.tolist()): p.coefficient for p in found}
+        for s in range(2**n):
+            key = tuple(i for i in range(n) if s >> i & 1)
+            assert abs(exact[s]) < 0.5 or key in listed
+            if key in listed:
+                assert abs(exact[s]) >= 0.25
+                assert listed[key] == pytest.approx(exact[s], abs=0.06)
+
+
+def test_the_list_has_all_parities_that_share_the_cube():
+    """Pairs see a mixture; the list has each: f is a parity on each half of the cube."""
+    n = 12
+
+    def f(X):
+        return np.where(X[:, 0] > 0, parity_values([2, 3, 7], X), parity_values([5], X))
+
+    found = {tuple(p.bits.tolist()): p.coefficient for p in heavy_parities(f, n, threshold=0.5)}
+    assert set(found) == {(2, 3, 7), (0, 2, 3, 7), (5,), (0, 5)}
+    for bits, sign in (((2, 3, 7), 1), ((0, 2, 3, 7), 1), ((5,), 1), ((0, 5), -1)):
+        assert found[bits] == pytest.approx(sign / 2, abs=0.06)
+
+
 def test_elimination_says_what_is_wrong():
     X = random_corners(12, 30)
     y = parity_values([1, 2, 7], X)
@@ -356,6 +402,8 @@ def test_elimination_says_what_is_wrong():
         (lambda: vstat(lambda X: X[:, 0] > 0, corners(3), 0.1), "at least 530 samples"),
         (lambda: vstat_samples(0.1, failure=1.0), "failure"),
         (lambda: goldreich_levin_pairs(8, 0.5), "noise"),
+        (lambda: heavy_parities(np.prod, 3, 0.0), "threshold"),
+        (lambda: heavy_parities(np.prod, 3, 1.5), "threshold"),
         (lambda: read_parity(lambda X: X[:, 0] / 2, 3), r"values of ±1.* off by 0\.5"),
         (lambda: gf2_solve([[0.5, 1.0]], [1.0]), "±1"),
         (lambda: gf2_solve([[1.0, 1.0]], [1.0, 1.0]), "shape"),

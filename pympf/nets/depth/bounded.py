@@ -143,8 +143,9 @@ class BoundedNetwork:
         sizes = [as_count(size, "size") for size in sizes]
         rng = random_numbers(seed, "bounded network")
         weights, biases = [], []
-        for inputs, outputs in pairwise(sizes):
-            W = rng.standard_normal((outputs, inputs)) * np.sqrt(2 / inputs)
+        for layer, (inputs, outputs) in enumerate(pairwise(sizes), 2):
+            gain = 1 if layer == len(sizes) else 2  # the last layer has no ReLU behind it
+            W = rng.standard_normal((outputs, inputs)) * np.sqrt(gain / inputs)
             if norm is not None:
                 W *= as_positive(norm, "norm") / np.linalg.norm(W)
             weights.append(W.astype(dtype))

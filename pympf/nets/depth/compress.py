@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike
 
 from pympf.nets._checks import Array, as_count, as_points
 from pympf.nets.depth.bounded import BoundedNetwork, as_outputs
-from pympf.nets.depth.parities import corners, parity, parity_values, random_corners
+from pympf.nets.depth.parities import as_inputs, corners, parity, parity_values, random_corners
 from pympf.nets.depth.queries import read_parity
 from pympf.nets.model import Model, make_optimizer
 from pympf.nets.modular.mlp import MLP
@@ -78,10 +78,7 @@ def compress(
     >>> f.depth, compress(f).depth, compress(f).sizes
     (7, 3, [64, 1, 1, 1])
     """
-    if n is None:
-        if not isinstance(f, BoundedNetwork):
-            raise ValueError("expected n with a function that does not tell its inputs, got none")
-        n = f.n_features
+    n = as_inputs(f, n)
     found = read_parity(f, n)
     X = corners(n) if n <= LISTED else random_corners(n, as_count(checks, "checks"), seed)
     off = np.abs(as_outputs(f(X), len(X), 1)[:, 0] - found.sign * parity_values(found.bits, X))
@@ -159,7 +156,7 @@ def distill(
     student: BoundedNetwork | Model | MLP,
     X: ArrayLike,
     *,
-    hints: Sequence[tuple[int, int]] = (),
+    hints: Sequence[tuple[int, int]] | None = None,
     method: str = "adam",
     **options: Any,
 ) -> Distilled:
@@ -175,7 +172,7 @@ def distill(
         Trained in place. With hints a `BoundedNetwork`.
     X : array_like, shape (m, d)
         Points; they need no labels.
-    hints : sequence of (int, int)
+    hints : sequence of (int, int), optional
         Pairs (layer of the teacher, layer of the student), counted from 1. For each in turn the
         student's layers up to that one are trained so that a linear map of their outputs gives the
         teacher's [1]_; the map is then thrown away.
@@ -205,7 +202,7 @@ def distill(
     if len(X) < 2:
         raise ValueError(f"expected at least 2 points, got {len(X)}")
     hint_losses = []
-    for layers in hints:
+    for layers in hints or ():
         if not isinstance(teacher, BoundedNetwork) or not isinstance(student, BoundedNetwork):
             raise ValueError("expected BoundedNetworks as teacher and student with hints")
         hint_losses.append(_follow(teacher, student, X, *layers, method, options))

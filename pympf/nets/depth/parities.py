@@ -19,6 +19,7 @@ References
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -70,6 +71,15 @@ def as_cube(n: int) -> int:
             f"would take {gigabytes:,.0f} GiB"
         )
     return n
+
+
+def as_inputs(f: Any, n: int | None) -> int:
+    """Check the number of inputs of a function; a `BoundedNetwork` tells it."""
+    if n is None:
+        if not isinstance(f, BoundedNetwork):
+            raise ValueError("expected n with a function that does not tell its inputs, got none")
+        return f.n_features
+    return as_count(n, "n")
 
 
 def corners(n: int) -> Array:
@@ -183,7 +193,9 @@ def least_norm(n: int, depth: int) -> float:
     return float(as_count(n, "n", 0) ** (1 / (2 * as_count(depth, "depth"))))
 
 
-def influence(f: Callable[[Array], Array], n: int, X: ArrayLike | None = None) -> Array:
+def influence(
+    f: Callable[[Array], Array], n: int | None = None, X: ArrayLike | None = None
+) -> Array:
     """Compute sum_i ‖D_i f(x)‖², where D_i f is half the change when bit i flips.
 
     Not collective. At most Λ^(2d) everywhere for f of NN(Λ, d), and n for the parity of n bits.
@@ -192,8 +204,8 @@ def influence(f: Callable[[Array], Array], n: int, X: ArrayLike | None = None) -
     ----------
     f : callable
         Maps points of shape (m, n) to values of shape (m,) or (m, k).
-    n : int
-        Number of bits.
+    n : int, optional
+        Number of bits; the inputs of a `BoundedNetwork` by default.
     X : array_like, shape (m, n), optional
         Corners; all of them by default.
 
@@ -205,10 +217,11 @@ def influence(f: Callable[[Array], Array], n: int, X: ArrayLike | None = None) -
     Examples
     --------
     >>> from pympf.nets import influence, parity
-    >>> influence(parity([0, 1, 2], 4), 4).max().round(12)
+    >>> influence(parity([0, 1, 2], 4)).max().round(12)
     np.float64(3.0)
     """
-    X = corners(n) if X is None else as_points(X, as_count(n, "n")).copy()
+    n = as_inputs(f, n)
+    X = corners(n) if X is None else as_points(X, n).copy()
     values = as_outputs(f(X), len(X))
     total = np.zeros(len(X))
     for bit in range(n):

@@ -5,7 +5,7 @@
     … and the one that tells nothing             Adversarial(n, tau)
     Lemma 3, exp(Ω(n))                           least_complexity(n) = (2^n - 1)^(1/3)
     statistical dimension                        statistical_dimension(gram, correlation)
-    query access: Goldreich-Levin                read_parity, goldreich_levin
+    query access: Goldreich-Levin                read_parity, goldreich_levin, heavy_parities
     (not in the paper) samples                   gf2_solve
 
 A query φ(x, y) of [0, 1], y = h(x), is φ₊ + y φ₋ with the even and odd part in y; for the parity of
@@ -32,14 +32,16 @@ from numpy.typing import ArrayLike
 
 from pympf.nets._checks import Array, as_count, as_points, as_positive
 from pympf.nets.depth.bounded import as_outputs
-from pympf.nets.depth.parities import as_cube, corners, random_corners
+from pympf.nets.depth.parities import as_cube, as_inputs, corners, random_corners
 
 __all__ = [
     "Adversarial",
+    "HeavyParity",
     "Parity",
     "gf2_solve",
     "goldreich_levin",
     "goldreich_levin_pairs",
+    "heavy_parities",
     "least_complexity",
     "read_parity",
     "ruled_out",
@@ -342,7 +344,7 @@ class Parity(NamedTuple):
     sign: int
 
 
-def read_parity(f: Map, n: int) -> Parity:
+def read_parity(f: Map, n: int | None = None) -> Parity:
     """Find the bits of a parity by n + 1 evaluations.
 
     Not collective.
@@ -351,8 +353,8 @@ def read_parity(f: Map, n: int) -> Parity:
     ----------
     f : callable
         Maps points of shape (m, n) to values of shape (m,): ± a parity at the corners.
-    n : int
-        Number of bits.
+    n : int, optional
+        Number of bits; the inputs of a `BoundedNetwork` by default.
 
     Returns
     -------
@@ -365,7 +367,7 @@ def read_parity(f: Map, n: int) -> Parity:
     >>> read_parity(parity_tree([1, 4, 5], 8), 8)
     Parity(bits=array([1, 4, 5]), sign=1)
     """
-    n = as_count(n, "n")
+    n = as_inputs(f, n)
     X = np.vstack([np.ones(n), 1 - 2 * np.eye(n)])
     values = as_outputs(f(X), n + 1, 1)[:, 0]
     off = np.abs(np.abs(values) - 1).max()
@@ -444,15 +446,107 @@ def goldreich_levin(
     """
     m = goldreich_levin_pairs(n, noise, failure)
     X = random_corners(n, m, seed)
-    values = np.sign(as_outputs(f(X), m, 1)[:, 0])
+    values = _signs(f, X)
     bits = []
     for bit in range(n):
         X[:, bit] *= -1
-        if np.sign(as_outputs(f(X), m, 1)[:, 0]) @ values < 0:
+        if _signs(f, X) @ values < 0:
             bits.append(bit)
         X[:, bit] *= -1
     found = np.array(bits, dtype=np.intp)
     return Parity(found, 1 if values @ X[:, found].prod(axis=1) >= 0 else -1)
+
+
+class HeavyParity(NamedTuple):
+    """The parity of some bits, and its estimated coefficient E f(x) x_S."""
+
+    bits: Array
+    coefficient: float
+
+
+def heavy_parities(
+    f: Map, n: int, threshold: float, *, failure: float = 0.025, seed: int = 0
+) -> list[HeavyParity]:
+    """Find all parities that agree with f more than others: Goldreich and Levin's list [1]_.
+
+    Not collective. It takes any noise, also one that an adversary put where it hurts: a parity that
+    f agrees with on a share 1/2 + ε of the corners has the coefficient 2ε. Prefixes of S are
+    extended bit by bit, and those whose sum of squared coefficients is small are dropped; the sums
+    are E f(x, y) f(x', y) χ(x) χ(x') over x, x' of the first bits and y of the others.
+
+    Parameters
+    ----------
+    f : callable
+        Maps corners, shape (m, n), to ±1, shape (m,).
+    n : int
+        Number of bits.
+    threshold : float
+        θ of (0, 1]: with the probability 1 - δ all coefficients of size θ are found, and none is
+        given below θ/2. It takes 64 n ln(16 n/(θ² δ))/θ^4 queries.
+    failure : float
+        δ.
+    seed : int
+        Seed of the corners.
+
+    Returns
+    -------
+    list of HeavyParity
+        The largest coefficient first.
+
+    References
+    ----------
+    .. [1] O. Goldreich, L. Levin, "A hard-core predicate for all one-way functions", STOC 1989; in
+       the form of E. Kushilevitz, Y. Mansour, "Learning decision trees using the Fourier spectrum",
+       SIAM Journal on Computing 22 (1993).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from pympf.nets import heavy_parities, parity_values
+    >>> def f(X):  # one parity where bit 0 is 1, another where it is -1
+    ...     return np.where(X[:, 0] > 0, parity_values([1, 2], X), parity_values([3], X))
+    >>> sorted(found.bits.tolist() for found in heavy_parities(f, 6, threshold=0.5))
+    [[0, 1, 2], [0, 3], [1, 2], [3]]
+    """
+    n, threshold = as_count(n, "n"), as_positive(threshold, "threshold")
+    if threshold > 1 or not 0 < failure < 1:
+        raise ValueError(
+            f"expected threshold of (0, 1] and failure of (0, 1), got {threshold} and {failure}"
+        )
+    estimates = 16 * n / threshold**2
+    m = ceil(32 * log(estimates / failure) / threshold**4)
+    prefixes = np.zeros((1, 0))
+    for level in range(1, n + 1):
+        ends = np.tile([[0.0], [1.0]], (len(prefixes), 1))
+        prefixes = np.hstack([np.repeat(prefixes, 2, axis=0), ends])
+        X = random_corners(n, m, seed * (n + 1) + level)
+        other = X.copy()
+        other[:, :level] = random_corners(level, m, seed * (n + 1) + level + 2**32)
+        values = _signs(f, X) * _signs(f, other)
+        sums = _correlations(values, X[:, :level] * other[:, :level], prefixes)
+        prefixes = prefixes[sums >= threshold**2 / 2]
+    X = random_corners(n, m, seed * (n + 1))
+    coefficients = _correlations(_signs(f, X), X, prefixes)
+    found = [
+        HeavyParity(np.flatnonzero(prefix), float(coefficient))
+        for prefix, coefficient in zip(prefixes, coefficients, strict=True)
+        if abs(coefficient) >= 0.75 * threshold
+    ]
+    return sorted(found, key=lambda parity: -abs(parity.coefficient))
+
+
+def _signs(f: Map, X: Array) -> Array:
+    return np.sign(as_outputs(f(X), len(X), 1)[:, 0])
+
+
+def _correlations(values: Array, X: Array, masks: Array, block: int = 2**14) -> Array:
+    """Compute the means of values times the parities of masks, of shape (P, n)."""
+    total = np.zeros(len(masks))
+    for start in range(0, len(values), block):
+        part = slice(start, start + block)
+        odd = np.mod((X[part] < 0) @ masks.T, 2)
+        total += values[part] @ (1 - 2 * odd)
+    return total / len(values)
 
 
 def gf2_solve(X: ArrayLike, y: ArrayLike) -> Array:
