@@ -167,8 +167,18 @@ def test_errors_of_slices():
     assert found[3].relative < 1e-3  # two layers of identity
     whole = locally_compressible(f, Ball(6).sample(3000), 3, 128)
     assert whole[0].relative > 0.4
-    assert whole[0].relative == pytest.approx(whole[0].worst)
+    assert whole[0].worst == whole[0].error
     assert whole[0].error == pytest.approx(whole[0].relative * whole[0].variance.sum())
+
+
+def test_a_slice_that_falls_apart_is_approximated_part_by_part():
+    """Of two copies each gets as good as one alone; inputs without weight are left out."""
+    g, X = gadget(2, kinks=(8, 16)), Ball(2).sample(3000)
+    (alone,) = locally_compressible(g, X, 3, 128)
+    both = product(g, parity([], 2), g)  # the parity of no bits is constant
+    (found,) = locally_compressible(both, np.hstack([X, X, X]), 3, 128)
+    assert_allclose(found.outputs, [alone.error, 0, alone.error], rtol=1e-6, atol=1e-20)
+    assert found.relative == pytest.approx(alone.relative)
 
 
 def test_slices_can_be_trained():
