@@ -20,8 +20,6 @@ PYMPF_WERROR ?= OFF
 PYMPF_NATIVE ?= OFF
 
 export PYTHON VENV BUILD
-# Threads that wait do not spin: on a shared machine that costs far more than it gains.
-export OMP_WAIT_POLICY ?= passive
 export CMAKE_BUILD_PARALLEL_LEVEL := $(JOBS)
 export CMAKE_GENERATOR ?= Unix Makefiles
 
@@ -35,7 +33,7 @@ LOG = 2>&1 | tee $(BUILD)/logs/$@.log
 _ := $(shell mkdir -p $(BUILD)/logs $(BUILD)/reports)
 
 .PHONY: help demo test setup build cpp-test unit-test mpi-test petsc-test papers-test lint format \
-        asan ubsan tsan no-petsc bench docs clean install cpp-build always
+        asan ubsan tsan fuzz no-petsc bench docs clean install cpp-build always
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -99,7 +97,7 @@ no-petsc:  ## build and unit tests in an environment without PETSc, MPI and Supe
 
 # The C++ tests under a sanitizer, in a build tree of their own.
 define sanitized
-	@tools/setup.sh $(if $(filter tsan,$@),tsan,cpp)
+	@tools/setup.sh cpp
 	cmake -S . -B $(BUILD)/$@ -DPYMPF_SANITIZE=$(1) -DPYMPF_WITH_MPI=OFF -DPYMPF_WITH_PETSC=OFF >/dev/null
 	cmake --build $(BUILD)/$@
 	$(2) ctest --test-dir $(BUILD)/$@ --output-on-failure
@@ -111,11 +109,32 @@ asan:  ## the C++ tests under the address sanitizer
 ubsan:  ## the C++ tests under the undefined behaviour sanitizer
 	$(call sanitized,undefined)
 
-# LLVM's OpenMP runtime takes the place of gcc's, for its tool Archer tells the thread sanitizer what
-# the runtime orders; under gcc's runtime every parallel loop looks like a race.
 tsan:  ## the C++ tests under the thread sanitizer
-	$(call sanitized,thread,LD_LIBRARY_PATH=$$(dirname /usr/lib/llvm-*/lib/libarcher.so | tail -n 1) \
-	  LD_PRELOAD=libomp.so.5 OMP_TOOL_LIBRARIES=libarcher.so TSAN_OPTIONS=ignore_noninstrumented_modules=1)
+	$(call sanitized,thread,TSAN_OPTIONS=ignore_noninstrumented_modules=1)
+
+# The package with both sanitizers, in a folder of its own, before the one in the environment. Their
+# runtime has to come first; OpenBLAS, Python and PETSc leak by design.
+FUZZ_SECONDS ?= 60
+FUZZ_SEED ?= 0
+FUZZ_ARGS ?=
+FUZZ_RUNTIME = $(foreach name,asan ubsan stdc++,$(shell $(CXX) -print-file-name=lib$(name).so))
+$(BUILD)/fuzz/installed: $(SOURCES) $(BUILD)/native $(VENV)/options
+	@echo "building pympf with sanitizers"
+	@$(VENV)/bin/python -m pip --quiet install --no-build-isolation --no-deps --upgrade \
+	  --target $(BUILD)/fuzz/site --config-settings=build-dir=$(BUILD)/fuzz/wheel \
+	  $(OPTIONS:%=--config-settings=cmake.define.%) \
+	  --config-settings=install.strip=false \
+  --config-settings=cmake.define.PYMPF_SANITIZE=address,undefined \
+	  --config-settings=cmake.define.CMAKE_CXX_FLAGS_RELEASE=-O1 .
+	@touch $@
+
+fuzz:  ## random inputs under the sanitizers (FUZZ_SECONDS, FUZZ_SEED, FUZZ_ARGS=kinds)
+	@tools/setup.sh test
+	@$(MAKE) $(BUILD)/fuzz/installed
+	LD_PRELOAD="$(FUZZ_RUNTIME)" PYTHONPATH=$(abspath $(BUILD)/fuzz/site) PYTHONMALLOC=malloc \
+	  ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1:handle_abort=1 \
+	  UBSAN_OPTIONS=print_stacktrace=1 $(VENV)/bin/python tests/fuzz/run.py \
+	  --seconds $(FUZZ_SECONDS) --seed $(FUZZ_SEED) $(FUZZ_ARGS) $(LOG)
 
 lint:  ## format (clang-format, ruff), types (mypy), dependencies between the parts
 	@tools/setup.sh lint

@@ -81,7 +81,11 @@ def _status_bytes(name: str) -> int:
 
 def kernels() -> ctypes.CDLL:
     """The compiled yardsticks (kernels.cpp), built when they are older than their source."""
-    sources = [ROOT / "bench/kernels.cpp", ROOT / "cpp/pympf/la/csr.cpp"]
+    core = [
+        ROOT / "cpp/pympf" / name
+        for name in ("la/csr.cpp", "common/parallel.cpp", "common/cores.cpp")
+    ]
+    sources = [ROOT / "bench/kernels.cpp", *core]
     library = SCRATCH / "kernels.so"
     newest = max(source.stat().st_mtime for source in sources)
     if not library.exists() or library.stat().st_mtime < newest:

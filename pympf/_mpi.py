@@ -7,7 +7,7 @@ import math
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
@@ -23,6 +23,7 @@ __all__ = [
     "check_on_all",
     "end_unless_all_fail",
     "first_row",
+    "from_first",
     "gather_rows",
     "handle",
     "is_parallel",
@@ -30,6 +31,7 @@ __all__ = [
     "on_all",
     "same_on_all",
     "scatter_rows",
+    "spread",
     "together",
 ]
 
@@ -114,6 +116,41 @@ def same_on_all(comm: Any, value: Any, what: str) -> None:
                 f"{what}: expected the same on every rank, got {values[0]} on rank 0 and {other} "
                 f"on rank {rank}"
             )
+
+
+def spread(comm: Any, function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
+    """Apply a function to items, each on one rank, and give all results to all ranks, in order.
+
+    Collective, unless `comm` is None or has one rank.
+
+    Parameters
+    ----------
+    comm : mpi4py.MPI.Comm or None
+    function : callable
+        Not collective.
+    items : sequence
+        The same on all ranks; rank r takes every size-th from the r-th on.
+    """
+    if not is_parallel(comm):
+        return [function(item) for item in items]
+    with on_all(comm):
+        mine = [function(item) for item in items[comm.rank :: comm.size]]
+    parts = comm.allgather(mine)
+    return [parts[i % comm.size][i // comm.size] for i in range(len(items))]
+
+
+def from_first(comm: Any, value: Any) -> Any:
+    """Give all ranks the value of rank 0.
+
+    Collective, unless `comm` is None or has one rank.
+
+    Parameters
+    ----------
+    comm : mpi4py.MPI.Comm or None
+    value : object
+        Anything that can be pickled.
+    """
+    return comm.bcast(value) if is_parallel(comm) else value
 
 
 def is_parallel(comm: Any) -> bool:

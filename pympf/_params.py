@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
 
 from pympf import _core
 
-__all__ = ["Params", "Report", "check_kinds", "from_text", "table"]
+__all__ = ["Params", "Report", "check_kinds", "from_text", "table", "unknown"]
 
 
 class Params:
@@ -37,10 +38,23 @@ class Params:
         return _core.param_fields()
 
 
-def check_kinds(params: dict[str, Any], fields: list[dict[str, Any]] | None = None) -> None:
+def unknown(name: str, known: Iterable[str]) -> str:
+    """Say that there is no such parameter, what was meant perhaps, and which there are."""
+    names = list(known)
+    near = get_close_matches(name, names, n=1)
+    hint = f"; did you mean {near[0]}?" if near else ";"
+    return f"unknown parameter {name}{hint} known: {', '.join(names)}"
+
+
+def check_kinds(
+    params: dict[str, Any],
+    fields: list[dict[str, Any]] | None = None,
+    others: Iterable[str] = (),
+) -> None:
     """Refuse values of a kind that the core would have to guess at, such as 2.5 for an int.
 
-    `fields` lists the parameters; those of `factorize` by default.
+    `fields` lists the parameters, those of `factorize` by default; `others` are keywords that the
+    function has besides.
     """
     kinds = {field["name"]: field["kind"] for field in fields or Params.fields()}
     accepted = {
@@ -52,7 +66,7 @@ def check_kinds(params: dict[str, Any], fields: list[dict[str, Any]] | None = No
     for name, value in params.items():
         kind = kinds.get(name)
         if kind is None:
-            raise ValueError(f"unknown parameter {name}; known: {', '.join(kinds)}")
+            raise ValueError(unknown(name, [*others, *kinds]))
         is_bool = isinstance(value, bool | np.bool_)
         if not isinstance(value, accepted[kind]) or is_bool != (kind == "bool"):
             raise TypeError(f"{name} = {value!r} is not of kind {kind}")

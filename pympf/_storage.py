@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from pympf._engine import engine
 from pympf._mpi import first_row, handle, is_parallel, on_all, together
-from pympf.io import atomic_write, create_hdf5, open_hdf5
+from pympf.io import _sums, atomic_write, create_hdf5, open_hdf5
 from pympf.io._files import ChoiceError, cannot_write, reading
 
 __all__ = ["load_factors", "save_factors"]
@@ -185,9 +185,10 @@ def _with_starts(stage: dict[str, Array]) -> dict[str, Array]:
 def save_factors(factors: Any, core_size: int, path: str | os.PathLike[str], comm: Any) -> None:
     """Write the factors of an `Mmf` to a file, whole or not at all. Collective."""
     groups = _groups(factors, core_size, comm)
+    sums = _checksums(groups, comm)
     if not is_parallel(comm):
         with create_hdf5(path) as file:
-            _create(file, groups)
+            _create(file, groups, sums)
             _fill(file, groups)
         return
     import h5py
@@ -201,7 +202,7 @@ def save_factors(factors: Any, core_size: int, path: str | os.PathLike[str], com
                 together(comm),
                 h5py.File(temporary, "w", driver="mpio", comm=comm, libver=LIBVER) as file,
             ):
-                _create(file, groups)
+                _create(file, groups, sums)
                 _fill_together(file, groups)
             return
         for rank in range(comm.size):
@@ -210,7 +211,7 @@ def save_factors(factors: Any, core_size: int, path: str | os.PathLike[str], com
                     continue
                 with h5py.File(temporary, "r+" if rank > 0 else "w", libver=LIBVER) as file:
                     if rank == 0:
-                        _create(file, groups)
+                        _create(file, groups, sums)
                     _fill(file, groups)
 
 
@@ -236,14 +237,37 @@ def _written_by_all(path: str | os.PathLike[str], size: int, comm: Any) -> Itera
             stack.close()
 
 
-def _create(file: Any, groups: dict[str, Group]) -> None:
+def _checksums(groups: dict[str, Group], comm: Any) -> dict[tuple[str, str], int]:
+    """Give the checksum of every array, which the ranks hold in pieces. Collective."""
+    own = {
+        (name, key): [
+            (first, _sums.crc_of(in_file), in_file.nbytes)
+            for first, values in part.pieces
+            if (in_file := np.asarray(values, dtype=part.dtype)).size
+        ]
+        for name, group in groups.items()
+        for key, part in group.slices.items()
+    }
+    every = comm.allgather(own) if is_parallel(comm) else [own]
+    return {
+        name: _sums.combined(
+            (crc, size) for _, crc, size in sorted(piece for rank in every for piece in rank[name])
+        )
+        for name in own
+    }
+
+
+def _create(file: Any, groups: dict[str, Group], sums: dict[tuple[str, str], int]) -> None:
     """Write what checksums can protect: texts of fixed length, arrays with Fletcher's sum."""
     for name, group in groups.items():
         place = file.require_group(name)
         for key, value in group.attributes.items():
             place.attrs[key] = np.bytes_(value) if isinstance(value, str) else value
         for key, part in group.slices.items():
-            place.create_dataset(key, (part.total,), part.dtype, fletcher32=part.total > 0)
+            dataset = place.create_dataset(
+                key, (part.total,), part.dtype, fletcher32=part.total > 0
+            )
+            _sums.label(dataset, sums[name, key])
 
 
 def _pieces(file: Any, groups: dict[str, Group]) -> Iterator[tuple[Any, int, Array]]:
@@ -309,6 +333,8 @@ def load_factors(
                 head = _read_head(file, wanted)
     head = comm.bcast(head) if parallel else head
     assert head is not None
+    with open_hdf5(path, "factorization") as file:
+        _sums.check(file, comm)
     with on_all(comm), open_hdf5(path, "factorization") as file:
         stages = [
             _read_stage(file[f"stage_{level}"], cuts[rank], cuts[rank + 1])

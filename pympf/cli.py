@@ -222,7 +222,8 @@ def _solve(args: argparse.Namespace) -> int:
     x = None if args.output is None else _gathered(args, solution.x, rows)
     with on_all(args.comm):
         if x is not None:
-            io.write_vector(args.output, x)
+            labels = _labels(args) if io.is_table(args.output) else None
+            io.write_vector(args.output, x, labels=labels)
         if args.first and args.history is not None:
             _write_history(args.history, solution.history)
     names = ("method", "preconditioner", "choice", "converged", "reason", "iterations")
@@ -232,7 +233,7 @@ def _solve(args: argparse.Namespace) -> int:
         "nnz": args.comm.allreduce(A.nnz) if is_parallel(args.comm) else A.nnz,
         **{
             name: getattr(solution, name)
-            for name in (*names, "true_residual", "setup_s", "solve_s")
+            for name in (*names, "true_residual", "norm", "setup_s", "solve_s")
         },
     }
     _report(args, {**report, "history": solution.history}, _table(report))
@@ -302,6 +303,11 @@ def _read_vector(args: argparse.Namespace, path: str, key: str | None = None) ->
     """Read a vector on rank 0; None on the others."""
     with on_all(args.comm):
         return io.read_vector(path, key=key) if args.first else None
+
+
+def _labels(args: argparse.Namespace) -> NDArray[Any] | None:
+    """Return the labels of the rows: those of the nodes, where the matrix is an edge list."""
+    return io.read_labels(args.matrix) if io.has_labels(args.matrix) else None
 
 
 def _norm(x: NDArray[Any] | None) -> float:
@@ -393,7 +399,9 @@ def _flags(names: Iterable[str]) -> str:
 def _right_hand_side(args: argparse.Namespace, n: int) -> Any:
     """Return all of it on rank 0; None on the others."""
     if args.b is not None:
-        return _read_vector(args, args.b)
+        with on_all(args.comm):
+            labels = _labels(args) if args.first and io.is_table(args.b) else None
+            return io.read_vector(args.b, labels=labels) if args.first else None
     if not args.first:
         return None
     return np.ones(n) if args.rhs == "ones" else np.random.default_rng(0).standard_normal(n)
@@ -457,7 +465,9 @@ def _report(args: argparse.Namespace, report: dict[str, Any], table: object) -> 
     if args.json:
         print(json.dumps(_plain(report), allow_nan=False))
     elif not args.quiet:
-        print(table)
+        # The name of a file may be any bytes, and a terminal takes some characters only.
+        encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+        print(str(table).encode(encoding, "backslashreplace").decode(encoding))
 
 
 def _plain(value: Any) -> Any:

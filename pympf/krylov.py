@@ -28,9 +28,13 @@ METHOD_OF = {
     **{name: name for name in ("multilevel", "ict", "two_level", "direct", CLASSIC)},
 }
 """The preconditioners that are built from the matrix, and the `method` of `as_preconditioner`."""
+SYMMETRIC = ("cg", "fcg", "minres")
+"""The methods for symmetric matrices only."""
+OTHERWISE = (
+    "to solve with A as it is take GMRES with preconditioner='jacobi' or 'none', or one of your "
+    "own (an operator or a callable, M r for M close to the inverse of A)"
+)
 NOT_DEFINITE = ("diverged_nan", "diverged_indefinite_preconditioner")
-TAMER: tuple[dict[str, Any], ...] = ({"method": "jacobi"},)
-"""What takes the place of 'mmf' where that is not definite because the matrix is not."""
 PRECONDITIONERS = (*METHOD_OF, "jacobi", "none")
 
 
@@ -44,6 +48,7 @@ class Solution:
     iterations: int
     history: NDArray[np.float64] = field(repr=False)
     true_residual: float
+    norm: str
     setup_s: float
     solve_s: float
     method: str
@@ -79,7 +84,8 @@ def solve(
     ----------
     A : sparse array or matrix, 2-D array_like, or petsc4py.PETSc.Mat, shape (n, n)
         Real; symmetric unless `method` is 'auto', 'gmres' or 'fgmres' and `preconditioner` is
-        'jacobi', 'none' or one that was made elsewhere. It may be singular: see Notes.
+        'jacobi', 'none' or one that was made elsewhere. Dirichlet rows (nothing but a diagonal
+        entry) may keep their columns: see Notes. It may be singular: see there, too.
     b : array_like, shape (n,)
     comm : mpi4py.MPI.Comm, optional
         The ranks that work together; by default this process alone, or those of a PETSc matrix.
@@ -92,8 +98,9 @@ def solve(
         preconditioner varies (``cycle='k'``), flexible CG [3]_ in the place of CG and FGMRES in
         that of MINRES; GMRES when `A` is not symmetric.
     preconditioner : str, Preconditioner, Mmf, LinearOperator or callable
-        'mmf': that of `pympf.as_preconditioner`, which chooses its method by itself; where it is
-        not definite because `A` is not, it is made again with a smoother that is, or Jacobi;
+        'mmf': that of `pympf.as_preconditioner`, which chooses its method by itself; where it
+        turns out not to be definite, it is made again in float64, then without levels, then by
+        the diagonal, and ``choice`` says so;
         'multilevel', 'ict', 'two_level', 'direct': that one with this method; 'classic':
         Qᵀ|H|⁻¹Q of a factorization;
         'jacobi': the diagonal; 'none'. An `Mmf` F of `A` stands for its |F|⁻¹. An operator or
@@ -106,7 +113,8 @@ def solve(
     x0 : array_like, shape (n,), optional
         Initial guess; zero by default.
     rtol, atol : float
-        Stop when ‖b − A x‖ ≤ max(rtol ‖b‖, atol). `rtol` is 1e-8 by default, 1e-5 in float32.
+        Stop when ‖b − A x‖ ≤ max(rtol ‖b‖, atol), in the norm that ``norm`` names (see Returns).
+        `rtol` is 1e-8 by default, 1e-5 in float32.
     maxiter : int, optional
         Most iterations; by default 10 000. When they are spent, ``x`` is the last iterate; but
         preconditioned MINRES, whose residual may grow in the 2-norm while it falls in that of the
@@ -137,8 +145,16 @@ def solve(
         M (b − A x) and M b.
         ``true_residual`` is ‖b − A x‖ / ‖b‖ of that x, whatever the side; ``history`` has the
         residual norms, the initial one first and the fresh one of x last; ``reason`` says why the
-        run ended, 'converged_…' or not. ``choice`` says what 'mmf' and 'auto' took and why,
-        ``operator`` is the `Preconditioner`, None where it is not one.
+        run ended, 'converged_…' or not: 'diverged_inconsistent' that `A` is singular and `b` not
+        in its range, where x is the least-squares solution; 'diverged_stagnated' that rounding
+        keeps the residual from the tolerance; 'diverged_range' that x has entries which the dtype
+        cannot hold.
+        ``norm`` is 'plain' for the 2-norm, 'preconditioned' for that of M (b − A x), or
+        'row_scaled' where the rows of `A` or `b` differ so much that ‖b‖ says nothing of some of
+        them (penalty rows of 1e8 beside rows of 1): the norm is then the larger of ‖r‖ and
+        c ‖D⁻¹r‖, D = diag(|a_ii|), c = ‖b‖ / ‖D⁻¹b‖, in ``true_residual`` too.
+        ``choice`` says what 'mmf' and 'auto' took and why, ``operator`` is the `Preconditioner`,
+        None where it is not one.
 
     Raises
     ------
@@ -147,11 +163,23 @@ def solve(
 
     Notes
     -----
+    A row with nothing but a diagonal entry determines its unknown, x_i = b_i / a_ii. Where `A` is
+    not symmetric, but is so without the columns of such rows (and of rows which these leave with
+    nothing but a diagonal entry), these columns go to the right-hand side, the rest is solved, and
+    ``choice`` says so. ``true_residual`` and the tolerances are those of `A` and `b`.
+
     A singular `A`, such as the Laplacian of a graph with one or more components, works when `b`
     is in its range (for the Laplacian: the entries of b sum to zero on each component). Nothing is
     shifted: of the solutions, which differ by vectors of the kernel, the ``x`` returned is the one
     that the method reaches from `x0`, not the one of least norm. When `b` is not in the range,
-    there is no solution, and ``converged`` is False.
+    there is no solution, and ``converged`` is False. Of a symmetric `A` whose row sums vanish on
+    some components, as those of a Laplacian do, what `b` has in the kernel is taken out, and the
+    rest solved for: x has the least residual in the 2-norm. MINRES finds the least residual of
+    other singular matrices, in the norm √(rᵀM r), as SciPy's does.
+
+    The scale of `A`, `b` and `x0` is of no consequence: they are divided by powers of two inside,
+    which is exact. Norms and tolerances are those of what was given. An `x0` whose residual is
+    larger than ‖b‖ by more than the precision is replaced by zero.
 
     References
     ----------
@@ -182,7 +210,7 @@ def solve(
         if callback is not None and not callable(callback):
             raise TypeError(f"callback is a {type(callback).__name__}, expected a callable")
     same_on_all(comm, (method, side, maxiter, restart, rtol, atol), "options")
-    A = checked(A, comm, symmetric=False)
+    A = checked(A, comm)
     with on_all(comm):
         b = _one_vector(b, A, "b")
         x = np.zeros_like(b) if x0 is None else _one_vector(x0, A, "x0").copy()
@@ -191,15 +219,24 @@ def solve(
         rtol = 1e-8 if A.dtype == np.float64 else 1e-5
 
     start = time.perf_counter()
-    rows = rows_of(A, comm, symmetric=False)
-    symmetric = _is_symmetric(A, rows, comm)
-    if method in ("cg", "fcg", "minres") and not symmetric:
-        _refuse(A, rows, comm)
+    rows = rows_of(A, comm)
+    admitted = rows.admit()
+    rest = None
+    if admitted.rows is not None and not admitted.determined:
+        rows, symmetric = admitted.rows, True
+    elif _takes_rest(admitted, A.shape[1], method, preconditioner):
+        rest = _Rest(admitted, rows, b, x, rtol, atol, side)
+        rows, symmetric = admitted.rows, True
+        b, rtol, atol = rest.b, rest.rtol, rest.atol
+    else:
+        symmetric = False
+    if method in SYMMETRIC and not symmetric:
+        raise ValueError(admitted.refusal(f"method={method!r} needs one, 'gmres' does not"))
     if side == "left" and (method != "gmres" if method != "auto" else symmetric):
         raise ValueError(f"side = 'left' is for the method 'gmres' only, got method = {method!r}")
     if isinstance(preconditioner, str) and preconditioner in METHOD_OF:
         if not symmetric:
-            _refuse_asymmetric(A, rows, comm, preconditioner)
+            raise ValueError(f"preconditioner={preconditioner!r}: {admitted.refusal(OTHERWISE)}")
         given = {**params, "method": METHOD_OF[preconditioner]}
         if preconditioner == "mmf":
             given.setdefault("definite", method in ("cg", "minres"))
@@ -216,7 +253,7 @@ def solve(
     def run(x: NDArray[Any]) -> dict[str, Any]:
         return engine(A.dtype).solve(
             *(rows, b, x, M.core, krylov, side),
-            *(rtol, atol, maxiter, restart, callback),
+            *(rtol, atol, maxiter, restart, symmetric, callback),
         )
 
     start, guess = time.perf_counter(), x.copy()
@@ -236,6 +273,7 @@ def solve(
         result = run(x)
 
     failed = M.name == "mmf" and method == "auto" and not result["converged"]
+    failed = failed and result["reason"] != "diverged_inconsistent"
     if failed and M.signed:
         # A is singular, perhaps, and b not in its range: minres leaves the least residual then.
         krylov, why = "minres", "A has negative eigenvalues"
@@ -247,18 +285,23 @@ def solve(
             again({"method": "two_level"}, f"minres ended with {before[-1]['reason']}")
         except np.linalg.LinAlgError:  # it is not to be had
             M, krylov, why, x, result = before
-    for other in TAMER:
-        untamed = M.name == "mmf" and result["reason"] in NOT_DEFINITE
-        if not untamed or M.operator is None or not M.operator.indefinite:
+    while M.is_built and M.operator and result["reason"] in NOT_DEFINITE:
+        begin = time.perf_counter()
+        if not M.operator._core.fall_back(rows, f"ended with {result['reason']}"):
             break
-        again(other, "what the matrix asks for is not definite, as A is not")
+        M = _Chosen.of(M.operator, M.name)
+        again_s = time.perf_counter() - begin
+        setup_s, start, x = setup_s + again_s, start + again_s, guess.copy()
+        result = run(x)
+    if rest is not None:
+        rest.finish(x, result)
     return Solution(
         x=x,
         setup_s=setup_s,
         solve_s=time.perf_counter() - start,
         method=krylov,
         preconditioner=M.name,
-        choice=f"{M.choice}; {krylov}: {why}",
+        choice=f"{M.choice}; {krylov}: {why}" + (rest.choice if rest is not None else ""),
         operator=M.operator,
         **result,
     )
@@ -277,7 +320,14 @@ class _Chosen:
     def is_diagonal(self) -> bool:
         """Whether it is the diagonal of an indefinite A, taken by itself."""
         M = self.operator
-        return M is not None and M.choice.startswith("jacobi:") and M.indefinite
+        return M is not None and M.method == "jacobi" and M.indefinite
+
+    @property
+    def is_built(self) -> bool:
+        """Whether it was built here, is meant to be definite, and has choices to fall back to."""
+        M = self.operator
+        built = self.name != CLASSIC and self.name in METHOD_OF
+        return built and M is not None and M.definite
 
     @property
     def signed(self) -> bool:
@@ -345,31 +395,54 @@ def _diagonal(A: sp.csr_array, comm: Any) -> NDArray[Any]:
     return A.diagonal(first)[: A.shape[0]]
 
 
-def _is_symmetric(A: sp.csr_array, rows: Any, comm: Any) -> bool:
-    if not is_parallel(comm):
-        return la.is_symmetric(A)
-    gap, _, largest = rows.asymmetry()
-    return bool(gap <= la.SYMMETRY_TOLERANCE[A.dtype] * largest)
+def _takes_rest(admitted: Any, n: int, method: str, preconditioner: Any) -> bool:
+    """Tell whether to solve for what determined unknowns leave: where symmetry brings something."""
+    if admitted.rows is None:
+        return False
+    if method in SYMMETRIC or isinstance(preconditioner, Mmf | Preconditioner):
+        return True
+    if not isinstance(preconditioner, str):
+        return False
+    # Of a triangular matrix everything is determined: GMRES takes it as it is.
+    return preconditioner in METHOD_OF or (method == "auto" and admitted.determined < n)
 
 
-def _refuse(A: sp.csr_array, rows: Any, comm: Any) -> None:
-    """Raise ValueError for a matrix that is not symmetric, and say where."""
-    if is_parallel(comm):
-        gap, place, largest = rows.asymmetry()
-        la.check_asymmetry(gap, place, largest, A.dtype)
-    else:
-        la.as_csr(A)
+class _Rest:
+    """The symmetric rest of a system whose Dirichlet rows determine unknowns.
 
+    Collective. x_D = b_D / a_DD, and the rest is A_FF x_F = b_F - A_FD x_D. Its residual is that of
+    the whole, and the tolerances stay those of the whole.
+    """
 
-def _refuse_asymmetric(A: sp.csr_array, rows: Any, comm: Any, preconditioner: str) -> None:
-    try:
-        _refuse(A, rows, comm)
-    except ValueError as error:
-        raise ValueError(
-            f"preconditioner={preconditioner!r}: {error}. To solve with A as it is, take "
-            "preconditioner='jacobi' or 'none', or one of your own, such as "
-            "pympf.as_preconditioner((A + A.T) / 2)"
-        ) from None
+    def __init__(
+        self,
+        admitted: Any,
+        rows: Any,
+        b: NDArray[Any],
+        x: NDArray[Any],
+        rtol: float,
+        atol: float,
+        side: str,
+    ) -> None:
+        self.admitted, self.rows, self.whole_b = admitted, rows, b
+        self.b = np.empty_like(b)
+        admitted.start(b, x, self.b)
+        self.rtol, self.atol, self.given_atol = rtol, atol, atol
+        norm = rows.norms(b, x)[0]
+        if norm > 0 and side == "right":
+            self.rtol, self.atol = 0.0, max(rtol * norm, atol)
+        self.choice = (
+            f"; {admitted.determined} unknowns come from Dirichlet rows (nothing but a diagonal "
+            "entry), without their columns A is symmetric"
+        )
+
+    def finish(self, x: NDArray[Any], result: dict[str, Any]) -> None:
+        """Set the determined unknowns again, to the last bit, and say it of the whole system."""
+        self.admitted.start(self.whole_b, x, self.b)
+        norm, residual = self.rows.norms(self.whole_b, x)
+        result["true_residual"] = residual / norm if norm > 0 else residual
+        if result["reason"] == "converged_atol" and self.atol > self.given_atol:
+            result["reason"] = "converged_rtol"
 
 
 def _method(

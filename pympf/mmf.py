@@ -681,6 +681,9 @@ class Mmf:
     def _same_kind(self, A: Any) -> tuple[sp.csr_array, Any]:
         """Return a matrix in the dtype of this, and as rows of the core."""
         A = checked(A, self.comm)
+        rows = symmetric_rows(A, self.comm)
+        if A.dtype == self.dtype and A.shape == (self._factors.rows, self.shape[1]):
+            return A, rows
         with on_all(self.comm):
             if A.shape != (self._factors.rows, self.shape[1]):
                 raise ValueError(
@@ -691,7 +694,7 @@ class Mmf:
                 A = A.astype(self.dtype)
             if not np.isfinite(A.data).all():
                 raise ValueError(f"the matrix has entries that {self.dtype} cannot hold")
-        return A, rows_of(A, self.comm)
+        return A, rows_of(A, self.comm).completed()
 
     def refactorize(self, A: Any) -> Mmf:
         """Return the factorization of a matrix with other values and the same rotations Q.
@@ -717,6 +720,10 @@ class Mmf:
         True
         """
         return self._with(self._factors.refactorize(self._same_kind(A)[1]))
+
+    def _refactorized(self, rows: Any) -> Mmf:
+        """Do as `refactorize` does, with rows of the core."""
+        return self._with(self._factors.refactorize(rows))
 
     # ---- as operators ----------------------------------------------------------------------------
     def aslinearoperator(self) -> LinearOperator:
@@ -918,40 +925,58 @@ def factorize(
     comm = la.comm_of(A) if comm is None else comm
     if comm is not None:
         check_communicator(comm)
+    _check_options(comm, progress, params)
+    A = checked(A, comm)
+    with on_all(comm):
+        given = _as_labels(labels, A.shape[0])
+    same_on_all(comm, None if given is None else len(given), "depths of labels")
+    return Mmf(engine(A.dtype).factorize(symmetric_rows(A, comm), given, params, progress), comm)
+
+
+def factorize_rows(
+    rows: Any, dtype: Any, comm: Any, *, progress: Progress | None = None, **params: Any
+) -> Mmf:
+    """Do as `factorize` does, with symmetric rows of the core."""
+    _check_options(comm, progress, params)
+    return Mmf(engine(dtype).factorize(rows, None, params, progress), comm)
+
+
+def _check_options(comm: Any, progress: Progress | None, params: dict[str, Any]) -> None:
     with on_all(comm):
         check_kinds(params)
         if progress is not None and not callable(progress):
             raise TypeError(f"progress is a {type(progress).__name__}, expected a callable")
     same_on_all(comm, sorted(params.items()), "parameters")
-    A = checked(A, comm)
-    with on_all(comm):
-        given = _as_labels(labels, A.shape[0])
-    same_on_all(comm, None if given is None else len(given), "depths of labels")
-    rows = rows_of(A, comm)
-    return Mmf(engine(A.dtype).factorize(rows, given, params, progress), comm)
 
 
-def checked(A: Any, comm: Any, *, symmetric: bool = True) -> sp.csr_array:
-    """Pass a matrix, or this rank's rows (whose symmetry `rows_of` sees), through the gate."""
+def checked(A: Any, comm: Any) -> sp.csr_array:
+    """Pass a matrix, or this rank's rows, through the gate; `admit` of `rows_of` sees symmetry."""
     if comm is not None and isinstance(A, str | os.PathLike):
         A = io.read_rows(A, comm) if is_parallel(comm) else io.read_matrix(A)
-    return la.as_rows(A, comm) if is_parallel(comm) else la.as_csr(A, symmetric=symmetric)
+    return la.as_rows(A, comm) if is_parallel(comm) else la.as_csr(A, symmetric=False)
 
 
-def rows_of(A: sp.csr_array, comm: Any, *, symmetric: bool = True) -> Any:
-    """Bring a checked matrix into the core; rows of several ranks must be symmetric together.
+def rows_of(A: sp.csr_array, comm: Any) -> Any:
+    """Bring a checked matrix into the core.
 
-    Collective. With ``symmetric=False`` they need not.
+    Collective.
     """
     core = engine(A.dtype)
     if not is_parallel(comm):
         return core.rows_of(A.indptr, A.indices, A.data)
     indptr = A.indptr.astype(np.int32, copy=False)
-    rows = core.rows_on_ranks(handle(comm), indptr, A.indices, A.data)
-    if symmetric:
-        gap, place, largest = rows.asymmetry()
-        la.check_asymmetry(gap, place, largest, A.dtype)
-    return rows
+    return core.rows_on_ranks(handle(comm), indptr, A.indices, A.data)
+
+
+def symmetric_rows(A: sp.csr_array, comm: Any) -> Any:
+    """Bring a checked matrix into the core, and refuse one that is not symmetric as it stands.
+
+    Collective.
+    """
+    admitted = rows_of(A, comm).admit()
+    if admitted.rows is None or admitted.determined:
+        raise ValueError(admitted.refusal(la.OTHERWISE))
+    return admitted.rows
 
 
 def _as_labels(labels: ArrayLike | None, rows: int) -> NDArray[np.int64] | None:

@@ -16,7 +16,7 @@ from pympf._engine import engine
 from pympf._mpi import check_communicator, is_parallel, on_all, same_on_all
 from pympf._params import Params, Report, check_kinds, from_text, table
 from pympf._partition import find_parts
-from pympf.mmf import Mmf, checked, factorize, rows_of
+from pympf.mmf import Mmf, checked, factorize_rows, rows_of
 
 __all__ = ["Preconditioner", "PreconditionerReport", "as_preconditioner", "rigid_body_modes"]
 
@@ -197,6 +197,11 @@ class Preconditioner(LinearOperator):
         return self._factorization is None and self._core.varies
 
     @property
+    def method(self) -> str:
+        """The method that was taken."""
+        return CLASSIC if self._factorization is not None else self._core.method
+
+    @property
     def choice(self) -> str:
         """The method that was taken, and why."""
         if self._factorization is not None:
@@ -317,11 +322,16 @@ class Preconditioner(LinearOperator):
         csr = checked(A, self._comm)
         if csr.dtype != self.dtype:
             raise ValueError(f"expected a matrix of {self.dtype}, got {csr.dtype}")
+        admitted = rows_of(csr, self._comm).admit()
+        if admitted.rows is None:
+            raise ValueError(admitted.refusal(la.OTHERWISE))
         if self._factorization is not None:
-            self._factorization = self._factorization.refactorize(csr)
+            self._factorization = self._factorization._refactorized(admitted.rows)
             self._core = self._factorization.positive_inverse()._factors
+        elif admitted.determined and not self._core.has_pattern(admitted.rows):
+            raise ValueError(admitted.refusal(la.OTHERWISE))
         else:
-            self._core.update(rows_of(csr, self._comm))
+            self._core.update(admitted.rows)
 
     def __repr__(self) -> str:
         n = self.shape[0]
@@ -408,7 +418,18 @@ def as_preconditioner(
     if comm is not None:
         check_communicator(comm)
     A = checked(A, comm)
-    return precondition(A, rows_of(A, comm), comm, near_nullspace, block_size, params)
+    return precondition(A, admitted_rows(A, comm), comm, near_nullspace, block_size, params)
+
+
+def admitted_rows(A: sp.csr_array, comm: Any) -> Any:
+    """Bring a checked matrix into the core: symmetric, or its rest without determined unknowns.
+
+    Collective.
+    """
+    admitted = rows_of(A, comm).admit()
+    if admitted.rows is None:
+        raise ValueError(admitted.refusal(la.OTHERWISE))
+    return admitted.rows
 
 
 def precondition(
@@ -419,12 +440,12 @@ def precondition(
     block_size: int,
     params: dict[str, Any],
 ) -> Preconditioner:
-    """Do as `as_preconditioner` does, for a matrix that passed the gate and `rows_of`."""
+    """Do as `as_preconditioner` does, for a matrix that passed the gate and its `admitted_rows`."""
     if params.get("method") == CLASSIC:
         if near_nullspace is not None or block_size != 1:
             raise ValueError("near_nullspace, block_size: the method 'classic' takes neither")
         of_factorize = {k: v for k, v in params.items() if k != "method"}
-        return classic(factorize(A, comm=comm, **of_factorize))
+        return classic(factorize_rows(rows, A.dtype, comm, **of_factorize))
     n = A.shape[0]
     vectors = None
     with on_all(comm):

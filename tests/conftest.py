@@ -7,9 +7,6 @@ import hypothesis
 import numpy as np
 import pytest
 
-# Waiting threads do not spin: on a shared machine that costs a hundredfold.
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-
 # Time is never asserted, and a failure found on one machine is found again on the next.
 hypothesis.settings.register_profile("pympf", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("pympf")

@@ -9,12 +9,11 @@
 #     petsc  mpi, PETSc and a petsc4py of the same version
 #     test   everything above
 #     lint   the formatters and checkers
-#     tsan   cpp, and LLVM's OpenMP runtime (see the Makefile)
 # Root on Debian: missing system packages are installed. Anybody else: they are named, and it stops.
 # MPICXX (a compiler wrapper) and PETSC_DIR, PETSC_ARCH name an own MPI and PETSc; those are never installed.
 set -euo pipefail
 
-profile=${1:?usage: tools/setup.sh demo|bench|unit|cpp|mpi|petsc|test|lint|tsan}
+profile=${1:?usage: tools/setup.sh demo|bench|unit|cpp|mpi|petsc|test|lint}
 python=${PYTHON:-python3}
 venv=${VENV:-.venv}
 build=${BUILD:-build}
@@ -51,7 +50,7 @@ find_missing_packages() {
   need python3 command -v "$python"
   need python3-dev python_has_headers
   need python3-venv "$python" -c 'import venv, ensurepip'
-  if wants cpp mpi test tsan; then
+  if wants cpp mpi test; then
     need doctest-dev compiles $'#include <doctest/doctest.h>\nint main() {}' -DDOCTEST_CONFIG_DISABLE
   fi
   if wants mpi petsc test; then
@@ -69,9 +68,6 @@ find_missing_packages() {
         fail "no lib/pkgconfig/PETSc.pc in PETSC_DIR=$PETSC_DIR, PETSC_ARCH=${PETSC_ARCH:-}"
     fi
     need petsc-dev pkg-config --exists PETSc
-  fi
-  if wants tsan; then
-    need libomp-dev ls /usr/lib/llvm-*/lib/libarcher.so
   fi
 }
 
@@ -163,7 +159,7 @@ record_native_environment() {
 
 install_missing_packages
 record_native_environment
-if wants cpp tsan; then exit; fi
+if wants cpp; then exit; fi
 make_venv
 case $profile in
   demo) install_requirements demo ;;

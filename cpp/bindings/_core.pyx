@@ -43,18 +43,23 @@ cdef extern from *:
     cbool pympf_have_mpi
 
 
-cdef extern from "omp.h":
-    int omp_get_max_threads()
-    void omp_set_num_threads(int)
+cdef extern from "pympf/common/parallel.hpp" namespace "pympf":
+    int thread_count()
+    void set_thread_count(int)
 
 
+cdef extern from "process.hpp" namespace "pympf::python":
+    object offer_team()
+
+
+team = offer_team()  # the other modules take their threads from it
 KINDS = ("int", "real", "bool", "choice")
 have_mpi = pympf_have_mpi
 
 
 def get_num_threads():
     """Number of threads that work started by the calling thread may use."""
-    return omp_get_max_threads()
+    return thread_count()
 
 
 def set_num_threads(count):
@@ -78,7 +83,7 @@ def set_num_threads(count):
         raise TypeError(f"expected a number of threads, got {count!r}")
     if not 1 <= count <= 4096:
         raise ValueError(f"expected 1 to 4096 threads, got {count}")
-    omp_set_num_threads(count)
+    set_thread_count(count)
 
 
 def param_fields():

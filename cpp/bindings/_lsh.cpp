@@ -6,6 +6,7 @@
 
 #include <optional>
 
+#include "process.hpp"
 #include "pympf/lsh/distributed.hpp"
 #include "pympf/lsh/table.hpp"
 
@@ -22,6 +23,7 @@ using Released = py::call_guard<py::gil_scoped_release>;
 void translate(std::exception_ptr error) {
   try {
     std::rethrow_exception(error);
+  } catch (const python::Raised&) {
   } catch (const InvalidArgument& e) {
     PyErr_SetString(PyExc_ValueError, e.what());
   } catch (const OutOfMemory& e) {
@@ -268,6 +270,7 @@ void define_distributed_table(py::module_& m, const char* name) {
 }  // namespace
 
 PYBIND11_MODULE(_lsh, m) {
+  if (python::join_team() < 0) throw py::error_already_set();
   py::register_exception_translator(&translate);
 
   py::class_<Family> family(m, "Family");

@@ -2,8 +2,6 @@
 // between vectors and memory.
 #pragma once
 
-#include <Python.h>
-
 #include <algorithm>
 #include <cmath>
 #include <new>
@@ -11,7 +9,9 @@
 #include <utility>
 #include <vector>
 
+#include "process.hpp"
 #include "pympf/la/blas1.hpp"
+#include "pympf/la/determined.hpp"
 #include "pympf/la/dist_csr.hpp"
 #include "pympf/la/krylov.hpp"
 #include "pympf/mmf/mmf.hpp"
@@ -20,9 +20,6 @@
 #include "pympf/precond/preconditioner.hpp"
 
 namespace pympf::python {
-
-// A Python exception is set; it travels through C++ as this.
-struct Raised {};
 
 // Cython's exception handler (`except +translate`): C++ error -> Python exception.
 inline void translate() {
@@ -179,12 +176,47 @@ SharedRows<T> collect_rows(const Communicator& comm, Index rows, const Index* in
   });
 }
 
-// The largest |a_ij - a_ji|, with its place, and the largest |a_ij|. Collective.
 template <class T>
-std::pair<Asymmetry, double> asymmetry_and_size(const DistRows<T>& A) {
+Admission<T> admit_rows(const SharedRows<T>& A) {
+  return together(A->comm, [&] { return admit(A); });
+}
+
+template <class T>
+SharedRows<T> completed_rows(const DistRows<T>& A) {
+  return together(A.comm, [&] { return std::make_shared<DistRows<T>>(with_symmetric_pattern(A)); });
+}
+
+// x_D of A x = b into x, and the right-hand side of the rest. Collective.
+template <class T>
+void start_rest(const Determined<T>& determined, const Communicator& comm, const T* b, T* x,
+                T* rest_b) {
+  together(comm, [&] {
+    determined.solve(b, x);
+    determined.move_to_right(b, x, rest_b);
+  });
+}
+
+// ||b|| and ||b - A x||. Collective.
+template <class T>
+std::pair<double, double> norms(const DistRows<T>& A, const T* b, const T* x) {
   return together(A.comm, [&] {
-    const double most = largest_magnitude(A.rows.nnz(), A.rows.data);
-    return std::pair(asymmetry(A), A.comm.max(most));
+    std::vector<T> r(A.own());
+    RowProduct<T> multiply(A);
+    multiply(x, r.data());
+    double largest[2] = {0, 0}, sums[2] = {0, 0};
+    for (Index i = 0; i < A.own(); ++i) {
+      r[i] = b[i] - r[i];
+      largest[0] = std::max(largest[0], std::abs(static_cast<double>(b[i])));
+      largest[1] = std::max(largest[1], std::abs(static_cast<double>(r[i])));
+    }
+    for (double& most : largest) most = A.comm.max(most);
+    const auto square = [](double v, double most) { return most > 0 ? v / most * (v / most) : 0; };
+    for (Index i = 0; i < A.own(); ++i) {
+      sums[0] += square(b[i], largest[0]);
+      sums[1] += square(r[i], largest[1]);
+    }
+    for (double& sum : sums) sum = std::sqrt(A.comm.sum(sum));
+    return std::pair(largest[0] * sums[0], largest[1] * sums[1]);
   });
 }
 
@@ -299,8 +331,16 @@ std::shared_ptr<precond::Preconditioner<T>> build_preconditioner(const DistRows<
   });
 }
 template <class T>
+bool has_pattern(const precond::Preconditioner<T>& M, const DistRows<T>& A) {
+  return together(A.comm, [&] { return M.has_pattern(A); });
+}
+template <class T>
 void update_preconditioner(precond::Preconditioner<T>& M, const DistRows<T>& A) {
   together(A.comm, [&] { M.update(A); });
+}
+template <class T>
+bool fall_back(precond::Preconditioner<T>& M, const DistRows<T>& A, const std::string& why) {
+  return together(A.comm, [&] { return M.fall_back(A, why); });
 }
 template <class T>
 void apply_preconditioner(const precond::Preconditioner<T>& M, const Communicator& comm, const T* r,
@@ -312,13 +352,7 @@ void apply_preconditioner(const precond::Preconditioner<T>& M, const Communicato
 template <class T>
 KrylovResult solve_rows(const DistRows<T>& A, const Operator<T>* M, const T* b, T* x,
                         const KrylovParams& params, const KrylovCallback<T>& callback) {
-  return together(A.comm, [&] {
-    if (A.comm.size() == 1)
-      return solve<T>(matrix_operator(A.rows), M, A.own(), b, x, params, callback);
-    const DistCsr<T> blocks(A);
-    const Operator<T> multiply = [&](const T* in, T* out) { blocks.multiply(in, out); };
-    return solve<T>(multiply, M, A.own(), b, x, params, callback, A.comm);
-  });
+  return together(A.comm, [&] { return solve<T>(A, M, b, x, params, callback); });
 }
 
 // A factorization from its parts, as a file holds them; each rank has its own.

@@ -22,17 +22,22 @@ cdef extern from "pympf/la/krylov.hpp" namespace "pympf":
     Method method_from_name(const string&) except +translate
     Side side_from_name(const string&) except +translate
     const char* name(Reason)
+    cdef cppclass ResidualNorm:
+        pass
+    const char* norm_name "pympf::name"(ResidualNorm)
     cdef cppclass KrylovParams:
         Method method
         Side side
         double rtol, atol
         int max_iterations, restart
+        cbool symmetric
     cdef cppclass KrylovResult:
         Reason reason
         cbool converged
         int iterations
         vector[double] history
         double true_residual
+        ResidualNorm norm
 
 
 cdef extern from "glue.hpp" namespace "pympf::python":
@@ -70,7 +75,8 @@ cdef Operator[real] preconditioner_operator(object M, int32_t n, int ranks) exce
 
 
 def solve(Rows A not None, const real[::1] b, real[::1] x,
-          M, str method, str side, double rtol, double atol, int max_iterations, int restart, callback):
+          M, str method, str side, double rtol, double atol, int max_iterations, int restart, cbool symmetric,
+          callback):
     """A x = b by a Krylov method; x holds the initial guess and then the solution. M: Factors, Preconditioner, a diagonal for Jacobi, a callable or None. Collective."""
     cdef KrylovParams params
     cdef KrylovResult result
@@ -84,10 +90,12 @@ def solve(Rows A not None, const real[::1] b, real[::1] x,
     params.side = side_from_name(side.encode())
     params.rtol, params.atol = rtol, atol
     params.max_iterations, params.restart = max_iterations, restart
+    params.symmetric = symmetric
     if M is not None:
         P = preconditioner_operator(M, n, A.rows.get().comm.size())
         preconditioner = &P
     with nogil:
         result = solve_rows[real](A.rows.get()[0], preconditioner, side_values, solution, params, report)
     return {"converged": result.converged, "reason": name(result.reason).decode(), "iterations": result.iterations,
-            "history": np.array(<double[:result.history.size()]>result.history.data()), "true_residual": result.true_residual}
+            "history": np.array(<double[:result.history.size()]>result.history.data()), "true_residual": result.true_residual,
+            "norm": norm_name(result.norm).decode()}

@@ -11,6 +11,12 @@ from libcpp.vector cimport vector
 
 import numpy as np
 
+cdef extern from "process.hpp" namespace "pympf::python":
+    int join_team() except -1
+
+join_team()
+
+
 cdef extern from "glue.hpp" namespace "pympf::python":
     void translate()
     ctypedef vector[pair[string, string]] Texts
@@ -32,7 +38,10 @@ cdef extern from "glue.hpp" namespace "pympf::python":
         const Communicator&, int32_t, const int32_t*, const int32_t*, const T*) except +translate nogil
     shared_ptr[DistRows[T]] collect_wide_rows "pympf::python::collect_rows"[T](
         const Communicator&, int32_t, const int32_t*, const int64_t*, const T*) except +translate nogil
-    pair[Asymmetry, double] asymmetry_and_size[T](const DistRows[T]&) except +translate nogil
+    Admission[T] admit_rows[T](const shared_ptr[DistRows[T]]&) except +translate nogil
+    shared_ptr[DistRows[T]] completed_rows[T](const DistRows[T]&) except +translate nogil
+    void start_rest[T](const Determined[T]&, const Communicator&, const T*, T*, T*) except +translate nogil
+    pair[double, double] norms[T](const DistRows[T]&, const T*, const T*) except +translate nogil
     cbool has_positive_diagonal[T](const DistRows[T]&) except +translate nogil
     Labels labels_from(const int64_t*, int32_t, int32_t) except +translate
     shared_ptr[Mmf[T]] factorize_rows "pympf::python::factorize"[T](
@@ -67,12 +76,18 @@ cdef extern from "pympf/la/dist_rows.hpp" namespace "pympf":
     cdef cppclass Layout:
         int64_t first()
         int64_t total()
-    cdef cppclass Asymmetry:
-        double gap
-        int64_t row, column
     cdef cppclass DistRows[T]:
         Communicator comm
         Layout layout
+
+
+cdef extern from "pympf/la/determined.hpp" namespace "pympf":
+    cdef cppclass Determined[T]:
+        int64_t count()
+    cdef cppclass Admission[T]:
+        shared_ptr[DistRows[T]] rows
+        shared_ptr[Determined[T]] determined
+        string refusal(const string&) except +translate
 
 
 cdef extern from "pympf/la/csr.hpp" namespace "pympf":
@@ -239,17 +254,34 @@ cdef Communicator communicator(object handle) except *:
 
 
 cdef class Rows:
-    """A symmetric matrix by rows over the processes, as factorizations work on it."""
+    """A matrix by rows over the processes, as factorizations work on it."""
 
     cdef shared_ptr[DistRows[real]] rows
     cdef object arrays  # what `rows` looks at
 
-    def asymmetry(self):
-        """The largest |a_ij - a_ji|, its (i, j), and the largest |a_ij|. Collective."""
-        cdef pair[Asymmetry, double] out
+    def admit(self):
+        """How this goes to what needs a symmetric matrix. Collective."""
+        cdef Admitted out = Admitted()
         with nogil:
-            out = asymmetry_and_size[real](self.rows.get()[0])
-        return out.first.gap, (out.first.row, out.first.column), out.second
+            out.admission = admit_rows[real](self.rows)
+        out.given = self
+        return out
+
+    def completed(self):
+        """The same with zeros where only the mirror image of an entry is stored. Collective."""
+        cdef Rows out = Rows()
+        with nogil:
+            out.rows = completed_rows[real](self.rows.get()[0])
+        return out
+
+    def norms(self, const real[::1] b, const real[::1] x):
+        """(||b||, ||b - A x||). Collective."""
+        cdef pair[double, double] out
+        cdef const real* side = &b[0] if b.shape[0] else NULL
+        cdef const real* solution = &x[0] if x.shape[0] else NULL
+        with nogil:
+            out = norms[real](self.rows.get()[0], side, solution)
+        return out.first, out.second
 
     def has_positive_diagonal(self):
         """Whether every row but those of zeros has a positive diagonal entry. Collective."""
@@ -257,6 +289,43 @@ cdef class Rows:
         with nogil:
             out = has_positive_diagonal[real](self.rows.get()[0])
         return out
+
+
+cdef class Admitted:
+    """How a matrix goes to what needs a symmetric one: see la/determined.hpp."""
+
+    cdef Admission[real] admission
+    cdef Rows given
+
+    @property
+    def rows(self):
+        """Symmetric in values and pattern: those given, with zeros where the pattern had gaps, or
+        the rest when some unknowns are determined. None: not symmetric."""
+        cdef Rows out
+        if not self.admission.rows:
+            return None
+        if self.admission.rows.get() == self.given.rows.get():
+            return self.given
+        out = Rows()
+        out.rows = self.admission.rows
+        return out
+
+    @property
+    def determined(self):
+        """How many unknowns are determined by rows with nothing but a diagonal entry."""
+        return self.admission.determined.get().count() if self.admission.determined else 0
+
+    def refusal(self, str otherwise):
+        """Why the matrix is not symmetric, and what would do."""
+        return self.admission.refusal(otherwise.encode()).decode()
+
+    def start(self, const real[::1] b, real[::1] x, real[::1] rest_b):
+        """x_D of A x = b into x, and the right-hand side of the rest into rest_b. Collective."""
+        cdef const real* side = &b[0] if b.shape[0] else NULL
+        cdef real* solution = &x[0] if x.shape[0] else NULL
+        cdef real* rest = &rest_b[0] if b.shape[0] else NULL
+        with nogil:
+            start_rest[real](self.admission.determined.get()[0], self.given.rows.get().comm, side, solution, rest)
 
 
 def rows_of(const int32_t[::1] indptr, const int32_t[::1] indices, const real[::1] data):

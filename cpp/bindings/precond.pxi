@@ -34,6 +34,8 @@ cdef extern from "glue.hpp" namespace "pympf::python":
     shared_ptr[Multilevel[T]] build_preconditioner[T](
         const DistRows[T]&, const MultilevelParams&, NearNullspace&, int32_t, const vector[int]&) except +translate nogil
     void update_preconditioner[T](Multilevel[T]&, const DistRows[T]&) except +translate nogil
+    cbool fall_back[T](Multilevel[T]&, const DistRows[T]&, const string&) except +translate nogil
+    cbool has_pattern[T](const Multilevel[T]&, const DistRows[T]&) except +translate nogil
     cbool varies[T](const Multilevel[T]&)
     void apply_preconditioner[T](const Multilevel[T]&, const Communicator&, const T*, T*) except +translate nogil
 
@@ -100,9 +102,24 @@ cdef class Preconditioner:
         cdef Traffic sent = self.comm.traffic()
         return sent.messages, sent.bytes, sent.collectives
 
+    def has_pattern(self, Rows A not None):
+        """Whether A has the rows and the pattern of the first matrix. Collective."""
+        cdef cbool out
+        with nogil:
+            out = has_pattern[real](self.M.get()[0], A.rows.get()[0])
+        return out
+
     def update(self, Rows A not None):
         with nogil:
             update_preconditioner[real](self.M.get()[0], A.rows.get()[0])
+
+    def fall_back(self, Rows A not None, str why):
+        """Build what follows what is there, which is not definite; whether there was something left. Collective."""
+        cdef string reason = why.encode()
+        cdef cbool done
+        with nogil:
+            done = fall_back[real](self.M.get()[0], A.rows.get()[0], reason)
+        return done
 
     def apply(self, const real[::1] x, real[::1] y):
         cdef const real* from_ = &x[0] if x.shape[0] else NULL

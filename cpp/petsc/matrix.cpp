@@ -219,24 +219,8 @@ Matrix matrix_of(const Source& source, const Communicator& comm, IndexCopies& co
   return A;
 }
 
-// ---- symmetry -----------------------------------------------------------------------------------
-
-double largest_entry(const Matrix& A) {
-  double largest = 0;
-  for (Index p = 0; p < A.rows.nnz(); ++p)
-    largest = std::max(largest, std::abs(static_cast<double>(A.rows.data[p])));
-  return A.comm.max(largest);
-}
-
-// The tolerance of the Python gate (pympf.la).
-void check_symmetric(const Matrix& A) {
-  constexpr double tolerance = std::is_same_v<PetscScalar, double> ? 1e-12 : 1e-5;
-  const auto [gap, row, column] = asymmetry(A);
-  const double allowed = tolerance * largest_entry(A);
-  require(gap <= allowed, "expected a symmetric matrix, got max|a_ij - a_ji| = ", gap,
-          " at i = ", row, ", j = ", column, " (allowed: ", allowed,
-          "); give a symmetric one as the second matrix of KSPSetOperators()");
-}
+constexpr const char* otherwise =
+    "give a symmetric one as the second matrix of KSPSetOperators(), or take another -pc_type";
 
 }  // namespace
 
@@ -278,8 +262,10 @@ PetscErrorCode with_rows(PC pc, const std::function<PetscErrorCode(const Matrix&
   if (comm.size() > 1) PetscCall(source.close());  // all is copied
   if (!failure)
     failure = guarded(pc, [&] {
-      check_symmetric(A);
-      return body(A);
+      const auto admission = admit(std::make_shared<Matrix>(std::move(A)));
+      require(admission.rows != nullptr, admission.refusal(otherwise));
+      data(pc).determined = admission.determined;
+      return body(*admission.rows);
     });
   PetscCall(source.close());
   PetscCall(failure);

@@ -67,10 +67,13 @@ void update(Classic& classic, const Matrix& A) {
 void update(Multilevel& M, const Matrix& A) { M.update(A); }
 void update(Nothing&, const Matrix&) {}
 
-// Whether what was built for the matrix before this one can take its values.
-bool can_update(const PcMmf& mmf, const Built& built, const Modes& modes) {
+// Whether what was built for the matrix before this one can take its values. `changes`: the rest
+// without determined unknowns may have another pattern although the matrix has the same.
+bool can_update(const PcMmf& mmf, const Built& built, const Modes& modes, const Matrix& A,
+                bool changes) {
   if (!mmf.reuse_rotations || built.index() == 0) return false;
-  return mmf.classic || !modes.are_new;
+  const auto* M = std::get_if<Multilevel>(&built);
+  return mmf.classic || (!modes.are_new && (!changes || !M || M->has_pattern(A)));
 }
 
 PetscErrorCode make_multilevel(PC pc, const Matrix& A, const Modes& modes, Built* built) {
@@ -84,9 +87,11 @@ PetscErrorCode make_multilevel(PC pc, const Matrix& A, const Modes& modes, Built
 }
 
 // `built` is what was built for the matrix before this one.
-PetscErrorCode build(PC pc, const Matrix& A, const Modes& modes, bool same_pattern, Built built) {
+PetscErrorCode build(PC pc, const Matrix& A, const Modes& modes, bool same_pattern,
+                     bool had_determined, Built built) {
   PcMmf& mmf = data(pc);
-  const bool reuse = same_pattern && can_update(mmf, built, modes);
+  const bool changes = had_determined || mmf.determined;
+  const bool reuse = same_pattern && can_update(mmf, built, modes, A, changes);
 
   PetscFunctionBegin;
   if (reuse)
@@ -122,12 +127,13 @@ PetscErrorCode PCSetUp_MMF(PC pc) {
   PetscFunctionBegin;
   // A setup that fails must not leave what was built for the matrix before it.
   Built before = std::exchange(data(pc).built, Nothing());
+  const bool had_determined = std::exchange(data(pc).determined, nullptr) != nullptr;
   PetscCall(check_operator(pc->pmat));
   PetscCall(PCSetFailedReason(pc, PC_NOERROR));
   PetscCall(find_communicator(pc));
   if (!data(pc).classic) PetscCall(find_modes(pc, &modes));
   PetscCall(with_rows(pc, [&](const Matrix& A) {
-    return build(pc, A, modes, pc->flag == SAME_NONZERO_PATTERN, std::move(before));
+    return build(pc, A, modes, pc->flag == SAME_NONZERO_PATTERN, had_determined, std::move(before));
   }));
   pc->setupcalled = PETSC_TRUE;  // PETSc does so after this; -pc_view would say "not set up"
   PetscCall(PCViewFromOptions(pc, nullptr, "-pc_view"));
@@ -221,12 +227,48 @@ PetscErrorCode PCMatApply_MMF(PC pc, Mat X, Mat Y) {
   PetscFunctionReturn(PetscErrorCode(0));
 }
 
-PetscErrorCode PCPreSolve_MMF(PC pc, KSP ksp, Vec, Vec) {
+// M knows nothing of the columns of Dirichlet rows, so that CG and its kin need a guess whose
+// residual is zero there: x_D = b_D / a_DD. The other entries of the guess stay.
+PetscErrorCode make_consistent(PC pc, KSP ksp, Vec b, Vec x) {
+  PcMmf& mmf = data(pc);
+  PetscBool nonzero;
+  const PetscScalar* side;
+  PetscScalar* guess;
+
+  PetscFunctionBegin;
+  PetscCall(KSPGetInitialGuessNonzero(ksp, &nonzero));
+  if (!nonzero) PetscCall(VecSet(x, 0));
+  PetscCall(VecGetArrayRead(b, &side));
+  PetscCall(VecGetArray(x, &guess));
+  PetscCall(guarded(pc, [&] {
+    mmf.determined->solve(side, guess);
+    return PetscErrorCode(0);
+  }));
+  PetscCall(VecRestoreArray(x, &guess));
+  PetscCall(VecRestoreArrayRead(b, &side));
+  mmf.made_guess = !nonzero;
+  PetscCall(KSPSetInitialGuessNonzero(ksp, PETSC_TRUE));
+  PetscFunctionReturn(PetscErrorCode(0));
+}
+
+PetscErrorCode PCPreSolve_MMF(PC pc, KSP ksp, Vec b, Vec x) {
+  bool symmetric_only;
+
   PetscFunctionBegin;
   if (const auto* M = std::get_if<Multilevel>(&data(pc).built))
     PetscCall(check_solver(pc, ksp, *M));
+  PetscCall(needs_symmetric(ksp, &symmetric_only));
+  if (data(pc).determined && symmetric_only && pc->mat == pc->pmat)
+    PetscCall(make_consistent(pc, ksp, b, x));
   // PETSc calls the user's function only for types without one of their own.
   if (pc->presolve) PetscCall(pc->presolve(pc, ksp));
+  PetscFunctionReturn(PetscErrorCode(0));
+}
+
+PetscErrorCode PCPostSolve_MMF(PC pc, KSP ksp, Vec, Vec) {
+  PetscFunctionBegin;
+  if (std::exchange(data(pc).made_guess, false))
+    PetscCall(KSPSetInitialGuessNonzero(ksp, PETSC_FALSE));
   PetscFunctionReturn(PetscErrorCode(0));
 }
 
@@ -235,6 +277,7 @@ PetscErrorCode PCPreSolve_MMF(PC pc, KSP ksp, Vec, Vec) {
 PetscErrorCode PCReset_MMF(PC pc) {
   PetscFunctionBegin;
   data(pc).built = Nothing();
+  data(pc).determined = nullptr;
   data(pc).comm = Communicator();
   data(pc).coordinates.clear();  // the next matrix may have other points
   data(pc).dimension = 0;
@@ -258,6 +301,7 @@ PetscErrorCode PCCreate_MMF(PC pc) {
   pc->ops->applytranspose = PCApply_MMF;
   pc->ops->matapply = PCMatApply_MMF;
   pc->ops->presolve = PCPreSolve_MMF;
+  pc->ops->postsolve = PCPostSolve_MMF;
   pc->ops->setfromoptions = PCSetFromOptions_MMF;
   pc->ops->view = PCView_MMF;
   pc->ops->reset = PCReset_MMF;

@@ -3,11 +3,13 @@
 
 #include <petsc/private/pcimpl.h>
 
+#include <memory>
 #include <string>
 #include <type_traits>
 #include <variant>
 #include <vector>
 
+#include "pympf/la/determined.hpp"
 #include "pympf/mmf/mmf.hpp"
 #include "pympf/precond/preconditioner.hpp"
 
@@ -46,6 +48,8 @@ struct PcMmf {
   bool classic = false, reuse_rotations = true;
   Communicator comm;  // of the matrix that was built for
   Built built;
+  std::shared_ptr<const Determined<PetscScalar>> determined;  // unknowns; null: none
+  bool made_guess = false;          // for this solve, from what is determined
   int reused = 0;                   // setups that took over the rotations of an earlier one
   std::vector<double> coordinates;  // `dimension` of each own node, by PCSetCoordinates
   Index dimension = 0;

@@ -27,6 +27,12 @@ constexpr double least_tolerance_in_single = 1e-6;
 
 }  // namespace
 
+PetscErrorCode needs_symmetric(KSP ksp, bool* answer) {
+  PetscFunctionBegin;
+  PetscCall(is_any_of(ksp, need_positive, answer));
+  PetscFunctionReturn(PetscErrorCode(0));
+}
+
 PetscErrorCode check_solver(PC pc, KSP ksp, const Multilevel& M) {
   const MPI_Comm comm = PetscObjectComm((PetscObject)pc);
   const char* solver = ((PetscObject)ksp)->type_name;

@@ -6,10 +6,11 @@ suffix                         format                                       matr
 .mtx, .mtx.gz, .mtx.bz2        Matrix Market                                r w      r w
 .npz                           SciPy ``save_npz``                           r w
 .npy                           NumPy                                                 r w
-.mat                           MATLAB; reads also 7.3 and SuiteSparse       r w
+.mat                           MATLAB; reads also 7.3 and SuiteSparse       r w      r w
 .petsc, .dat, .bin             PETSc binary                                 r w      r w
-.h5, .hdf5                     HDF5 (`pympf.io` writes ``type="csr"``)      r w      r w
+.h5, .hdf5, .h5ad              HDF5 (`pympf.io` writes ``type="csr"``)      r w      r w
 .txt, .edges (.gz, .bz2)       edge list (SNAP); as a vector: numbers       r        r w
+.csv, .tsv (.gz, .bz2)         the same as tables                           r        r w
 =============================  ===========================================  =======  ========
 
 Every file is written under a temporary name, flushed to the disk and renamed, so that a file that
@@ -19,10 +20,8 @@ names it.
 
 from __future__ import annotations
 
-import io
 import math
 import os
-import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -34,16 +33,19 @@ import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 
 from pympf import gallery, la
-from pympf._mpi import first_row, on_all, scatter_rows
-from pympf.io import _hdf5, _matlab, _petsc, _text
-from pympf.io._files import atomic_write, checked_target, reading, write_whole
+from pympf._mpi import first_row, is_parallel, on_all, scatter_rows
+from pympf.io import _hdf5, _matlab, _npz, _petsc, _text
+from pympf.io._files import atomic_write, checked_target
 from pympf.io._hdf5 import create_hdf5, open_hdf5
 
 __all__ = [
     "atomic_write",
     "check_output",
     "create_hdf5",
+    "has_labels",
+    "is_table",
     "open_hdf5",
+    "read_labels",
     "read_matrix",
     "read_rows",
     "read_vector",
@@ -52,37 +54,11 @@ __all__ = [
 ]
 
 
-def _read_npz(path: Path, key: str | None) -> Any:
-    # NumPy leaves a file open that it opened itself and could not read.
-    with reading(path, "SciPy .npz"), open(path, "rb") as stream:
-        if not zipfile.is_zipfile(stream):  # NumPy would speak of pickles
-            raise ValueError("it is no zip archive, or not a whole one")
-        stream.seek(0)
-        return sp.load_npz(stream)
+PathLike: TypeAlias = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 
 
-def _write_npz(path: Path, A: sp.csr_array) -> None:
-    content = io.BytesIO()
-    sp.save_npz(content, A)
-    write_whole(path, content)
-
-
-def _read_npy(path: Path, key: str | None) -> NDArray[Any]:
-    with reading(path, "NumPy .npy"), open(path, "rb") as stream:
-        values = np.lib.format.read_array(stream, allow_pickle=False)
-        if stream.read(1):
-            raise ValueError("there is more behind the array")
-        return values
-
-
-def _write_npy(path: Path, x: NDArray[Any]) -> None:
-    # Not into the file itself: NumPy does not notice if the disk has no room for its last bytes.
-    content = io.BytesIO()
-    np.save(content, x)
-    write_whole(path, content)
-
-
-PathLike: TypeAlias = str | os.PathLike[str]
+MANY_ROWS = 1 << 24
+"""Files may announce so many rows, whatever they hold."""
 
 
 @dataclass(frozen=True)
@@ -124,15 +100,22 @@ _HDF5 = Format(
 FORMATS = {
     **{
         f"{suffix}{packed}": _TEXT
-        for suffix in (".txt", ".edges")
+        for suffix in (".txt", ".edges", ".csv", ".tsv")
         for packed in ("", ".gz", ".bz2")
     },
     **{f".mtx{packed}": _MATRIX_MARKET for packed in ("", ".gz", ".bz2")},
-    ".npz": Format("SciPy .npz", _read_npz, _write_npz),
-    ".npy": Format("NumPy .npy", read_vector=_read_npy, write_vector=_write_npy),
-    ".mat": Format("MATLAB", _matlab.read_matrix, _matlab.write_matrix, has_keys=True),
+    ".npz": Format("SciPy .npz", _npz.read_matrix, _npz.write_matrix),
+    ".npy": Format("NumPy .npy", read_vector=_npz.read_vector, write_vector=_npz.write_vector),
+    ".mat": Format(
+        "MATLAB",
+        _matlab.read_matrix,
+        _matlab.write_matrix,
+        _matlab.read_vector,
+        _matlab.write_vector,
+        has_keys=True,
+    ),
     **dict.fromkeys((".petsc", ".dat", ".bin"), _PETSC),
-    **dict.fromkeys((".h5", ".hdf5"), _HDF5),
+    **dict.fromkeys((".h5", ".hdf5", ".h5ad"), _HDF5),
 }
 
 
@@ -160,8 +143,9 @@ def read_matrix(
     -------
     scipy.sparse.csr_array, shape (n, m)
         As `pympf.la.canonical_csr` returns it. An edge list gives the symmetric adjacency matrix
-        of the undirected graph; its nodes are numbered anew in the order of their numbers, and an
-        edge listed repeatedly, in either direction, has the largest of its weights.
+        of the undirected graph; its nodes, which may be numbers or names, are numbered anew in
+        their order (`read_labels`), and an edge listed repeatedly, in either direction, has the
+        largest of its weights.
 
     Raises
     ------
@@ -187,13 +171,9 @@ def read_matrix(
            [-1.,  2., -1.],
            [ 0., -1.,  1.]])
     """
-    path = Path(path)
-    content = _read(path, "read_matrix", key)
+    path = Path(os.fsdecode(path))
+    matrix = _checked(path, _read(path, "read_matrix", key))
     with _naming(path):
-        try:
-            matrix = la.canonical_csr(content)
-        except ValueError as error:
-            raise OSError(f"{path}: {error}") from error
         if laplacian:
             return gallery.laplacian(matrix, shift)
         return gallery.shifted(matrix, shift) if shift else matrix
@@ -237,20 +217,70 @@ def read_rows(
     >>> read_rows("A.petsc", MPI.COMM_WORLD).shape  # doctest: +SKIP
     (500, 1000)
     """
-    path = Path(path)
-    parallel = _READ_IN_PARALLEL.get(_format(path))
-    part = None if parallel is None else parallel(path, key, comm)
+    path = Path(os.fsdecode(path))
+    read = _READ_IN_PARALLEL.get(_format(path)) if is_parallel(comm) else None
+    part = None
+    if read is not None:
+        with on_all(comm):
+            _check_readable(path, key)
+        part = read(path, key, comm)
     if part is None:
         return _scattered(path, comm, key=key, laplacian=laplacian, shift=shift)
-    with on_all(comm), _naming(path):
-        if not math.isfinite(shift):
-            raise ValueError(f"expected a finite shift, got {shift}")
-        if laplacian:
-            part = part.astype(np.float64)
-            part = _diagonal_like(part, comm, part.sum(axis=1)) - part
-        if shift:
-            part = part + _diagonal_like(part, comm, np.full(part.shape[0], shift, part.dtype))
-        return sp.csr_array(part)
+    first = first_row(comm.allreduce(part.shape[0]), comm.rank, comm.size)
+    with on_all(comm):
+        part = _checked(path, part, first)
+    with _naming(path):
+        return _changed(part, comm, laplacian, shift)
+
+
+def _changed(part: sp.csr_array, comm: Any, laplacian: bool, shift: float) -> sp.csr_array:
+    """Do with the rows of all ranks what `gallery.laplacian` and `gallery.shifted` do."""
+    if not (laplacian or shift):
+        return part
+    from pympf.mmf import rows_of
+
+    part = la.as_rows(part, comm)
+    if not math.isfinite(shift):
+        raise ValueError(f"expected a finite shift, got {shift}")
+    if laplacian:
+        rows_of(part, comm)  # symmetric, or a ValueError
+        part = part.astype(np.float64)
+        part = _diagonal_like(part, comm, part.sum(axis=1)) - part
+    if shift:
+        part = part + _diagonal_like(part, comm, np.full(part.shape[0], shift, part.dtype))
+    return sp.csr_array(part)
+
+
+def _checked(path: Path, content: Any, first: int | None = None) -> sp.csr_array:
+    """Let what was read, or a rank's rows from `first` on, pass the gate."""
+    with _naming(path):
+        try:
+            if sp.issparse(content):
+                _check_rows(content)
+                if content.format == "csr":
+                    _check_columns(content, first or 0)
+            return la.canonical_csr(content, any_width=first is not None)
+        except ValueError as error:
+            raise OSError(f"{path}: {error}") from error
+
+
+def _check_rows(matrix: Any) -> None:
+    """Refuse rows that are announced only, before there is memory for all of them."""
+    rows, entries = matrix.shape[0], matrix.nnz
+    if la.INDEX_MAX >= rows > max(MANY_ROWS, 1000 * entries):
+        raise ValueError(f"{rows} rows are announced for {entries} entries")
+
+
+def _check_columns(csr: sp.csr_array, first: int) -> None:
+    """Name the first entry out of bounds, which is the same for any number of ranks."""
+    outside = (csr.indices < 0) | (csr.indices >= csr.shape[1])
+    if outside.any():
+        place = int(np.argmax(outside))
+        row = first + int(np.searchsorted(csr.indptr, place, side="right")) - 1
+        raise ValueError(
+            f"corrupt sparse matrix: the indices of row {row} have column {csr.indices[place]}, "
+            f"allowed are 0 to {csr.shape[1] - 1}"
+        )
 
 
 def _diagonal_like(part: sp.csr_array, comm: Any, values: NDArray[Any]) -> sp.csr_array:
@@ -258,29 +288,6 @@ def _diagonal_like(part: sp.csr_array, comm: Any, values: NDArray[Any]) -> sp.cs
     rows = np.arange(len(values))
     columns = rows + first_row(part.shape[1], comm.rank, comm.size)
     return sp.csr_array((values, (rows, columns)), shape=part.shape)
-
-
-def _petsc_rows(path: Path, key: str | None, comm: Any) -> sp.csr_array | None:
-    head = None
-    with on_all(comm):
-        _check_readable(path, key)
-        head = _petsc.read_lengths(path, comm.rank, comm.size)
-    if head is None:
-        return None
-    (_, columns), entries, lengths = head
-    counts = comm.allgather(int(lengths.sum()))
-    with on_all(comm), reading(path, _petsc.KIND):
-        if sum(counts) != entries:
-            raise ValueError(f"the rows hold {sum(counts)} entries, expected {entries}")
-        indices, data = _petsc.read_entries(path, sum(counts[: comm.rank]), counts[comm.rank])
-        indptr = np.concatenate([[0], np.cumsum(lengths)])
-        return sp.csr_array((data, indices, indptr), shape=(len(lengths), columns))
-
-
-def _hdf5_rows(path: Path, key: str | None, comm: Any) -> sp.csr_array:
-    with on_all(comm):
-        _check_readable(path, key)
-        return _hdf5.read_rows(path, key, comm.rank, comm.size)
 
 
 def _scattered(path: Path, comm: Any, **options: Any) -> sp.csr_array:
@@ -331,12 +338,70 @@ def write_matrix(path: PathLike, A: Any, *, index_bits: int = 32) -> None:
     >>> read_matrix(path).shape
     (9, 9)
     """
-    path = Path(path)
+    path = Path(os.fsdecode(path))
     write = _operation(path, "write_matrix")
     write(path, la.canonical_csr(A), **_petsc_options(path, index_bits))
 
 
-def read_vector(path: PathLike, *, key: str | None = None) -> NDArray[Any]:
+def read_labels(path: PathLike) -> NDArray[Any]:
+    r"""Read the labels of the nodes of an edge list, in the order of the rows of `read_matrix`.
+
+    Not collective.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        The file.
+
+    Returns
+    -------
+    numpy.ndarray, shape (n,)
+        The numbers of the nodes as int64, or their names as str; sorted.
+
+    Raises
+    ------
+    OSError
+        As `read_matrix`; or if the file is no edge list.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> from pympf.io import read_labels
+    >>> path = os.path.join(tempfile.mkdtemp(), "friends.csv")
+    >>> with open(path, "w") as file:
+    ...     _ = file.write("source,target,weight\nBo,Cy,2.5\nAl,Bo,1\n")
+    >>> read_labels(path).tolist()
+    ['Al', 'Bo', 'Cy']
+    """
+    path = Path(os.fsdecode(path))
+    if not has_labels(path):
+        able = " ".join(suffix for suffix, format_ in FORMATS.items() if format_ is _TEXT)
+        raise OSError(f"{path}: only edge lists have labels of nodes; their suffixes: {able}")
+    _check_readable(path, None)
+    return _text.read_labels(path)
+
+
+def has_labels(path: PathLike) -> bool:
+    """Tell by its suffix whether a matrix file is an edge list, whose nodes have labels.
+
+    Not collective.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+
+    Examples
+    --------
+    >>> from pympf.io import has_labels
+    >>> has_labels("friends.csv"), has_labels("A.mtx")
+    (True, False)
+    """
+    return _format(Path(os.fsdecode(path))) is _TEXT
+
+
+def read_vector(
+    path: PathLike, *, key: str | None = None, labels: ArrayLike | None = None
+) -> NDArray[Any]:
     """Read a vector, or a block of vectors, from a file; the suffix names the format.
 
     Not collective.
@@ -346,7 +411,12 @@ def read_vector(path: PathLike, *, key: str | None = None) -> NDArray[Any]:
     path : str or os.PathLike
         The file.
     key : str, optional
-        Which group or dataset of an HDF5 file to read; needed if there are several.
+        Which group or dataset of an HDF5 file, or variable of a .mat file, to read; needed if there
+        are several.
+    labels : array_like, shape (n,), optional
+        The order of the rows of a table (.csv, .tsv) whose first column is called ``node`` and
+        holds numbers or names of nodes: as `read_labels` returns them. Other files have no such
+        column, and are read as they are.
 
     Returns
     -------
@@ -359,7 +429,8 @@ def read_vector(path: PathLike, *, key: str | None = None) -> NDArray[Any]:
         If the file does not exist, has a suffix that is not known, or is truncated, damaged or of
         another kind.
     ValueError
-        If there is no vector of the name `key`, or several and no `key`.
+        If there is no vector of the name `key`, or several and no `key`; if a table has rows for
+        nodes, and not one for each of the `labels`.
     TypeError
         If the vector is complex.
 
@@ -372,8 +443,12 @@ def read_vector(path: PathLike, *, key: str | None = None) -> NDArray[Any]:
     >>> read_vector(path)
     array([1., 2., 3.])
     """
-    path = Path(path)
-    values = _read(path, "read_vector", key)
+    path = Path(os.fsdecode(path))
+    if _format(path) is _TEXT and labels is not None:
+        _check_readable(path, key)
+        values = _text.read_text_vector(path, key, labels)
+    else:
+        values = _read(path, "read_vector", key)
     with _naming(path):
         values = la.exact_real(values, "the vector")
     if values.ndim not in (1, 2):
@@ -381,7 +456,9 @@ def read_vector(path: PathLike, *, key: str | None = None) -> NDArray[Any]:
     return values
 
 
-def write_vector(path: PathLike, x: ArrayLike, *, index_bits: int = 32) -> None:
+def write_vector(
+    path: PathLike, x: ArrayLike, *, index_bits: int = 32, labels: ArrayLike | None = None
+) -> None:
     """Write a vector, or a block of vectors, to a file; the suffix names the format.
 
     Not collective.
@@ -394,13 +471,16 @@ def write_vector(path: PathLike, x: ArrayLike, *, index_bits: int = 32) -> None:
         The vector.
     index_bits : {32, 64}
         The size of integers in PETSc binary files: 64 for a PETSc with 64-bit indices.
+    labels : array_like, shape (n,), optional
+        Written next to the values in a table (.csv, .tsv), as a first column called ``node``.
 
     Raises
     ------
     OSError
         If the file cannot be written, or vectors cannot be written with its suffix.
     ValueError
-        If `x` has another number of axes, or float64 cannot hold a value.
+        If there are `labels` and the file is no table, or there are not n of them; if `x` has
+        another number of axes, or float64 cannot hold a value.
     TypeError
         If `x` does not hold real numbers.
 
@@ -408,12 +488,40 @@ def write_vector(path: PathLike, x: ArrayLike, *, index_bits: int = 32) -> None:
     --------
     See `read_vector`.
     """
-    path = Path(path)
+    path = Path(os.fsdecode(path))
     write = _operation(path, "write_vector")
     values = la.exact_real(np.asarray(x), "x")
     if values.ndim not in (1, 2):
         raise ValueError(f"x: expected shape (n,) or (n, k), got {values.shape}")
-    write(path, values, **_petsc_options(path, index_bits))
+    options: dict[str, Any] = {**_petsc_options(path, index_bits)}
+    if labels is not None:
+        if not is_table(path):
+            raise ValueError(f"{path}: only tables (.csv, .tsv) have labels")
+        options["labels"] = np.asarray(labels)
+        if options["labels"].shape != values.shape[:1]:
+            raise ValueError(
+                f"labels: expected {len(values)} of them, got shape {options['labels'].shape}"
+            )
+    write(path, values, **options)
+
+
+def is_table(path: PathLike) -> bool:
+    """Tell by its suffix whether a file is a table, .csv or .tsv, which may name its rows.
+
+    Not collective.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+
+    Examples
+    --------
+    >>> from pympf.io import is_table
+    >>> is_table("x.csv.gz"), is_table("x.txt")
+    (True, False)
+    """
+    path = Path(os.fsdecode(path))
+    return _format(path) is _TEXT and _text.table_separator(path) != " "
 
 
 def check_output(path: PathLike, kind: str | None = None) -> None:
@@ -441,11 +549,12 @@ def check_output(path: PathLike, kind: str | None = None) -> None:
     Traceback (most recent call last):
     ...
     OSError: x.npz: cannot write a vector with this suffix; allowed: .txt .txt.gz .txt.bz2 .edges \
-.edges.gz .edges.bz2 .mtx .mtx.gz .mtx.bz2 .npy .petsc .dat .bin .h5 .hdf5
+.edges.gz .edges.bz2 .csv .csv.gz .csv.bz2 .tsv .tsv.gz .tsv.bz2 .mtx .mtx.gz .mtx.bz2 .npy .mat \
+.petsc .dat .bin .h5 .hdf5 .h5ad
     """
-    checked_target(path)
+    checked_target(os.fsdecode(path))
     if kind is not None:
-        _operation(Path(path), f"write_{kind}")
+        _operation(Path(os.fsdecode(path)), f"write_{kind}")
 
 
 def _format(path: Path) -> Format | None:
@@ -477,8 +586,8 @@ def _check_readable(path: Path, key: str | None) -> None:
 
 
 _READ_IN_PARALLEL: dict[Format | None, Callable[..., sp.csr_array | None]] = {
-    _PETSC: _petsc_rows,
-    _HDF5: _hdf5_rows,
+    _PETSC: _petsc.read_rows,
+    _HDF5: _hdf5.read_rows,
 }
 
 

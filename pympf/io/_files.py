@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import csv
 import gzip
 import io
 import os
@@ -22,12 +23,16 @@ from scipy.io.matlab import MatReadError
 FORMAT_ERRORS = (
     ValueError,
     TypeError,
+    AttributeError,
+    AssertionError,
+    SyntaxError,
     LookupError,
     EOFError,
     ArithmeticError,
     NotImplementedError,
     RuntimeError,
     MemoryError,
+    csv.Error,
     struct.error,
     tokenize.TokenError,
     zlib.error,
@@ -154,7 +159,7 @@ def checked_target(path: str | os.PathLike[str]) -> Path:
     OSError
         If `path` is something else than a regular file, or its directory does not exist.
     """
-    target = Path(os.path.realpath(path))
+    target = Path(os.path.realpath(os.fsdecode(path)))
     if target.exists() and not target.is_file():
         raise OSError(f"{path}: expected a regular file or a new name, this is something else")
     if not target.parent.is_dir():
@@ -221,6 +226,18 @@ def write_whole(path: Path, content: io.BytesIO) -> None:
         stream.write(content.getbuffer())
 
 
+def packed(path: Path) -> bool:
+    """Tell by its suffix whether a file is compressed.
+
+    Not collective.
+
+    Parameters
+    ----------
+    path : Path
+    """
+    return path.suffix.lower() in (".gz", ".bz2")
+
+
 def open_stream(path: Path) -> BinaryIO:
     """Open a file for reading bytes, decompressed if the suffix says so.
 
@@ -258,7 +275,7 @@ def require_final_newline(path: Path) -> None:
     ValueError
         If the last byte does not end a line.
     """
-    if path.suffix.lower() in (".gz", ".bz2"):
+    if packed(path):
         return
     with open(path, "rb") as stream:
         size = stream.seek(0, os.SEEK_END)

@@ -2,10 +2,21 @@
 
 A matrix is a group with ``type = "csr"``, the attribute `shape` and the datasets `data`, `indices`
 and `indptr`; a vector, or a block of them, is a group with ``type = "vector"`` and the dataset
-`data`. Groups of the same datasets without `type` (as AnnData and others write them) are read too.
+`data`. Groups of others are read by what they say of themselves:
+
+====================  ===============================================  ============================
+written by            says so by                                       compressed by
+====================  ===============================================  ============================
+AnnData               attribute ``encoding-type`` = csr_matrix, ...    rows or columns, as it says
+h5sparse              attribute ``h5sparse_format`` = csr, csc         rows or columns, as it says
+10x Genomics          datasets `shape` and `barcodes`                  columns (one for a barcode)
+MATLAB 7.3            attribute ``MATLAB_sparse``, datasets ir, jc     columns
+others                nothing but `shape`                              what fits indptr, else rows
+====================  ===============================================  ============================
 
 Our files carry checksums on everything, since HDF5 takes what it reads on trust: file format 1.10
-for the structure, Fletcher's for the values, and attributes of fixed length, which lie within it.
+for the structure, Fletcher's and our own (`_sums`) for the values, and attributes of fixed length,
+which lie within the structure.
 """
 
 from __future__ import annotations
@@ -21,10 +32,19 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from pympf._mpi import first_row
+from pympf._mpi import first_row, is_parallel, on_all
+from pympf.io import _sums
 from pympf.io._files import ChoiceError, reading, write_whole
 
 FORMAT_VERSION = 1
+
+LARGEST_EXPANSION = 1100
+"""How many times an array may be larger than what it takes of the file."""
+
+ENCODINGS = ("encoding-type", "h5sparse_format")
+SHAPES = ("shape", "h5sparse_shape")
+BY_ROWS, BY_COLUMNS = "csr", "csc"
+ORDERS = {"csr": BY_ROWS, "csr_matrix": BY_ROWS, "csc": BY_COLUMNS, "csc_matrix": BY_COLUMNS}
 
 
 @contextmanager
@@ -65,7 +85,7 @@ def create_hdf5(path: str | os.PathLike[str]) -> Iterator[Any]:
     image = io.BytesIO()
     with h5py.File(image, "w", libver=("v110", "v110")) as file:
         yield file
-    write_whole(Path(path), image)
+    write_whole(Path(os.fsdecode(path)), image)
 
 
 @contextmanager
@@ -97,33 +117,127 @@ def open_hdf5(path: str | os.PathLike[str], kind: str = "HDF5") -> Iterator[Any]
     """
     import h5py
 
-    with open(path, "rb"), reading(Path(path), kind), h5py.File(path, "r") as file:
+    with open(path, "rb"), reading(Path(os.fsdecode(path)), kind), h5py.File(path, "r") as file:
         yield file
 
 
+def array_of(dataset: Any, places: Any = ()) -> NDArray[Any]:
+    """Read an array, or these places of it; what takes nearly nothing of the file is no array."""
+    stored = dataset.id.get_storage_size()
+    if dataset.size * dataset.dtype.itemsize > LARGEST_EXPANSION * max(stored, 1):
+        raise ValueError(
+            f"{dataset.name} has {dataset.size} entries, which are not there: {stored} bytes are"
+        )
+    return np.asarray(dataset[places])
+
+
 def read_matrix(path: Path, key: str | None) -> Any:
-    """Read the matrix in the group `key`, or the only matrix of the file."""
+    """Read the matrix in the group `key`, or the only matrix of the file.
+
+    By its name also a dataset of two axes: AnnData has dense matrices too.
+    """
+    matrix = read_rows(path, key, None)
+    if matrix is not None:
+        return matrix
     with open_hdf5(path) as file:
-        group = _choose(file, key, "csr", _is_csr)
-        arrays = tuple(group[name][...] for name in ("data", "indices", "indptr"))
-        return sp.csr_array(arrays, shape=_shape(group))
+        item = _choose_matrix(file, key)
+        return by_columns(item) if _is_group(item) else array_of(item)
 
 
-def read_rows(path: Path, key: str | None, place: int, places: int) -> Any:
-    """Read the rows of one of so many places, cut as evenly as possible."""
+def read_rows(path: Path, key: str | None, comm: Any) -> Any:
+    """Read the rows of this rank, cut as evenly as possible; of one process all of them.
+
+    Collective. None if the rows of the matrix do not lie together in the file.
+    """
+    name = None
+    with on_all(comm), open_hdf5(path) as file:
+        item = _choose_matrix(file, key)
+        if _is_group(item) and order_of(item) == BY_ROWS:
+            name = item.name
+    if name is None:
+        return None
     with open_hdf5(path) as file:
-        group = _choose(file, key, "csr", _is_csr)
-        rows, columns = _shape(group)
-        if group["indptr"].shape != (rows + 1,):
-            raise ValueError(f"indptr has shape {group['indptr'].shape}, expected ({rows + 1},)")
-        first, last = (first_row(rows, rank, places) for rank in (place, place + 1))
-        indptr = group["indptr"][first : last + 1].astype(np.int64)
-        entries = group["data"].shape[0]
-        if not 0 <= indptr[0] <= indptr[-1] <= entries:
-            raise ValueError(f"indptr runs from {indptr[0]} to {indptr[-1]} of {entries} entries")
-        own = slice(int(indptr[0]), int(indptr[-1]))
-        arrays = group["data"][own], group["indices"][own], indptr - indptr[0]
-        return sp.csr_array(arrays, shape=(last - first, columns))
+        _sums.check(file[name], comm)
+    with on_all(comm), open_hdf5(path) as file:
+        return _rows(file[name], *((comm.rank, comm.size) if is_parallel(comm) else (0, 1)))
+
+
+def _choose_matrix(file: Any, key: str | None) -> Any:
+    return _choose(file, key, "csr", _is_sparse if key is None else _is_matrix)
+
+
+def order_of(group: Any) -> str:
+    """Tell whether a group is compressed by rows or by columns."""
+    if "type" in group.attrs:  # ours
+        return BY_ROWS
+    if "MATLAB_sparse" in group.attrs:
+        return BY_COLUMNS
+    for name in ENCODINGS:
+        if name in group.attrs:
+            text = _text(group.attrs[name])
+            if text not in ORDERS:
+                raise ValueError(f"{group.name}: {name} is {text!r}; known: {', '.join(ORDERS)}")
+            return ORDERS[text]
+    if "barcodes" in group:
+        return BY_COLUMNS
+    rows, columns = _shape(group)
+    length = group["indptr"].shape[0]
+    return BY_COLUMNS if length == columns + 1 != rows + 1 else BY_ROWS
+
+
+def by_columns(group: Any) -> Any:
+    """Read a group that is compressed by columns."""
+    if "MATLAB_sparse" in group.attrs:
+        rows, indptr = int(group.attrs["MATLAB_sparse"]), array_of(group["jc"])
+        shape = (rows, len(indptr) - 1)
+        if "data" not in group:  # no entries
+            return sp.csc_array(shape)
+        data, indices = complex_of(array_of(group["data"])), array_of(group["ir"])
+    else:
+        _sums.check(group)
+        data, indices, indptr = (array_of(group[name]) for name in ("data", "indices", "indptr"))
+        shape = _shape(group)
+    for name, array in (("indices", indices), ("indptr", indptr)):
+        _require_integers(f"{group.name}: {name}", array)
+    indices, indptr = indices.astype(np.int64), indptr.astype(np.int64)
+    return sp.csc_array((data, indices, indptr), shape=shape)
+
+
+def complex_of(values: Any) -> Any:
+    """MATLAB writes complex numbers as pairs; the gate refuses them under their own name."""
+    return values["real"] + 1j * values["imag"] if values.dtype.names else values
+
+
+def _rows(group: Any, place: int, places: int) -> Any:
+    """Read the rows of one of so many places from a group that is compressed by rows."""
+    rows, columns = _shape(group)
+    if group["indptr"].shape != (rows + 1,):
+        raise ValueError(
+            f"corrupt sparse matrix: index pointer size: indptr has shape "
+            f"{group['indptr'].shape}, expected ({rows + 1},)"
+        )
+    first, last = (first_row(rows, rank, places) for rank in (place, place + 1))
+    indptr = array_of(group["indptr"], slice(first, last + 1))
+    _require_integers("indptr", indptr)
+    indptr = indptr.astype(np.int64)
+    entries = group["data"].shape[0]
+    if group["indices"].shape != (entries,) or group["data"].ndim != 1:
+        raise ValueError(f"{group['indices'].shape} indices for {entries} entries")
+    begin, end = (int(group["indptr"][i]) for i in (0, -1))
+    if begin != 0 or end != entries or (np.diff(indptr) < 0).any():
+        raise ValueError(
+            f"indptr runs from {begin} to {end} for {entries} entries; expected from 0 to all of "
+            "them, and no decrease"
+        )
+    own = slice(int(indptr[0]), int(indptr[-1]))
+    arrays = array_of(group["data"], own), array_of(group["indices"], own), indptr - indptr[0]
+    _require_integers("indices", arrays[1])
+    return sp.csr_array(arrays, shape=(last - first, columns))
+
+
+def _require_integers(name: str, array: NDArray[Any]) -> None:
+    if array.dtype.kind not in "iu" or array.ndim != 1:
+        raise ValueError(f"{name}: expected integers, got {array.dtype} with {array.ndim} axes")
 
 
 def write_matrix(path: Path, A: sp.csr_array) -> None:
@@ -132,30 +246,28 @@ def write_matrix(path: Path, A: sp.csr_array) -> None:
         _label(file, "csr")
         file.attrs["shape"] = A.shape
         for name in ("data", "indices", "indptr"):
-            _add(file, name, getattr(A, name))
+            _sums.add(file, name, getattr(A, name))
 
 
 def read_vector(path: Path, key: str | None) -> NDArray[Any]:
     """Read the vector in the group or dataset `key`, or the only one of the file."""
     with open_hdf5(path) as file:
         item = _choose(file, key, "vector", _is_vector)
-        return np.asarray((item["data"] if _is_group(item) else item)[...])
+        if _is_group(item):
+            _sums.check(item)
+        return array_of(item["data"] if _is_group(item) else item)
 
 
 def write_vector(path: Path, x: NDArray[Any]) -> None:
     """Write a vector, or a block of vectors, as the root group."""
     with create_hdf5(path) as file:
         _label(file, "vector")
-        _add(file, "data", x)
+        _sums.add(file, "data", x)
 
 
 def _label(group: Any, type_: str) -> None:
     group.attrs["type"] = np.bytes_(type_)
     group.attrs["format_version"] = FORMAT_VERSION
-
-
-def _add(group: Any, name: str, values: NDArray[Any]) -> None:
-    group.create_dataset(name, data=values, fletcher32=values.size > 0)
 
 
 def _choose(file: Any, key: str | None, type_: str, fits: Any) -> Any:
@@ -197,8 +309,16 @@ def _is_group(item: Any) -> bool:
     return hasattr(item, "keys")
 
 
-def _is_csr(item: Any) -> bool:
-    return _is_group(item) and {"data", "indices", "indptr"} <= set(item.keys())
+def _is_sparse(item: Any) -> bool:
+    if not _is_group(item):
+        return False
+    return "MATLAB_sparse" in item.attrs or {"data", "indices", "indptr"} <= set(item.keys())
+
+
+def _is_matrix(item: Any) -> bool:
+    return _is_sparse(item) or (
+        not _is_group(item) and item.ndim == 2 and item.dtype.kind in "fiub"
+    )
 
 
 def _is_vector(item: Any) -> bool:
@@ -208,10 +328,13 @@ def _is_vector(item: Any) -> bool:
 
 
 def _shape(group: Any) -> tuple[int, int]:
-    for place in (group.attrs, group):
-        if "shape" in place:
-            rows, columns = (int(size) for size in place["shape"][...])
-            return rows, columns
+    for place, names in ((group.attrs, SHAPES), (group, ("shape",))):
+        for name in names:
+            if name in place:
+                rows, columns = (int(size) for size in place[name][...])
+                if min(rows, columns) < 0:
+                    raise ValueError(f"a matrix of shape {(rows, columns)}")
+                return rows, columns
     raise ValueError("the matrix has no shape")
 
 

@@ -52,10 +52,23 @@ def read_matrices(content: bytes) -> dict[str, Any]:
     matrices: dict[str, Any] = {}
     for kind, element in _elements(memoryview(content)[HEADER_SIZE:], order):
         if kind == COMPRESSED:
-            ((kind, element),) = _elements(memoryview(zlib.decompress(element)), order)
+            ((kind, element),) = _elements(memoryview(_decompressed(element, order)), order)
         if kind == MATRIX:
             matrices.update(_matrices(element, order))
     return matrices
+
+
+def _decompressed(content: memoryview, order: str) -> bytes:
+    """Decompress an element, up to the size that its head announces."""
+    stream = zlib.decompressobj()
+    head = stream.decompress(content, 8)
+    if len(head) < 8:
+        raise ValueError("a compressed element ends early")
+    _, size = struct.unpack(f"{order}II", head)
+    element = head + stream.decompress(stream.unconsumed_tail, size + 1)
+    if len(element) != size + 8 or not stream.eof:
+        raise ValueError(f"a compressed element of {size} bytes has {len(element) - 8} or more")
+    return element
 
 
 def _elements(buffer: memoryview, order: str) -> Iterator[tuple[int, memoryview]]:

@@ -15,8 +15,9 @@ read as the triangle that it is.
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -24,71 +25,84 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from pympf._mpi import first_row
+from pympf._mpi import first_row, is_parallel, on_all
 from pympf.io._files import atomic_stream, reading
 
 MAT, VEC = 1211216, 1211214
+DENSE = -1
+"""What stands in the place of the number of entries of a dense matrix."""
 REAL = np.dtype(">f8")
 KIND = "PETSc binary"
 
 
+@dataclass(frozen=True)
+class Item:
+    """An object of a file: what it is, its sizes, and where they end."""
+
+    kind: int
+    sizes: tuple[int, ...]
+    start: int
+    integer: np.dtype[Any]
+
+    @property
+    def is_sparse(self) -> bool:
+        return self.kind == MAT and self.sizes[2] != DENSE
+
+    @property
+    def bytes(self) -> int:
+        """What follows the sizes."""
+        if self.kind == VEC:
+            return self.sizes[0] * REAL.itemsize
+        rows, columns, entries = self.sizes
+        if entries == DENSE:
+            return rows * columns * REAL.itemsize
+        return (rows + entries) * self.integer.itemsize + entries * REAL.itemsize
+
+
 def read_matrix(path: Path, key: str | None) -> Any:
     """Read the first matrix of the file, sparse or dense."""
-    with reading(path, KIND), open(path, "rb") as stream:
-        for kind, item in _objects(stream):
-            if kind == MAT:
-                return item
+    with reading(path, KIND):
+        matrix = read_rows(path, key, None)
+        if matrix is not None:
+            return matrix
+        with open(path, "rb") as stream:
+            for item in _items(stream):
+                if item.kind == MAT:
+                    return _read_block(stream, item)
         raise ValueError("it holds a vector, but no matrix")
 
 
-def read_lengths(
-    path: Path, place: int, places: int
-) -> tuple[tuple[int, int], int, NDArray[np.int64]] | None:
-    """Read the shape of a sparse matrix, its first row and the entries of each of some rows.
+def read_rows(path: Path, key: str | None, comm: Any) -> Any:
+    """Read the rows of this rank, cut as evenly as possible; of one process all of them.
 
-    These are the rows of one of so many places, cut as evenly as possible. None if the file begins
-    with something else than a sparse matrix.
+    Collective. None if the first matrix of the file is not sparse.
     """
-    with reading(path, KIND), open(path, "rb") as stream:
-        integer = _integer_type(stream)
-        if _next_kind(stream, integer) != MAT:
-            return None
-        rows, columns, entries = (int(size) for size in _take(stream, integer, 3))
-        if entries == -1:
-            return None
-        _require(stream, (rows + entries) * integer.itemsize + entries * REAL.itemsize)
-        first, last = (first_row(rows, rank, places) for rank in (place, place + 1))
-        stream.seek(first * integer.itemsize, os.SEEK_CUR)
-        lengths = _take(stream, integer, last - first)
-        if (lengths < 0).any():
-            raise ValueError(f"a row holds {lengths.min()} entries")
-        return (rows, columns), entries, lengths.astype(np.int64)
-
-
-def read_entries(path: Path, first: int, count: int) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Read columns and values of some entries of the sparse matrix that the file begins with."""
-    with reading(path, KIND), open(path, "rb") as stream:
-        integer = _integer_type(stream)
-        _, rows, _, entries = (int(size) for size in _take(stream, integer, 4))
-        start = stream.tell() + rows * integer.itemsize
-        stream.seek(start + first * integer.itemsize)
-        indices = _take(stream, integer, count)
-        stream.seek(start + entries * integer.itemsize + first * REAL.itemsize)
-        return indices, _take(stream, REAL, count)
+    parallel = is_parallel(comm)
+    rank, ranks = (comm.rank, comm.size) if parallel else (0, 1)
+    item, lengths = None, np.empty(0, np.int64)
+    with on_all(comm), reading(path, KIND), open(path, "rb") as stream:
+        item = next((item for item in _items(stream) if item.kind == MAT), None)
+        if item is not None and item.is_sparse:
+            lengths = _read_lengths(stream, item, rank, ranks)
+    if item is None or not item.is_sparse:
+        return None
+    counts = comm.allgather(int(lengths.sum())) if parallel else [int(lengths.sum())]
+    with on_all(comm), reading(path, KIND), open(path, "rb") as stream:
+        _, columns, entries = item.sizes
+        if sum(counts) != entries:
+            raise ValueError(f"the rows hold {sum(counts)} entries, expected {entries}")
+        indices, data = _read_entries(stream, item, sum(counts[:rank]), counts[rank])
+        indptr = np.concatenate([[0], np.cumsum(lengths)])
+        return sp.csr_array((data, indices, indptr), shape=(len(lengths), columns))
 
 
 def read_vector(path: Path, key: str | None) -> NDArray[Any]:
     """Read the first vector of the file or, without one, the first dense matrix as a block."""
-    block = None
     with reading(path, KIND), open(path, "rb") as stream:
-        for kind, item in _objects(stream):
-            if kind == VEC:
-                return item
-            if block is None and not sp.issparse(item):
-                block = item
-        if block is None:
+        items = [item for item in _items(stream) if not item.is_sparse]
+        if not items:
             raise ValueError("it holds a sparse matrix, but no vector")
-        return block
+        return _read_block(stream, next((i for i in items if i.kind == VEC), items[0]))
 
 
 def write_matrix(path: Path, A: sp.csr_array, index_bits: int = 32) -> None:
@@ -102,7 +116,7 @@ def write_matrix(path: Path, A: sp.csr_array, index_bits: int = 32) -> None:
 
 def write_vector(path: Path, x: NDArray[Any], index_bits: int = 32) -> None:
     """Write a vector, or a block of vectors as a dense matrix."""
-    header = [VEC, len(x)] if x.ndim == 1 else [MAT, *x.shape, -1]
+    header = [VEC, len(x)] if x.ndim == 1 else [MAT, *x.shape, DENSE]
     with atomic_stream(path) as stream:
         _write_integers(stream, header, index_bits)
         stream.write(x.astype(">f8").tobytes())
@@ -112,27 +126,25 @@ def _write_integers(stream: BinaryIO, values: Any, index_bits: int) -> None:
     stream.write(np.asarray(values).astype(f">i{index_bits // 8}").tobytes())
 
 
-def _objects(stream: BinaryIO) -> Iterator[tuple[int, Any]]:
+def _items(stream: BinaryIO) -> list[Item]:
+    """Find the objects of a file, of which nothing is left over: so its numbers are real."""
     integer = _integer_type(stream)
-    kind = _next_kind(stream, integer)
-    while kind is not None:
-        item = (_read_mat if kind == MAT else _read_vec)(stream, integer)
-        # Looked at before the item goes out: what follows shows that its values had 8 bytes.
-        following = _next_kind(stream, integer)
-        yield kind, item
-        kind = following
-
-
-def _next_kind(stream: BinaryIO, integer: np.dtype[Any]) -> int | None:
-    if _left(stream) == 0:
-        return None
-    kind = int(_take(stream, integer, 1)[0])
-    if kind not in (MAT, VEC):
-        raise ValueError(
-            f"at byte {stream.tell() - integer.itemsize} there is class {kind}, expected a Mat "
-            f"({MAT}), a Vec ({VEC}) or the end; values must be double precision and real"
-        )
-    return kind
+    items = []
+    while _left(stream) > 0:
+        kind = int(_take(stream, integer, 1)[0])
+        if kind not in (MAT, VEC):
+            raise ValueError(
+                f"at byte {stream.tell() - integer.itemsize} there is class {kind}, expected a Mat "
+                f"({MAT}), a Vec ({VEC}) or the end; values must be double precision and real"
+            )
+        sizes = tuple(int(size) for size in _take(stream, integer, 3 if kind == MAT else 1))
+        for size in sizes[:2] if sizes[-1] == DENSE else sizes:
+            if size < 0:
+                raise ValueError(f"negative size {size}")
+        items.append(Item(kind, sizes, stream.tell(), integer))
+        _require(stream, items[-1].bytes)
+        stream.seek(items[-1].bytes, os.SEEK_CUR)
+    return items
 
 
 def _integer_type(stream: BinaryIO) -> np.dtype[Any]:
@@ -144,27 +156,37 @@ def _integer_type(stream: BinaryIO) -> np.dtype[Any]:
     raise ValueError(f"it starts with the bytes {start.hex(' ')}, which is no Mat and no Vec")
 
 
-def _read_mat(stream: BinaryIO, integer: np.dtype[Any]) -> Any:
-    rows, columns, entries = (int(size) for size in _take(stream, integer, 3))
-    if entries == -1:
-        return _take(stream, REAL, rows * columns).reshape(rows, columns)
-    lengths = _take(stream, integer, rows)
-    if (lengths < 0).any() or lengths.sum(dtype=np.int64) != entries:
-        raise ValueError(f"the rows hold {lengths.sum(dtype=np.int64)} entries, expected {entries}")
-    indices = _take(stream, integer, entries)
-    indptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])
-    data = _take(stream, REAL, entries)
-    return sp.csr_array((data, indices, indptr), shape=(rows, columns))
+def _read_lengths(stream: BinaryIO, item: Item, rank: int, ranks: int) -> NDArray[np.int64]:
+    """Read how many entries each row of a rank has."""
+    first, last = (first_row(item.sizes[0], place, ranks) for place in (rank, rank + 1))
+    stream.seek(item.start + first * item.integer.itemsize)
+    lengths = _take(stream, item.integer, last - first)
+    if (lengths < 0).any():
+        place = int(np.argmax(lengths < 0))
+        raise ValueError(f"row {first + place} holds {lengths[place]} entries")
+    return lengths.astype(np.int64)
 
 
-def _read_vec(stream: BinaryIO, integer: np.dtype[Any]) -> NDArray[Any]:
-    (rows,) = _take(stream, integer, 1)
-    return _take(stream, REAL, int(rows))
+def _read_entries(
+    stream: BinaryIO, item: Item, first: int, count: int
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Read columns and values of some entries."""
+    rows, _, entries = item.sizes
+    start = item.start + rows * item.integer.itemsize
+    stream.seek(start + first * item.integer.itemsize)
+    indices = _take(stream, item.integer, count)
+    stream.seek(start + entries * item.integer.itemsize + first * REAL.itemsize)
+    return indices, _take(stream, REAL, count)
+
+
+def _read_block(stream: BinaryIO, item: Item) -> NDArray[Any]:
+    """Read a vector or a dense matrix."""
+    stream.seek(item.start)
+    shape = item.sizes[:1] if item.kind == VEC else item.sizes[:2]
+    return _take(stream, REAL, math.prod(shape)).reshape(shape)
 
 
 def _take(stream: BinaryIO, dtype: np.dtype[Any], count: int) -> NDArray[Any]:
-    if count < 0:
-        raise ValueError(f"negative size {count}")
     _require(stream, count * dtype.itemsize)
     values = np.frombuffer(stream.read(count * dtype.itemsize), dtype)
     return values.astype(dtype.newbyteorder("="))

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from pympf._storage import FILE_VERSION, array_of, check_type, value_of
-from pympf.io import create_hdf5, open_hdf5
+from pympf.io import _sums, create_hdf5, open_hdf5
 
 __all__ = ["load_table", "save_table"]
 
@@ -29,13 +29,14 @@ def save_table(state: dict[str, Any], path: str | os.PathLike[str]) -> None:
         _write(file, {**attributes, "rows": rows, "features": features})
         _write(file.create_group("family"), family)
         for name, array in (("points", state["points"].ravel()), ("ids", state["ids"])):
-            file.create_dataset(name, data=array, fletcher32=array.size > 0)
+            _sums.add(file, name, array)
 
 
 def load_table(path: str | os.PathLike[str], restore: Callable[[dict[str, Any]], T]) -> T:
     """Read what `save_table` wrote; OSError if it is no whole table, or `restore` refuses it."""
     with open_hdf5(path, "hash table") as file:
         check_type(file, TABLE_TYPE)
+        _sums.check(file)
         state = {name: value_of(file.attrs[name]) for name in ("kind", "dtype", "next_id")}
         state["family"] = {
             name: float(value_of(text)) if name in ("width", "offset") else int(value_of(text))

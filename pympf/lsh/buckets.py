@@ -9,12 +9,13 @@ from numpy.typing import NDArray
 
 import pympf._lsh as _engine
 from pympf.lsh._gates import as_points
-from pympf.lsh.families import HashFamily, checked_family
+from pympf.lsh._settings import Settings
+from pympf.lsh.families import HashFamily, checked_family, settled
 
 __all__ = ["BucketIndex"]
 
 
-class BucketIndex:
+class BucketIndex(Settings):
     """Numbers for the buckets of a family that points fall into: 0, 1, … in each table.
 
     Exact keys are compared, so that two buckets never share a number.
@@ -37,14 +38,20 @@ class BucketIndex:
 
     def __init__(self, family: HashFamily) -> None:
         self.family = checked_family(family)
-        self._buckets = _engine.BucketIndex(family._family)
+        self._buckets, self._made = self._empty(), self.family._family
+
+    def _empty(self) -> Any:
+        return _engine.BucketIndex(self.family._family)
+
+    def _parameters(self) -> dict[str, Any]:
+        return {"family": self.family}
 
     @property
     def n_buckets(self) -> NDArray[np.int64]:
         """The number of buckets that have been seen, shape (n_tables,)."""
         return np.array([self._buckets.size(t) for t in range(self.family.n_tables)])
 
-    def fit(self, X: Any) -> BucketIndex:
+    def fit(self, X: Any, y: Any = None) -> BucketIndex:
         """Number the buckets of these points, in their order, and forget all others.
 
         Not collective.
@@ -52,6 +59,8 @@ class BucketIndex:
         Parameters
         ----------
         X : array_like or sparse array, shape (n, n_features)
+        y : object
+            Not looked at: pipelines of scikit-learn pass one.
 
         Returns
         -------
@@ -62,12 +71,12 @@ class BucketIndex:
         --------
         See `BucketIndex`.
         """
-        fresh = _engine.BucketIndex(self.family._family)
+        fresh = self._empty()
         fresh.add(*as_points(X, self.family.n_features))
-        self._buckets = fresh
+        self._buckets, self._made = fresh, self.family._family
         return self
 
-    def partial_fit(self, X: Any) -> BucketIndex:
+    def partial_fit(self, X: Any, y: Any = None) -> BucketIndex:
         """Give the buckets of these points that are new the next numbers.
 
         Not collective.
@@ -75,6 +84,8 @@ class BucketIndex:
         Parameters
         ----------
         X : array_like or sparse array, shape (n, n_features)
+        y : object
+            Not looked at.
 
         Returns
         -------
@@ -88,7 +99,7 @@ class BucketIndex:
         >>> index.partial_fit([[-2.0]]).transform([[-1.0], [1.0]]).ravel().tolist()
         [1, 0]
         """
-        self._buckets.add(*as_points(X, self.family.n_features))
+        self._buckets.add(*self._points(X))
         return self
 
     def transform(self, X: Any) -> NDArray[np.int64]:
@@ -108,9 +119,36 @@ class BucketIndex:
         --------
         See `BucketIndex`.
         """
-        return self._buckets.find(*as_points(X, self.family.n_features))
+        return self._buckets.find(*self._points(X))
+
+    def _points(self, X: Any) -> tuple[Any, ...]:
+        return as_points(X, settled(self.family, self._made).n_features)
+
+    def fit_transform(self, X: Any, y: Any = None) -> NDArray[np.int64]:
+        """Do `fit`, then `transform`, with the same points.
+
+        Not collective.
+
+        Parameters
+        ----------
+        X : array_like or sparse array, shape (n, n_features)
+        y : object
+            Not looked at.
+
+        Returns
+        -------
+        numpy.ndarray, shape (n, n_tables)
+
+        Examples
+        --------
+        >>> from pympf.lsh import BucketIndex, HyperplaneHash
+        >>> BucketIndex(HyperplaneHash(1, n_functions=4)).fit_transform([[1.0], [-2.0]]).tolist()
+        [[0], [1]]
+        """
+        return self.fit(X, y).transform(X)
 
     def __getstate__(self) -> dict[str, Any]:
+        settled(self.family, self._made)
         keys = [self._buckets.keys(table) for table in range(self.family.n_tables)]
         return {"family": self.family, "keys": keys}
 

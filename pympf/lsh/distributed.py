@@ -193,7 +193,7 @@ class DistributedTable:
             r = checked_number("r", r, lowest=0.0)
             probes = checked_integer("probes", probes, 1, self.family._most_probes())
         start, distances, ids = self._table.radius_query(rows, r, probes)
-        return ragged(np.split(distances, start[1:-1])), ragged(np.split(ids, start[1:-1]))
+        return ragged(distances, start), ragged(ids, start)
 
     def report(self) -> dict[str, Any]:
         """Return what the ranks hold.

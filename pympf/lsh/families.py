@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from typing import Any
 
 import numpy as np
@@ -11,11 +11,12 @@ from numpy.typing import ArrayLike, NDArray
 
 import pympf._lsh as _engine
 from pympf.lsh._gates import as_points, checked_integer, checked_number
+from pympf.lsh._settings import Settings
 
-__all__ = ["EuclideanHash", "HashFamily", "HyperplaneHash", "checked_family"]
+__all__ = ["EuclideanHash", "HashFamily", "HyperplaneHash", "checked_family", "settled"]
 
 
-class HashFamily(ABC):
+class HashFamily(Settings):
     """What the two families share: `n_tables` times `n_functions` hash functions.
 
     A function projects, v = b + a_1 x_1 + … + a_d x_d, and hashes v. The a_j are standard normal
@@ -114,10 +115,6 @@ class HashFamily(ABC):
 
     def __reduce__(self) -> Any:
         return _rebuild_family, (type(self), self._parameters())
-
-    @abstractmethod
-    def _parameters(self) -> dict[str, Any]:
-        """Give what the constructor was called with."""
 
     @abstractmethod
     def _most_probes(self) -> int:
@@ -440,6 +437,13 @@ class EuclideanHash(HashFamily):
 
 def _rebuild_family(kind: type[HashFamily], parameters: dict[str, Any]) -> HashFamily:
     return kind(**parameters)
+
+
+def settled(family: HashFamily, made: Any) -> HashFamily:
+    """Return a family, or raise ValueError if this engine of it is no longer its own."""
+    if made is not family._family:
+        raise ValueError(f"the settings of the family have changed to {family!r}: call fit again")
+    return family
 
 
 def checked_family(family: Any) -> HashFamily:

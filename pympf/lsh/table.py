@@ -12,13 +12,14 @@ from numpy.typing import ArrayLike, NDArray
 import pympf._lsh as _engine
 from pympf._params import table as text_table
 from pympf.lsh._gates import as_rows, checked_ids, checked_integer, checked_number, real_dtype
+from pympf.lsh._settings import Settings
 from pympf.lsh._storage import load_table, save_table
-from pympf.lsh.families import EuclideanHash, HashFamily, HyperplaneHash, checked_family
+from pympf.lsh.families import EuclideanHash, HashFamily, HyperplaneHash, checked_family, settled
 
 __all__ = ["Table", "TableReport"]
 
 
-class Table:
+class Table(Settings):
     """A hash table of points for searches near a point.
 
     A query looks into the buckets that its keys lead to and measures the exact distance to every
@@ -55,7 +56,10 @@ class Table:
         self.family = checked_family(family)
         self._asked = None if dtype is None else real_dtype(dtype)
         self._dtype = self._asked
-        self._table = self._empty(self._dtype)
+        self._table, self._made = self._empty(self._dtype), self.family._family
+
+    def _parameters(self) -> dict[str, Any]:
+        return {"family": self.family, "dtype": self._asked}
 
     def _empty(self, dtype: np.dtype[Any] | None) -> Any:
         return (_engine.Table32 if dtype == np.float32 else _engine.Table64)(self.family._family)
@@ -69,7 +73,7 @@ class Table:
         """float64 or float32; None before the first points have come."""
         return self._dtype
 
-    def fit(self, X: ArrayLike) -> Table:
+    def fit(self, X: ArrayLike, y: Any = None) -> Table:
         """Forget all points and take these, with the ids 0, 1, ….
 
         Not collective.
@@ -77,6 +81,8 @@ class Table:
         Parameters
         ----------
         X : array_like, shape (n, n_features)
+        y : object
+            Not looked at: pipelines of scikit-learn pass one.
 
         Returns
         -------
@@ -99,7 +105,7 @@ class Table:
         rows = self._rows(X, self._asked)
         fresh = self._empty(rows.dtype)
         fresh.add(rows)
-        self._table, self._dtype = fresh, rows.dtype
+        self._table, self._dtype, self._made = fresh, rows.dtype, self.family._family
         return self
 
     def add(self, X: ArrayLike) -> NDArray[np.int64]:
@@ -126,6 +132,7 @@ class Table:
         if self._dtype is None:
             self.fit(X)
             return np.arange(len(self))
+        settled(self.family, self._made)
         rows = self._rows(X, self._dtype)
         first = self._table.add(rows)
         return np.arange(first, first + len(rows))
@@ -200,6 +207,9 @@ class Table:
         ([7], [0.04])
         """
         X = np.asarray(X)
+        if X.ndim == 1 and len(X) != self.family.n_features:
+            d = self.family.n_features
+            raise ValueError(f"X: expected shape ({d},) or (n, {d}), got {X.shape}")
         distances, ids = self.query_batch(
             X[np.newaxis] if X.ndim == 1 else X, k, probes=probes, candidates=candidates
         )
@@ -269,7 +279,7 @@ class Table:
         r = checked_number("r", r, lowest=0.0)
         search = self._search(probes, candidates)
         start, distances, ids = self._table.radius_query(self._queries(X), r, search)
-        return ragged(np.split(distances, start[1:-1])), ragged(np.split(ids, start[1:-1]))
+        return ragged(distances, start), ragged(ids, start)
 
     def _search(self, probes: int, candidates: int | None) -> Any:
         probes = checked_integer("probes", probes, 1, self.family._most_probes())
@@ -278,6 +288,7 @@ class Table:
         return _engine.Search(probes, candidates or 0)
 
     def _queries(self, X: ArrayLike) -> NDArray[Any]:
+        settled(self.family, self._made)
         return self._rows(X, np.dtype(np.float64) if self._dtype is None else self._dtype)
 
     def _rows(self, X: ArrayLike, dtype: np.dtype[Any] | None) -> NDArray[Any]:
@@ -363,6 +374,7 @@ class Table:
         return table
 
     def __getstate__(self) -> dict[str, Any]:
+        settled(self.family, self._made)
         points, ids = self._table.points()
         return {
             "kind": type(self.family).__name__,
@@ -427,8 +439,12 @@ class TableReport:
         return "\n".join([*text_table(columns, self.tables), total])
 
 
-def ragged(parts: list[NDArray[Any]]) -> NDArray[Any]:
-    """Return an array of arrays, also where all have one length."""
-    array = np.empty(len(parts), dtype=object)
-    array[:] = parts
+def ragged(values: NDArray[Any], start: NDArray[np.int64]) -> NDArray[Any]:
+    """Cut values into an array of arrays, shape (n,), also where all have one length or n is 0.
+
+    `start` has n + 1 places: where each part begins, and the end.
+    """
+    array = np.empty(len(start) - 1, dtype=object)
+    for i, (first, last) in enumerate(zip(start[:-1].tolist(), start[1:].tolist(), strict=True)):
+        array[i] = values[first:last]
     return array

@@ -2,7 +2,7 @@
 
 Importing this module needs scikit-learn; the rest of pympf does not.
 
-Both estimators move the points to mean zero and scale them by one common number to mean squared
+The estimators move the points to mean zero and scale them by one common number to mean squared
 coordinate one, so that their defaults fit data of any size and place; angles and ratios of
 distances stay what they are.
 """
@@ -22,8 +22,9 @@ from pympf.nets._checks import Array, as_choice, as_count
 from pympf.nets.architectures import dense, dsm
 from pympf.nets.lsh import LSH
 from pympf.nets.model import Model
+from pympf.nets.modular.pursuit import Pursuit, pursuit
 
-__all__ = ["DSMRegressor", "LSHRegressor"]
+__all__ = ["DSMRegressor", "LSHRegressor", "PursuitRegressor"]
 
 DSM_RIDGES = (1e-10, 1e-7, 1e-4, 1e-1)
 """Dampings that a `DSMRegressor` chooses from."""
@@ -290,3 +291,130 @@ class LSHRegressor(_Network):
             # Hyperplanes pass at about a standard deviation of the points from their mean.
             hashes = HyperplaneHash(*size, offset=float(np.sqrt(n_features)), seed=seed)
         return LSH(hashes, self.degree)
+
+
+class PursuitRegressor(RegressorMixin, BaseEstimator):
+    """Projection pursuit regression: a sum of functions of one direction each.
+
+    y ≈ mean + Σ_j f_j(u_j·x), or of |x - u_j|; directions and functions are found by `pursuit`. The
+    points are scaled by one number, so features should be of similar size.
+
+    Parameters
+    ----------
+    n_directions : int, optional
+        Modules at most; by default as many as lower the error on held-out points.
+    n_starts : int, optional
+        Directions that are tried for each; max(500 m, 100 m²) by default.
+    projection : {"linear", "distance"}
+        Functions of u·x, or of |x - u|.
+    smoothing : float
+        Weight, in points, of sizes and differences of neighbouring hat functions.
+    random_state : int, RandomState or None
+        Seed of the starts.
+
+    Attributes
+    ----------
+    model_ : Pursuit
+        Directions, functions, held-out errors.
+    directions_ : ndarray, shape (K, m)
+        Unit vectors, or centres.
+    n_features_in_ : int
+        m.
+
+    References
+    ----------
+    .. [1] J. H. Friedman, W. Stuetzle, "Projection pursuit regression", J. Amer. Statist. Assoc.
+       76, 1981.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from pympf.nets import PursuitRegressor
+    >>> X = np.random.default_rng(0).standard_normal((1000, 4))
+    >>> y = np.sin(2 * X[:, 0]) + (X[:, 1] - X[:, 2]) ** 2
+    >>> bool(PursuitRegressor(random_state=0).fit(X, y).score(X, y) > 0.97)
+    True
+    """
+
+    def __init__(
+        self,
+        n_directions: int | None = None,
+        *,
+        n_starts: int | None = None,
+        projection: str = "linear",
+        smoothing: float = 2.0,
+        random_state: Any = None,
+    ) -> None:
+        self.n_directions = n_directions
+        self.n_starts = n_starts
+        self.projection = projection
+        self.smoothing = smoothing
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any) -> PursuitRegressor:
+        """Find directions and functions.
+
+        Not collective.
+
+        Parameters
+        ----------
+        X : array_like, shape (n, m)
+            Points, ten or more.
+        y : array_like, shape (n,)
+            Target values, not all equal.
+
+        Returns
+        -------
+        PursuitRegressor
+            This one.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from pympf.nets import PursuitRegressor
+        >>> X = np.linspace(-1, 1, 100).reshape(-1, 1)
+        >>> bool(PursuitRegressor(random_state=0).fit(X, X[:, 0] ** 2).score(X, X[:, 0] ** 2) > 0.9)
+        True
+        """
+        X, y = validate_data(
+            self, X, y, dtype=[np.float64, np.float32], y_numeric=True, ensure_min_samples=10
+        )
+        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        self.model_: Pursuit = pursuit(
+            X,
+            y,
+            projection=self.projection,
+            n_directions=self.n_directions,
+            n_starts=self.n_starts,
+            smoothing=self.smoothing,
+            seed=seed,
+        )
+        self.directions_ = self.model_.directions
+        return self
+
+    def predict(self, X: Any) -> Array:
+        """Evaluate the sum of the functions.
+
+        Not collective.
+
+        Parameters
+        ----------
+        X : array_like, shape (n, m)
+            Points.
+
+        Returns
+        -------
+        ndarray of float64, shape (n,)
+            The values.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from pympf.nets import PursuitRegressor
+        >>> X = np.linspace(-1, 1, 100).reshape(-1, 1)
+        >>> PursuitRegressor(random_state=0).fit(X, X[:, 0]).predict([[0.0]]).shape
+        (1,)
+        """
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
+        return self.model_.predict(X)

@@ -10,6 +10,7 @@ the data do not determine.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
@@ -20,7 +21,7 @@ from pympf.nets.rows import Rows
 
 __all__ = ["least_squares"]
 
-Fit = tuple[Array, float]
+Fit = tuple[Array, Any]
 
 ITERATIVE = 2**11
 """Width from which sparse rows are solved by LSQR, not by a Cholesky factorization."""
@@ -42,7 +43,7 @@ def least_squares(
     Parameters
     ----------
     blocks : iterable of (Rows, ndarray)
-        Activations and target values, cut into blocks of any size.
+        Activations and target values, shape (m,) or (m, k), cut into blocks of any size.
     ridge : float or sequence of float
         Relative damping. Of several the one is taken that does best on an eighth of the points,
         held out of a first fit.
@@ -51,9 +52,9 @@ def least_squares(
 
     Returns
     -------
-    weights : ndarray of float64, shape (t,)
+    weights : ndarray of float64, shape (t,) or (t, k)
         The weights of the units.
-    intercept : float
+    intercept : float, or ndarray of shape (k,)
         The constant.
 
     Examples
@@ -115,19 +116,25 @@ def _by_normal_equations(
 ) -> Fit:
     """Sum up Φᵀ[Φ 1 y] block by block, then factor."""
     width = first[0].width
-    gram, sums, products = np.zeros((width, width)), np.zeros(width), np.zeros(width)
-    n, total = 0, 0.0
+    gram, sums = np.zeros((width, width)), np.zeros(width)
+    products = np.zeros((width, *first[1].shape[1:]))
+    n, total = 0, np.zeros(first[1].shape[1:])
     for rows, y in (first, *others):
         phi = (rows.csr() if _is_sparse(rows) else rows.dense()).astype(np.float64, copy=False)
         gram += phi.T @ phi
         sums += phi.sum(axis=0)
         products += phi.T @ y
-        n, total = n + len(y), total + float(y.sum(dtype=np.float64))
+        n, total = n + len(y), total + y.sum(axis=0, dtype=np.float64)
     damping = ridge * np.trace(gram) / width
     gram -= np.outer(sums, sums / n)
     gram[np.diag_indices(width)] += damping or 1.0
-    weights = cho_solve(cho_factor(gram, overwrite_a=True), products - sums * (total / n))
-    return weights, float((total - sums @ weights) / n)
+    right = products - np.multiply.outer(sums, total / n)
+    weights = cho_solve(cho_factor(gram, overwrite_a=True), right)
+    return weights, _constant((total - sums @ weights) / n)
+
+
+def _constant(value: Any) -> Any:
+    return float(value) if np.ndim(value) == 0 else value
 
 
 def _by_lsqr(rows: Rows, y: Array, ridge: float) -> Fit:
@@ -142,7 +149,12 @@ def _by_lsqr(rows: Rows, y: Array, ridge: float) -> Fit:
         dtype=np.float64,
     )
     damping = ridge * float(np.square(phi.data).sum()) / width
-    level = float(y.mean(dtype=np.float64))
+    level = _constant(y.mean(axis=0, dtype=np.float64))
     stops = {"atol": 1e-8, "btol": 1e-8, "iter_lim": 2000}
-    weights = lsqr(centered, y - level, damp=np.sqrt(damping), **stops)[0]
-    return weights, level - float(mean @ weights)
+
+    def solve(right: Array) -> Array:
+        return lsqr(centered, right, damp=np.sqrt(damping), **stops)[0]
+
+    rest = y - level
+    weights = solve(rest) if y.ndim == 1 else np.stack([solve(one) for one in rest.T], axis=1)
+    return weights, _constant(level - mean @ weights)

@@ -11,6 +11,7 @@ References
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import cos, pi
 from typing import Protocol
 
 import numpy as np
@@ -18,13 +19,15 @@ import numpy as np
 from pympf.nets._checks import Array, as_count, as_positive, random_numbers
 from pympf.nets.rows import Rows
 
-__all__ = ["SGD", "Adam", "Optimizer", "RMSProp", "descend", "loss_and_gradient"]
+__all__ = ["SGD", "Adam", "Cosine", "Optimizer", "RMSProp", "descend", "loss_and_gradient"]
 
 Parameters = Sequence[Array]
 
 
 class Optimizer(Protocol):
     """A rule that turns gradients into steps."""
+
+    learning_rate: float
 
     def step(self, parameters: Parameters, gradients: Parameters) -> None:
         """Change the parameters in place."""
@@ -196,6 +199,54 @@ class Adam:
             v *= self.beta2
             v += (1 - self.beta2) * g * g
             w -= self.learning_rate / first * m / (np.sqrt(v / second) + self.eps)
+
+
+class Cosine:
+    """An optimizer whose rate falls to zero along half a cosine: rate (1 + cos(π t/steps))/2.
+
+    Parameters
+    ----------
+    optimizer : Optimizer
+        A fresh one, with the rate of the first step.
+    steps : int
+        Steps in all.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from pympf.nets import SGD, Cosine
+    >>> w, rule = np.array([1.0]), Cosine(SGD(0.5), 2)
+    >>> for _ in range(2):
+    ...     rule.step([w], [np.ones(1)])
+    >>> w.round(6)
+    array([0.25])
+    """
+
+    def __init__(self, optimizer: Optimizer, steps: int) -> None:
+        self.optimizer, self.steps = optimizer, as_count(steps, "steps")
+        self.learning_rate = optimizer.learning_rate
+        self._done = 0
+
+    def step(self, parameters: Parameters, gradients: Parameters) -> None:
+        """Change parameters in place.
+
+        Not collective.
+
+        Parameters
+        ----------
+        parameters, gradients : sequence of ndarray
+            Of the same shapes; the parameters are overwritten.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from pympf.nets import SGD, Cosine
+        >>> Cosine(SGD(), 10).step([np.ones(1)], [np.ones(1)])
+        """
+        share = (1 + cos(pi * min(1.0, self._done / self.steps))) / 2
+        self.optimizer.learning_rate = self.learning_rate * share
+        self.optimizer.step(parameters, gradients)
+        self._done += 1
 
 
 def _decay(value: float, name: str) -> float:

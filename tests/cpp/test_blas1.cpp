@@ -1,5 +1,4 @@
 #include <doctest/doctest.h>
-#include <omp.h>
 
 #include <limits>
 #include <vector>
@@ -20,8 +19,8 @@ std::vector<T> random_vector(Index n, unsigned stream) {
 }
 
 struct Threads {
-  explicit Threads(int count) : before_(omp_get_max_threads()) { omp_set_num_threads(count); }
-  ~Threads() { omp_set_num_threads(before_); }
+  explicit Threads(int count) : before_(thread_count()) { set_thread_count(count); }
+  ~Threads() { set_thread_count(before_); }
   int before_;
 };
 

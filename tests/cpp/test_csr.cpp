@@ -1,5 +1,4 @@
 #include <doctest/doctest.h>
-#include <omp.h>
 
 #include <algorithm>
 #include <cmath>
@@ -96,14 +95,14 @@ TEST_CASE_TEMPLATE("spmv has the same bits on any number of threads", T, float, 
   const Index n = 30000;
   const auto A = random_csr<T>(n, n, 40);
   const auto x = random_vector<T>(n);
-  const int before = omp_get_max_threads();
+  const int before = thread_count();
   std::vector<std::vector<T>> results;
   for (int threads : {1, 2, 3}) {
-    omp_set_num_threads(threads);
+    set_thread_count(threads);
     results.emplace_back(n);
     spmv(A.view(), x.data(), results.back().data());
   }
-  omp_set_num_threads(before);
+  set_thread_count(before);
   CHECK(results[0] == results[1]);
   CHECK(results[0] == results[2]);
 }

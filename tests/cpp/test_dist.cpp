@@ -10,6 +10,7 @@
 #include <numeric>
 
 #include "matrices.hpp"
+#include "pympf/la/determined.hpp"
 #include "pympf/la/dist_csr.hpp"
 #include "pympf/la/krylov.hpp"
 #include "pympf/la/repartition.hpp"
@@ -142,10 +143,10 @@ void test_rows(const Communicator& comm) {
   CHECK(asymmetry(D).gap == 0);
   Csr<double> skewed = A;
   skewed.data[A.indptr[59]] += 0.5;
-  const auto [gap, row, column] = asymmetry(number_columns(comm, layout, part(skewed, layout)));
-  CHECK(gap == doctest::Approx(0.5));
-  CHECK(row == A.indices[A.indptr[59]]);
-  CHECK(column == 59);
+  const Asymmetry off = asymmetry(number_columns(comm, layout, part(skewed, layout)));
+  CHECK(off.gap == doctest::Approx(0.5));
+  CHECK(off.row == A.indices[A.indptr[59]]);
+  CHECK(off.column == 59);
   // Entries without a mirror image, on either side of the diagonal.
   for (const auto& [i, j] : {std::pair<Index, Index>{3, 50}, {50, 3}, {58, 59}, {59, 0}}) {
     Csr<double> lone = A;
@@ -201,6 +202,63 @@ void test_rows(const Communicator& comm) {
       CHECK(R.data[p] == A.data[q]);
     }
   }
+}
+
+// Every third row is a Dirichlet row, two chains hang on them, and zeros are stored on one side.
+Csr<double> with_dirichlet_rows(Csr<double> A) {
+  Csr<double> out{A.rows, A.cols, {0}, {}, {}};
+  for (Index i = 0; i < A.rows; ++i) {
+    for (Index p = A.indptr[i]; p < A.indptr[i + 1]; ++p) {
+      const Index j = A.indices[p];
+      const bool chain = i % 20 == 7 && j > i;  // what is before it may be coupled, and is cut off
+      if (j != i && (i % 3 == 0 || chain)) continue;
+      out.indices.push_back(j);
+      out.data.push_back(j == i ? 3.0 + i : A.data[p]);
+    }
+    out.indptr.push_back(static_cast<Index>(out.data.size()));
+  }
+  return out;
+}
+
+// What is judged, filled and determined is the same on any number of ranks.
+void test_symmetry(const Communicator& comm) {
+  const Csr<double> A = with_dirichlet_rows(test::grid<double>({8, 8}));
+  const Layout layout = uneven(comm, A.rows);
+  const auto D = number_columns(comm, layout, part(A, layout));
+  const DistRows<double> alone(A);
+  const Asymmetry here = asymmetry(alone), there = asymmetry(D);
+  CHECK(there.gap == here.gap);
+  CHECK(there.row == here.row);
+  CHECK(there.column == here.column);
+  CHECK(there.one_sided);
+  CHECK_THROWS_AS(require_symmetric_pattern(D), InvalidArgument);
+  CHECK(same(gathered(with_symmetric_pattern(D)), with_symmetric_pattern(alone).storage));
+  require_symmetric_pattern(with_symmetric_pattern(D));
+
+  const Determined<double> by_one(alone), by_all(D);
+  CHECK(by_all.count() == by_one.count());
+  CHECK(by_one.count() > A.rows / 3);
+  CHECK(same(gathered(by_all.rest(D)), by_one.rest(alone).storage));
+  const auto b = ramp<double>(A.rows);
+  std::vector<double> x(A.rows), c(A.rows), own_x(layout.own()), own_c(layout.own());
+  by_one.solve(b.data(), x.data());
+  by_one.move_to_right(b.data(), x.data(), c.data());
+  by_all.solve(part(b, layout).data(), own_x.data());
+  by_all.move_to_right(part(b, layout).data(), own_x.data(), own_c.data());
+  CHECK(own_x == part(x, layout));
+  CHECK(own_c == part(c, layout));
+
+  // A chain of all rows, through the ranks and back.
+  const Index n = 40;
+  test::Builder path(n);
+  for (Index i = 0; i < n; ++i) path.add(i, i, 2);
+  for (Index i = 0; i + 1 < n; ++i) path.add(i * 7 % n, (i + 1) * 7 % n, 1);
+  Csr<double> chain = path.matrix();
+  for (Index i = 0; i + 1 < n; ++i)
+    for (Index p = chain.indptr[i * 7 % n]; p < chain.indptr[i * 7 % n + 1]; ++p)
+      if (chain.indices[p] == (i + 1) * 7 % n) chain.data[p] = 0;
+  const Layout cut = uneven(comm, n);
+  CHECK(Determined<double>(number_columns(comm, cut, part(chain, cut))).count() == n);
 }
 
 // Rows first .. last - 1 by fours; no cluster crosses the border of a rank.
@@ -550,6 +608,7 @@ void test_distribution(const Communicator& comm) {
   test_messages(comm);
   test_exchange(comm);
   test_rows(comm);
+  test_symmetry(comm);
   test_repartition(comm);
   test_projection(comm);
   test_given_clusters(comm);

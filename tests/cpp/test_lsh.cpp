@@ -11,7 +11,6 @@
 
 #include "pympf/common/normal.hpp"
 #include "pympf/lsh/distributed.hpp"
-#include "pympf/lsh/parallel.hpp"
 #include "pympf/lsh/table.hpp"
 
 using namespace pympf;
@@ -241,18 +240,18 @@ TEST_CASE("contents keep the order of arrival through all rebuilds") {
   }
 }
 
-TEST_CASE("distances are sums of squares, and zero between equal points") {
+TEST_CASE("distances are roots of sums of squares, and zero between equal points") {
   for (Index d : {1, 15, 16, 17, 64, 100}) {
     const auto X = random_points<float>(30, d, 7);
     std::vector<Index> rows(30);
     std::iota(rows.begin(), rows.end(), 0);
-    std::vector<float> squared(30);
-    squared_distances(X.data(), d, X.data() + 4 * d, rows.data(), rows.size(), squared.data());
-    CHECK(squared[4] == 0);
+    std::vector<float> found(30);
+    distances(X.data(), d, X.data() + 4 * d, rows.data(), rows.size(), found.data());
+    CHECK(found[4] == 0);
     for (Index i = 0; i < 30; ++i) {
       double exact = 0;
       for (Index l = 0; l < d; ++l) exact += std::pow(double(X[i * d + l]) - X[4 * d + l], 2);
-      CHECK(squared[i] == doctest::Approx(exact).epsilon(1e-5));
+      CHECK(found[i] == doctest::Approx(std::sqrt(exact)).epsilon(1e-5));
     }
   }
 }
@@ -284,23 +283,9 @@ TEST_CASE("near codes are those within so many bits") {
   }
 }
 
-TEST_CASE("the first error of a parallel loop is thrown behind it") {
-  const auto make = [] { return std::make_unique<int>(); };
-  std::vector<int> done(1000);
-  parallel_for(1000, 7, true, make, [&](std::size_t i, int&) { ++done[i]; });
-  CHECK(std::count(done.begin(), done.end(), 1) == 1000);
-  for (int repeat = 0; repeat < 20; ++repeat) {
-    const auto fail = [](std::size_t i, int&) { require(i % 100 != 57, "index ", i); };
-    CHECK_THROWS_WITH_AS(parallel_for(1000, 7, true, make, fail), "index 57", InvalidArgument);
-  }
-  const auto make_nothing = []() -> std::unique_ptr<int> { throw InvalidArgument("no room"); };
-  CHECK_THROWS_WITH_AS(parallel_for(10, 1, true, make_nothing, [](std::size_t, int&) {}), "no room",
-                       InvalidArgument);
-}
-
 namespace {
 
-// (squared distance, id) of all points that share a key with x, by the definition.
+// The ids of all points that share a key with x, by the definition.
 template <class T>
 std::vector<std::int64_t> sharing(const Family& family, const std::vector<T>& X,
                                   const std::vector<std::int64_t>& removed, const T* x) {

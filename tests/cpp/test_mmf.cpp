@@ -1,10 +1,10 @@
 #include <doctest/doctest.h>
-#include <omp.h>
 
 #include <algorithm>
 #include <functional>
 #include <numeric>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "matrices.hpp"
@@ -690,14 +690,14 @@ TEST_CASE_TEMPLATE("forward and backward are inverse to each other at every leve
 TEST_CASE_TEMPLATE("a block of vectors gives the bits of its columns, on any number of threads", T,
                    float, double) {
   const auto A = grid<T>({190, 190});
-  const int before = omp_get_max_threads();
+  const int before = thread_count();
   for (int order : {2, 3}) {
     const auto F = mmf_of(
         A, with([&](Params& p) { p.order = order, p.eliminate = order - 1, p.max_stages = 2; }));
     const std::size_t n = F.rows();
     for (Index m : {1, 3, 8}) {
       const auto X = random_block<T>(n * m);
-      omp_set_num_threads(1);
+      set_thread_count(1);
       std::vector<T> Y(n * m), Z(n * m), x(n), y(n), z(n);
       F.multiply(X.data(), Y.data(), m);
       F.transform(X.data(), Z.data(), m);
@@ -711,14 +711,14 @@ TEST_CASE_TEMPLATE("a block of vectors gives the bits of its columns, on any num
         CHECK(equal);
       }
       for (int threads : {2, 3}) {
-        omp_set_num_threads(threads);
+        set_thread_count(threads);
         std::vector<T> again(n * m);
         F.multiply(X.data(), again.data(), m);
         CHECK(again == Y);
       }
     }
   }
-  omp_set_num_threads(before);
+  set_thread_count(before);
 }
 
 TEST_CASE("several threads may apply one factorization at the same time, and in place") {
@@ -730,8 +730,10 @@ TEST_CASE("several threads may apply one factorization at the same time, and in 
     got[k] = random_block<double>(200, k);
     F.multiply(got[k].data(), expected[k].data(), 1);
   }
-#pragma omp parallel for num_threads(4) schedule(dynamic)
-  for (int k = 0; k < count; ++k) F.multiply(got[k].data(), got[k].data(), 1);
+  std::vector<std::thread> threads;
+  for (int k = 0; k < count; ++k)
+    threads.emplace_back([&, k] { F.multiply(got[k].data(), got[k].data(), 1); });
+  for (auto& thread : threads) thread.join();
   CHECK(got == expected);
 }
 
@@ -830,7 +832,7 @@ TEST_CASE("components never mix, and zero rows stay zero") {
 }
 
 TEST_CASE("the factorization has the same bits on any number of threads") {
-  const int before = omp_get_max_threads();
+  const int before = thread_count();
   const auto A = grid({70, 80});
   for (const auto& params :
        {with([](Params& p) { p.max_cluster_size = 300; }),
@@ -838,14 +840,14 @@ TEST_CASE("the factorization has the same bits on any number of threads") {
         with([](Params& p) {
           p.clustering = Clustering::inner_product, p.clusters = 9, p.prenormalize = true;
         })}) {
-    omp_set_num_threads(1);
+    set_thread_count(1);
     const auto one = factorize(A.view(), params);
     for (int threads : {2, 3}) {
-      omp_set_num_threads(threads);
+      set_thread_count(threads);
       CHECK(same(factorize(A.view(), params), one));
     }
   }
-  omp_set_num_threads(before);
+  set_thread_count(before);
 }
 
 TEST_CASE("the error stays below the tolerance") {

@@ -1,7 +1,6 @@
 // The preconditioner as a whole: M is symmetric and positive, exact where it can be, the same on
 // any number of threads, and its convergence does not depend on the size.
 #include <doctest/doctest.h>
-#include <omp.h>
 
 #include <atomic>
 #include <cstdlib>
@@ -202,7 +201,7 @@ TEST_CASE("the number of iterations does not grow with the grid") {
 }
 
 TEST_CASE("the same bits on any number of threads") {
-  const int before = omp_get_max_threads();
+  const int before = thread_count();
   const Csr<double> A = grid({420, 420});
   const std::vector<double> b = random_vector(static_cast<std::size_t>(A.rows), 1);
   const std::vector<std::pair<SmootherKind, CycleKind>> kinds = {
@@ -218,14 +217,14 @@ TEST_CASE("the same bits on any number of threads") {
     params.cycle = cycle;
     std::vector<std::vector<double>> results;
     for (const int threads : {1, 2, 3}) {
-      omp_set_num_threads(threads);
+      set_thread_count(threads);
       const Preconditioner<double> M(A, params);
       M.apply(b.data(), results.emplace_back(b.size()).data());
     }
     CHECK(results[0] == results[1]);
     CHECK(results[0] == results[2]);
   }
-  omp_set_num_threads(before);
+  set_thread_count(before);
 }
 
 TEST_CASE("an application allocates nothing after the first, and several threads may apply") {

@@ -1,7 +1,6 @@
 // The smoothers of the preconditioner: the incomplete Cholesky and its bounds, and the others
 // against their definitions.
 #include <doctest/doctest.h>
-#include <omp.h>
 
 #include "precond_matrices.hpp"
 #include "pympf/precond/smoother.hpp"
@@ -338,18 +337,18 @@ TEST_CASE("a factor in single precision is the rounded one") {
 }
 
 TEST_CASE("the factor does not depend on the number of threads") {
-  const int threads = omp_get_max_threads();
+  const int threads = thread_count();
   const Cut matrix = cut_into(random_symmetric(4000, 5, 1, test::Kind::definite), 4);
   const std::vector<double> b = random_vector(4000, 1);
   std::vector<std::vector<double>> results;
   for (const int count : {1, 2, 3}) {
-    omp_set_num_threads(count);
+    set_thread_count(count);
     const IncompleteCholesky<double> factor(matrix.A, matrix.domains, 0.01, 2);
     results.push_back(b);
     factor.solve(results.back().data());
     results.back().push_back(factor.compensation());
   }
-  omp_set_num_threads(threads);
+  set_thread_count(threads);
   CHECK(results[0] == results[1]);
   CHECK(results[0] == results[2]);
 }

@@ -1,5 +1,4 @@
 #include <doctest/doctest.h>
-#include <omp.h>
 
 #include <vector>
 
@@ -95,18 +94,18 @@ TEST_CASE_TEMPLATE("products and norms have the same bits on any number of threa
   const Index n = 9000;  // several chunks of rows
   const auto A = random_symmetric<T>(n, 6, 5);
   const auto R = random_rows<T>(5000, n, 3);
-  const int before = omp_get_max_threads();
-  omp_set_num_threads(1);
+  const int before = thread_count();
+  set_thread_count(1);
   const auto product = galerkin(A.view(), R.view());
   const auto part = galerkin_diagonal(A.view(), R.view());
   const double square = norm2(A.view());
   for (int threads : {2, 3}) {
-    omp_set_num_threads(threads);
+    set_thread_count(threads);
     CHECK(same(galerkin(A.view(), R.view()), product));
     CHECK(galerkin_diagonal(A.view(), R.view()) == part);
     CHECK(norm2(A.view()) == square);
   }
-  omp_set_num_threads(before);
+  set_thread_count(before);
 }
 
 TEST_CASE_TEMPLATE("diagonal and norm of a matrix with absent entries", T, float, double) {

@@ -1,6 +1,5 @@
 // Sparse LU, and the preconditioner with the signs of an indefinite matrix.
 #include <doctest/doctest.h>
-#include <omp.h>
 
 #include <atomic>
 #include <cmath>
@@ -302,9 +301,9 @@ TEST_SUITE("two_level" * doctest::skip(!SparseLu::available())) {
     const std::vector<double> r = random_vector(2500, 1);
     for (const auto method : {precond::Method::two_level, precond::Method::direct}) {
       std::vector<std::vector<double>> results;
-      const int before = omp_get_max_threads();
+      const int before = thread_count();
       for (const int threads : {1, 3}) {
-        omp_set_num_threads(threads);
+        set_thread_count(threads);
         Preconditioner<double> M(A, with_signs(method));
         M.update(B);
         std::vector<double> z(2500);
@@ -314,7 +313,7 @@ TEST_SUITE("two_level" * doctest::skip(!SparseLu::available())) {
         CHECK(allocations == count);
         results.push_back(z);
       }
-      omp_set_num_threads(before);
+      set_thread_count(before);
       CHECK(results[0] == results[1]);
       std::vector<double> fresh(2500);
       Preconditioner<double>(B, with_signs(method)).apply(r.data(), fresh.data());

@@ -164,6 +164,32 @@ def test_ids_that_are_not_there():
         distributed.remove([3] if COMM.rank == 0 else [])
 
 
+@pytest.mark.parametrize("asking", [None, 0, COMM.size - 1])
+def test_ranks_without_queries(asking):
+    """None of the ranks asks, or one alone."""
+    distributed = DistributedTable(FAMILIES[0], COMM)
+    distributed.add(part(clustered(200, 0)))
+    Q = clustered(5 if asking == COMM.rank else 3, 1)[: 5 if asking == COMM.rank else 0]
+    for probes in (1, 4):
+        distances, ids = distributed.query(Q, 2, probes=probes)
+        assert (distances.shape, ids.shape) == ((len(Q), 2), (len(Q), 2))
+        for found in distributed.radius_query(Q, 0.4, probes=probes):
+            assert found.shape == (len(Q),)
+            assert all(len(one) for one in found)
+
+
+def test_distances_that_the_root_makes_equal_come_in_the_order_of_their_ids():
+    family = HyperplaneHash(2, 1, offset=100.0)
+    for seed in range(5):
+        angle = np.random.default_rng(seed).uniform(0, 7, 60)
+        X = 1.3 * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+        distributed = DistributedTable(family, COMM)
+        distributed.add(part(X))
+        expected = Table(family).fit(X).query(np.zeros((1, 2)), 60)
+        found = distributed.query(np.zeros((1, 2)), 60)
+        assert all(np.array_equal(a, b) for a, b in zip(expected, found, strict=True))
+
+
 def test_without_a_communicator_a_rank_is_alone():
     table = DistributedTable(FAMILIES[0])
     table.add(clustered(10 + COMM.rank, 0))

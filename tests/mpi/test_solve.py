@@ -60,6 +60,46 @@ def test_the_answer_of_one_rank(name, preconditioner):
         assert found.iterations <= 1.2 * alone.iterations + 3
 
 
+@pytest.mark.parametrize("preconditioner", ["mmf", "jacobi", "none"])
+def test_least_squares_on_components_that_ranks_share(preconditioner):
+    graph = gallery.laplacian(gallery.random_geometric_graph(300, seed=3, degree=12))
+    order = np.random.default_rng(0).permutation(901)
+    A = sp.csr_array(sp.block_diag([graph] * 3 + [sp.csr_array((1, 1))]))[order][:, order]
+    b = np.sin(1.0 + np.arange(901.0))
+    parts = sp.csgraph.connected_components(A)[1]
+    outside = (np.bincount(parts, b) / np.bincount(parts))[parts]
+    rows = ranges(901)
+    found = pympf.solve(A[rows], b[rows], comm=COMM, preconditioner=preconditioner)
+    assert found.reason == "diverged_inconsistent"
+    assert found.true_residual == pytest.approx(np.linalg.norm(outside) / np.linalg.norm(b))
+    np.testing.assert_allclose(A @ gather(found.x), b - outside, atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [1e8, 1e30])
+@pytest.mark.parametrize("method", ["auto", "minres", "gmres"])
+def test_penalty_rows(size, method):
+    A = gallery.poisson((25, 25))
+    held = np.arange(625) % 11 == 0
+    B = sp.csr_array(A + sp.diags_array(np.where(held, size, 0.0)))
+    b = 0.01 + held * size
+    alone = pympf.solve(B, b, method=method)
+    rows = ranges(625)
+    found = pympf.solve(B[rows], b[rows], comm=COMM, method=method)
+    assert found.converged
+    assert found.norm == alone.norm == "row_scaled"
+    np.testing.assert_allclose(gather(found.x), alone.x, atol=1e-6)
+
+
+@pytest.mark.parametrize("exponent", [-900, 900])
+def test_any_scale(exponent):
+    A = gallery.poisson((20, 20))
+    rows, s = ranges(400), 2.0**exponent
+    b = np.sin(1.0 + np.arange(400.0))[rows]
+    plain = pympf.solve(A[rows], b, comm=COMM)
+    assert (pympf.solve(A[rows], b * s, comm=COMM).x == plain.x * s).all()
+    assert (pympf.solve(sp.csr_array(A[rows] * s), b, comm=COMM).x == plain.x / s).all()
+
+
 @pytest.mark.parametrize(
     "params",
     [

@@ -630,7 +630,7 @@ def with_entry(value):
         (with_entry(np.nan), ARG_WRONG, "expected finite entries, got nan at i = 0, j = 1"),
         (with_entry(-np.inf), ARG_WRONG, "expected finite entries, got -inf at i = 0, j = 1"),
         (with_entry(-1 - 1e-10), ARG_WRONG, "expected a symmetric matrix, got"),
-        (sp.csr_array([[1.0, 2.0], [0.0, 1.0]]), ARG_WRONG, "= 2 at i = 0, j = 1"),
+        (sp.csr_array([[1.0, 2.5], [0.5, 1.0]]), ARG_WRONG, "= 2 at i = 0, j = 1"),
         (sp.csr_array(np.ones((3, 4))), ARG_SIZ, "expects a square matrix, got 3 rows and 4"),
     ],
 )

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import resource
+import shutil
 import subprocess
 import sys
 import types
@@ -224,6 +225,20 @@ def test_solve_laplacian_with_shift(folder):
     options = ["--laplacian", "--shift", "0.1", "--rtol", "1e-10", "--quiet"]
     assert main(["solve", "W.mtx", "-o", "y.npy", *options]) == 0
     np.testing.assert_allclose(matrix() @ io.read_vector("y.npy"), np.ones(N), atol=1e-6)
+
+
+def test_solve_on_a_graph_of_names(folder):
+    Path("graph.csv").write_text("source,target,weight\nBo,Cy,2.5\nAl,Bo,1\n")
+    Path("b.tsv").write_text("node\tvalue\nCy\t1\nAl\t0\nBo\t0\n")
+    options = ["--laplacian", "--shift", "1", "--rtol", "1e-12", "--quiet"]
+    assert main(["solve", "graph.csv", "-b", "b.tsv", "-o", "x.csv", *options]) == 0
+    L = np.array([[1.0, -1, 0], [-1, 3.5, -2.5], [0, -2.5, 2.5]]) + np.eye(3)
+    lines = Path("x.csv").read_text().splitlines()
+    assert [line.partition(",")[0] for line in lines] == ["node", "Al", "Bo", "Cy"]
+    x = io.read_vector("x.csv", labels=["Al", "Bo", "Cy"])
+    np.testing.assert_allclose(x, np.linalg.solve(L, [0, 0, 1]), rtol=1e-10)
+    Path("b.tsv").write_text("node\tvalue\nCy\t1\nAl\t0\n")
+    assert main(["solve", "graph.csv", "-b", "b.tsv", *options]) == 3
 
 
 def test_verbose_prints_every_iteration(folder, capsys):
@@ -524,6 +539,19 @@ def test_module_is_the_command(folder):
     assert run("info", "missing.mtx").returncode == 4
     few = ("--preconditioner", "jacobi", "--maxiter", "1")
     assert run("solve", "A.mtx", "--rhs", "random", *few).returncode == 1
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_file_names_that_are_not_utf8(folder, encoding):
+    name = b"A\xff\xe9.mtx"
+    shutil.copy("A.mtx", os.fsdecode(name))
+    done = subprocess.run(
+        [sys.executable, "-m", "pympf", "info", name],
+        capture_output=True,
+        env={**os.environ, "PYTHONIOENCODING": f"{encoding}:strict"},
+    )
+    assert done.returncode == 0, done.stderr
+    assert b"A\\udcff\\udce9.mtx" in done.stdout
 
 
 def test_help_lists_the_exit_codes_and_every_parameter(folder):

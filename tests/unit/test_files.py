@@ -1,6 +1,7 @@
 """Saving and loading factorizations: the same bits, and no damage goes unnoticed."""
 
 import subprocess
+import zlib
 
 import h5py
 import numpy as np
@@ -130,6 +131,26 @@ def test_every_changed_byte_is_noticed(saved):
         else:  # a byte that nothing is stored in
             assert same_bits(F, G)
             assert F.report() == G.report()
+
+
+def test_zeros_turned_to_ones_are_noticed(tmp_path):
+    """Fletcher's checksum of HDF5 does not see it."""
+    path = tmp_path / "F.h5"
+    pympf.factorize(gallery.poisson(20), core_size=30).save(path)
+    with h5py.File(path) as file:
+        core = file["core"]
+        assert core.attrs["crc32"] == zlib.crc32(core[()].tobytes())
+    content, two = path.read_bytes(), np.array([2.0]).tobytes()
+    assert content.count(two) > 0
+    path.write_bytes(content.replace(two, b"\xff\xff" * 2 + two[4:]))
+    refused(path, "is damaged: its checksum is another one")
+
+
+def test_files_without_our_checksums_are_read(saved):
+    F = pympf.load(saved)
+    with h5py.File(saved, "a") as file:
+        file.visititems(lambda _, item: item.attrs.pop("crc32", None) and None)
+    assert same_bits(F, pympf.load(saved))
 
 
 def test_foreign_files(tmp_path, rng):

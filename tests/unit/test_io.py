@@ -1,5 +1,6 @@
 """Files: every format there and back, refused when cut or foreign, never damaged by writing."""
 
+import bz2
 import errno
 import gzip
 import hashlib
@@ -7,6 +8,8 @@ import os
 import re
 import struct
 import subprocess
+import zipfile
+import zlib
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,10 +22,13 @@ import scipy.sparse as sp
 from pympf import gallery
 from pympf.io import (
     _matlab,
+    _sums,
+    _text,
     atomic_write,
     check_output,
     create_hdf5,
     open_hdf5,
+    read_labels,
     read_matrix,
     read_vector,
     write_matrix,
@@ -34,7 +40,9 @@ from ..helpers import file_size_limit
 DATA = Path(__file__).parents[2] / "data"
 
 MATRIX_SUFFIXES = (".mtx", ".mtx.gz", ".mtx.bz2", ".npz", ".mat", ".petsc", ".dat", ".h5", ".hdf5")
-VECTOR_SUFFIXES = (".mtx", ".mtx.gz", ".npy", ".txt", ".txt.bz2", ".petsc", ".bin", ".h5")
+VECTOR_SUFFIXES = (
+    *(".mtx", ".mtx.gz", ".npy", ".txt", ".txt.bz2", ".csv", ".tsv.gz", ".petsc", ".bin", ".h5"),
+)
 
 
 def random_matrix(rows=30, columns=30, dtype=np.float64):
@@ -184,7 +192,7 @@ def test_matrix_market_kinds(tmp_path, banner, body, dense):
         ("coordinate real general", "2 2 1\n1 1 1\n2 2 1\n", "[Tt]oo many lines"),
         ("coordinate real general", "2 2 1\n3 1 1\n", "out of bounds"),
         ("coordinate real general", "2 2 1\n0 1 1\n", "out of bounds"),
-        ("coordinate real general", "2 2 1\n1 1 x\n", "Invalid"),
+        ("coordinate real general", "2 2 1\n1 1 x\n", "line 3: expected a number, got 'x'"),
         ("coordinate real general", "2 2 1\n1 1 3.1", "ends within a line"),
         ("coordinate real general", "2 2 99999999999999\n1 1 1\n", "99999999999999 entries"),
         ("coordinate real general", "", "no numbers"),
@@ -193,7 +201,11 @@ def test_matrix_market_kinds(tmp_path, banner, body, dense):
         ("coordinate real general", "3000000000 1 1\n1 1 1\n", "at most 2147483647"),
         ("array real general", "2 1\n1\n", "2 values are announced, there are 1"),
         ("array real general", "2 1\n1\n2\n3\n", "2 values are announced, there are 3"),
-        ("array real general", "2 2\n1 2\n3 4\n5 6\n7 8\n", "reshape"),
+        (
+            "array real general",
+            "2 2\n1 2\n3 4\n5 6\n7 8\n",
+            "line 3: expected 1 column, got also '2'",
+        ),
         ("array real hermitian", "1 1\n1\n", "general array"),
         ("array complex general", "1 1\n1 2\n", "real|integer"),
         ("triangle real general", "1 1 1\n1 1 1\n", "Invalid"),
@@ -203,6 +215,96 @@ def test_matrix_market_that_is_wrong(tmp_path, banner, body, message):
     path = write_text(tmp_path / "A.mtx", f"%%MatrixMarket matrix {banner}\n{body}")
     with pytest.raises(OSError, match=rf"A\.mtx.*{message}"):
         read_matrix(path)
+
+
+@pytest.mark.parametrize(
+    ("banner", "body", "dense"),
+    [
+        ("coordinate real general", "1 1 2\n1 1 1.5D+00\n1 1 +1\n", [[2.5]]),
+        ("coordinate real general", "1 1 1\r\n1 1 -2d0  \r\n\r\n", [[-2]]),
+        ("coordinate double general", "% a\n# b\n\n1 1 1\n% c\n1 1 3 % d\n\n", [[3]]),
+        ("coordinate unsigned-integer general", "1 1 1\n1 1 +7\n", [[7]]),
+        ("coordinate integer skew-symmetric", "2 2 1\n2 1 5\n", [[0, -5], [5, 0]]),
+        ("coordinate real symmetric", "2 2 1\n1 2 5\n", [[0, 5], [5, 0]]),
+        ("coordinate pattern symmetric", "2 2 1\n2 1\n", [[0, 1], [1, 0]]),
+        ("array real general", "1 2\n1.0D0\n+2.5\n", [[1, 2.5]]),
+        ("array real skew-symmetric", "2 2\n3\n", [[0, -3], [3, 0]]),
+    ],
+)
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"], ids=["", "byte order mark"])
+def test_matrix_market_of_other_programs(tmp_path, banner, body, dense, mark):
+    path = tmp_path / "A.mtx"
+    path.write_bytes(mark + f"%%MatrixMarket matrix {banner}\n{body}".encode())
+    np.testing.assert_array_equal(read_matrix(path).toarray(), dense)
+
+
+@pytest.mark.parametrize(
+    ("banner", "body", "message"),
+    [
+        (b"real general", b"2 2 1\n1 1 1 2\n", r"line 3: expected 3 columns, got also '2'"),
+        (b"real general", b"2 2 1\n1 1 -1\x80\x00 2\n", r"line 3: expected a number, got '-1.x80"),
+        (b"real general", b"2 2 1\n1.0 1 1\n", r"line 3: expected an integer, got '1.0'"),
+        (b"real general", b"2 2 1\n1 1 1e400\n", "line 3: the number 1e400 is out of range"),
+        (b"real general", b"2 2 -1\n", "line 2: expected the sizes"),
+        (b"real general", b"2147483647 1 1\n1 1 1\n", "2147483647 rows are announced for 1 entr"),
+        (b"real symmetric", b"2 3 1\n1 1 1\n", "symmetric, but has 2 rows and 3 columns"),
+        (b"real symmetric", b"2 2 2\n1 2 1\n2 1 1\n", "holds entries of both triangles"),
+        (b"real skew-symmetric", b"2 2 1\n1 1 1\n", "entries on the diagonal"),
+        (b"real hermitian", b"2 2 1\n1 1 1\n", "Invalid banner"),
+    ],
+)
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, bz2.compress], ids=["", ".gz", ".bz2"])
+def test_matrix_market_is_read_strictly(tmp_path, banner, body, message, pack):
+    path = tmp_path / f"A.mtx{ {gzip.compress: '.gz', bz2.compress: '.bz2'}.get(pack, '') }"
+    path.write_bytes(pack(b"%%MatrixMarket matrix coordinate " + banner + b"\n" + body))
+    with pytest.raises(OSError, match=rf"A\.mtx.*{message}"):
+        read_matrix(path)
+
+
+def test_a_file_of_comments_takes_neither_time_nor_memory(tmp_path, monkeypatch):
+    """And compressed numbers end where no file of numbers is compressed so well."""
+    comments = bz2.compress(b"%%MatrixMarket matrix coordinate real general\n" + b"%\n" * 2**22)
+    (tmp_path / "A.mtx.bz2").write_bytes(comments)
+    with pytest.raises(OSError, match="at its beginning hold no numbers"):
+        read_matrix(tmp_path / "A.mtx.bz2")
+    monkeypatch.setattr(_text, "ALWAYS_ALLOWED", 1000)
+    (tmp_path / "x.txt.bz2").write_bytes(bz2.compress(b"1 2\n" * 10**6))
+    for read in (read_matrix, read_vector):
+        with pytest.raises(OSError, match="compressed more than 1100 times"):
+            read(tmp_path / "x.txt.bz2")
+    monkeypatch.setattr(_text, "LONGEST_LINE", 1000)
+    with pytest.raises(OSError, match="line 1 has more than 1000 bytes"):
+        read_vector(write_text(tmp_path / "x.txt", "1 " * 10**5 + "\n"))
+
+
+@pytest.mark.parametrize("pieces", [1, 7, 64])
+def test_text_is_read_in_pieces(tmp_path, monkeypatch, pieces):
+    monkeypatch.setattr(_text, "PIECE", pieces)
+    A, x = random_matrix(), random_vector(9, 3)
+    for suffix in (".mtx", ".mtx.gz"):
+        write_matrix(tmp_path / f"A{suffix}", A)
+        assert_same(read_matrix(tmp_path / f"A{suffix}"), A)
+    write_vector(tmp_path / "x.txt", x)
+    np.testing.assert_array_equal(read_vector(tmp_path / "x.txt"), x)
+    with pytest.raises(OSError, match="line 4: expected an integer, got 'b'"):
+        read_matrix(write_text(tmp_path / "graph.txt", "# 1\n1 2\n2 3\n3 b\n"))
+
+
+@pytest.mark.parametrize("suffix", [*MATRIX_SUFFIXES, ".txt", ".csv", ".npy"])
+def test_names_that_are_not_utf8(tmp_path, suffix):
+    path = tmp_path / os.fsdecode(b"\xff\xe9" + suffix.encode())
+    if suffix in (".txt", ".csv"):
+        write_text(path, "1 2\n")
+    elif suffix == ".npy":
+        write_vector(path, [1.0])
+    else:
+        write_matrix(path, gallery.poisson(3))
+    read = read_vector if suffix == ".npy" else read_matrix
+    for name in (path, str(path), os.fsencode(path)):
+        read(name)
+    path.write_bytes(b"junk")
+    with pytest.raises(OSError, match=re.escape(str(path))):
+        read(path)
 
 
 def test_complex_matrix_market(tmp_path):
@@ -284,6 +386,34 @@ def test_matlab_choice(tmp_path):
     scipy.io.savemat(path, {"note": "no matrix here"})
     with pytest.raises(OSError, match=r"two\.mat.*it holds no matrix"):
         read_matrix(path)
+
+
+@pytest.mark.parametrize("b", [np.ones((4, 1)), np.arange(4.0)[None], sp.csc_array(np.eye(4, 1))])
+def test_matlab_vectors(tmp_path, b):
+    path = tmp_path / "p.mat"
+    dense = np.ravel(b.toarray() if sp.issparse(b) else b)
+    scipy.io.savemat(path, {"b": b})
+    np.testing.assert_array_equal(read_vector(path), dense)
+    scipy.io.savemat(path, {"Problem": {"A": sp.eye(4).tocsc(), "b": b, "x": np.ones((4, 2))}})
+    if not sp.issparse(b):
+        np.testing.assert_array_equal(read_vector(path), dense)
+    np.testing.assert_array_equal(read_vector(path, key="Problem.b"), dense)
+    np.testing.assert_array_equal(read_vector(path, key="Problem.x"), np.ones((4, 2)))
+    x = random_vector(5)
+    write_vector(path, x)
+    np.testing.assert_array_equal(read_vector(path), x)
+
+
+def test_a_compressed_matlab_variable_has_the_size_that_it_says(tmp_path):
+    path = tmp_path / "A.mat"
+    scipy.io.savemat(path, {"A": np.zeros((100, 100))}, do_compression=True)
+    content = path.read_bytes()
+    variable = zlib.decompress(content[136:])
+    for damaged in (variable + bytes(10**6), variable[:-8], variable[:4]):
+        packed = zlib.compress(damaged)
+        path.write_bytes(content[:128] + struct.pack("<II", 15, len(packed)) + packed)
+        with pytest.raises(OSError, match=r"A\.mat.*a compressed element"):
+            read_matrix(path)
 
 
 def test_matlab_complex(tmp_path):
@@ -388,11 +518,12 @@ def test_petsc_dense(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (struct.pack(">4i", 1211216, 2, 3, 4), "ends early: 0 of 8 bytes"),
+        (struct.pack(">4i", 1211216, 2, 3, 4), "ends early: 0 of 56 bytes"),
         (struct.pack(">4i", 1211216, -2, 3, 4), "negative size -2"),
         (struct.pack(">4i", 1211216, 2**31 - 1, 3, 4), "ends early"),
-        (struct.pack(">6i", 1211216, 2, 3, 4, 1, 1), "hold 2 entries, expected 4"),
-        (struct.pack(">6i", 1211216, 2, 3, 4, 5, -1), "hold 4 entries, expected 4"),
+        (struct.pack(">6i", 1211216, 2, 3, 4, 1, 1), "ends early"),
+        (struct.pack(">6i", 1211216, 2, 3, 4, 1, 1) + bytes(48), "hold 2 entries, expected 4"),
+        (struct.pack(">6i", 1211216, 2, 3, 4, 5, -1) + bytes(48), "row 1 holds -1 entries"),
         (petsc_mat("i").replace(struct.pack(">i", 1), struct.pack(">i", 9)), "indices|indptr"),
         (petsc_mat("i") + b"\0\0\0\5", "byte 72 there is class 5"),
         # Complex numbers: as many bytes again as real ones.
@@ -459,6 +590,111 @@ def test_hdf5_of_others(tmp_path):
     np.testing.assert_array_equal(read_vector(tmp_path / "A.h5", key="notes"), [1, 2])
 
 
+RECTANGLE = sp.csr_array(np.array([[1.0, 2, 0], [0, 3, 4]]))
+SQUARE = sp.csr_array(np.array([[1.0, 2, 0], [0, 3, 4], [5, 0, 6]]))
+
+
+@pytest.mark.parametrize("A", [RECTANGLE, SQUARE], ids=["rectangle", "square"])
+@pytest.mark.parametrize("order", ["csr", "csc"])
+@pytest.mark.parametrize(
+    ("encoding", "value", "shape"),
+    [
+        ("encoding-type", "{}_matrix", "shape"),
+        ("h5sparse_format", "{}", "h5sparse_shape"),
+    ],
+)
+def test_hdf5_says_whether_it_is_by_rows(tmp_path, A, order, encoding, value, shape):
+    with h5py.File(tmp_path / "A.h5ad", "w") as file:
+        group = file.create_group("X")
+        add_csr(group, A.asformat(order), shape=False)
+        group.attrs[encoding], group.attrs[shape] = value.format(order), A.shape
+    assert_same(read_matrix(tmp_path / "A.h5ad"), A)
+    with h5py.File(tmp_path / "A.h5ad", "a") as file:
+        file["X"].attrs[encoding] = "coo"
+    with pytest.raises(OSError, match=rf"/X: {encoding} is 'coo'; known: csr"):
+        read_matrix(tmp_path / "A.h5ad")
+
+
+@pytest.mark.parametrize("A", [RECTANGLE, SQUARE], ids=["rectangle", "square"])
+def test_hdf5_of_10x_holds_a_column_for_each_barcode(tmp_path, A):
+    with h5py.File(tmp_path / "A.h5", "w") as file:
+        add_csr(file.create_group("matrix"), A.tocsc())
+        file["matrix/barcodes"] = np.array([b"AAAC"] * A.shape[1])
+    assert_same(read_matrix(tmp_path / "A.h5"), A)
+
+
+def test_hdf5_that_says_nothing_is_read_as_it_fits(tmp_path):
+    for A in (RECTANGLE.tocsc(), RECTANGLE):
+        with h5py.File(tmp_path / "A.h5", "w") as file:
+            add_csr(file, A)
+        assert_same(read_matrix(tmp_path / "A.h5"), RECTANGLE)
+
+
+def test_hdf5_of_matlab_under_its_own_suffix(tmp_path):
+    with h5py.File(tmp_path / "A.h5", "w") as file:
+        add_sparse(file, "A", RECTANGLE)
+    assert_same(read_matrix(tmp_path / "A.h5"), RECTANGLE)
+
+
+def test_hdf5_dense_matrices_by_name(tmp_path):
+    with h5py.File(tmp_path / "A.h5ad", "w") as file:
+        file["X"] = np.arange(6.0).reshape(2, 3)
+    assert_same(read_matrix(tmp_path / "A.h5ad", key="X"), sp.csr_array([[0.0, 1, 2], [3, 4, 5]]))
+    with pytest.raises(OSError, match="holds no csr"):
+        read_matrix(tmp_path / "A.h5ad")
+
+
+def test_hdf5_arrays_that_are_not_there(tmp_path):
+    with h5py.File(tmp_path / "A.h5", "w") as file:
+        add_csr(file, SQUARE)
+        for name in ("data", "indices"):
+            del file[name]
+            file.create_dataset(name, (10**12,), dtype="i8", chunks=(1000,))
+    with pytest.raises(OSError, match=r"A\.h5"):
+        read_matrix(tmp_path / "A.h5")
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file.create_dataset("x", (10**12,), dtype="f8", chunks=(1000,))
+    with pytest.raises(OSError, match="1000000000000 entries, which are not there: 0 bytes"):
+        read_vector(tmp_path / "x.h5")
+
+
+def words_of_ones(path, value):
+    """Turn words of zeros in a number of a file into ones, which HDF5's checksum does not see."""
+    content, raw = path.read_bytes(), np.array([value]).tobytes()
+    path.write_bytes(content.replace(raw, b"\xff\xff" * 2 + raw[4:]))
+    assert path.read_bytes() != content
+
+
+def test_hdf5_zeros_turned_to_ones_are_noticed(tmp_path):
+    write_matrix(tmp_path / "A.h5", gallery.poisson((5, 4)))
+    words_of_ones(tmp_path / "A.h5", 4.0)
+    with pytest.raises(OSError, match=r"A\.h5.*/data is damaged: its checksum is another one"):
+        read_matrix(tmp_path / "A.h5")
+    write_vector(tmp_path / "x.h5", [1.0, 4.0])
+    words_of_ones(tmp_path / "x.h5", 4.0)
+    with pytest.raises(OSError, match=r"x\.h5.*/data is damaged"):
+        read_vector(tmp_path / "x.h5")
+
+
+@pytest.mark.parametrize("shape", [(0,), (1,), (1000,), (7, 3)])
+def test_hdf5_checksums_are_those_of_zlib(tmp_path, shape):
+    x = random_vector(*shape)
+    write_vector(tmp_path / "x.h5", x)
+    with h5py.File(tmp_path / "x.h5") as file:
+        assert file["data"].attrs["crc32"] == zlib.crc32(x.tobytes())
+    with h5py.File(tmp_path / "x.h5", "a") as file:  # a file of pympf 0.1
+        del file["data"].attrs["crc32"]
+    np.testing.assert_array_equal(read_vector(tmp_path / "x.h5"), x)
+
+
+def test_checksums_of_pieces_add_up():
+    rng = np.random.default_rng(0)
+    for sizes in ([], [0], [5], [1, 1], [300, 0, 7, 100_000]):
+        pieces = [rng.bytes(size) for size in sizes]
+        sums = [(zlib.crc32(piece), len(piece)) for piece in pieces]
+        assert _sums.combined(sums) == zlib.crc32(b"".join(pieces))
+
+
 def test_hdf5_vectors_by_name(tmp_path):
     with h5py.File(tmp_path / "x.h5", "w") as file:
         file["b"] = [1.0, 2.0]
@@ -467,6 +703,12 @@ def test_hdf5_vectors_by_name(tmp_path):
         file["c"] = [3.0]
     with pytest.raises(ValueError, match=r"choose one of \['b', 'c'\]"):
         read_vector(tmp_path / "x.h5")
+
+
+def replace(group, name, values):
+    """Put other values in the place of an array, which has no checksum then."""
+    del group[name]
+    group[name] = values
 
 
 @pytest.mark.parametrize(
@@ -479,7 +721,8 @@ def test_hdf5_vectors_by_name(tmp_path):
         (lambda file: file.attrs.create("shape", [7]), "expected 2"),
         (lambda file: file.attrs.modify("shape", [3, 3]), "index pointer size"),
         (lambda file: file.pop("indices"), "indices"),
-        (lambda file: file["indices"].write_direct(np.full(file["indices"].shape, 99)), "0 to 29"),
+        (lambda file: file["indices"].write_direct(np.zeros_like(file["indices"])), "checksum"),
+        (lambda file: replace(file, "indices", np.full_like(file["indices"], 99)), "0 to 29"),
     ],
 )
 def test_hdf5_that_is_wrong(tmp_path, change, message):
@@ -579,12 +822,99 @@ def test_edge_lists_are_not_written(tmp_path):
         write_matrix(tmp_path / "A.txt", np.eye(2))
 
 
+@pytest.mark.parametrize(
+    ("suffix", "text", "labels"),
+    [
+        (".edges", "b a\na c\n", ["a", "b", "c"]),
+        (".txt", "1 2 {}\n1 3 {'weight': 1, 'color': 'red'}\n", [1, 2, 3]),
+        (".edges", "b a {}\na c {}\n", ["a", "b", "c"]),
+        (".csv", "source,target\n20,10\n10,30\n", [10, 20, 30]),
+        (".csv", "20;10\n10;30\n", [10, 20, 30]),
+        (".csv", "Source,Target\nb,a\na,c\n", ["a", "b", "c"]),
+        (".csv", "x,y,weight\nb,a,1\na,c,1D0\n", ["a", "b", "c"]),
+        (".csv", 'b,"a, jr"\n"a, jr",c\n', ["a, jr", "b", "c"]),
+        (".csv", "b,a\r\na,c\r\n", ["a", "b", "c"]),
+        (".tsv", "b b\ta a\t+1\na a\tc c\t1\n", ["a a", "b b", "c c"]),
+        (".tsv", "20\t10\n10\t30\n", [10, 20, 30]),
+        (".csv.gz", "\ufeffb,a\na,\u00e7\n", ["a", "b", "\u00e7"]),
+    ],
+)
+def test_edges_between_labels(tmp_path, suffix, text, labels):
+    path = tmp_path / f"graph{suffix}"
+    path.write_bytes(gzip.compress(text.encode()) if suffix.endswith("gz") else text.encode())
+    assert read_labels(path).tolist() == labels
+    expected = np.zeros((3, 3))
+    expected[0, 1:] = expected[1:, 0] = 1
+    np.testing.assert_array_equal(read_matrix(path).toarray(), expected)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "text", "message"),
+    [
+        (".csv", "a,b\nc\n", "line 2: expected 2 or 3 columns, got 1"),
+        (".csv", "a,b\nc,\n", "line 2: expected the number or name of a node, got ''"),
+        (".csv", "a,b,1\nc,d,x\n", "line 2: expected a number, got 'x'"),
+        (".csv", "a,b,1\nc,d,1e999\n", "line 2: the number 1e999 is out of range"),
+        (".csv", "a,b\n1.5,c\n", "line 2: expected the number or name of a node, got '1.5'"),
+        (".csv", "1,2\n3,b\n", "line 2: expected an integer, got 'b'"),
+        (".csv", "1,2\n3;4\n", "line 2: expected an integer, got '3;4'"),
+        (".csv", "a,b\nc,\x00d\n", "line 2: expected text"),
+        (".edges", "a b\n<c d\n", "line 2: .* got '<c'"),
+        (".edges", "1 2 {'weight': x}\n", "line 1: expected a number, got 'x'"),
+    ],
+)
+def test_labels_that_are_wrong(tmp_path, suffix, text, message):
+    path = write_text(tmp_path / f"graph{suffix}", text)
+    with pytest.raises(OSError, match=rf"graph\{suffix}.*{message}"):
+        read_matrix(path)
+
+
+def test_labels_that_are_not_utf8(tmp_path):
+    (tmp_path / "graph.csv").write_bytes(b"a,b\nc,\xe9\n")
+    with pytest.raises(OSError, match=r"graph\.csv.*line 2: expected UTF-8"):
+        read_matrix(tmp_path / "graph.csv")
+
+
+def test_vectors_next_to_labels(tmp_path):
+    path = tmp_path / "x.csv"
+    labels, x = np.array(["a, jr", "b", "10"]), random_vector(3)
+    for values in (x, random_vector(3, 2)):
+        write_vector(path, values, labels=labels)
+        np.testing.assert_array_equal(read_vector(path, labels=labels), values)
+        np.testing.assert_array_equal(read_vector(path, labels=labels[::-1]), values[::-1])
+    write_vector(path, x, labels=labels)
+    assert path.read_text().splitlines()[:2] == ["node,value", f'"a, jr",{float(x[0])!r}']
+    with pytest.raises(ValueError, match=r"x\.csv: its rows belong to nodes.*labels="):
+        read_vector(path)
+    with pytest.raises(ValueError, match=r"x\.csv: the node '10' is not in the graph"):
+        read_vector(path, labels=labels[:2])
+    with pytest.raises(ValueError, match=r"x\.csv: the node 'c' is not in the file"):
+        read_vector(path, labels=[*labels, "c"])
+    with pytest.raises(ValueError, match=r"labels: expected 3 of them, got shape \(2,\)"):
+        write_vector(path, x, labels=labels[:2])
+    with pytest.raises(ValueError, match="only tables"):
+        write_vector(tmp_path / "x.txt", x, labels=labels)
+    with pytest.raises(OSError, match="line 3: the node 'a' has two rows"):
+        read_vector(write_text(path, "node,value\na,1\na,2\n"), labels=["a"])
+
+
+def test_only_edge_lists_have_labels(tmp_path):
+    write_matrix(tmp_path / "A.mtx", np.eye(2))
+    with pytest.raises(OSError, match=r"A\.mtx: only edge lists have labels of nodes; .*\.csv"):
+        read_labels(tmp_path / "A.mtx")
+
+
 # Vectors as text, .npy
 
 
 @pytest.mark.parametrize(
     ("text", "values"),
-    [("1\n2.5\n", [1, 2.5]), ("# x\n1 2\n3 4\n", [[1, 2], [3, 4]]), ("1 2\n", [[1, 2]])],
+    [
+        ("1\n2.5\n", [1, 2.5]),
+        ("# x\n1 2\n3 4\n", [[1, 2], [3, 4]]),
+        ("1 2\n", [[1, 2]]),
+        ("\ufeff1.0D0\r\n +2 # two\r\n\r\n% three\r\n-3d-1\r\n", [1, 2, -0.3]),
+    ],
 )
 def test_text_vectors_of_others(tmp_path, text, values):
     np.testing.assert_array_equal(read_vector(write_text(tmp_path / "x.txt", text)), values)
@@ -596,7 +926,7 @@ def test_text_vectors_of_others(tmp_path, text, values):
         ("", "ends within a line"),
         ("# x\n", "no numbers"),
         ("1\n2", "ends within a line"),
-        ("1\n2 3\n", "columns"),
+        ("1\n2 3\n", "expected 1 column"),
         ("1\nx\n", "x"),
         ("# pympf vector, shape 3\n1\n2\n", "reshape"),
     ],
@@ -615,6 +945,41 @@ def test_npy_that_is_wrong(tmp_path, values, message):
     np.save(tmp_path / "x.npy", values)
     with pytest.raises(OSError, match=rf"x\.npy.*{message}"):
         read_vector(tmp_path / "x.npy")
+
+
+@pytest.mark.parametrize("format_", ["csr", "csc", "coo", "bsr", "dia"])
+def test_npz_of_every_sparse_format(tmp_path, format_):
+    A = gallery.poisson((4, 5))
+    sp.save_npz(tmp_path / "A.npz", A.asformat(format_))
+    assert_same(read_matrix(tmp_path / "A.npz"), A)
+
+
+@pytest.mark.parametrize(
+    ("member", "change", "message"),
+    [
+        ("format", lambda v: b"\0" + v[1:], "magic string"),
+        ("format", lambda v: v.replace(b"csr", b"xyz"), "the sparse format 'xyz'; known: csr"),
+        ("format", lambda v: v.replace(b"|S3", b"<i2"), "more behind the array|sparse format"),
+        ("data", lambda v: v.replace(b"(10,)", b"(99999999999,)"), "99999999999,. is announced"),
+        ("indices", lambda v: v.replace(b"<i4", b"<f4"), "indices is an array of float32"),
+        ("shape", lambda v: v[:-1] + b"\xff", "expected a shape of two sizes"),
+        ("indptr", lambda v: v[:-1], "ends early|announced"),
+        ("data", lambda v: v + b"\0", "more behind the array"),
+        ("data", lambda v: None, "data.npy"),
+    ],
+)
+def test_npz_that_is_wrong(tmp_path, member, change, message):
+    path = tmp_path / "A.npz"
+    write_matrix(path, gallery.poisson(4))
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    members[f"{member}.npy"] = change(members[f"{member}.npy"])
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            if content is not None:
+                archive.writestr(name, content)
+    with pytest.raises(OSError, match=rf"A\.npz.*({message})"):
+        read_matrix(path)
 
 
 def test_npy_with_something_behind(tmp_path):
@@ -712,7 +1077,8 @@ def test_what_is_said_of_a_foreign_file(tmp_path, name, message):
 
 
 def test_every_format_is_refused_under_the_suffix_of_another(tmp_path):
-    kinds = {".hdf5": ".h5", ".dat": ".petsc", ".bin": ".petsc", ".edges": ".txt"}
+    kinds = {".hdf5": ".h5", ".dat": ".petsc", ".bin": ".petsc", ".edges": ".txt", ".csv": ".txt"}
+    kinds |= {".tsv.gz": ".txt.gz"}
 
     def kind(name):
         suffix = re.sub(r"^[^.]*", "", name)
@@ -753,7 +1119,7 @@ def test_files_that_cannot_be_opened(tmp_path, read):
     (tmp_path / "folder.mtx").mkdir()
     with pytest.raises(IsADirectoryError, match=r"folder\.mtx"):
         read(tmp_path / "folder.mtx")
-    for name in ("A.csv", "A", "A.gz", "A.mtx.zip"):
+    for name in ("A.xls", "A", "A.gz", "A.mtx.zip"):
         (tmp_path / name).touch()
         with pytest.raises(OSError, match=rf"{name}: cannot read a .* allowed: .*\.mtx"):
             read(tmp_path / name)

@@ -281,6 +281,130 @@ def test_equal_distances_come_in_the_order_of_their_ids():
     assert table.query([0.75, 0.0], 2)[1].tolist() == [0, 1]
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_distances_that_the_root_makes_equal_come_in_the_order_of_their_ids(dtype):
+    """On a circle the squares differ by rounding, and their roots often do not."""
+    for seed in range(20):
+        angle = np.random.default_rng(seed).uniform(0, 7, 30)
+        X = (1.3 * np.stack([np.cos(angle), np.sin(angle)], axis=1)).astype(dtype)
+        family = HyperplaneHash(2, 1, offset=100.0)
+        distributed = DistributedTable(family, dtype=dtype)
+        distributed.add(X)
+        centre = np.zeros((1, 2), dtype)
+        for table in (Table(family).fit(X), distributed):
+            every = [found[0] for found in table.query(centre, 30)]
+            within = [found[0] for found in table.radius_query(centre, 2.0)]
+            fewer = [found[0] for found in table.query(centre, 7)]
+            for distances, ids in (every, within):
+                assert ids.tolist() == ids[np.lexsort((ids, distances))].tolist()
+                assert len(ids) == 30
+            assert fewer[1].tolist() == every[1][:7].tolist()
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("fitted", [True, False])
+def test_no_queries_have_no_answers(dtype, fitted):
+    none = np.empty((0, 3), dtype)
+    X = np.eye(3, dtype=dtype) if fitted else none
+    family = HyperplaneHash(3, 70)
+    distributed = DistributedTable(family, dtype=dtype)
+    assert distributed.add(X).shape == (len(X),)
+    for table in (Table(family, dtype=dtype).fit(X), Table(family, dtype=dtype), distributed):
+        searches = [{}, {"probes": 3}]
+        if isinstance(table, Table):
+            searches.append({"candidates": 2})
+            assert [a.shape for a in table.query_batch(none, 2)] == [(0, 2), (0, 2)]
+        for search in searches:
+            distances, ids = table.query(none, 2, **search)
+            assert (distances.shape, ids.shape) == ((0, 2), (0, 2))
+            assert (distances.dtype, ids.dtype) == (dtype, np.int64)
+            for found in table.radius_query(none, 1.0, **search):
+                assert found.shape == (0,)
+                assert found.dtype == object
+            for found in table.radius_query(np.ones((2, 3)), 0.1, **search):
+                assert [part.shape for part in found] == [(0,), (0,)]
+    table = Table(family, dtype=dtype).fit(np.eye(3, dtype=dtype))
+    assert table.add(none).shape == (0,)
+    table.remove(np.empty(0, int))
+    assert len(table) == 3
+
+
+def test_no_points_have_no_keys_and_no_buckets():
+    for family in (HyperplaneHash(3, 70, 2), EuclideanHash(3, 5, 2, width=1.0)):
+        for none in (np.empty((0, 3)), np.empty((0, 3), np.float32), sp.csr_array((0, 3))):
+            assert family.keys(none).shape == (0, *family.keys(np.zeros((1, 3))).shape[1:])
+            assert family.keys64(none).shape == (0, 2)
+            assert family.project(none).shape == (0, 2, family.n_functions)
+            assert family.probes(none, 3).shape == (0, 2, 3, *family.keys(none).shape[2:])
+            index = BucketIndex(family).fit(none)
+            assert index.n_buckets.tolist() == [0, 0]
+            assert index.partial_fit(none).transform(none).shape == (0, 2)
+            assert index.fit(np.eye(3)).transform(none).shape == (0, 2)
+            assert index.transform(none).dtype == np.int64
+
+
+def test_a_point_of_another_size_is_told_both_shapes():
+    table = Table(HyperplaneHash(3, 4)).fit(np.eye(3))
+    with pytest.raises(ValueError, match=r"expected shape \(3,\) or \(n, 3\), got \(2,\)"):
+        table.query([1.0, 2.0])
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        HyperplaneHash(3, 4, 2, offset=True, seed=2**63),
+        EuclideanHash(3, 4, np.int64(2), width=1, seed=5),
+        BucketIndex(EuclideanHash(3, 4, width=0.5)),
+        Table(HyperplaneHash(3, 4), dtype=np.float32),
+        Table(HyperplaneHash(3, 4)),
+    ],
+    ids=lambda made: type(made).__name__,
+)
+def test_settings_are_those_of_scikit_learn(made, rng):
+    base = pytest.importorskip("sklearn.base")
+    X = rng.standard_normal((40, 3))
+    twin = base.clone(made)
+    assert type(twin) is type(made)
+    assert twin.get_params(deep=False) == made.get_params(deep=False)
+    name, inner = ("n_functions", made) if hasattr(made, "keys") else ("family__n_functions", None)
+    assert made.get_params()[name] == 4
+    assert twin.set_params(**{name: 6}) is twin
+    assert twin.get_params()[name] == 6
+    assert made.get_params()[name] == 4  # it is a copy
+    with pytest.raises(ValueError, match=r"n_function; did you mean n_functions\?"):
+        (twin if inner else twin.family).set_params(n_function=6)
+    with pytest.raises(TypeError, match="n_functions: expected an integer"):
+        twin.set_params(**{name: 1.5})
+    assert twin.get_params()[name] == 6  # a refused setting changes nothing
+    if inner is None:
+        assert twin.fit(X, y=None) is twin
+        other = HyperplaneHash(3, 1)
+        assert twin.set_params(family=other).family is other
+
+
+def test_buckets_in_a_pipeline(rng):
+    pipeline = pytest.importorskip("sklearn.pipeline")
+    X = rng.standard_normal((40, 3))
+    index = BucketIndex(HyperplaneHash(3, 4, 2))
+    line = pipeline.make_pipeline(index, "passthrough")
+    assert np.array_equal(line.fit_transform(X, np.ones(40)), index.transform(X))
+    assert np.array_equal(line.transform(X), index.fit(X).transform(X))
+
+
+def test_a_family_that_changed_asks_for_another_fit(rng):
+    X = rng.standard_normal((40, 3))
+    family = HyperplaneHash(3, 4)
+    table, index = Table(family).fit(X), BucketIndex(family).fit(X)
+    family.set_params(n_functions=9)
+    calls = [lambda: table.query(X), lambda: table.add(X), lambda: table.radius_query(X, 1.0)]
+    calls += [lambda: index.transform(X), lambda: index.partial_fit(X), lambda: pickle.dumps(index)]
+    for call in calls:
+        with pytest.raises(ValueError, match=r"have changed .* call fit again"):
+            call()
+    assert table.fit(X).query(X)[1].ravel().tolist() == list(range(40))
+    assert index.fit(X).transform(X).shape == (40, 1)
+
+
 def test_report(rng):
     X = rng.standard_normal((1000, 5))
     table = Table(EuclideanHash(5, 2, 3, width=2.0)).fit(X)
@@ -385,6 +509,16 @@ def test_foreign_files_are_refused(saved, edit, message):
         edit(file)
     with pytest.raises(OSError, match=message):
         Table.load(saved)
+
+
+def test_zeros_turned_to_ones_are_noticed(tmp_path):
+    """Fletcher's checksum of HDF5 does not see it."""
+    path = tmp_path / "table.h5"
+    Table(HyperplaneHash(2, n_functions=4)).fit([[1.0, 4.0], [3.0, 5.0]]).save(path)
+    content, four = path.read_bytes(), np.array([4.0]).tobytes()
+    path.write_bytes(content.replace(four, b"\xff\xff" * 2 + four[4:]))
+    with pytest.raises(OSError, match="/points is damaged: its checksum is another one"):
+        Table.load(path)
 
 
 def test_damaged_files_are_refused(saved, tmp_path):

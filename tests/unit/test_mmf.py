@@ -331,7 +331,7 @@ def test_progress_can_end_it(error):
 
 
 def test_tiny_work_wakes_no_threads(tmp_path):
-    """A team of threads costs more than a small matrix: libgomp has none until one is worth it."""
+    """A team of threads costs more than a small matrix: there is none until one is worth it."""
     script = """
         import os
         import numpy as np

@@ -11,7 +11,7 @@ pytest.importorskip("sklearn")
 from sklearn.model_selection import GridSearchCV
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from pympf.nets import Cube, DSMRegressor, Hypercube, LSHRegressor
+from pympf.nets import Cube, DSMRegressor, Hypercube, LSHRegressor, PursuitRegressor, SineWaves
 
 
 @parametrize_with_checks(
@@ -20,6 +20,8 @@ from pympf.nets import Cube, DSMRegressor, Hypercube, LSHRegressor
         LSHRegressor(n_tables=8, family="euclidean", solver="per_bucket"),
         DSMRegressor(n_units=64),
         DSMRegressor(n_units=64, active=64),
+        PursuitRegressor(n_starts=20, n_directions=3),
+        PursuitRegressor(n_starts=20, n_directions=3, projection="distance"),
     ]
 )
 def test_scikit_learn_checks(estimator, check):
@@ -50,6 +52,14 @@ def test_they_learn(estimator, score, problem):
     assert estimator.fit(X, y).score(X_test, y_test) > score
 
 
+def test_pursuit_finds_directions():
+    f = SineWaves(3, seed=101)
+    X, Y = f.sample(1000), f.sample(500, seed=1)
+    regressor = PursuitRegressor(n_directions=3, random_state=0).fit(X, f(X))
+    assert regressor.score(Y, f(Y)) > 0.95
+    assert (abs(regressor.directions_ @ f.directions.T).max(axis=0) > 0.99).all()
+
+
 @pytest.mark.parametrize("kind", [LSHRegressor, DSMRegressor])
 def test_place_and_size_of_the_data_do_not_matter(kind, problem):
     X, y, X_test, _ = problem
@@ -74,6 +84,8 @@ def test_a_search_over_parameters(problem):
         (LSHRegressor(family="sphere"), "family to be one of hyperplane, euclidean"),
         (LSHRegressor(ridge=-1.0), "ridge above zero"),
         (LSHRegressor(n_tables=0), "n_tables"),
+        (PursuitRegressor(n_starts=0), "n_starts at least 1"),
+        (PursuitRegressor(smoothing=0.0), "smoothing above zero"),
     ],
     ids=repr,
 )

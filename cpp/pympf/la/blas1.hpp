@@ -1,7 +1,7 @@
 // Vector operations, the same to the last bit on any number of threads: a vector is cut into chunks
 // that depend on its length only, the chunks are worked on in parallel, and the partial sums of a
 // dot product are added in their order. Sums run in double for float vectors too. Short vectors
-// open no OpenMP region.
+// wake no thread.
 #pragma once
 
 #include <algorithm>
@@ -26,12 +26,10 @@ template <class Body>
 void for_chunks(std::size_t n, const Body& body) {
   const std::size_t length = chunk_length(n), chunks = (n + length - 1) / length;
   const auto run = [&](std::size_t c) { body(c, c * length, std::min(n, (c + 1) * length)); };
-  if (n < kSerial) {
+  if (worth_threads(n))
+    parallel_for(chunks, true, run);
+  else
     for (std::size_t c = 0; c < chunks; ++c) run(c);
-  } else {
-#pragma omp parallel for schedule(static)
-    for (std::size_t c = 0; c < chunks; ++c) run(c);
-  }
 }
 
 // Eight running sums: vector instructions without leave to reorder the additions.

@@ -57,7 +57,7 @@ class Cg final : public Cycle<T> {
 
       alpha = rz / pq;
       axpy(n, -alpha, q, r);
-      const double r_norm = run_.norm(r);
+      const double r_norm = run_.measure(r);
       if (!std::isfinite(r_norm)) return Reason::diverged_nan;  // x has not been touched
       if (r_norm * kGrowth > start_norm) return Reason::diverged_breakdown;
       axpy(n, alpha, p, run_.x);

@@ -5,8 +5,6 @@
 namespace pympf {
 namespace {
 
-constexpr int kRowBlock = 512;  // dealt out in turn, so that a stretch of long rows is shared
-
 template <class T>
 T row_product(const CsrView<T>& A, Index i, const T* x) {
   T sum = 0;
@@ -17,8 +15,7 @@ T row_product(const CsrView<T>& A, Index i, const T* x) {
 // Each row is the work of one thread, so the result does not depend on their number.
 template <class T, class Row>
 void for_rows(const CsrView<T>& A, const Row& row) {
-#pragma omp parallel for schedule(static, kRowBlock) if (worth_threads(std::max(A.nnz(), A.rows)))
-  for (Index i = 0; i < A.rows; ++i) row(i);
+  parallel_for(A.rows, worth_threads(std::max(A.nnz(), A.rows)), row);
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "pympf/common/index.hpp"
+#include "pympf/common/parallel.hpp"
 
 namespace pympf {
 

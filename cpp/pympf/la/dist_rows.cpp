@@ -335,21 +335,25 @@ Csr<T> diagonal_pattern(const DistRows<T>& A) {
 }
 
 template <class T>
-RowProduct<T>::RowProduct(const DistRows<T>& A) : A_(A) {
-  if (A.comm.size() == 1) return;
+Halo::Halo(const DistRows<T>& A) : alone_(A.comm.size() == 1), shift_(A.shift) {
+  if (alone_) return;
   halo_ = Exchange::halo(A.comm, A.layout, ghosts_of(A));
   std::vector<Index> position;  // of the ghosts among the columns
   for (Index c = 0; c < A.column_count(); ++c)
     if (!A.owns(c)) position.push_back(c);
   halo_.renumber_arrivals(position);
-  columns_.resize(A.column_count());
+}
+
+template <class T>
+RowProduct<T>::RowProduct(const DistRows<T>& A) : A_(A), halo_(A) {
+  if (A.comm.size() > 1) columns_.resize(A.column_count());
 }
 
 template <class T>
 void RowProduct<T>::operator()(const T* x, T* y) {
   if (A_.comm.size() == 1) return spmv(A_.rows, x, y);
   std::copy_n(x, A_.own(), columns_.begin() + A_.shift);
-  halo_.forward(x, columns_.data(), 1, space_);
+  halo_(columns_, space_);
   spmv(A_.rows, columns_.data(), y);
 }
 
@@ -363,90 +367,6 @@ std::vector<T> diagonal(const DistRows<T>& A) {
         break;
       }
   return out;
-}
-
-namespace {
-
-// Takes the larger gap, and of equal ones the first place.
-void take(Asymmetry& most, double gap, Global i, Global j) {
-  if (gap == 0) return;
-  const Global row = std::min(i, j), column = std::max(i, j);
-  const bool first = std::pair(row, column) < std::pair(most.row, most.column);
-  if (gap > most.gap || (gap == most.gap && first)) most = {gap, row, column};
-}
-
-Asymmetry of_all_ranks(const Communicator& comm, const Asymmetry& own) {
-  Asymmetry most;
-  for (const Asymmetry& one : comm.all_gather(own)) take(most, one.gap, one.row, one.column);
-  return most;
-}
-
-}  // namespace
-
-template <class T>
-Asymmetry asymmetry(const DistRows<T>& A) {
-  const CsrView<T>& rows = A.rows;
-  const auto at = [&](Index i, Index c) -> double {
-    const Index *first = rows.indices + rows.indptr[i], *last = rows.indices + rows.indptr[i + 1];
-    const Index* found = std::lower_bound(first, last, c);
-    return found != last && *found == c ? rows.data[found - rows.indices] : 0;
-  };
-  struct Triple {
-    Global row, column;
-    T value;
-  };
-  std::map<int, std::vector<Triple>> abroad;
-  Asymmetry most;
-  const auto send = [&](Index i, Index c, T value) {
-    abroad[A.layout.owner(A.column(c))].push_back({A.column(c), A.layout.first() + i, value});
-  };
-  // The next entry of each row that is no mirror image of one above it. Rows ask for those in
-  // order, so that a row that is reached has been asked for all that it has left of its diagonal.
-  std::vector<Index> next(rows.indptr, rows.indptr + rows.rows);
-  const auto alone = [&](Index i, Index c, T value) {
-    take(most, std::abs(value), A.layout.first() + i, A.column(c));
-  };
-  const auto skip_to = [&](Index i, Index c) {
-    Index& p = next[i];
-    for (; p < rows.indptr[i + 1] && rows.indices[p] < c; ++p)
-      if (A.owns(rows.indices[p]))
-        alone(i, rows.indices[p], rows.data[p]);
-      else
-        send(i, rows.indices[p], rows.data[p]);
-  };
-  for (Index i = 0; i < rows.rows; ++i) {
-    const Index diagonal = i + A.shift;
-    skip_to(i, diagonal);
-    for (Index p = next[i]; p < rows.indptr[i + 1]; ++p) {
-      const Index c = rows.indices[p];
-      if (c == diagonal) continue;
-      if (!A.owns(c)) {
-        send(i, c, rows.data[p]);
-        continue;
-      }
-      const Index r = c - A.shift;
-      Index& mirror = next[r];
-      if (mirror < rows.indptr[r + 1] && rows.indices[mirror] < diagonal) skip_to(r, diagonal);
-      if (mirror < rows.indptr[r + 1] && rows.indices[mirror] == diagonal) {
-        const double gap =
-            static_cast<double>(rows.data[p]) - static_cast<double>(rows.data[mirror++]);
-        take(most, std::abs(gap), A.layout.first() + i, A.column(c));
-      } else {
-        alone(i, c, rows.data[p]);
-      }
-    }
-  }
-  std::vector<Packet<Triple>> out;
-  for (auto& [rank, triples] : abroad) out.push_back({rank, std::move(triples)});
-  for (const auto& [rank, triples] : A.comm.exchange(out))
-    for (const auto& [row, column, value] : triples) {
-      const auto found = std::lower_bound(A.columns.begin(), A.columns.end(), column);
-      const bool known = found != A.columns.end() && *found == column;
-      const auto i = static_cast<Index>(row - A.layout.first());
-      const double mine = known ? at(i, static_cast<Index>(found - A.columns.begin())) : 0;
-      take(most, std::abs(static_cast<double>(value) - mine), row, column);
-    }
-  return of_all_ranks(A.comm, most);
 }
 
 #define PYMPF_INSTANTIATE(T)                                                                     \
@@ -468,8 +388,8 @@ Asymmetry asymmetry(const DistRows<T>& A) {
   template Csr<T> diagonal_block(const DistRows<T>&);                                            \
   template Csr<T> diagonal_pattern(const DistRows<T>&);                                          \
   template class RowProduct<T>;                                                                  \
-  template std::vector<T> diagonal(const DistRows<T>&);                                          \
-  template Asymmetry asymmetry(const DistRows<T>&);
+  template Halo::Halo(const DistRows<T>&);                                                       \
+  template std::vector<T> diagonal(const DistRows<T>&);
 PYMPF_INSTANTIATE(double)
 PYMPF_INSTANTIATE(float)
 

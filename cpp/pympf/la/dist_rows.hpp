@@ -28,10 +28,11 @@ template <class T>
 struct DistRows {
   Communicator comm;
   Layout layout;
-  CsrView<T> rows;              // own rows; their columns are numbers into `columns`
-  std::vector<Global> columns;  // ascending, own ones among them; empty: all there are
-  Index shift = 0;              // number of the first own column
-  Csr<T> storage;               // what `rows` looks at, unless it is somebody else's
+  CsrView<T> rows;                 // own rows; their columns are numbers into `columns`
+  std::vector<Global> columns;     // ascending, own ones among them; empty: all there are
+  Index shift = 0;                 // number of the first own column
+  Csr<T> storage;                  // what `rows` looks at, unless it is somebody else's
+  bool symmetric_pattern = false;  // known to be: what setups rely on (symmetry.hpp)
 
   DistRows() = default;
   DistRows(const CsrView<T>& all) : rows(all) { layout.starts = {0, all.rows}; }
@@ -58,6 +59,7 @@ DistRows<T> view_of(const DistRows<T>& A) {
   out.rows = A.rows;
   out.columns = A.columns;
   out.shift = A.shift;
+  out.symmetric_pattern = A.symmetric_pattern;
   return out;
 }
 
@@ -70,15 +72,16 @@ DistRows<S> with_values(const DistRows<T>& A, const Value& value) {
   out.layout = A.layout;
   out.columns = A.columns;
   out.shift = A.shift;
+  out.symmetric_pattern = A.symmetric_pattern;
   out.storage = {rows.rows,
                  rows.cols,
                  {rows.indptr, rows.indptr + rows.rows + 1},
                  {rows.indices, rows.indices + rows.nnz()},
                  {}};
   out.storage.data.resize(rows.nnz());
-#pragma omp parallel for schedule(static) if (worth_threads(rows.nnz()))
-  for (Index i = 0; i < rows.rows; ++i)
+  parallel_for(rows.rows, worth_threads(rows.nnz()), [&](Index i) {
     for (Index p = rows.indptr[i]; p < rows.indptr[i + 1]; ++p) out.storage.data[p] = value(i, p);
+  });
   out.rows = out.storage.view();
   return out;
 }
@@ -133,6 +136,29 @@ Csr<T> diagonal_block(const DistRows<T>& A);
 template <class T>
 Csr<T> diagonal_pattern(const DistRows<T>& A);
 
+// Brings the entries of a vector that belong to the columns of own rows. Making one, and every use,
+// is collective.
+class Halo {
+ public:
+  template <class T>
+  explicit Halo(const DistRows<T>& A);
+  // Own entries stand in their places (from A.shift on) already.
+  template <class V>
+  void operator()(std::vector<V>& columns, ExchangeSpace<V>& space) const {
+    if (!alone_) halo_.forward(columns.data() + shift_, columns.data(), 1, space);
+  }
+  template <class V>
+  void operator()(std::vector<V>& columns) const {
+    ExchangeSpace<V> space;
+    (*this)(columns, space);
+  }
+
+ private:
+  bool alone_;
+  Index shift_;
+  Exchange halo_;
+};
+
 // y = A x for own rows, of own entries x: the rows are used as they lie, where `DistCsr` has a copy
 // in which messages travel during the work. Making one, and every product, is collective.
 template <class T>
@@ -143,17 +169,9 @@ class RowProduct {
 
  private:
   const DistRows<T>& A_;
-  Exchange halo_;
+  Halo halo_;
   std::vector<T> columns_;
   ExchangeSpace<T> space_;
 };
-
-// The largest |a_ij - a_ji|, and the first i < j where it is, the same on all ranks. Collective.
-struct Asymmetry {
-  double gap = 0;
-  Global row = 0, column = 0;
-};
-template <class T>
-Asymmetry asymmetry(const DistRows<T>& A);
 
 }  // namespace pympf

@@ -79,7 +79,7 @@ class Gmres final : public Cycle<T> {
       if (reason != Reason::iterating) break;
       reason = rotate();
       if (reason != Reason::iterating) break;
-      reason = run_.record(std::abs(g_.back()), nullptr);
+      reason = run_.record(unit_ * std::abs(g_.back()), nullptr);
     }
     return update_x() ? reason : Reason::diverged_nan;
   }
@@ -87,11 +87,29 @@ class Gmres final : public Cycle<T> {
  private:
   std::size_t columns() const { return rotations_.size(); }
 
-  void start(const T* r, double r_norm) {
-    scale(run_.n, 1 / r_norm, r, basis_[0]);
+  // Where rows are weighted, the norm is ||W^(1/2) r||, the operator W^(1/2) A M W^(-1/2): with M
+  // symmetric it is about as normal as in the norm of M. (In ||W r|| it is far from that.) The norm
+  // of the test is taken to fall with this one in a cycle; the next begins with what it is.
+  void start(T* r, double r_norm) {
+    double length = r_norm;
+    if (is_weighted()) {
+      run_.weigh(r, r, 0.5);
+      length = run_.norm(r);
+    }
+    unit_ = r_norm / length;
+    scale(run_.n, 1 / length, r, basis_[0]);
     R_.clear();
     rotations_.clear();
-    g_ = {r_norm};
+    g_ = {length};
+  }
+
+  bool is_weighted() const { return run_.is_weighted && !run_.from_left(); }
+
+  const T* without_weights(const T* v) {
+    if (!is_weighted()) return v;
+    unweighted_.resize(run_.n);
+    run_.weigh(v, unweighted_.data(), -0.5);
+    return unweighted_.data();
   }
 
   // w = B v_k, in the place of the next basis vector
@@ -103,7 +121,8 @@ class Gmres final : public Cycle<T> {
       (*run_.M)(t_.data(), w);
     } else {
       T* z = flexible_ ? preconditioned_[k] : t_.data();
-      run_.A(run_.precondition(basis_[k], z), w);
+      run_.A(run_.precondition(without_weights(basis_[k]), z), w);
+      if (is_weighted()) run_.weigh(w, w, 0.5);
     }
   }
 
@@ -158,9 +177,9 @@ class Gmres final : public Cycle<T> {
     for (std::size_t i = 0; i < k; ++i) d[i] = -h_[i] / h_[k];
     d = back_substitute(std::move(d));
     const double length = std::hypot(1 / h_[k], norm(static_cast<Index>(k), d.data()));
-    const double rounding = Run<T>::epsilon * h_norm_ * std::abs(rotation.c * g_[k]) * length;
-    return run_.in_vain(rounding,
-                        std::abs(g_[k]) * rotation.c * rotation.c / (1 + std::abs(rotation.s)));
+    const double step = unit_ * std::abs(rotation.c * g_[k]);
+    const double rounding = Run<T>::epsilon * h_norm_ * step * length;
+    return run_.in_vain(rounding, step * std::abs(rotation.c) / (1 + std::abs(rotation.s)));
   }
 
   // R^-1 y, by columns; column j of R starts at j (j + 1) / 2.
@@ -192,8 +211,9 @@ class Gmres final : public Cycle<T> {
     combine(flexible_ ? preconditioned_ : basis_,
             back_substitute({g_.begin(), g_.begin() + columns()}), t_.data());
     const bool correction_is_preconditioned = flexible_ || run_.from_left();
-    const T* correction =
-        correction_is_preconditioned ? t_.data() : run_.precondition(t_.data(), u_.data());
+    const T* correction = correction_is_preconditioned
+                              ? t_.data()
+                              : run_.precondition(without_weights(t_.data()), u_.data());
     if (!std::isfinite(run_.norm(correction))) return false;
     axpy(n, 1.0, correction, run_.x);
     return true;
@@ -202,10 +222,11 @@ class Gmres final : public Cycle<T> {
   Run<T>& run_;
   const bool flexible_;
   Basis<T> basis_, preconditioned_;
-  std::vector<T> t_, u_;
+  std::vector<T> t_, u_, unweighted_;
   std::vector<double> R_, g_, h_;
   std::vector<Rotation> rotations_;
   double h_norm_ = 0;  // estimate of ||B||
+  double unit_ = 1;    // of g in the norm of the test
 };
 
 }  // namespace

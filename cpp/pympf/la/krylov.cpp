@@ -15,6 +15,7 @@
 #include <limits>
 #include <utility>
 
+#include "pympf/common/random.hpp"
 #include "pympf/la/blas1.hpp"
 #include "pympf/la/krylov_run.hpp"
 
@@ -43,10 +44,18 @@ constexpr Named<Reason> kReasons[] = {
     {Reason::diverged_residual_grew, "diverged_residual_grew"},
     {Reason::diverged_breakdown, "diverged_breakdown"},
     {Reason::diverged_stagnated, "diverged_stagnated"},
+    {Reason::diverged_inconsistent, "diverged_inconsistent"},
+    {Reason::diverged_range, "diverged_range"},
     {Reason::diverged_indefinite_operator, "diverged_indefinite_operator"},
     {Reason::diverged_indefinite_preconditioner, "diverged_indefinite_preconditioner"},
     {Reason::diverged_nan, "diverged_nan"},
     {Reason::stopped_by_callback, "stopped_by_callback"},
+};
+
+constexpr Named<ResidualNorm> kNorms[] = {
+    {ResidualNorm::plain, "plain"},
+    {ResidualNorm::row_scaled, "row_scaled"},
+    {ResidualNorm::preconditioned, "preconditioned"},
 };
 
 template <class E, std::size_t count>
@@ -72,10 +81,34 @@ E value_of(const char* what, const Named<E> (&table)[count], std::string_view te
 const char* name(Method method) { return name_of(kMethods, method); }
 const char* name(Side side) { return name_of(kSides, side); }
 const char* name(Reason reason) { return name_of(kReasons, reason); }
+const char* name(ResidualNorm norm) { return name_of(kNorms, norm); }
 Method method_from_name(std::string_view text) { return value_of("method", kMethods, text); }
 Side side_from_name(std::string_view text) { return value_of("side", kSides, text); }
 
 namespace krylov {
+
+bool has_converged(Reason reason) {
+  return reason == Reason::converged_rtol || reason == Reason::converged_atol;
+}
+
+template <class T>
+void scale_by_power(Index n, int exponent, T* x) {
+  constexpr int most = std::numeric_limits<T>::max_exponent - 1;
+  while (exponent != 0) {
+    const int step = std::clamp(exponent, -most, most);
+    scale(n, std::ldexp(1.0, step), x, x);
+    exponent -= step;
+  }
+}
+
+template <class T>
+double Run<T>::measure(const T* r) const {
+  const double plain = norm(r);
+  if (!is_weighted) return plain;
+  std::vector<double> scaled(weights);
+  for (std::size_t i = 0; i < scaled.size(); ++i) scaled[i] *= double{r[i]};
+  return std::max(plain, pympf::norm(comm, n, scaled.data()));
+}
 
 template <class T>
 Reason Run<T>::met() const {
@@ -92,22 +125,57 @@ Reason Run<T>::record(double norm, const T* iterate) {
   if (!std::isfinite(norm)) return Reason::diverged_nan;
   if (norm <= target()) return met();
   if (stop) return Reason::stopped_by_callback;
-  return iteration >= params.max_iterations ? Reason::diverged_max_iterations : Reason::iterating;
+  if (iteration >= params.max_iterations) return Reason::diverged_max_iterations;
+  return iterate && is_at_floor(iterate) ? Reason::diverged_stagnated : Reason::iterating;
+}
+
+// A good method leaves a residual of a few epsilon ||A|| ||x||. Where that is above the tolerance,
+// the recurrence may wander for ever; so it is held against b - A x when it has not been halved for
+// `patience` iterations.
+template <class T>
+bool Run<T>::is_at_floor(const T* iterate) {
+  constexpr std::size_t patience = 100;
+  constexpr double few = 100;
+  if (history.back() <= progress.best / 2) {
+    progress.best = history.back();
+    progress.since = history.size();
+  }
+  if (history.size() < progress.since + patience) return false;
+  progress.since = history.size();
+  std::vector<T> r(n);
+  A(iterate, r.data());
+  axpby(n, 1.0, b, -1.0, r.data());
+  const double before = std::exchange(progress.fresh, measure(r.data()));
+  if (!(progress.fresh > before / 2)) return false;
+  if (progress.a_norm == 0) progress.a_norm = estimated_norm();
+  return progress.fresh <= few * epsilon * progress.a_norm * norm(iterate);
+}
+
+// By the power method, from random signs.
+template <class T>
+double Run<T>::estimated_norm() const {
+  constexpr int steps = 10;
+  Random random(1, static_cast<std::uint32_t>(comm.rank()), 0);
+  std::vector<T> v(n), Av(n);
+  for (T& value : v) value = random.next() & 1 ? T(1) : T(-1);
+  double estimate = 0;
+  for (int step = 0; step < steps; ++step) {
+    const double length = norm(v.data());
+    if (length == 0) break;
+    scale(n, 1 / length, v.data(), v.data());
+    A(v.data(), Av.data());
+    estimate = std::max(estimate, measure(Av.data()));
+    v.swap(Av);
+  }
+  return estimate;
 }
 
 template struct Run<float>;
 template struct Run<double>;
-
-}  // namespace krylov
+template void scale_by_power(Index, int, float*);
+template void scale_by_power(Index, int, double*);
 
 namespace {
-
-using krylov::Cycle;
-using krylov::Run;
-
-bool has_converged(Reason reason) {
-  return reason == Reason::converged_rtol || reason == Reason::converged_atol;
-}
 
 // The method cannot go on; not when it was told to stop, or when x is the last one before a NaN.
 bool has_failed(Reason reason) {
@@ -135,12 +203,12 @@ std::unique_ptr<Cycle<T>> make_cycle(Run<T>& run) {
   switch (run.params.method) {
     case Method::cg:
     case Method::fcg:
-      return krylov::make_cg(run);
+      return make_cg(run);
     case Method::minres:
-      return krylov::make_minres(run);
+      return make_minres(run);
     case Method::gmres:
     case Method::fgmres:
-      return krylov::make_gmres(run);
+      return make_gmres(run);
   }
   throw InvalidArgument(concat("unknown Method ", static_cast<int>(run.params.method)));
 }
@@ -156,12 +224,13 @@ class TrueResidual {
   double compute() {
     run_.A(run_.x, r_.data());
     axpby(run_.n, 1.0, run_.b, -1.0, r_.data());
-    norm_ = run_.norm(r_.data());
+    norm_ = run_.measure(r_.data());
     if (!run_.from_left()) return norm_;
     (*run_.M)(r_.data(), s_.data());
     return run_.norm(s_.data());
   }
 
+  const T* residual() const { return r_.data(); }
   T* vector() { return run_.from_left() ? s_.data() : r_.data(); }  // whose norm compute() gave
   double unpreconditioned_norm() const { return norm_; }
 
@@ -203,8 +272,9 @@ class Judge {
       return out_of_iterations(norm);
     } else if (reason != Reason::iterating) {
       return reason;
-    } else if (norm >= before * (1 - 10 * Run<T>::epsilon)) {  // the next cycle would be the same
-      return Reason::diverged_stagnated;
+    } else if (norm >= before * (1 - 10 * Run<T>::epsilon)) {
+      // The next cycle would be the same; not where another norm is minimized.
+      if (!run_.is_weighted || !worth_another(norm)) return Reason::diverged_stagnated;
     }
     const bool spent = static_cast<int>(run_.history.size()) > run_.params.max_iterations;
     return spent ? out_of_iterations(norm) : Reason::iterating;
@@ -249,13 +319,181 @@ class Judge {
   int failures_ = 0;
 };
 
+// The caller's numbers are 2^b_exponent times those of the run, x is 2^x_exponent times.
 template <class T>
-KrylovResult finish(Run<T>& run, Reason reason, double true_residual) {
-  const int iterations = static_cast<int>(run.history.size()) - 1;
-  return {reason, has_converged(reason), iterations, std::move(run.history), true_residual};
+class Units {
+ public:
+  explicit Units(const System<T>& system) : system_(system) {
+    const Index n = system.n;
+    const double largest = system.comm.max(largest_magnitude(n, system.b));
+    require(std::isfinite(largest) && is_number(system.b),
+            "b has entries that are NaN or infinite");
+    require(std::isfinite(system.comm.max(largest_magnitude(n, system.x))) && is_number(system.x),
+            "the initial guess has entries that are NaN or infinite");
+    is_zero_ = largest == 0;
+    b_exponent_ = is_zero_ ? 0 : std::ilogb(largest);
+    if (b_exponent_ != 0) {
+      b_.assign(system.b, system.b + n);
+      scale_by_power(n, -b_exponent_, b_.data());
+    }
+    scale_by_power(n, -x_exponent(), system.x);
+  }
+
+  bool is_zero() const { return is_zero_; }
+  const T* b() const { return b_exponent_ == 0 ? system_.b : b_.data(); }
+  int x_exponent() const { return b_exponent_ - system_.exponent; }
+  // Of the norms of the test.
+  int norm_exponent(bool from_left) const { return from_left ? x_exponent() : b_exponent_; }
+
+  // x in the caller's units. False when the range of T may have taken something from it.
+  bool give_back() {
+    constexpr int least = std::numeric_limits<T>::min_exponent + 60;
+    constexpr int most = std::numeric_limits<T>::max_exponent - 1;
+    const double largest = system_.comm.max(largest_magnitude(system_.n, system_.x));
+    scale_by_power(system_.n, x_exponent(), system_.x);
+    if (largest == 0) return true;
+    const int exponent = std::ilogb(largest) + x_exponent();
+    return exponent >= least && exponent < most;
+  }
+  void take_again() { scale_by_power(system_.n, -x_exponent(), system_.x); }
+
+ private:
+  bool is_number(const T* v) const {
+    const bool here = std::none_of(v, v + system_.n, [](T value) { return std::isnan(value); });
+    return system_.comm.min(Global{here}) > 0;
+  }
+
+  const System<T>& system_;
+  std::vector<T> b_;
+  int b_exponent_ = 0;
+  bool is_zero_ = false;
+};
+
+// The callback of the caller, who has other units.
+template <class T>
+KrylovCallback<T> in_units(const KrylovCallback<T>& callback, Index n, int norm_exponent,
+                           int x_exponent) {
+  if (!callback) return {};
+  return [=, x = std::vector<T>(n)](int iteration, double norm, const T* iterate) mutable {
+    if (iterate) {
+      x.assign(iterate, iterate + n);
+      scale_by_power(n, x_exponent, x.data());
+    }
+    return callback(iteration, std::ldexp(norm, norm_exponent), iterate ? x.data() : nullptr);
+  };
+}
+
+// Weighs the rows where the test needs it: where a row whose residual is as large as the plain test
+// allows may be off by `much` times what it allows on the mean of all rows.
+template <class T>
+void weigh_rows(const System<T>& system, Run<T>& run, double b_norm) {
+  constexpr double much = 100;
+  const std::span<const double> size = system.row_size;
+  if (system.comm.max(Global{!size.empty()}) == 0) return;
+  double least = std::numeric_limits<double>::infinity();
+  std::vector<double> scaled(size.size());
+  for (std::size_t i = 0; i < size.size(); ++i)
+    if (size[i] > 0) {
+      least = std::min(least, size[i]);
+      scaled[i] = double{run.b[i]} / size[i];
+    }
+  const double scaled_norm = norm(system.comm, system.n, scaled.data());
+  least = system.comm.min(least);
+  run.is_weighted = std::isfinite(scaled_norm) && b_norm > much * least * scaled_norm;
+  if (!run.is_weighted) return;
+  for (std::size_t i = 0; i < size.size(); ++i)
+    scaled[i] = size[i] > 0 ? b_norm / scaled_norm / size[i] : 1;
+  run.weights = std::move(scaled);
+}
+
+// The iterations; the result is in the units of the run.
+template <class T>
+KrylovResult iterate(Run<T>& run, const System<T>& system, double b_norm, bool from_zero) {
+  TrueResidual<T> r(run);
+  double now = r.compute();
+  // Of a guess so far off no digit would be left in the solution.
+  if (!from_zero && r.unpreconditioned_norm() * Run<T>::epsilon > b_norm) {
+    std::fill(run.x, run.x + run.n, T{0});
+    from_zero = true;
+    now = r.compute();
+  }
+  if (run.is_weighted && system.start) {
+    system.start(r.residual(), run.x);
+    now = r.compute();
+  }
+  const auto cycle = make_cycle(run);
+  Judge<T> judge(run, now, from_zero);
+  Reason reason = judge.verdict(run.record(now, run.x), now);
+  if (run.resolution == 0) reason = Reason::diverged_breakdown;  // M b = 0
+  while (reason == Reason::iterating) {
+    reason = cycle->run(r.vector(), now);
+    now = run.history.back() = r.compute();
+    reason = judge.verdict(reason, now);
+    if (reason == Reason::iterating && run.is_at_floor(run.x)) reason = Reason::diverged_stagnated;
+  }
+  if (judge.restore_best(reason)) run.history.back() = r.compute();
+  KrylovResult result;
+  result.reason = reason;
+  result.true_residual = r.unpreconditioned_norm() / b_norm;
+  return result;
+}
+
+// Whether x, which has been rounded to the range of T, still is one.
+template <class T>
+bool is_solution(Run<T>& run) {
+  TrueResidual<T> r(run);
+  return r.compute() <= kDrift * run.tolerance;
 }
 
 }  // namespace
+
+template <class T>
+KrylovResult drive(const System<T>& system, const KrylovParams& params,
+                   const KrylovCallback<T>& callback) {
+  check(params, system.A && (!system.M || *system.M), system.comm.sum(Global{system.n}));
+  Units<T> units(system);
+  const bool from_left = system.M && params.side == Side::left;
+  const int norm_exponent = units.norm_exponent(from_left);
+  KrylovParams scaled = params;
+  scaled.atol = std::ldexp(params.atol, -norm_exponent);
+  const KrylovCallback<T> report = in_units(callback, system.n, norm_exponent, units.x_exponent());
+  Run<T> run{system.A, system.M, system.n, units.b(), system.x, scaled, report, system.comm, {}};
+  run.is_watched = system.comm.max(std::int64_t{bool{callback}}) > 0;
+
+  KrylovResult result;
+  if (units.is_zero()) {
+    std::fill(run.x, run.x + run.n, T{0});
+    run.record(0, run.x);
+    result.reason = Reason::converged_atol;
+  } else {
+    const double b_norm = run.norm(run.b);
+    const double x_norm = run.norm(run.x);
+    if (!std::isfinite(x_norm)) std::fill(run.x, run.x + run.n, T{0});
+    if (!from_left) weigh_rows(system, run, b_norm);
+    set_tolerance(run, b_norm);
+    result = iterate(run, system, b_norm, x_norm == 0 || !std::isfinite(x_norm));
+  }
+  if (!units.give_back()) {
+    units.take_again();
+    if (has_converged(result.reason) && !is_solution(run)) result.reason = Reason::diverged_range;
+    units.give_back();
+  }
+  result.converged = has_converged(result.reason);
+  result.iterations = static_cast<int>(run.history.size()) - 1;
+  for (double& norm : run.history) norm = std::ldexp(norm, norm_exponent);
+  result.history = std::move(run.history);
+  result.norm = from_left         ? ResidualNorm::preconditioned
+                : run.is_weighted ? ResidualNorm::row_scaled
+                                  : ResidualNorm::plain;
+  return result;
+}
+
+template KrylovResult drive(const System<float>&, const KrylovParams&,
+                            const KrylovCallback<float>&);
+template KrylovResult drive(const System<double>&, const KrylovParams&,
+                            const KrylovCallback<double>&);
+
+}  // namespace krylov
 
 template <class T>
 KrylovResult solve(const std::type_identity_t<Operator<T>>& A,
@@ -263,34 +501,7 @@ KrylovResult solve(const std::type_identity_t<Operator<T>>& A,
                    const KrylovParams& params,
                    const std::type_identity_t<KrylovCallback<T>>& callback,
                    const Communicator& comm) {
-  check(params, A && (!M || *M), comm.sum(Global{n}));
-  const double b_norm = norm(comm, n, b);
-  require(std::isfinite(b_norm), "b has entries that are NaN or infinite");
-  const double x_norm = norm(comm, n, x);
-  require(std::isfinite(x_norm), "the initial guess has entries that are NaN or infinite");
-
-  Run<T> run{A, M, n, b, x, params, callback, comm, {}};
-  run.is_watched = comm.max(std::int64_t{bool{callback}}) > 0;
-  if (b_norm == 0) {
-    std::fill(x, x + n, T{0});
-    run.record(0, x);
-    return finish(run, Reason::converged_atol, 0);
-  }
-  set_tolerance(run, b_norm);
-  const auto cycle = make_cycle(run);
-  TrueResidual<T> r(run);
-
-  double now = r.compute();
-  Judge<T> judge(run, now, x_norm == 0);
-  Reason reason = judge.verdict(run.record(now, x), now);
-  if (run.resolution == 0) reason = Reason::diverged_breakdown;  // M b = 0
-  while (reason == Reason::iterating) {
-    reason = cycle->run(r.vector(), now);
-    now = run.history.back() = r.compute();
-    reason = judge.verdict(reason, now);
-  }
-  if (judge.restore_best(reason)) run.history.back() = r.compute();
-  return finish(run, reason, r.unpreconditioned_norm() / b_norm);
+  return krylov::drive<T>({A, M, n, b, x, comm}, params, callback);
 }
 
 template KrylovResult solve(const Operator<float>&, const Operator<float>*, Index, const float*,

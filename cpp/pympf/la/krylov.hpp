@@ -15,6 +15,19 @@
 // returns its last iterate, the best in the norm that it minimizes; but minres, whose norm is that
 // of M, tells and returns that best x where its iterate has the larger residual
 // (diverged_residual_grew).
+//
+// Scale: b is divided by a power of two that brings its largest entry near 1, and a matrix by one
+// that brings its largest entry into the middle of the range, so that no square of a residual
+// leaves the range. That is exact: s b, s a power of two, gives s x to the last bit. Histories and
+// tolerances are the caller's.
+//
+// Of a matrix more is known than of an operator (krylov_matrix.cpp):
+//   - Where its rows, or those of b, differ so much that ||b|| says nothing of some of them (a
+//     penalty of 1e12 beside rows of 1), the norm of the test is the larger of ||r|| and
+//     ||W r||, W = diag(w_i), w_i = c / |a_ii| with c such that ||W b|| = ||b||.
+//   - Where all row sums vanish on parts that nothing couples (Laplacians of graphs), the constants
+//     on these parts are the nullspace. What b has in it is taken out, the rest is solved, and x is
+//     the least-squares solution: diverged_inconsistent.
 #pragma once
 
 #include <functional>
@@ -22,6 +35,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "pympf/la/dist_rows.hpp"
 #include "pympf/la/operator.hpp"
 #include "pympf/mpi/comm.hpp"
 
@@ -38,15 +52,25 @@ enum class Reason {
   diverged_residual_grew,  // minres: out of iterations above an earlier residual; x is that one's
   diverged_breakdown,      // A is singular, and the space of the method holds no solution
   diverged_stagnated,      // the residual is as small as A, b and the precision of T let it become
+  diverged_inconsistent,   // A is singular, b not in its range; x has the least residual
+  diverged_range,          // x has entries that T cannot hold
   diverged_indefinite_operator,        // cg, fcg: p^T A p <= 0
   diverged_indefinite_preconditioner,  // cg, fcg, minres: r^T M r <= 0, r != 0
   diverged_nan,  // NaN or overflow in A, M or a recurrence; x is the last good iterate
   stopped_by_callback,
 };
 
+// Of the stopping test.
+enum class ResidualNorm {
+  plain,           // ||b - A x||
+  row_scaled,      // the larger of that and ||W (b - A x)||
+  preconditioned,  // ||M (b - A x)||, gmres from the left
+};
+
 const char* name(Method);
 const char* name(Side);
 const char* name(Reason);
+const char* name(ResidualNorm);
 Method method_from_name(std::string_view);
 Side side_from_name(std::string_view);
 
@@ -60,6 +84,7 @@ struct KrylovParams {
   int max_iterations = 10000;  // >= 0
   int restart = 30;            // gmres, fgmres: basis vectors of a cycle; 0: never restart
   Side side = Side::right;     // gmres
+  bool symmetric = false;      // A is; cg, fcg and minres take it for granted
 };
 
 struct KrylovResult {
@@ -68,7 +93,10 @@ struct KrylovResult {
   int iterations = 0;  // applications of A by the method itself
   // The norms of the stopping test: initial, then after each iteration; the last one of x itself.
   std::vector<double> history;
-  double true_residual = 0;  // ||b - A x|| / ||b||, from the x returned
+  // ||b - A x|| / ||b|| of the x returned; the larger of that and ||W (b - A x)|| / ||W b|| where
+  // the norm is row_scaled.
+  double true_residual = 0;
+  ResidualNorm norm = ResidualNorm::plain;
 };
 
 // Called with the norms that go into the history, the initial one first; x is null where the
@@ -86,5 +114,11 @@ KrylovResult solve(const std::type_identity_t<Operator<T>>& A,
                    const KrylovParams& params,
                    const std::type_identity_t<KrylovCallback<T>>& callback = {},
                    const Communicator& comm = Communicator::self());
+
+// The same for a matrix: see above for what is known of it. M stands for A^-1, whatever its scale.
+template <class T>
+KrylovResult solve(const DistRows<T>& A, const std::type_identity_t<Operator<T>>* M, const T* b,
+                   T* x, const KrylovParams& params,
+                   const std::type_identity_t<KrylovCallback<T>>& callback = {});
 
 }  // namespace pympf

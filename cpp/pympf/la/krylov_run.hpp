@@ -1,9 +1,11 @@
-// What the Krylov methods share; for krylov.cpp, cg.cpp, minres.cpp and gmres.cpp only.
+// What the Krylov methods share; for krylov*.cpp, cg.cpp, minres.cpp and gmres.cpp only.
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "pympf/la/blas1.hpp"
@@ -11,7 +13,22 @@
 
 namespace pympf::krylov {
 
-// The system, the stopping test and the record of one solve.
+// A x = b as solve() is given it, and what a matrix tells that an operator does not.
+template <class T>
+struct System {
+  const Operator<T>& A;
+  const Operator<T>* M;
+  const Index n;
+  const T* const b;
+  T* const x;
+  const Communicator& comm;
+  int exponent = 0;                       // A is the caller's, and M^-1 is, times 2^-exponent
+  std::span<const double> row_size = {};  // |a_ii| as a rule, or nothing
+  // Improves the guess, given its residual, where the rows are weighted.
+  std::function<void(const T* r, T* x)> start = {};
+};
+
+// The system in units of its own, the stopping test and the record of one solve.
 template <class T>
 struct Run {
   const Operator<T>& A;
@@ -20,13 +37,15 @@ struct Run {
   const T* const b;
   T* const x;
   const KrylovParams& params;
-  const KrylovCallback<T>& callback;
+  const KrylovCallback<T>& callback;  // takes norms and x in the caller's units
   const Communicator& comm;
 
   std::vector<double> history;
   bool is_watched = false;  // by a callback on some rank
   double tolerance = 0;
-  double resolution = 0;  // a recurrence below it says nothing about b - A x
+  double resolution = 0;        // a recurrence below it says nothing about b - A x
+  bool is_weighted = false;     // on all ranks
+  std::vector<double> weights;  // the diagonal of W
 
   static constexpr double epsilon = std::numeric_limits<T>::epsilon();
 
@@ -35,6 +54,15 @@ struct Run {
   // Over all ranks, the same on each.
   double dot(const T* x, const T* y) const { return comm.sum(pympf::dot(n, x, y)); }
   double norm(const T* x) const { return pympf::norm(comm, n, x); }
+
+  // Of b - A x, the norm of the stopping test unless that is from the left.
+  double measure(const T* r) const;
+
+  // y = W^power x
+  void weigh(const T* x, T* y, double power) const {
+    for (std::size_t i = 0; i < weights.size(); ++i)
+      y[i] = static_cast<T>(std::pow(weights[i], power) * x[i]);
+  }
 
   // M r, in z; without preconditioner r itself.
   const T* precondition(const T* r, T* z) const {
@@ -55,6 +83,19 @@ struct Run {
   // Ends an iteration (or, first, none): what the norm of its residual means.
   Reason record(double norm, const T* iterate);
   Reason met() const;  // the converged_... of the tolerance
+
+  // Whether the iterations have long brought nothing, and b - A x is what rounding leaves of it.
+  bool is_at_floor(const T* iterate);
+
+  double estimated_norm() const;  // of A
+
+  // What is_at_floor has seen.
+  struct Progress {
+    double best = std::numeric_limits<double>::infinity();   // norm recorded
+    double fresh = std::numeric_limits<double>::infinity();  // norm of b - A x at the last look
+    double a_norm = 0;
+    std::size_t since = 0;  // iteration of the last look, or when `best` was halved
+  } progress{};
 };
 
 // One method. run() improves run.x from its residual r = b - A x (which it may use as its own)
@@ -72,5 +113,14 @@ template <class T>
 std::unique_ptr<Cycle<T>> make_minres(Run<T>&);
 template <class T>
 std::unique_ptr<Cycle<T>> make_gmres(Run<T>&);
+
+bool has_converged(Reason);
+
+// x = 2^exponent x, exactly unless an entry leaves the range.
+template <class T>
+void scale_by_power(Index n, int exponent, T* x);
+
+template <class T>
+KrylovResult drive(const System<T>&, const KrylovParams&, const KrylovCallback<T>&);
 
 }  // namespace pympf::krylov

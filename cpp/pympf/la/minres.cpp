@@ -18,7 +18,11 @@
 // The step tau_k w_k costs rounding errors of about epsilon ||A|| |tau_k| ||w_k|| in b - A x and
 // gains 1 - |s_k| of the residual. On a singular A with b outside its range the residual stays,
 // while x grows without bound along the null vectors: there the run ends when a step costs more
-// than it gains.
+// than it gains. As a rule it ends before, when r_{k-1} has become a null vector of A M: then
+// x_{k-1} has the least M-norm of the residual that there is. The ratio ||M A z|| / ||z|| of z = M
+// r_{k-1} is a by-product, hypot(bar gamma_k, c_{k-1} beta_{k+1}); where it is small, the Rayleigh
+// quotient z^T A z / r^T z tells a null vector from an eigenvector of a small eigenvalue, since it
+// has the square of the error.
 //
 // Per iteration: A and M once, 2 dot products, 4 norms, 7 vector updates.
 // Storage: r, q, 2 v, 2 z, 2 w.
@@ -27,6 +31,7 @@
 // equations", SIAM J. Numer. Anal. 12 (1975); with a preconditioner: H. Elman, D. Silvester,
 // A. Wathen, Finite Elements and Fast Iterative Solvers, 2nd ed., Oxford 2014, Algorithm 4.1.
 #include <cmath>
+#include <limits>
 #include <utility>
 
 #include "pympf/la/blas1.hpp"
@@ -58,8 +63,10 @@ class Minres final : public Cycle<T> {
     for (;;) {
       const Reason advanced = lanczos();
       if (advanced != Reason::iterating) return advanced;
-      if (!rotate() || !update(r, r_norm)) return Reason::diverged_stagnated;
-      r_norm = run_.norm(r);
+      const bool rotated = rotate();
+      if (is_null_vector(r)) return Reason::diverged_inconsistent;
+      if (!rotated || !update(r, r_norm)) return Reason::diverged_stagnated;
+      r_norm = run_.measure(r);
       const Reason reason = run_.record(r_norm, run_.x);
       if (reason != Reason::iterating) return reason;
       shift();
@@ -77,6 +84,7 @@ class Minres final : public Cycle<T> {
     shift();
     beta_ = 0;
     before_ = now_ = Rotation{};
+    null_checked_ = std::numeric_limits<double>::infinity();
     for (auto* zero : {&v_before_, &w_before_, &w_}) std::fill(zero->begin(), zero->end(), T{0});
     return Reason::iterating;
   }
@@ -114,12 +122,25 @@ class Minres final : public Cycle<T> {
   bool rotate() {
     const double delta_bar = before_.c * beta_;
     const double gamma_bar = now_.c * alpha_ - now_.s * delta_bar;
+    defect_ = std::hypot(gamma_bar, now_.c * beta_next_);
     epsilon_ = before_.s * beta_;
     delta_ = now_.s * alpha_ + now_.c * delta_bar;
     gamma_ = std::hypot(gamma_bar, beta_next_);
     if (gamma_ == 0) return false;
     before_ = std::exchange(now_, {gamma_bar / gamma_, beta_next_ / gamma_});
     return true;
+  }
+
+  // Whether the residual r_{k-1} is one: A r is 0 to rounding, though r is not.
+  bool is_null_vector(const T* r) {
+    const double small = std::max(run_.params.rtol, 10 * Run<T>::epsilon) * t_norm_;
+    if (defect_ > std::min(small, null_checked_ / 10)) return false;
+    null_checked_ = defect_;
+    std::vector<T> z(run_.n), Az(run_.n);
+    const T* direction = run_.precondition(r, z.data());
+    run_.A(direction, Az.data());
+    const double curvature = std::abs(run_.dot(direction, Az.data()));
+    return curvature <= kNull * t_norm_ * run_.dot(r, direction);
   }
 
   // False, and x and r as before, when the step is in vain.
@@ -157,12 +178,16 @@ class Minres final : public Cycle<T> {
 
   const T* preconditioned() const { return run_.M ? z_.data() : v_.data(); }
 
+  static constexpr double kNull = 100 * Run<T>::epsilon;
+
   Run<T>& run_;
   std::vector<T> v_before_, v_, q_, w_before_, w_, z_, z_next_;
   double alpha_ = 0, beta_ = 0, beta_next_ = 0;  // column of T_k
   double epsilon_ = 0, delta_ = 0, gamma_ = 0;   // column of R_k
   double phi_ = 0;
   double t_norm_ = 0, a_norm_ = 0;  // estimates of ||M A|| and ||A||
+  double defect_ = 0;               // ||M A z|| / ||z||, z = M r_{k-1}
+  double null_checked_ = 0;         // the defect when the residual was last looked at
   Rotation before_, now_;
 };
 

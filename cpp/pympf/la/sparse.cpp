@@ -39,13 +39,11 @@ Csr<T> galerkin(const CsrView<T>& A, const CsrView<T>& R, const CsrView<T>& P) {
   const Index chunks = (R.rows + chunk_rows - 1) / chunk_rows;
   std::vector<std::vector<std::pair<Index, T>>> entries(chunks);
   std::vector<Global> length(R.rows + 1, 0);
-#pragma omp parallel if (chunks > 1)
-  {
-    std::vector<T> sum(P.cols);
-    std::vector<T> product_sum(A.cols);
-    std::vector<Index> mark(P.cols, -1), touched, product_mark(A.cols, -1), product;
-#pragma omp for schedule(dynamic)
-    for (Index chunk = 0; chunk < chunks; ++chunk) {
+  parallel_with(chunks, Index{1}, chunks > 1, [&] {
+    return [&, sum = std::vector<T>(P.cols), product_sum = std::vector<T>(A.cols),
+            mark = std::vector<Index>(P.cols, -1), touched = std::vector<Index>(),
+            product_mark = std::vector<Index>(A.cols, -1),
+            product = std::vector<Index>()](Index chunk) mutable {
       auto& out = entries[chunk];
       const Index end = std::min(R.rows, (chunk + 1) * chunk_rows);
       for (Index row = chunk * chunk_rows; row < end; ++row) {
@@ -77,29 +75,25 @@ Csr<T> galerkin(const CsrView<T>& A, const CsrView<T>& R, const CsrView<T>& P) {
         for (Index j : touched) out.emplace_back(j, sum[j]);
         length[row + 1] = static_cast<Global>(touched.size());
       }
-    }
-  }
+    };
+  });
 
   auto out = with_row_lengths<T>(length, P.cols, "entries of a sparse product");
-#pragma omp parallel for schedule(dynamic) if (worth_threads(out.nnz()))
-  for (Index chunk = 0; chunk < chunks; ++chunk) {
+  parallel_for(chunks, Index{1}, worth_threads(out.nnz()), [&](Index chunk) {
     Index p = out.indptr[chunk * chunk_rows];
     for (const auto& [j, value] : entries[chunk]) {
       out.indices[p] = j;
       out.data[p++] = value;
     }
-  }
+  });
   return out;
 }
 
 template <class T>
 std::vector<T> galerkin_diagonal(const CsrView<T>& A, const CsrView<T>& W) {
   std::vector<T> out(W.rows);
-#pragma omp parallel if (worth_threads(A.nnz()))
-  {
-    std::vector<T> w(A.rows, T(0));
-#pragma omp for schedule(static)
-    for (Index row = 0; row < W.rows; ++row) {
+  parallel_with(W.rows, Index{0}, worth_threads(A.nnz()), [&] {
+    return [&, w = std::vector<T>(A.rows, T(0))](Index row) mutable {
       for (Index r = W.indptr[row]; r < W.indptr[row + 1]; ++r) w[W.indices[r]] = W.data[r];
       T sum = 0;
       for (Index r = W.indptr[row]; r < W.indptr[row + 1]; ++r) {
@@ -111,21 +105,21 @@ std::vector<T> galerkin_diagonal(const CsrView<T>& A, const CsrView<T>& W) {
       }
       out[row] = sum;
       for (Index r = W.indptr[row]; r < W.indptr[row + 1]; ++r) w[W.indices[r]] = 0;
-    }
-  }
+    };
+  });
   return out;
 }
 
 template <class T>
 std::vector<T> diagonal(const CsrView<T>& A) {
   std::vector<T> out(A.rows, T(0));
-#pragma omp parallel for schedule(static) if (worth_threads(A.nnz()))
-  for (Index i = 0; i < A.rows; ++i)
+  parallel_for(A.rows, worth_threads(A.nnz()), [&](Index i) {
     for (Index p = A.indptr[i]; p < A.indptr[i + 1]; ++p)
       if (A.indices[p] == i) {
         out[i] = A.data[p];
         break;
       }
+  });
   return out;
 }
 
@@ -133,12 +127,11 @@ template <class T>
 double norm2(const CsrView<T>& A) {
   const Index chunks = (A.rows + chunk_rows - 1) / chunk_rows;
   std::vector<double> part(chunks, 0.0);
-#pragma omp parallel for schedule(static) if (worth_threads(A.nnz()))
-  for (Index chunk = 0; chunk < chunks; ++chunk) {
+  parallel_for(chunks, worth_threads(A.nnz()), [&](Index chunk) {
     const Index end = std::min(A.rows, (chunk + 1) * chunk_rows);
     for (Index p = A.indptr[chunk * chunk_rows]; p < A.indptr[end]; ++p)
       part[chunk] += static_cast<double>(A.data[p]) * A.data[p];
-  }
+  });
   double sum = 0;
   for (double x : part) sum += x;
   return sum;

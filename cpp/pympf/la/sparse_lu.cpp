@@ -1,6 +1,7 @@
 #include "pympf/la/sparse_lu.hpp"
 
 #include <algorithm>
+#include <new>
 #include <string>
 
 #include "pympf/la/dense.hpp"
@@ -59,6 +60,39 @@ class Columns {
  private:
   SuperMatrix matrix_;
 };
+
+// SuperLU takes the pivot of a column from the rows below, and reads behind them where the pattern
+// leaves none. If every diagonal entry is in the pattern, one is always left: a pivot in row r and
+// column c leaves to the row that c had the column that r had. So zeros are stored where A has
+// nothing; a column in which only zeros are left is told by `info`.
+Csr<double> with_whole_diagonal(const CsrView<double>& A) {
+  Csr<double> out{A.rows, A.cols, {0}, {}, {}};
+  for (Index i = 0; i < A.rows; ++i) {
+    const Index *begin = A.indices + A.indptr[i], *end = A.indices + A.indptr[i + 1];
+    const Index* at = std::lower_bound(begin, end, i);
+    out.indices.insert(out.indices.end(), begin, at);
+    out.data.insert(out.data.end(), A.data + A.indptr[i], A.data + (at - A.indices));
+    if (at == end || *at != i) {
+      out.indices.push_back(i);
+      out.data.push_back(0);
+    }
+    out.indices.insert(out.indices.end(), at, end);
+    out.data.insert(out.data.end(), A.data + (at - A.indices), A.data + A.indptr[i + 1]);
+    out.indptr.push_back(to_index(Global(out.data.size()), "entries of a matrix to be factored"));
+  }
+  return out;
+}
+
+// With pivots off the diagonal the tree of A + A^T may miss an update, and SuperLU takes a row
+// twice.
+bool is_permutation(const std::vector<Index>& rows) {
+  std::vector<char> seen(rows.size(), 0);
+  for (Index i : rows) {
+    if (i < 0 || i >= static_cast<Index>(rows.size()) || seen[i]) return false;
+    seen[i] = 1;
+  }
+  return true;
+}
 
 class Statistics {
  public:
@@ -120,7 +154,8 @@ std::optional<SparseLu> SparseLu::factor(const CsrView<double>& A, const LuPlan&
   out.columns.resize(A.rows);
   out.rows.resize(A.rows);
   for (Index k = 0; k < A.rows; ++k) out.columns[plan.order[k]] = k;
-  Columns columns(A);
+  const Csr<double> whole = plan.on_diagonal ? Csr<double>() : with_whole_diagonal(A);
+  Columns columns(plan.on_diagonal ? A : whole.view());
   SuperMatrix ordered;
   std::vector<Index> tree(A.rows);
   sp_preorder(&options, columns.get(), out.columns.data(), tree.data(), &ordered);
@@ -130,7 +165,8 @@ std::optional<SparseLu> SparseLu::factor(const CsrView<double>& A, const LuPlan&
   dgstrf(&options, &ordered, sp_ienv(2), sp_ienv(1), tree.data(), nullptr, 0, out.columns.data(),
          out.rows.data(), &out.L, &out.U, &global, statistics.get(), &info);
   Destroy_CompCol_Permuted(&ordered);
-  if (info != 0) return {};
+  if (info > A.rows) throw std::bad_alloc();
+  if (info != 0 || !is_permutation(out.rows)) return {};
   return lu;
 }
 
@@ -170,7 +206,7 @@ std::optional<Index> SparseLu::negative_pivots() const {
   Index negative = 0;
   for (Index s = 0; s <= L.nsuper; ++s)
     for (Index first = L.sup_to_col[s], j = first; j < L.sup_to_col[s + 1]; ++j)
-      negative += l[L.nzval_colptr[j] + j - first] < 0;
+      negative += !(l[L.nzval_colptr[j] + j - first] > 0);
   return negative;
 }
 

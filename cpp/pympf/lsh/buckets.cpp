@@ -1,9 +1,8 @@
 #include "pympf/lsh/buckets.hpp"
 
 #include <algorithm>
-#include <memory>
 
-#include "pympf/lsh/parallel.hpp"
+#include "pympf/common/parallel.hpp"
 
 namespace pympf::lsh {
 namespace {
@@ -126,14 +125,12 @@ void BucketIndex::add(const X& points, std::int64_t* out) {
   std::vector<Index> before;
   for (const BucketMap& map : maps_) before.push_back(map.size());
   const auto insert = [&](std::size_t first, std::size_t rows, const Word* keys) {
-    parallel_for(
-        tables, 1, worth_threads(rows * tables), [] { return std::make_unique<int>(); },
-        [&](std::size_t t, int) {
-          for (std::size_t i = 0; i < rows; ++i) {
-            if (i + kAhead < rows) maps_[t].prefetch(keys + ((i + kAhead) * tables + t) * words);
-            out[(first + i) * tables + t] = maps_[t].insert(keys + (i * tables + t) * words);
-          }
-        });
+    parallel_for(tables, worth_threads(rows * tables), [&](std::size_t t) {
+      for (std::size_t i = 0; i < rows; ++i) {
+        if (i + kAhead < rows) maps_[t].prefetch(keys + ((i + kAhead) * tables + t) * words);
+        out[(first + i) * tables + t] = maps_[t].insert(keys + (i * tables + t) * words);
+      }
+    });
   };
   try {
     for_keys(family_, points, insert);
@@ -147,13 +144,12 @@ template <class X>
 void BucketIndex::find(const X& points, std::int64_t* out) const {
   const std::size_t tables = family_.tables(), words = family_.words();
   for_keys(family_, points, [&](std::size_t first, std::size_t rows, const Word* keys) {
-#pragma omp parallel for schedule(static) if (worth_threads(rows * tables))
-    for (std::size_t i = 0; i < rows; ++i) {
+    parallel_for(rows, worth_threads(rows * tables), [&](std::size_t i) {
       for (std::size_t t = 0; t < tables; ++t) {
         if (i + kAhead < rows) maps_[t].prefetch(keys + ((i + kAhead) * tables + t) * words);
         out[(first + i) * tables + t] = maps_[t].find(keys + (i * tables + t) * words);
       }
-    }
+    });
   });
 }
 

@@ -209,13 +209,12 @@ auto DistributedTable<T>::answers(const Points<T>& X, const std::vector<Candidat
       for (; request < end && request->query == query; ++request) {
         if (alive_[request->slot]) slots.push_back(request->slot);
       }
-      std::vector<T> squared(slots.size());
-      squared_distances(points_.data(), X.features,
-                        x + static_cast<std::size_t>(query) * X.features, slots.data(),
-                        slots.size(), squared.data());
+      std::vector<T> distance(slots.size());
+      distances(points_.data(), X.features, x + static_cast<std::size_t>(query) * X.features,
+                slots.data(), slots.size(), distance.data());
       std::vector<Neighbor<T>> neighbors;
       for (std::size_t i = 0; i < slots.size(); ++i)
-        neighbors.emplace_back(squared[i], ids_[slots[i]]);
+        neighbors.emplace_back(distance[i], ids_[slots[i]]);
       keep(neighbors);
       for (const auto& [distance, id] : neighbors) replies[origin].push_back({id, distance, query});
     }
@@ -252,7 +251,7 @@ std::vector<std::vector<Neighbor<T>>> DistributedTable<T>::search(const Points<T
     const Points<T> batch{rows, X.features, X.row(first)};
     const auto found = candidates(v.data() + first * family().functions(), rows, probes);
     for (const Answer& answer : answers(batch, found, keep))
-      all[first + answer.query].emplace_back(answer.squared, answer.id);
+      all[first + answer.query].emplace_back(answer.distance, answer.id);
   }
   for (auto& neighbors : all) keep(neighbors);
   return all;
@@ -273,7 +272,7 @@ void DistributedTable<T>::query(const Points<T>& X, Index k, Index probes, T* di
     std::fill_n(distances + i * k, k, std::numeric_limits<T>::infinity());
     std::fill_n(ids + i * k, k, -1);
     for (std::size_t j = 0; j < all[i].size(); ++j) {
-      distances[i * k + j] = std::sqrt(all[i][j].first);
+      distances[i * k + j] = all[i][j].first;
       ids[i * k + j] = all[i][j].second;
     }
   }
@@ -284,7 +283,7 @@ Found<T> DistributedTable<T>::radius_query(const Points<T>& X, double radius, In
   require(comm_.min(radius) == comm_.max(radius), "radius: expected the same on all ranks");
   require(radius >= 0, "radius = ", radius, " is not a number >= 0");
   const auto within = [radius](std::vector<Neighbor<T>>& neighbors) {
-    std::erase_if(neighbors, [&](const auto& n) { return !(std::sqrt(n.first) <= radius); });
+    std::erase_if(neighbors, [&](const auto& n) { return !(n.first <= radius); });
     std::sort(neighbors.begin(), neighbors.end());
   };
   Found<T> found;

@@ -63,7 +63,7 @@ class DistributedTable {
   };
   struct Answer {
     std::int64_t id;
-    T squared;
+    T distance;
     std::int32_t query;
   };
 

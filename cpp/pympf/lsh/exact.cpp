@@ -1,6 +1,7 @@
 #include "pympf/lsh/exact.hpp"
 
 #include <bit>
+#include <cmath>
 #include <cstring>
 
 #include "pympf/lsh/simd.hpp"
@@ -39,7 +40,7 @@ PYMPF_INLINE void project_body(const Lanes* a, const Index* index, const T* x, I
 constexpr int kSums = 16;
 
 template <class T>
-PYMPF_INLINE T distance_body(const T* x, const T* y, Index features) {
+PYMPF_INLINE T squared_body(const T* x, const T* y, Index features) {
   T sum[kSums] = {};
   Index l = 0;
   for (; l + kSums <= features; l += kSums) {
@@ -67,7 +68,7 @@ PYMPF_INLINE void distances_body(const T* points, Index features, const T* x, co
     if (i + ahead < count) {
       for (Index l = 0; l < features; l += line) __builtin_prefetch(row(i + ahead) + l);
     }
-    out[i] = distance_body(x, row(i), features);
+    out[i] = std::sqrt(squared_body(x, row(i), features));
   }
 }
 
@@ -143,8 +144,8 @@ void project(const Lanes* a, const Index* index, const T* x, Index count,
 }
 
 template <class T>
-void squared_distances(const T* points, Index features, const T* x, const Index* rows,
-                       std::size_t count, T* out) {
+void distances(const T* points, Index features, const T* x, const Index* rows, std::size_t count,
+               T* out) {
   kernels<T>().distances(points, features, x, rows, count, out);
 }
 
@@ -156,9 +157,7 @@ std::size_t near_codes(const Word* codes, std::size_t count, int words, const Wo
 template void project(const Lanes*, const Index*, const float*, Index, std::array<double, kLanes>&);
 template void project(const Lanes*, const Index*, const double*, Index,
                       std::array<double, kLanes>&);
-template void squared_distances(const float*, Index, const float*, const Index*, std::size_t,
-                                float*);
-template void squared_distances(const double*, Index, const double*, const Index*, std::size_t,
-                                double*);
+template void distances(const float*, Index, const float*, const Index*, std::size_t, float*);
+template void distances(const double*, Index, const double*, const Index*, std::size_t, double*);
 
 }  // namespace pympf::lsh

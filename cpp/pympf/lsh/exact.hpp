@@ -19,10 +19,11 @@ template <class T>
 void project(const Lanes* a, const Index* index, const T* x, Index count,
              std::array<double, kLanes>& v);
 
-// ||x - y_i||^2 for rows y_i of `points`: sixteen partial sums, then their tree.
+// ||x - y_i|| for rows y_i of `points`: sixteen partial sums, then their tree, then the root. What
+// is ordered is the distance: the root makes equal distances of different squares.
 template <class T>
-void squared_distances(const T* points, Index features, const T* x, const Index* rows,
-                       std::size_t count, T* out);
+void distances(const T* points, Index features, const T* x, const Index* rows, std::size_t count,
+               T* out);
 
 // In `near` the places, among `count` (a multiple of kCodes), of codes that differ from `code` in
 // at most `limit` bits, in `bits` how many; returns their number. Codes lie in blocks of kCodes,

@@ -3,11 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <memory>
 
 #include "pympf/common/normal.hpp"
+#include "pympf/common/parallel.hpp"
 #include "pympf/common/random.hpp"
-#include "pympf/lsh/parallel.hpp"
 
 namespace pympf::lsh {
 namespace {
@@ -97,8 +96,7 @@ Family::Family(const FamilyParams& params) : params_(params) {
   float_offsets_.resize(count);
   norms_.resize(count);
   shifts_.resize(count);
-#pragma omp parallel for schedule(static) if (worth_threads(functions() * params.features))
-  for (std::size_t p = 0; p < count; ++p) {
+  parallel_for(count, worth_threads(functions() * params.features), [&](std::size_t p) {
     for (std::size_t g = p * kLanes; g < std::min(functions(), (p + 1) * kLanes); ++g) {
       const auto table = static_cast<std::uint32_t>(g / params.functions);
       const auto function = static_cast<std::uint32_t>(g % params.functions);
@@ -116,7 +114,7 @@ Family::Family(const FamilyParams& params) : params_(params) {
       norms_[p] = std::max(norms_[p], static_cast<float>(1.01 * std::sqrt(squared)));
       shifts_[p] = std::max(shifts_[p], static_cast<float>(1.01 * std::abs(offsets_[g])));
     }
-  }
+  });
 }
 
 float Family::direction(std::size_t function, Index feature) const {
@@ -222,21 +220,20 @@ template <class Hasher>
 void Family::for_blocks(std::size_t rows, Word* out, std::size_t first_row,
                         const Hasher& hash) const {
   const std::size_t row_words = tables() * words_;
-  parallel_for(
-      divide_up(rows, kBlock), 16, worth_threads(rows * functions()),
-      [&] { return std::make_unique<Scratch>(*this); },
-      [&](std::size_t block, Scratch& scratch) {
-        const std::size_t first = block * kBlock, last = std::min(rows, first + kBlock);
-        hash(first, static_cast<int>(last - first), scratch);
-        const bool bad = scratch.overflow;
-        for (std::size_t i = first; bad && i < last; ++i) {  // in which row?
-          scratch.overflow = false;
-          hash(i, 1, scratch);
-          if (scratch.overflow) refuse_row(first_row + i);
-        }
-        for (std::size_t i = first; i < last; ++i)
-          pack(scratch, static_cast<int>(i - first), out + i * row_words);
-      });
+  parallel_with(divide_up(rows, kBlock), std::size_t{16}, worth_threads(rows * functions()), [&] {
+    return [&, scratch = Scratch(*this)](std::size_t block) mutable {
+      const std::size_t first = block * kBlock, last = std::min(rows, first + kBlock);
+      hash(first, static_cast<int>(last - first), scratch);
+      const bool bad = scratch.overflow;
+      for (std::size_t i = first; bad && i < last; ++i) {  // in which row?
+        scratch.overflow = false;
+        hash(i, 1, scratch);
+        if (scratch.overflow) refuse_row(first_row + i);
+      }
+      for (std::size_t i = first; i < last; ++i)
+        pack(scratch, static_cast<int>(i - first), out + i * row_words);
+    };
+  });
 }
 
 void Family::refuse_row(std::size_t i) const {
@@ -276,14 +273,11 @@ void Family::project_row(const Index* index, const T* x, Index count, double* ou
 
 template <class Projector>
 void Family::project_rows(std::size_t rows, double* out, const Projector& project) const {
-  parallel_for(
-      rows, 64, worth_threads(rows * functions()), [] { return std::make_unique<int>(); },
-      [&](std::size_t i, int) {
-        double* const v = out + i * functions();
-        project(i, v);
-        if (!std::all_of(v, v + functions(), [](double x) { return std::isfinite(x); }))
-          refuse_row(i);
-      });
+  parallel_for(rows, worth_threads(rows * functions()), [&](std::size_t i) {
+    double* const v = out + i * functions();
+    project(i, v);
+    if (!std::all_of(v, v + functions(), [](double x) { return std::isfinite(x); })) refuse_row(i);
+  });
 }
 
 template <class T>

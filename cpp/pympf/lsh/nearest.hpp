@@ -10,7 +10,7 @@
 
 namespace pympf::lsh {
 
-// (squared distance, index), in the order of results.
+// (distance, index), in the order of results.
 template <class T>
 using Neighbor = std::pair<T, std::int64_t>;
 

@@ -5,11 +5,10 @@
 // each set is made once, after one of a smaller or the same score.
 #include <algorithm>
 #include <cmath>
-#include <memory>
 #include <queue>
 
+#include "pympf/common/parallel.hpp"
 #include "pympf/lsh/family.hpp"
-#include "pympf/lsh/parallel.hpp"
 
 namespace pympf::lsh {
 namespace {
@@ -89,11 +88,9 @@ void Family::home_key(const double* v, Word* key) const {
 }
 
 void Family::probes(const double* v, std::size_t rows, Index count, Word* out) const {
-  parallel_for(
-      rows, 8, worth_threads(rows * functions() * count), [] { return std::make_unique<int>(); },
-      [&](std::size_t i, int) {
-        probes(v + i * functions(), count, out + i * tables() * count * words_);
-      });
+  parallel_for(rows, worth_threads(rows * functions() * count), [&](std::size_t i) {
+    probes(v + i * functions(), count, out + i * tables() * count * words_);
+  });
 }
 
 void Family::probes(const double* v, Index count, Word* out) const {

@@ -1,12 +1,10 @@
 #include "pympf/lsh/table.hpp"
 
-#include <omp.h>
-
 #include <bit>
 #include <cmath>
 #include <span>
 
-#include "pympf/lsh/parallel.hpp"
+#include "pympf/common/parallel.hpp"
 
 namespace pympf::lsh {
 namespace {
@@ -17,7 +15,7 @@ constexpr std::size_t kPartBytes = std::size_t{1} << 18;  // of points that all 
 
 // So many that all threads have some.
 std::size_t group_size(std::size_t queries, std::size_t candidates) {
-  const auto threads = static_cast<std::size_t>(omp_get_max_threads());
+  const auto threads = static_cast<std::size_t>(team().threads());
   const std::size_t most = std::clamp<std::size_t>(kKept / candidates, 1, kTogether);
   return std::clamp<std::size_t>((queries + threads - 1) / threads, 1, most);
 }
@@ -83,16 +81,14 @@ void Table<T>::restore(const Points<T>& X, const std::int64_t* ids, std::int64_t
   const std::size_t tables = family().tables();
   std::vector<std::int64_t> buckets(X.rows * tables);
   index_.add(X, buckets.data());
-  parallel_for(
-      tables, 1, worth_threads(buckets.size()), [] { return std::make_unique<int>(); },
-      [&](std::size_t t, int) {
-        in_bucket_[t].resize(index_.map(t).size());
-        for (std::size_t i = 0; i < X.rows; ++i) {
-          const auto bucket = static_cast<Index>(buckets[i * tables + t]);
-          contents_[t].append(bucket);
-          ++in_bucket_[t][bucket];
-        }
-      });
+  parallel_for(tables, worth_threads(buckets.size()), [&](std::size_t t) {
+    in_bucket_[t].resize(index_.map(t).size());
+    for (std::size_t i = 0; i < X.rows; ++i) {
+      const auto bucket = static_cast<Index>(buckets[i * tables + t]);
+      contents_[t].append(bucket);
+      ++in_bucket_[t][bucket];
+    }
+  });
   points_.insert(points_.end(), X.data, X.row(X.rows));
   ids_.insert(ids_.end(), ids, ids + X.rows);
   alive_.resize(ids_.size(), 1);
@@ -198,19 +194,18 @@ void Table<T>::measure(const Points<T>& X, std::size_t first, Workspace& own) co
         while (to < end && static_cast<std::size_t>(own.slots[to]) < high) ++to;
       else
         to = end;
-      squared_distances(points_.data(), X.features, X.row(first + q), own.slots.data() + from,
-                        to - from, own.distances.data() + from);
+      lsh::distances(points_.data(), X.features, X.row(first + q), own.slots.data() + from,
+                     to - from, own.distances.data() + from);
     }
   }
 }
 
-// Calls use(i, slots, squares, nearest) for each query i: its candidates, their squared distances,
-// and a collector for its own.
+// Calls use(i, slots, distances, nearest) for each query i: its candidates, their distances, and a
+// collector for its own.
 template <class T>
 template <class Use>
 void Table<T>::for_queries(const Points<T>& X, const Search& search, const Use& use) const {
   check(X, search);
-  const auto make = [] { return std::make_unique<Workspace>(); };
   const auto measured = [&](std::size_t first, Workspace& own) {
     measure(X, first, own);
     for (std::size_t q = 0; q + 1 < own.begin.size(); ++q) {
@@ -223,11 +218,13 @@ void Table<T>::for_queries(const Points<T>& X, const Search& search, const Use& 
     const std::size_t functions = family().functions();
     std::vector<double> v(X.rows * functions);
     family().project(X, v.data());
-    parallel_for(X.rows, 8, X.rows > 1, make, [&](std::size_t i, Workspace& own) {
-      own.slots.clear();
-      collect_probed(v.data() + i * functions, search.probes, own);
-      own.begin = {0, own.slots.size()};
-      measured(i, own);
+    parallel_with(X.rows, std::size_t{8}, X.rows > 1, [&] {
+      return [&, own = Workspace()](std::size_t i) mutable {
+        own.slots.clear();
+        collect_probed(v.data() + i * functions, search.probes, own);
+        own.begin = {0, own.slots.size()};
+        measured(i, own);
+      };
     });
     return;
   }
@@ -248,20 +245,22 @@ void Table<T>::for_queries(const Points<T>& X, const Search& search, const Use& 
     }
     measured(first, own);
   };
-  parallel_for((X.rows + group - 1) / group, 1, X.rows > 1, make, answer);
+  parallel_with((X.rows + group - 1) / group, std::size_t{1}, X.rows > 1, [&] {
+    return [&, own = Workspace()](std::size_t number) mutable { answer(number, own); };
+  });
 }
 
 template <class T>
 void Table<T>::query(const Points<T>& X, Index k, const Search& search, T* distances,
                      std::int64_t* ids) const {
   require(k >= 1, "k = ", k, " is not at least 1");
-  for_queries(X, search, [&](std::size_t i, auto slots, auto squares, Nearest<T>& nearest) {
+  for_queries(X, search, [&](std::size_t i, auto slots, auto measured, Nearest<T>& nearest) {
     nearest.start(k);
-    for (std::size_t c = 0; c < slots.size(); ++c) nearest.offer(squares[c], ids_[slots[c]]);
+    for (std::size_t c = 0; c < slots.size(); ++c) nearest.offer(measured[c], ids_[slots[c]]);
     T* distance = distances + i * k;
     std::int64_t* id = ids + i * k;
-    for (const auto& [squared, found] : nearest.sorted()) {
-      *distance++ = std::sqrt(squared);
+    for (const auto& [far, found] : nearest.sorted()) {
+      *distance++ = far;
       *id++ = found;
     }
     std::fill(distance, distances + (i + 1) * k, std::numeric_limits<T>::infinity());
@@ -273,9 +272,9 @@ template <class T>
 Found<T> Table<T>::radius_query(const Points<T>& X, double radius, const Search& search) const {
   require(radius >= 0, "radius = ", radius, " is not a number >= 0");
   std::vector<std::vector<Neighbor<T>>> all(X.rows);
-  for_queries(X, search, [&](std::size_t i, auto slots, auto squares, Nearest<T>&) {
+  for_queries(X, search, [&](std::size_t i, auto slots, auto measured, Nearest<T>&) {
     for (std::size_t c = 0; c < slots.size(); ++c) {
-      if (std::sqrt(squares[c]) <= radius) all[i].emplace_back(squares[c], ids_[slots[c]]);
+      if (measured[c] <= radius) all[i].emplace_back(measured[c], ids_[slots[c]]);
     }
     std::sort(all[i].begin(), all[i].end());
   });

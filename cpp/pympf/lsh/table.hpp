@@ -34,8 +34,8 @@ struct Found {
   std::vector<std::int64_t> ids;
 
   void append(const std::vector<Neighbor<T>>& neighbors) {  // of the next query
-    for (const auto& [squared, id] : neighbors) {
-      distances.push_back(std::sqrt(squared));
+    for (const auto& [distance, id] : neighbors) {
+      distances.push_back(distance);
       ids.push_back(id);
     }
     start.push_back(static_cast<std::int64_t>(ids.size()));

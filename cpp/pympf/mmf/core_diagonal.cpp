@@ -20,19 +20,17 @@ void CoreDiagonal<T>::multiply(T* y, T* scratch, Index m) const {
   const std::size_t count = static_cast<std::size_t>(c) * m;
   if (!is_dense()) {
     const std::size_t products = sparse_core.data.size() * m;
-#pragma omp parallel for schedule(static) if (worth_threads(products))
-    for (Index i = 0; i < c; ++i) {
+    parallel_for(c, worth_threads(products), [&](Index i) {
       T* out = scratch + static_cast<std::size_t>(i) * m;
       std::fill(out, out + m, T(0));
       for (Index p = sparse_core.indptr[i]; p < sparse_core.indptr[i + 1]; ++p)
         for (Index q = 0; q < m; ++q)
           out[q] +=
               sparse_core.data[p] * y[static_cast<std::size_t>(sparse_core.indices[p]) * m + q];
-    }
+    });
   } else if (m == 1) {  // sums of columns: vectorizes without reordering a sum
     const Index block = 256, blocks = (c + block - 1) / block;
-#pragma omp parallel for schedule(static) if (c >= parallel_rows)
-    for (Index b = 0; b < blocks; ++b) {
+    parallel_for(blocks, c >= parallel_rows, [&](Index b) {
       const Index first = b * block, last = std::min(c, first + block);
       std::fill(scratch + first, scratch + last, T(0));
       for (Index j = 0; j < c; ++j) {
@@ -40,10 +38,9 @@ void CoreDiagonal<T>::multiply(T* y, T* scratch, Index m) const {
         const T yj = y[j];
         for (Index i = first; i < last; ++i) scratch[i] += column[i] * yj;
       }
-    }
+    });
   } else {
-#pragma omp parallel for schedule(static) if (c >= parallel_rows)
-    for (Index i = 0; i < c; ++i) {
+    parallel_for(c, c >= parallel_rows, [&](Index i) {
       T* out = scratch + static_cast<std::size_t>(i) * m;
       std::fill(out, out + m, T(0));
       for (Index j = 0; j < c; ++j) {
@@ -51,16 +48,15 @@ void CoreDiagonal<T>::multiply(T* y, T* scratch, Index m) const {
         const T* yj = y + static_cast<std::size_t>(j) * m;
         for (Index q = 0; q < m; ++q) out[q] += a * yj[q];
       }
-    }
+    });
   }
   std::copy(scratch, scratch + count, y);
   const Index wavelets = static_cast<Index>(diagonal.size());
   const std::size_t products = diagonal.size() * m;
-#pragma omp parallel for schedule(static) if (worth_threads(products))
-  for (Index i = 0; i < wavelets; ++i) {
+  parallel_for(wavelets, worth_threads(products), [&](Index i) {
     T* out = y + (static_cast<std::size_t>(c) + i) * m;
     for (Index q = 0; q < m; ++q) out[q] *= diagonal[i];
-  }
+  });
 }
 
 template <class T>

@@ -29,6 +29,7 @@
 #include <numeric>
 
 #include "pympf/la/sparse.hpp"
+#include "pympf/la/symmetry.hpp"
 #include "pympf/mmf/cluster.hpp"
 #include "pympf/mmf/ghosts.hpp"
 #include "pympf/mmf/rotation.hpp"
@@ -135,18 +136,15 @@ std::vector<RotationList> find_all_rotations(const CsrView<T>& A, const Clusters
   for (std::size_t i = 0; i < clusters.members.size(); ++i)
     position[clusters.members[i]] = static_cast<Index>(i);
   std::vector<RotationList> found(clusters.count());
-#pragma omp parallel if (worth_threads(gram_work(A)))
-  {
-    ClusterGram gram;
-#pragma omp for schedule(dynamic)
-    for (Index u = 0; u < clusters.count(); ++u) {
+  parallel_with(clusters.count(), Index{1}, worth_threads(gram_work(A)), [&] {
+    return [&, gram = ClusterGram()](Index u) mutable {
       const Index first = clusters.ptr[u];
       gram.build(A, diag.data(), position, &clusters.members[first], first, clusters.size(u), hub,
                  params.gram);
       const auto stream = static_cast<std::uint32_t>(census.clusters_before + u);
       find_rotations(gram, params, Random(params.seed, level, stream), limits[u], found[u]);
-    }
-  }
+    };
+  });
   return found;
 }
 
@@ -345,6 +343,7 @@ DistRows<T> input_of(const Hierarchy<T>& Q, const DistRows<T>& matrix,
           Q.layout.total(), " x ", Q.layout.total(), " matrix with ", Q.rows,
           " rows on this rank, not ", matrix.layout.total(), " rows, ", matrix.rows.rows,
           " of them here, with ", matrix.rows.cols, " columns");
+  require_symmetric_pattern(matrix);
   check_range(matrix);
   return is_scaled(Q, scale) ? unscaled(matrix, scale) : view_of(matrix);
 }
@@ -424,6 +423,7 @@ Factorization<T> factorize(const DistRows<T>& matrix, const Params& params,
   check(params);
   require(matrix.rows.cols == matrix.column_count(), "a square matrix is needed, not ",
           matrix.rows.rows, " x ", matrix.rows.cols);
+  require_symmetric_pattern(matrix);
   check_range(matrix);
   Factorization<T> F;
   F.params = params;

@@ -73,6 +73,11 @@ std::size_t Hierarchy<T>::widest() const {
 }
 
 template <class T>
+static bool worth_stage(const Stage<T>& stage, Index m) {
+  return worth_threads(static_cast<std::size_t>(stage.rows) * m);
+}
+
+template <class T>
 void Hierarchy<T>::forward(const T* x, T* y, Index m, Workspace<T>& workspace) const {
   if (stages.empty()) {
     if (const Exchange* to = move(0)) return to->forward(x, y, m, workspace.exchange);
@@ -84,19 +89,16 @@ void Hierarchy<T>::forward(const T* x, T* y, Index m, Workspace<T>& workspace) c
   grow(workspace.next, size);
   T *in = workspace.in.data(), *next = workspace.next.data();
   if (const Exchange* to = move(0)) to->forward(x, in, m, workspace.exchange);
-  // Stages between two moves are one parallel region.
   for (int begin = 0, end; begin < levels(); begin = end) {
     end = begin + 1;
     while (end < levels() && !move(end)) ++end;
     const Exchange* to = move(end);
-#pragma omp parallel if (worth_threads(size)) firstprivate(in, next)
     for (int p = begin; p < end; ++p) {
       const Stage<T>& stage = stages[p];
       const Index wavelets_first = wavelet_start(p, levels());
       T* active = p + 1 == levels() && !to ? y : next;
       const Index* destination = p + 1 == end ? nullptr : stage.destination.data();
-#pragma omp for schedule(static)
-      for (Index u = 0; u < stage.clusters(); ++u) {
+      parallel_for(stage.clusters(), worth_stage(stage, m), [&](Index u) {
         const Place<T> at(stage, u, m, wavelets_first);
         T* v = in + at.start;
         if (p == 0 && !move(0)) gather(x, &order[at.first], at.size, v, m);
@@ -106,10 +108,9 @@ void Hierarchy<T>::forward(const T* x, T* y, Index m, Workspace<T>& workspace) c
         else
           std::copy_n(v, at.active_size, active + at.active_start);
         std::copy_n(v + at.active_size, at.wavelets, y + at.wavelet_start);
-      }
+      });
       std::swap(in, next);
     }
-    if ((end - begin) % 2) std::swap(in, next);
     // Now `in` holds the active columns of stage `end`.
     if (!to) continue;
     to->forward(in, end == levels() ? y : next, m, workspace.exchange);
@@ -137,14 +138,12 @@ void Hierarchy<T>::backward(const T* y, T* x, Index m, Workspace<T>& workspace, 
       from->backward(active, coarse, m, workspace.exchange);
       active = coarse;
     }
-#pragma omp parallel if (worth_threads(size)) firstprivate(out, coarse, active)
     for (int p = end - 1; p >= begin; --p) {
       const Stage<T>& stage = stages[p];
       const Index wavelets_first = wavelet_start(p, level);
       const Index* destination =
           p + 1 == end && (move(end) || end == levels()) ? nullptr : stage.destination.data();
-#pragma omp for schedule(static)
-      for (Index u = 0; u < stage.clusters(); ++u) {
+      parallel_for(stage.clusters(), worth_stage(stage, m), [&](Index u) {
         const Place<T> at(stage, u, m, wavelets_first);
         T* v = out + at.start;
         if (destination)
@@ -154,12 +153,10 @@ void Hierarchy<T>::backward(const T* y, T* x, Index m, Workspace<T>& workspace, 
         std::copy_n(y + at.wavelet_start, at.wavelets, v + at.active_size);
         rotate_cluster_back(stage, u, out, m);
         if (p == 0 && !move(0)) scatter(v, &order[at.first], at.size, x, m);
-      }
+      });
       std::swap(out, coarse);
       active = coarse;
     }
-    if ((end - begin) % 2) std::swap(out, coarse);
-    active = coarse;
   }
   if (const Exchange* from = move(0)) from->backward(active, x, m, workspace.exchange);
 }

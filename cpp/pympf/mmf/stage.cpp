@@ -136,23 +136,19 @@ Csr<T> stage_functions(const Stage<T>& stage, const Index* members, Index first,
       if (row >= first && row < last) visit(start + l, row - first);
     }
   };
-#pragma omp parallel if (threads)
-  {
-    std::vector<Function<T>> functions;
-#pragma omp for schedule(dynamic)
-    for (Index u = 0; u < count; ++u) {
+  parallel_with(count, Index{0}, threads, [&] {
+    return [&, functions = std::vector<Function<T>>()](Index u) mutable {
       cluster_functions(stage, u, functions);
       for_each_wanted(u, [&](Index position, Index row) {
         const auto& f = functions[position - stage.cluster_ptr[u]];
         length[row + 1] = static_cast<Global>(f.size());
         terms[u].insert(terms[u].end(), f.begin(), f.end());
       });
-    }
-  }
+    };
+  });
 
   auto out = with_row_lengths<T>(length, stage.rows, "entries of the functions of a stage");
-#pragma omp parallel for schedule(dynamic) if (threads)
-  for (Index u = 0; u < count; ++u) {
+  parallel_for(count, threads, [&](Index u) {
     auto term = terms[u].begin();
     for_each_wanted(u, [&](Index, Index row) {
       for (Index p = out.indptr[row]; p < out.indptr[row + 1]; ++p, ++term) {
@@ -160,7 +156,7 @@ Csr<T> stage_functions(const Stage<T>& stage, const Index* members, Index first,
         out.data[p] = term->second;
       }
     });
-  }
+  });
   return out;
 }
 

@@ -2,7 +2,7 @@
 // interface for one process.
 //
 // Everything but rank(), size() and traffic() is collective over the communicator, is called by one
-// thread, and never inside an OpenMP region.
+// thread, and never inside a parallel loop.
 #pragma once
 
 #include <cstddef>

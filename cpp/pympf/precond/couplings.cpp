@@ -177,7 +177,10 @@ Graph contract(const Graph& W, const Clustering& clusters, Index known) {
       for (Index q = members.ptr[u]; q < members.ptr[u + 1]; ++q) {
         const Index i = members.nodes[q];
         for (Index p = W.indptr[i]; p < W.indptr[i + 1]; ++p)
-          if (const Index v = clusters.label[W.indices[p]]; v != u) sum.add(u, v, W.data[p]);
+          // A node that nothing leaves is in no cluster, and something may lead to it: rounding
+          // makes of a_ij > 0 = a_ji.
+          if (const Index v = clusters.label[W.indices[p]]; v >= 0 && v != u)
+            sum.add(u, v, W.data[p]);
       }
       sum.flush([&](Index v, double w) { out.emplace_back(v, w); });
     };

@@ -150,7 +150,7 @@ namespace {
 // Brings a float64 vector into the range of a float32 cycle.
 template <class T, class V>
 double range_scale(const Communicator& comm, std::size_t n, const V* r) {
-  if constexpr (sizeof(T) == sizeof(V)) return 1;
+  if constexpr (sizeof(T) >= sizeof(V)) return 1;
   double largest = 0;
   for (std::size_t i = 0; i < n; ++i) largest = std::max(largest, std::abs(double{r[i]}));
   return power_of_two(comm.max(largest));
@@ -178,6 +178,8 @@ template struct CycleSpace<double>;
 template void apply(const Levels<float>&, const Params&, const float*, float*, CycleSpace<float>&);
 template void apply(const Levels<float>&, const Params&, const double*, double*,
                     CycleSpace<float>&);
+template void apply(const Levels<double>&, const Params&, const float*, float*,
+                    CycleSpace<double>&);
 template void apply(const Levels<double>&, const Params&, const double*, double*,
                     CycleSpace<double>&);
 

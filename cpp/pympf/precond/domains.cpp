@@ -94,19 +94,16 @@ Csr<double> permuted(const CsrView<double>& A, const std::vector<Index>& order,
     out.indptr[i + 1] = out.indptr[i] + A.indptr[order[i] + 1] - A.indptr[order[i]];
   out.indices.resize(A.nnz());
   out.data.resize(A.nnz());
-#pragma omp parallel if (A.rows > 16384)
-  {
-    Entries row;
-#pragma omp for schedule(static, 1024)
-    for (Index i = 0; i < A.rows; ++i) {
+  parallel_with(A.rows, Index{0}, A.rows > 16384, [&] {
+    return [&, row = Entries()](Index i) mutable {
       Index at = out.indptr[i];
       for (Index p = A.indptr[order[i]]; p < A.indptr[order[i] + 1]; ++p, ++at) {
         out.indices[at] = place[A.indices[p]];
         out.data[at] = factor * A.data[p];
       }
       sort_row(out, i, row);
-    }
-  }
+    };
+  });
   return out;
 }
 

@@ -79,22 +79,20 @@ class Factorizer {
     }
   }
 
-  // Stops at a negative pivot.
-  void run() {
+  // Stops at a negative pivot, unless `to_the_end`: then 1 takes its place, as that of a small one.
+  void run(bool to_the_end = false) {
+    to_the_end_ = to_the_end;
     const Index strips = domains_.count(), interior = domains_.interior();
     std::vector<std::vector<double>> extra(strips);
     std::vector<Sums> sums(strips + 1);
-#pragma omp parallel if (strips > 1)
-    {
-      Work work(A_.rows);
-#pragma omp for schedule(dynamic)
-      for (Index s = 0; s < strips; ++s) {
+    parallel_with(strips, Index{1}, strips > 1, [&] {
+      return [&, work = Work(A_.rows)](Index s) mutable {
         extra[s].assign(A_.rows - interior, 0);
         factor(
             domains_.ptr[s], domains_.ptr[s + 1], interior, parts[s], work, sums[s],
             [&](Index i, double v) { (i < interior ? extra_[i] : extra[s][i - interior]) += v; });
-      }
-    }
+      };
+    });
     sum_up(sums);
     if (found_negative) return;
     split.resize(interior);
@@ -254,7 +252,7 @@ class Factorizer {
     if (work.kept.size() > most) keep_largest(most, work, drop);
     sort_by_row(work);
     if (!(diagonal > least_pivot)) {
-      sums.found_negative = diagonal < -least_pivot;
+      sums.found_negative = !to_the_end_ && diagonal < -least_pivot;
       sums.compensation += 1 - diagonal;
       diagonal = 1;
     }
@@ -313,6 +311,7 @@ class Factorizer {
   const double tolerance_;
   const int fill_;
   const bool lowers_;
+  bool to_the_end_ = false;
 
  public:
   std::vector<double> scale, pivot;
@@ -347,13 +346,15 @@ IncompleteCholesky<T>::IncompleteCholesky(const CsrView<double>& A,
   }
   if (found_negative_) {
     const auto raised = dominant_diagonal(A, diagonal);
-    run.emplace(A, raised, domains, drop_tolerance, fill, dropped).run();
+    // What it is raised above is the sum of the row: of the column only if A is symmetric.
+    run.emplace(A, raised, domains, drop_tolerance, fill, dropped).run(true);
     for (Index i = 0; i < A.rows; ++i)
       if (raised[i] > 0) run->compensation += (raised[i] - diagonal[i]) / raised[i];
   }
   Factorizer& factorizer = *run;
   compensation_ = A.rows > 0 ? factorizer.compensation / A.rows : 0;
   cut_loss_ = factorizer.cut_loss();
+  for (double root : factorizer.pivot) least_pivot_ = std::min(least_pivot_, root * root);
   const auto& s = factorizer.scale;
   const auto& pivot = factorizer.pivot;
   const Index interior = domains.interior();
@@ -366,8 +367,7 @@ IncompleteCholesky<T>::IncompleteCholesky(const CsrView<double>& A,
   value_.resize(offset.back());
   inverse_.resize(rows_);
   const auto parts = static_cast<Index>(factorizer.parts.size());
-#pragma omp parallel for schedule(dynamic) if (rows_ > 16384)
-  for (Index part = 0; part < parts; ++part) {
+  parallel_for(parts, Index{1}, rows_ > 16384, [&](Index part) {
     const Columns& from = factorizer.parts[part];
     const Index first = offset[part];
     std::copy(from.row.begin(), from.row.end(), index_.begin() + first);
@@ -379,7 +379,7 @@ IncompleteCholesky<T>::IncompleteCholesky(const CsrView<double>& A,
       for (Index p = from.begin_of(j); p < from.end_of(j); ++p)
         value_[first + p] = static_cast<T>(from.value[p] * s[from.row[p]] * inverse);
     }
-  }
+  });
   start_[rows_] = offset.back();
   tail_start_.assign(rows_ - interior + 1, 0);
   for (Index j = 0; j < interior; ++j)
@@ -402,13 +402,13 @@ IncompleteCholesky<T>::IncompleteCholesky(const CsrView<double>& A,
 template <class T>
 void IncompleteCholesky<T>::forward(T* x) const {
   const Index strips = static_cast<Index>(strips_.size()) - 1, interior = strips_.back();
-#pragma omp parallel for schedule(static) if (strips > 1)
-  for (Index s = 0; s < strips; ++s)
+  parallel_for(strips, strips > 1, [&](Index s) {
     for (Index j = strips_[s]; j < strips_[s + 1]; ++j) {
       const T v = x[j];
       for (Index p = start_[j]; p < split_[j]; ++p) x[index_[p]] -= value_[p] * v;
       x[j] = v * inverse_[j];
     }
+  });
   for (Index i = interior; i < rows_; ++i) {
     T sum = 0;
     for (Index p = tail_start_[i - interior]; p < tail_start_[i - interior + 1]; ++p)
@@ -432,9 +432,9 @@ void IncompleteCholesky<T>::backward(T* x) const {
     x[j] = v;
   };
   for (Index j = rows_ - 1; j >= interior; --j) column(j);
-#pragma omp parallel for schedule(static) if (strips > 1)
-  for (Index s = 0; s < strips; ++s)
+  parallel_for(strips, strips > 1, [&](Index s) {
     for (Index j = strips_[s + 1] - 1; j >= strips_[s]; --j) column(j);
+  });
 }
 
 template <class T>

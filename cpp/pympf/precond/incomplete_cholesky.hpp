@@ -48,6 +48,9 @@ class IncompleteCholesky {
   }
   // Twice the sum of what the scaled matrix lost, over the number of rows; 0: M = A.
   double compensation() const { return compensation_; }
+  // The smallest pivot of the scaled matrix, of those that were not raised: M takes some vector for
+  // so smooth, relative to the energy of D, and S = M^-1 blows rounding errors up as much.
+  double least_pivot() const { return least_pivot_; }
   // What was dropped and raised the diagonal of a row of the interface, over that of an interior
   // row (means of both); 0 where nothing was dropped.
   double cut_loss() const { return cut_loss_; }
@@ -67,7 +70,7 @@ class IncompleteCholesky {
   std::vector<Index> tail_start_, tail_index_;  // interface rows of the interior columns, by rows
   std::vector<T> tail_value_;
   std::vector<T> inverse_;  // D^-1
-  double compensation_ = 0, cut_loss_ = 0;
+  double compensation_ = 0, cut_loss_ = 0, least_pivot_ = 1;
   bool found_negative_ = false;
 };
 

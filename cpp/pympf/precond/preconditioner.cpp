@@ -10,8 +10,10 @@
 #include "pympf/la/blas1.hpp"
 #include "pympf/la/repartition.hpp"
 #include "pympf/la/sparse.hpp"
+#include "pympf/la/symmetry.hpp"
 #include "pympf/precond/choose.hpp"
 #include "pympf/precond/cycle.hpp"
+#include "pympf/precond/probe.hpp"
 #include "pympf/precond/saddle.hpp"
 #include "pympf/precond/two_level.hpp"
 
@@ -20,6 +22,13 @@ namespace {
 
 // Entries of a matrix whose hierarchy stays in the caches: float32 would not make it faster.
 constexpr Global most_cached = 100000;
+
+// Of CG, for a setup that may have lost the sign of M.
+constexpr int steps_in_doubt = 16;
+
+// What is built where M turned out not to be positive definite, each after the one before it: the
+// levels in float64, the incomplete factor alone, the diagonal.
+enum class Rung { chosen, levels, factor, diagonal };
 
 // z = D^-1 r with |a_ii|, and 1 for a zero.
 template <class T>
@@ -114,12 +123,15 @@ struct Preconditioner<T>::Impl {
   bool is_companion = false;     // built for the matrix of saddle.hpp
   std::variant<Jacobi<T>, std::unique_ptr<Cycles<float>>, std::unique_ptr<Cycles<double>>, TwoLevel>
       kind;
+  Rung rung = Rung::chosen;
+  std::string failures;  // what the rungs before ended with
   Index callers_rows = 0;
   std::unique_ptr<Elsewhere<T>> elsewhere;
 
   void take(const DistRows<T>& A) {
     build(A);
     finish(A);
+    verify(A);
   }
 
   // New values on the same pattern.
@@ -138,7 +150,27 @@ struct Preconditioner<T>::Impl {
       refreshed(*single);
     else
       refreshed(std::get<std::unique_ptr<Cycles<double>>>(kind));
+    if (report.rounds_off) build_levels_of(A);
     finish(A);
+    verify(A);
+  }
+
+  // Takes the next rung, as the one that is there `why`; false when none is left. Collective.
+  bool fall_back(const DistRows<T>& A, const std::string& why) {
+    const bool is_single = std::holds_alternative<std::unique_ptr<Cycles<float>>>(kind);
+    if (std::holds_alternative<Jacobi<T>>(kind)) return false;
+    const bool is_factor = report.method == "ict" && !is_single;
+    const bool has_no_levels = is_single || std::holds_alternative<TwoLevel>(kind);
+    failures +=
+        concat(failures.empty() ? "" : ", ", report.method, is_single ? " in float32 " : " ", why);
+    rung = report.indefinite || is_factor ? Rung::diagonal
+           : has_no_levels                ? Rung::levels
+                                          : Rung::factor;
+    build_rung(A);
+    report.reason = failures;
+    finish(A);
+    verify(A);
+    return true;
   }
 
   void apply(const T* r, T* z) const {
@@ -154,8 +186,7 @@ struct Preconditioner<T>::Impl {
       precond::apply(cycles.levels, used, r, z, *space);
     };
     if (const auto* single = std::get_if<std::unique_ptr<Cycles<float>>>(&kind)) run(**single);
-    if constexpr (std::is_same_v<T, double>)
-      if (const auto* full = std::get_if<std::unique_ptr<Cycles<double>>>(&kind)) run(**full);
+    if (const auto* full = std::get_if<std::unique_ptr<Cycles<double>>>(&kind)) run(**full);
     for (Index i : null_rows) z[i] = r[i];
   }
 
@@ -165,6 +196,8 @@ struct Preconditioner<T>::Impl {
     negative = is_negative(A.comm, d);
     used = params;
     report = {};
+    rung = Rung::chosen;
+    failures.clear();
     if (params.method == Method::jacobi) {
       report.method = "jacobi";
       report.reason = "asked for";
@@ -297,8 +330,64 @@ struct Preconditioner<T>::Impl {
     const bool single = std::is_same_v<T, float> || params.precision == Precision::single ||
                         (params.precision == Precision::automatic && A.nnz() > most_cached);
     if (single) build_cycles<float>(A);
+    const bool rounds_off = report.rounds_off;
     // An exact factorization that is rounded to float32 would cost the steps that it saves.
-    if (!single || (report.exact && std::is_same_v<T, double>)) build_cycles<double>(A);
+    if (!single || rounds_off || (report.exact && std::is_same_v<T, double>))
+      build_cycles<double>(A);
+    if (!rounds_off) return;
+    rung = Rung::levels;
+    report.reason += "; in float64, as float32 rounds the smoothest vectors away";
+  }
+
+  void build_rung(const DistRows<T>& A) {
+    if (rung == Rung::diagonal) {
+      const bool indefinite = report.indefinite;
+      report = {};
+      report.indefinite = indefinite;
+      report.method = "jacobi";
+      kind = jacobi(diagonal(A));
+      return;
+    }
+    if (params.method == Method::direct || params.method == Method::two_level)
+      used.method = Method::multilevel;
+    if (rung == Rung::factor) {
+      used.method = Method::incomplete_cholesky;
+      used.smoother = SmootherKind::incomplete_cholesky;
+      used.cycle = CycleKind::v;
+    }
+    build_cycles<double>(A);
+  }
+
+  // What is promised positive definite must be it: a probe where the setup came near to rounding.
+  void verify(const DistRows<T>& A) {
+    if (is_companion || std::holds_alternative<Jacobi<T>>(kind)) return;
+    if (report.indefinite) {  // incomplete factors of such a matrix may grow without bound
+      if (!is_finite(A)) fall_back(A, "is not finite");
+    } else if (report.doubtful && !report.exact && used.cycle != CycleKind::k) {
+      if (!is_positive(A)) fall_back(A, "is not positive definite by a probe");
+    }
+  }
+
+  bool is_finite(const DistRows<T>& A) const {
+    std::vector<T> ones(rows, 1), z(rows);
+    apply(ones.data(), z.data());
+    const bool own = std::all_of(z.begin(), z.end(), [](T v) { return std::isfinite(v); });
+    return A.comm.min(Global{own}) > 0;
+  }
+
+  bool is_positive(const DistRows<T>& A) const {
+    const std::vector<T> d = diagonal(A);
+    RowProduct<T> multiply(A);
+    const T sign = negative ? T(-1) : T(1);
+    auto side = probe_side<T>(
+        A.comm, rows, [&](Index i) { return std::abs(double{d[i]}); }, [](Index) { return 1.0; });
+    return precond::is_positive(
+        A.comm, std::move(side), steps_in_doubt,
+        [&](const T* x, T* y) {
+          multiply(x, y);
+          scale(rows, sign, y, y);
+        },
+        [&](const T* r, T* z) { apply(r, z); });
   }
 
   template <class S>
@@ -306,7 +395,7 @@ struct Preconditioner<T>::Impl {
     report = {};
     kind = std::make_unique<Cycles<S>>(
         build_levels<S>(working_copy(A, negative), near_nullspace, block, used, report));
-    report.single = !std::is_same_v<S, T>;
+    report.single = sizeof(S) < sizeof(T);
   }
 };
 
@@ -319,6 +408,7 @@ Preconditioner<T>::Preconditioner(const DistRows<T>& A, const Params& params,
   const Index rows = A.own();
   require(A.rows.cols == A.column_count() && A.layout.total() > 0,
           "a square matrix is needed, not ", A.rows.rows, " x ", A.rows.cols);
+  require_symmetric_pattern(A);
   const bool moves = params.repartition && A.comm.size() > 1;
   collectively(A.comm, [&] {
     require(block >= 1 && rows % block == 0, "block size ", block, " does not divide the ", rows,
@@ -349,6 +439,13 @@ Preconditioner<T>::Preconditioner(const DistRows<T>& A, const Params& params,
 }
 
 template <class T>
+bool Preconditioner<T>::has_pattern(const DistRows<T>& A) const {
+  const bool same = A.own() == impl_->callers_rows && A.rows.cols == A.column_count() &&
+                    hash(A) == impl_->pattern;
+  return A.comm.min(Global{same}) > 0;
+}
+
+template <class T>
 void Preconditioner<T>::update(const DistRows<T>& A) {
   Impl& impl = *impl_;
   collectively(A.comm, [&] {
@@ -360,6 +457,13 @@ void Preconditioner<T>::update(const DistRows<T>& A) {
     impl.refresh(impl.elsewhere->rows.there(A));
   else
     impl.refresh(A);
+}
+
+template <class T>
+bool Preconditioner<T>::fall_back(const DistRows<T>& A, const std::string& why) {
+  Impl& impl = *impl_;
+  return impl.elsewhere ? impl.fall_back(impl.elsewhere->rows.there(A), why)
+                        : impl.fall_back(A, why);
 }
 
 template <class T>

@@ -8,16 +8,19 @@
 namespace pympf::precond {
 
 // M is symmetric; for v, w and additive cycles it is positive definite on a positive definite A and
-// semidefinite on a singular one. For a negative definite A, M approximates (-A)^-1; for an
-// indefinite one the coarse solve takes absolute values, and M may fail to be definite; that of a
-// saddle point (saddle.hpp) is definite. The cycle 'k' varies from one application to the next.
+// semidefinite on a singular one: where rounding may have cost it that, by what the setup saw, a
+// probe decides and the next choice takes its place. For a negative definite A, M approximates
+// (-A)^-1; for an indefinite one the coarse solve takes absolute values, and M may fail to be
+// definite; that of a saddle point (saddle.hpp) is definite. The cycle 'k' varies from one
+// application to the next.
 template <class T>
 class Preconditioner {
  public:
   // near_nullspace: rows() x vectors, or empty for constants; the rows of A come in nodes of
   // `block`; without either, nodes are looked for (nodes.hpp). `parts`, for params.repartition on
   // several ranks: the rank where own row i shall be worked on; the rows of a node go together.
-  // Collective over the ranks of A, as update and apply are; vectors hold own entries.
+  // Collective over the ranks of A, as update and apply are; vectors hold own entries. The pattern
+  // of A must be symmetric (la/symmetry.hpp).
   Preconditioner(const DistRows<T>& A, const Params& params, NearNullspace near_nullspace = {},
                  Index block = 1, const std::vector<int>& parts = {});
   ~Preconditioner();
@@ -28,10 +31,18 @@ class Preconditioner {
   const Params& params() const;
   const Report& report() const;
 
+  // Whether A has the rows and the pattern of the first matrix. Collective.
+  bool has_pattern(const DistRows<T>& A) const;
+
   // New values on the same pattern (InvalidArgument when it is another): keeps the order of the
   // rows, the clusters and the scaling functions. As good as a new one while the values change by a
   // factor or by little, for about half of the time.
   void update(const DistRows<T>& A);
+
+  // For a solver that found M not to be definite, or not finite: builds what follows what is there,
+  // the levels in float64, the incomplete factor alone, or the diagonal, for the same A; `why` goes
+  // to the reason of the report. False when nothing is left.
+  bool fall_back(const DistRows<T>& A, const std::string& why);
 
   // z = M r. On one rank any number of threads may call; allocates only the first time.
   void apply(const T* r, T* z) const;

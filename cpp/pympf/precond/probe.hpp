@@ -67,6 +67,33 @@ std::vector<T> probe_side(const Communicator& comm, Index rows, const Diagonal& 
   return r;
 }
 
+// Whether r^T M r > 0 on all sides that a few steps of CG on A come by, from r on. It is left to
+// others to find that A has a negative eigenvalue.
+template <class T, class Multiply, class Precondition>
+bool is_positive(const Communicator& comm, std::vector<T> r, int steps, const Multiply& multiply,
+                 const Precondition& precondition) {
+  const auto n = static_cast<Index>(r.size());
+  const auto dot = [&](const std::vector<T>& x, const std::vector<T>& y) {
+    return comm.sum(pympf::dot(n, x.data(), y.data()));
+  };
+  std::vector<T> z(n), p(n, T(0)), q(n);
+  const double begin = dot(r, r);
+  for (double k = 0, before = 0; k < steps; ++k) {
+    precondition(r.data(), z.data());
+    const double now = dot(r, z);
+    if (!std::isfinite(now)) return false;
+    if (dot(r, r) <= probing::target * probing::target * begin) return true;
+    if (!(now > 0)) return false;
+    axpby(n, 1, z.data(), k > 0 ? now / before : 0, p.data());
+    before = now;
+    multiply(p.data(), q.data());
+    const double curvature = dot(p, q);
+    if (!(curvature > 0)) return true;
+    axpy(n, -now / curvature, q.data(), r.data());
+  }
+  return true;
+}
+
 // Iterations to 1e-8; none when they look like more than `most`, or A like indefinite.
 // multiply(x, y): y = A x; precondition(r, z): z = M r.
 template <class T, class Multiply, class Precondition>

@@ -189,11 +189,8 @@ std::vector<double> coarse_product(const CsrView<double>& A, const CsrView<doubl
                                    const std::vector<Index>& indices) {
   std::vector<double> out(indices.size());
   std::vector<char> null(R.rows);
-#pragma omp parallel if (R.rows > 4096)
-  {
-    Product product(A, P, R);
-#pragma omp for schedule(dynamic, 1024)
-    for (Index i = 0; i < R.rows; ++i) {
+  parallel_with(R.rows, Index{1024}, R.rows > 4096, [&] {
+    return [&, product = Product(A, P, R)](Index i) mutable {
       const double size = product.load_known(i);
       double sum = 0;
       for (Index p = indptr[i]; p < indptr[i + 1]; ++p) {
@@ -201,8 +198,8 @@ std::vector<double> coarse_product(const CsrView<double>& A, const CsrView<doubl
         sum += std::abs(out[p]);
       }
       null[i] = sum <= rounding * size;
-    }
-  }
+    };
+  });
   zero_what_is_rounding(null, R.rows, indptr.data(), indices.data(), out.data());
   return out;
 }

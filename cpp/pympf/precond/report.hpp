@@ -17,6 +17,8 @@ struct Report {
   bool definite = true;     // false: M is made for the signs of an indefinite A
   bool exact = false;       // the smoother alone is A^-1 to rounding, and is all that there is
   bool single = false;      // the cycle works in float32 for a matrix in double precision
+  bool rounds_off = false;  // float32 would not hold the levels: the setup was left
+  bool doubtful = false;    // rounding errors may cost M its sign, in the precision of the levels
   std::string method, reason;
   double seconds = 0;
 };

@@ -46,12 +46,9 @@ Csr<double> build_rows(Index rows, Index cols, const MakeBody& make_body) {
   const auto end_of = [&](Index c) { return std::min(rows, (c + 1) * chunk_rows); };
   std::vector<Entries> entries(chunks);
   Csr<double> out{rows, cols, std::vector<Index>(rows + 1, 0), {}, {}};
-#pragma omp parallel if (chunks > 4)
-  {
-    auto body = make_body();
-    std::size_t guess = 0;  // of the next chunk
-#pragma omp for schedule(dynamic)
-    for (Index c = 0; c < chunks; ++c) {
+  parallel_with(chunks, Index{1}, chunks > 4, [&] {
+    // `guess`: the size of the next chunk.
+    return [&, body = make_body(), guess = std::size_t{0}](Index c) mutable {
       Entries& part = entries[c];
       part.reserve(guess);
       for (Index i = c * chunk_rows; i < end_of(c); ++i) {
@@ -60,23 +57,22 @@ Csr<double> build_rows(Index rows, Index cols, const MakeBody& make_body) {
         out.indptr[i + 1] = static_cast<Index>(part.size() - before);
       }
       guess = part.size() + part.size() / 8;
-    }
-  }
+    };
+  });
   Global nnz = 0;
   for (const auto& part : entries) nnz += static_cast<Global>(part.size());
   to_index(nnz, "entries of a sparse product");
   for (Index i = 0; i < rows; ++i) out.indptr[i + 1] += out.indptr[i];
   out.indices.resize(static_cast<std::size_t>(nnz));
   out.data.resize(static_cast<std::size_t>(nnz));
-#pragma omp parallel for schedule(static) if (chunks > 4)
-  for (Index c = 0; c < chunks; ++c) {
+  parallel_for(chunks, chunks > 4, [&](Index c) {
     Index at = out.indptr[c * chunk_rows];
     for (const auto& [column, value] : entries[c]) {
       out.indices[at] = column;
       out.data[at++] = value;
     }
     Entries().swap(entries[c]);
-  }
+  });
   return out;
 }
 

@@ -38,6 +38,12 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
+// Of a factor, relative to the diagonal. The cycle smooths, multiplies by A and smooths again: S is
+// as large as 1 / pivot on the smoothest vectors, and what is rounded in A S is blown up by that
+// once more, epsilon / pivot of S itself. In float32 M loses its sign at 1e-6 (the contrast of
+// strong clusters) and CG some iterations at 7e-6; grids, jumps and inclusions have 5e-3 and more.
+// In float64 it is less than doubtful.
+constexpr double least_pivot_of_float = 2e-5, doubtful_pivot = 1e-8;
 // Contraction that hardly shrinks the graph (expanders): lifting would fill in.
 constexpr double expander = 0.6;
 // 1 to 6 on all families but one, where the cuts triple the iterations; there it is above 20.
@@ -427,6 +433,11 @@ void fill_level(const CsrView<double>& A, const Border& border, const Domains& d
   line.bytes = bytes_of(level);
   const bool negative = comm.max(Global{level.factor.found_negative()}) > 0;
   report.indefinite = report.indefinite || negative;
+  if (dropped == Dropped::lowers_diagonal) return;  // it is no smoother: CG takes it alone
+  const double pivot = comm.min(level.factor.least_pivot());
+  report.rounds_off =
+      report.rounds_off || (std::is_same_v<T, float> && pivot < least_pivot_of_float);
+  report.doubtful = report.doubtful || pivot < doubtful_pivot;
 }
 
 // For the additive cycle the wavelets' solves take the place of both.
@@ -481,8 +492,7 @@ std::vector<double> permuted_data(const CsrView<double>& A, const std::vector<In
   std::vector<double> out(A.nnz());
   std::vector<Index> position(A.rows);
   for (Index i = 0; i < A.rows; ++i) position[order[i]] = i;
-#pragma omp parallel for schedule(static, 1024) if (worth_threads(A.nnz()))
-  for (Index i = 0; i < A.rows; ++i) {
+  parallel_for(A.rows, worth_threads(A.nnz()), [&](Index i) {
     const Index *first = pattern.indices.data() + pattern.indptr[i], *to = first;
     const Index* last = pattern.indices.data() + pattern.indptr[i + 1];
     for (Index p = A.indptr[order[i]]; p < A.indptr[order[i] + 1]; ++p, ++to) {
@@ -490,7 +500,7 @@ std::vector<double> permuted_data(const CsrView<double>& A, const std::vector<In
       if (to == last || *to != column) to = std::lower_bound(first, last, column);
       out[to - pattern.indices.data()] = factor * A.data[p];
     }
-  }
+  });
   return out;
 }
 
@@ -604,6 +614,7 @@ Levels<T> build_levels(const DistRows<double>& A, const NearNullspace& near_null
         fill_level(stage.A, stage.border, stage.domains, with, level, line, report, dropped);
       };
       if (first || !additive) fill(params, Dropped::raises_diagonal);
+      if (report.rounds_off) return out;
       if (first && params.strips == 0 && loses_by_cuts(stage, level)) {
         params.strips = facing_strips;
         stage = first_stage(A, out.scale, block, params);
@@ -675,7 +686,7 @@ void refresh_levels(const DistRows<double>& matrix, const Params& given, Levels<
   const Params params = levels.complete ? without_drops(given)
                         : levels.finer  ? with_fewer_drops(given)
                                         : given;
-  report.indefinite = false;
+  report.indefinite = report.rounds_off = report.doubtful = false;
   report.coarse_nullity = report.coarse_negative = 0;
   levels.scale = range_factor(matrix.comm, matrix.rows);
   Renewed A = renewed(matrix, levels);
@@ -690,6 +701,7 @@ void refresh_levels(const DistRows<double>& matrix, const Params& given, Levels<
       const bool lowers = levels.lowered && may_lower_diagonal(A.view, level.border, params);
       fill_level(A.view, level.border, Domains{{}, level.strips}, params, level, line, report,
                  lowers ? Dropped::lowers_diagonal : Dropped::raises_diagonal);
+      if (report.rounds_off) return;
       if (l + 1 < report.levels.size()) {
         const bool last = l + 1 == levels.levels.size();
         A = projected(A.view, level, last ? nullptr : &levels.levels[l + 1].A,

@@ -19,8 +19,7 @@ constexpr double ghost_share = 0.5;
 template <class T>
 std::vector<T> inverse_diagonal(const CsrView<double>& A, SmootherKind kind) {
   std::vector<T> out(A.rows);
-#pragma omp parallel for schedule(static) if (A.rows > 16384)
-  for (Index i = 0; i < A.rows; ++i) {
+  parallel_for(A.rows, A.rows > 16384, [&](Index i) {
     double sum = 0, diagonal = 0, ghosts = 0;
     for (Index p = A.indptr[i]; p < A.indptr[i + 1]; ++p) {
       sum += std::abs(A.data[p]);
@@ -30,7 +29,7 @@ std::vector<T> inverse_diagonal(const CsrView<double>& A, SmootherKind kind) {
     if (kind == SmootherKind::gauss_seidel) diagonal += ghosts;
     const double d = kind == SmootherKind::l1_jacobi || diagonal == 0 ? sum : diagonal;
     out[i] = d > 0 ? static_cast<T>(1 / d) : T(0);
-  }
+  });
   return out;
 }
 
@@ -97,8 +96,7 @@ void gauss_seidel(const Level<T>& level, const T* b, T* x, bool forward) {
       for (Index i = end - 1; i >= begin; --i) row(i);
   };
   if (!forward) range(interior, level.rows());
-#pragma omp parallel for schedule(static) if (strips > 1)
-  for (Index s = 0; s < strips; ++s) range(level.strips[s], level.strips[s + 1]);
+  parallel_for(strips, strips > 1, [&](Index s) { range(level.strips[s], level.strips[s + 1]); });
   if (forward) range(interior, level.rows());
 }
 

@@ -261,11 +261,8 @@ Rotated rotate(const NearNullspace& B, const Clustering& clusters, Index block) 
   out.scaling.assign(at(static_cast<Index>(clusters.label.size()), block * m), 0.0);
   out.coarse.vectors = m;
   out.coarse.values.assign(at(clusters.count, m * m), 0.0);
-#pragma omp parallel if (clusters.count > 4096)
-  {
-    std::vector<double> Q;
-#pragma omp for schedule(static)
-    for (Index u = 0; u < clusters.count; ++u) {
+  parallel_with(clusters.count, Index{0}, clusters.count > 4096, [&] {
+    return [&, Q = std::vector<double>()](Index u) mutable {
       const Index rows = (members.ptr[u + 1] - members.ptr[u]) * block;
       Q.resize(at(rows, m));
       const auto row_of = [&](Index a) {
@@ -274,8 +271,8 @@ Rotated rotate(const NearNullspace& B, const Clustering& clusters, Index block) 
       for (Index a = 0; a < rows; ++a) std::copy_n(B.row(row_of(a)), m, &Q[at(a, m)]);
       orthonormalize(Q, rows, m, &out.coarse.values[at(u, m * m)]);
       for (Index a = 0; a < rows; ++a) std::copy_n(&Q[at(a, m)], m, &out.scaling[at(row_of(a), m)]);
-    }
-  }
+    };
+  });
   return out;
 }
 

@@ -1,6 +1,7 @@
 #include "pympf/precond/two_level.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <limits>
 #include <numeric>
@@ -140,17 +141,14 @@ Csr<double> scaling_functions(const CsrView<double>& A, const std::vector<double
   const Members members = members_of(clusters);
   std::vector<std::vector<double>> modes(clusters.count);
   const SerialBlas serial;
-  int failures = 0;
-#pragma omp parallel reduction(+ : failures)
-  {
-    LocalModes local(A, d, clusters, tau);
-#pragma omp for schedule(dynamic, 16)
-    for (Index u = 0; u < clusters.count; ++u) {
+  std::atomic<Index> failures{0};
+  parallel_with(clusters.count, Index{16}, true, [&] {
+    return [&, local = LocalModes(A, d, clusters, tau)](Index u) mutable {
       const Index begin = members.ptr[u], size = members.ptr[u + 1] - begin;
-      failures += !local.find(&members.nodes[begin], size, modes[u]);
-    }
-  }
-  require<Singular>(failures == 0, "eigenvalues inside of ", failures,
+      if (!local.find(&members.nodes[begin], size, modes[u])) ++failures;
+    };
+  });
+  require<Singular>(failures == 0, "eigenvalues inside of ", failures.load(),
                     " clusters did not converge (LAPACK dsyevr)");
   Csr<double> Q{0, A.rows, {0}, {}, {}};
   for (Index u = 0; u < clusters.count; ++u) {

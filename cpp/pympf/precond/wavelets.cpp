@@ -73,35 +73,33 @@ Csr<double> wavelet_inverse(const CsrView<double>& A, const NearNullspace& B,
   const Members members = members_of(clusters);
   const std::vector<double> d = diagonal(A);
   std::vector<Small> blocks(clusters.count, Small(0));
-#pragma omp parallel if (clusters.count > 4096)
-  {
-    std::vector<Index> local(A.cols, -1), rows;
-#pragma omp for schedule(dynamic, 256)
-    for (Index u = 0; u < clusters.count; ++u) {
-      rows.clear();
-      for (Index q = members.ptr[u]; q < members.ptr[u + 1]; ++q)
-        for (Index e = 0; e < block; ++e) rows.push_back(members.nodes[q] * block + e);
-      const auto c = static_cast<Index>(rows.size());
-      for (Index a = 0; a < c; ++a) local[rows[a]] = a;
-      Small K(c);
-      std::vector<double> g(static_cast<std::size_t>(c) * m);
-      double largest = 0, size = 0;
-      for (Index a = 0; a < c; ++a) {
-        for (Index p = A.indptr[rows[a]]; p < A.indptr[rows[a] + 1]; ++p)
-          if (const Index b = local[A.indices[p]]; b >= 0) K(a, b) = A.data[p];
-        largest = std::max(largest, std::abs(d[rows[a]]));
-        for (Index e = 0; e < m; ++e) {
-          g[a * m + e] = d[rows[a]] * B.row(rows[a])[e];
-          size += g[a * m + e] * g[a * m + e];
-        }
-      }
-      for (Index a = 0; a < c && size > 0; ++a)
-        for (Index b = 0; b < c; ++b)
-          for (Index e = 0; e < m; ++e) K(a, b) += largest / size * g[a * m + e] * g[b * m + e];
-      blocks[u] = constrained_inverse(std::move(K), g, m);
-      for (Index i : rows) local[i] = -1;
-    }
-  }
+  parallel_with(clusters.count, Index{256}, clusters.count > 4096, [&] {
+    return
+        [&, local = std::vector<Index>(A.cols, -1), rows = std::vector<Index>()](Index u) mutable {
+          rows.clear();
+          for (Index q = members.ptr[u]; q < members.ptr[u + 1]; ++q)
+            for (Index e = 0; e < block; ++e) rows.push_back(members.nodes[q] * block + e);
+          const auto c = static_cast<Index>(rows.size());
+          for (Index a = 0; a < c; ++a) local[rows[a]] = a;
+          Small K(c);
+          std::vector<double> g(static_cast<std::size_t>(c) * m);
+          double largest = 0, size = 0;
+          for (Index a = 0; a < c; ++a) {
+            for (Index p = A.indptr[rows[a]]; p < A.indptr[rows[a] + 1]; ++p)
+              if (const Index b = local[A.indices[p]]; b >= 0) K(a, b) = A.data[p];
+            largest = std::max(largest, std::abs(d[rows[a]]));
+            for (Index e = 0; e < m; ++e) {
+              g[a * m + e] = d[rows[a]] * B.row(rows[a])[e];
+              size += g[a * m + e] * g[a * m + e];
+            }
+          }
+          for (Index a = 0; a < c && size > 0; ++a)
+            for (Index b = 0; b < c; ++b)
+              for (Index e = 0; e < m; ++e) K(a, b) += largest / size * g[a * m + e] * g[b * m + e];
+          blocks[u] = constrained_inverse(std::move(K), g, m);
+          for (Index i : rows) local[i] = -1;
+        };
+  });
   return build_rows(A.rows, A.rows, [&] {
     return [&](Index i, Entries& out) {
       const Index u = clusters.label[i / block];

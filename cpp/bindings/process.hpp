@@ -1,0 +1,54 @@
+// What the compiled modules share in a process: one team of threads, and Python's signals.
+#pragma once
+
+#include <Python.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "pympf/common/interrupt.hpp"
+#include "pympf/common/parallel.hpp"
+
+namespace pympf::python {
+
+// A Python exception is set; it travels through C++ as this.
+struct Raised {};
+
+// Ctrl-C ends long work: signal handlers of Python run in the main thread, every 50 ms, or less
+// often where the interpreter's lock is hard to get.
+inline void look_for_signals() {
+  using Clock = std::chrono::steady_clock;
+  thread_local Clock::time_point next{};
+  const auto start = Clock::now();
+  if (start < next) return;
+  bool raised = false;
+  if (getpid() == gettid()) {
+    const PyGILState_STATE lock = PyGILState_Ensure();
+    raised = !PyErr_Occurred() && PyErr_CheckSignals() < 0;
+    PyGILState_Release(lock);
+  }
+  const auto end = Clock::now();
+  next = end + std::max<Clock::duration>(std::chrono::milliseconds(50), 20 * (end - start));
+  if (raised) throw Raised();
+}
+
+// For the module that has the team: what the others join.
+inline PyObject* offer_team() {
+  set_interrupt_hook(look_for_signals);
+  return PyCapsule_New(&team(), nullptr, nullptr);
+}
+
+// For the others. -1 with an exception set when there is no team.
+inline int join_team() {
+  set_interrupt_hook(look_for_signals);
+  PyObject* const core = PyImport_ImportModule("pympf._core");
+  PyObject* const capsule = core ? PyObject_GetAttrString(core, "team") : nullptr;
+  auto* const offered = capsule ? PyCapsule_GetPointer(capsule, nullptr) : nullptr;
+  if (offered) share_team(*static_cast<Team*>(offered));
+  Py_XDECREF(capsule);
+  Py_XDECREF(core);
+  return offered ? 0 : -1;
+}
+
+}  // namespace pympf::python

@@ -1,0 +1,218 @@
+// A x = b for a matrix: what is known of it beyond its products goes into the driver (krylov.cpp).
+//
+//   range      s A, M / s with a power of two s, where the largest entry is far from 1
+//   rows       their sizes, |a_ii| as a rule, by which the driver weighs the rows where it must
+//   nullspace  constants on the parts whose row sums vanish; of a symmetric A they are also what
+//              its range is orthogonal to
+//
+// Cost: one pass over the entries; the parts are looked for when all row sums vanish, or when a
+// method has failed.
+#include <cmath>
+#include <limits>
+#include <optional>
+
+#include "pympf/la/blas1.hpp"
+#include "pympf/la/dist_csr.hpp"
+#include "pympf/la/floating.hpp"
+#include "pympf/la/krylov_run.hpp"
+
+namespace pympf {
+namespace {
+
+using krylov::has_converged;
+using krylov::System;
+
+// Of the largest entry: what a preconditioner and the norms of vectors make of it stays in T.
+template <class T>
+constexpr int kSafeExponent = std::numeric_limits<T>::max_exponent / 8;
+
+// 2^-exponent A; a copy only where the exponent is not 0.
+template <class T>
+DistRows<T> scaled(const DistRows<T>& A, int exponent) {
+  if (exponent == 0) return view_of(A);
+  auto out = with_values<T>(A, [&](Index, Index p) { return A.rows.data[p]; });
+  krylov::scale_by_power(out.rows.nnz(), -exponent, out.storage.data.data());
+  return out;
+}
+
+// 2^exponent M; half of it goes to each side, so that neither leaves the range.
+template <class T>
+Operator<T> scaled(const Operator<T>& M, int exponent, Index n) {
+  const int before = exponent / 2;
+  return [=, &M, in = std::vector<T>(n)](const T* r, T* z) mutable {
+    in.assign(r, r + n);
+    krylov::scale_by_power(n, before, in.data());
+    M(in.data(), z);
+    krylov::scale_by_power(n, exponent - before, z);
+  };
+}
+
+// |a_ii|; of rows with larger entries, as indefinite matrices have them, a part of the largest.
+template <class T>
+std::vector<double> row_sizes(const DistRows<T>& A) {
+  constexpr double part = 1e-3;
+  const CsrView<T>& rows = A.rows;
+  std::vector<double> size(rows.rows);
+  parallel_for(rows.rows, worth_threads(rows.nnz()), [&](Index i) {
+    T largest = 0, diagonal = 0;
+    for (Index p = rows.indptr[i]; p < rows.indptr[i + 1]; ++p) {
+      const T magnitude = std::abs(rows.data[p]);
+      largest = std::max(largest, magnitude);
+      if (rows.indices[p] == i + A.shift) diagonal = magnitude;
+    }
+    size[i] = std::max(double{diagonal}, part * largest);
+  });
+  return size;
+}
+
+// x_i += r_i / a_ii in rows that the diagonal dominates by far, penalty rows: their residuals,
+// which may be any number of times those of the other rows, become as small as those.
+template <class T>
+void solve_dominated(const DistRows<T>& A, const T* r, T* x) {
+  constexpr double far = 1000;
+  const CsrView<T>& rows = A.rows;
+  for (Index i = 0; i < rows.rows; ++i) {
+    double diagonal = 0, others = 0;
+    for (Index p = rows.indptr[i]; p < rows.indptr[i + 1]; ++p)
+      if (rows.indices[p] == i + A.shift)
+        diagonal = rows.data[p];
+      else
+        others += std::abs(rows.data[p]);
+    if (std::abs(diagonal) > far * others) x[i] += static_cast<T>(r[i] / diagonal);
+  }
+}
+
+bool takes_symmetry(Method method) { return method != Method::gmres && method != Method::fgmres; }
+
+// What b has in the nullspace. The norms of a run that solves for the rest are told with it.
+template <class T>
+struct Inconsistent {
+  std::vector<T> rest;  // of b
+  double left = 0;      // norm of what is taken away
+  double b_norm = 0;
+
+  double with(double norm) const { return std::hypot(norm, left); }
+};
+
+// Nothing where b is in the range as far as the tolerance asks for it.
+template <class T>
+std::optional<Inconsistent<T>> inconsistent_part(const DistRows<T>& A, const FloatingParts& parts,
+                                                 const T* b, const KrylovParams& params) {
+  const Index n = A.own();
+  Inconsistent<T> out{{b, b + n}, 0, norm(A.comm, n, b)};
+  const std::vector<double> part = parts.project(A.comm, b);
+  out.left = norm(A.comm, n, part.data());
+  const double rounding = std::numeric_limits<T>::epsilon();
+  if (!(out.left > std::max({params.rtol * out.b_norm, params.atol, rounding * out.b_norm})))
+    return {};
+  for (Index i = 0; i < n; ++i) out.rest[i] = static_cast<T>(b[i] - part[i]);
+  const double rest = norm(A.comm, n, out.rest.data());
+  if (rest <= 100 * rounding * out.b_norm) std::fill(out.rest.begin(), out.rest.end(), T(0));
+  return out;
+}
+
+// One solve, as often as it takes.
+template <class T>
+class MatrixSolve {
+ public:
+  MatrixSolve(const DistRows<T>& A, const Operator<T>* M, const KrylovParams& params,
+              const KrylovCallback<T>& callback)
+      : A_(A),
+        row_size_(row_sizes(A)),
+        exponent_(exponent_of(A.comm.max(largest_magnitude(row_size_.size(), row_size_.data())))),
+        scaled_A_(scaled(A, exponent_)),
+        scaled_M_(M && exponent_ != 0 ? scaled(*M, exponent_, A.own()) : Operator<T>{}),
+        M_(scaled_M_ ? &scaled_M_ : M),
+        params_(params),
+        callback_(callback) {
+    for (double& size : row_size_) size = std::ldexp(size, -exponent_);
+    if (A.comm.size() > 1) {
+      blocks_.emplace(scaled_A_);
+      multiply_ = [this](const T* x, T* y) { blocks_->multiply(x, y); };
+    } else {
+      multiply_ = [this](const T* x, T* y) { spmv(scaled_A_.rows, x, y); };
+    }
+  }
+
+  KrylovResult run(const T* b, T* x) {
+    const bool symmetric = params_.symmetric || takes_symmetry(params_.method);
+    if (symmetric && all_rows_float(scaled_A_)) {
+      const auto result = least_squares(b, x);
+      return result ? *result : plain(b, x, callback_);
+    }
+    const std::vector<T> guess(x, x + A_.own());
+    KrylovResult result = plain(b, x, callback_);
+    if (!symmetric || !may_be_singular(result.reason)) return result;
+    std::vector<T> again = guess;
+    const auto better = least_squares(b, again.data());
+    if (!better) return result;
+    std::copy(again.begin(), again.end(), x);
+    return *better;
+  }
+
+ private:
+  // Even: minres takes square roots of r^T M r.
+  static int exponent_of(double largest) {
+    if (largest == 0 || !std::isfinite(largest)) return 0;
+    const int exponent = std::ilogb(largest) / 2 * 2;
+    return std::abs(exponent) > kSafeExponent<T> ? exponent : 0;
+  }
+
+  static bool may_be_singular(Reason reason) {
+    return !has_converged(reason) && reason != Reason::stopped_by_callback &&
+           reason != Reason::diverged_range;
+  }
+
+  KrylovResult plain(const T* b, T* x, const KrylovCallback<T>& callback) {
+    const auto start = [this](const T* r, T* out) { solve_dominated(scaled_A_, r, out); };
+    return krylov::drive<T>({multiply_, M_, A_.own(), b, x, A_.comm, exponent_, row_size_, start},
+                            params_, callback);
+  }
+
+  // Nothing where b is in the range of A.
+  std::optional<KrylovResult> least_squares(const T* b, T* x) {
+    const FloatingParts parts(scaled_A_);
+    const auto apart = inconsistent_part(A_, parts, b, params_);
+    if (!apart) return {};
+    KrylovCallback<T> told;
+    if (callback_)
+      told = [&](int iteration, double norm, const T* iterate) {
+        return callback_(iteration, apart->with(norm), iterate);
+      };
+    KrylovResult result = plain(apart->rest.data(), x, told);
+    const double rest = norm(A_.comm, A_.own(), apart->rest.data());
+    result.true_residual = apart->with(result.true_residual * rest) / apart->b_norm;
+    if (result.norm != ResidualNorm::preconditioned)
+      for (double& norm : result.history) norm = apart->with(norm);
+    if (has_converged(result.reason)) result.reason = Reason::diverged_inconsistent;
+    result.converged = false;
+    return result;
+  }
+
+  const DistRows<T>& A_;
+  std::vector<double> row_size_;
+  const int exponent_;
+  const DistRows<T> scaled_A_;
+  const Operator<T> scaled_M_;
+  const Operator<T>* const M_;
+  const KrylovParams& params_;
+  const KrylovCallback<T>& callback_;
+  std::optional<DistCsr<T>> blocks_;
+  Operator<T> multiply_;
+};
+
+}  // namespace
+
+template <class T>
+KrylovResult solve(const DistRows<T>& A, const std::type_identity_t<Operator<T>>* M, const T* b,
+                   T* x, const KrylovParams& params,
+                   const std::type_identity_t<KrylovCallback<T>>& callback) {
+  return MatrixSolve<T>(A, M, params, callback).run(b, x);
+}
+
+template KrylovResult solve(const DistRows<float>&, const Operator<float>*, const float*, float*,
+                            const KrylovParams&, const KrylovCallback<float>&);
+template KrylovResult solve(const DistRows<double>&, const Operator<double>*, const double*,
+                            double*, const KrylovParams&, const KrylovCallback<double>&);
+
+}  // namespace pympf

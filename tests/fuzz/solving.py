@@ -1,0 +1,197 @@
+"""`pympf.solve`, `as_preconditioner` and `factorize` on the matrices of `matrices`."""
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import scipy.sparse as sp
+from matrices import (
+    chance,
+    handed_over,
+    near_nullspace,
+    parameters,
+    pick,
+    right_hand_side,
+    strided,
+    values,
+)
+from outcome import REFUSALS, refusal, require
+
+import pympf
+
+EPS = np.finfo(np.float64).eps
+SOLVERS = ("auto", "auto", "auto", "cg", "fcg", "minres", "gmres", "fgmres")
+BUILT = ("mmf", "mmf", "mmf", "multilevel", "ict", "two_level", "direct", "classic")
+PRECONDITIONERS = (*BUILT, "jacobi", "none")
+
+
+def solve(rng):
+    """Solve a system; what has converged has the residual that it says."""
+    A = values(rng)
+    b = right_hand_side(A, rng)
+    given = handed_over(A, rng)
+    options = {"maxiter": 300}
+    if chance(rng, 0.3):
+        options["method"] = pick(rng, SOLVERS)
+    if chance(rng, 0.3):
+        options["preconditioner"] = pick(rng, PRECONDITIONERS)
+    if chance(rng, 0.1):
+        options["near_nullspace"] = near_nullspace(A, rng)
+    if chance(rng, 0.1):
+        options["x0"] = pick(rng, [1.0, 1e160, np.nan]) * rng.standard_normal(A.shape[0])
+    if chance(rng, 0.2):
+        options["rtol"] = 10.0 ** rng.uniform(-14, -1)
+    if chance(rng, 0.1):
+        options["side"], options["method"] = pick(rng, ["left", "right"]), "gmres"
+    if chance(rng, 0.1):
+        options["restart"] = int(rng.integers(0, 40))
+    if chance(rng, 0.1):
+        options["block_size"] = int(rng.integers(1, 4))
+    if chance(rng, 0.3):
+        classic = options.get("preconditioner") == "classic"
+        fields = (pympf.Params if classic else pympf.Preconditioner).fields()
+        fields = [field for field in fields if classic or field["name"] != "method"]
+        options |= parameters(fields, rng)
+    try:
+        solution = pympf.solve(given, b, **options)
+    except REFUSALS as error:
+        return refusal(error)
+    check_solution(A, b, given, solution, options)
+    return "solved" if solution.converged else f"not converged: {solution.reason}"
+
+
+def check_solution(A, b, given, solution, options):
+    """Compare what a solution says of itself with its residual in long double."""
+    x = np.asarray(solution.x)
+    require(x.shape == (A.shape[0],), f"x has shape {x.shape} for {A.shape[0]} rows")
+    require(np.isfinite(x).all(), f"x is not finite, and the reason is {solution.reason}")
+    require(bool(solution.reason), "no reason")
+    if not solution.converged or options.get("side") == "left":
+        return
+    single = x.dtype == np.float32
+    exact = as_long(given, A)
+    b = np.ravel(np.asarray(b)).astype(np.longdouble)
+    if single:
+        b = b.astype(np.float32).astype(np.longdouble)
+    x = x.astype(np.longdouble)
+    residual = norm(b - exact @ x)
+    rounding = norm(abs(exact) @ abs(x) + abs(b)) * (np.finfo(np.float32).eps if single else EPS)
+    rtol = options.get("rtol", 1e-5 if single else 1e-8)
+    allowed = 10 * rtol * norm(b) + 100 * rounding
+    if rtol <= 1e-8 and not single:
+        check_error(sp.csr_array(exact.astype(np.float64)), b, x)
+    require(
+        residual <= allowed,
+        f"{solution.reason} by {solution.method} and {solution.preconditioner} with residual "
+        f"{residual:.3g}, allowed {allowed:.3g} (rtol {rtol:.1e}, norm of b {norm(b):.3g})",
+    )
+
+
+def check_error(A, b, x):
+    """Where scaled rows leave a good condition, x is near the solution, whatever the residual."""
+    if A.shape[0] > 100 or scaled_condition(A) > 1e4:
+        return
+    root = np.sqrt(abs(A.diagonal()))
+    with np.errstate(all="ignore"):
+        scaled, side = A.toarray() / root[:, None] / root, b.astype(float) / root
+        if not np.isfinite(side).all():
+            return
+        solution = np.linalg.solve(scaled, side) / root
+    error, size = norm(x - solution), norm(solution)
+    require(
+        not np.isfinite(size) or error <= 1e-2 * size,
+        f"x is {error:.3g} from the solution, whose norm is {size:.3g}, and called converged",
+    )
+
+
+def as_long(given, A):
+    """Give the matrix that was handed over in long double; `A` is its values before that."""
+    dtype = getattr(given, "dtype", None)
+    if dtype is not None and np.dtype(dtype).kind in "fiub" and np.dtype(dtype) != A.dtype:
+        if sp.issparse(given):
+            return sp.csr_array(given.tocoo()).astype(np.longdouble)
+        return sp.csr_array(given.astype(np.longdouble))
+    return A.astype(np.longdouble)
+
+
+def norm(x):
+    return np.sqrt(np.sum(np.square(x.astype(np.longdouble))))
+
+
+def precondition(rng):
+    """Make a preconditioner; where it says that it is definite, it is, and symmetric."""
+    A = values(rng)
+    given = handed_over(A, rng)
+    options = parameters(pympf.Preconditioner.fields(), rng)
+    if chance(rng, 0.1):
+        options["near_nullspace"] = near_nullspace(A, rng)
+    if chance(rng, 0.1):
+        options["block_size"] = int(rng.integers(1, 4))
+    try:
+        M = pympf.as_preconditioner(given, **options)
+        n = M.shape[0]
+        dense = M @ np.eye(n) if n <= 60 else None
+        M @ strided(rng.standard_normal(n), rng)
+    except REFUSALS as error:
+        return refusal(error)
+    if dense is None:
+        return "built"
+    require(np.isfinite(dense).all(), f"M is not finite: {M.choice}")
+    condition = scaled_condition(A)
+    if M.varies or condition > 1e8:
+        return "built"
+    single = M.dtype == np.float32 or M.report().single
+    check_symmetric(
+        dense.astype(np.float64), M, 1e-3 if single else max(1e-9, 1e3 * EPS * condition)
+    )
+    return "built and checked"
+
+
+def scaled_condition(A):
+    """Give the condition of A with rows and columns scaled to ones on the diagonal."""
+    root = np.sqrt(abs(A.diagonal()))
+    if not (np.isfinite(A.data).all() and root.all()):
+        return np.inf
+    with np.errstate(all="ignore"):
+        scaled = A.toarray() / root[:, None] / root
+    return np.linalg.cond(scaled) if np.isfinite(scaled).all() else np.inf
+
+
+def check_symmetric(dense, M, digits):
+    """The entries of M are judged by its diagonal, so that no scale of the rows matters."""
+    root = np.sqrt(abs(np.diag(dense)))
+    root[root == 0] = 1.0
+    with np.errstate(over="ignore", under="ignore"):
+        scaled = dense / root[:, None] / root
+    gap = abs(scaled - scaled.T).max(initial=0)
+    size = abs(scaled).max(initial=0)
+    require(gap <= digits * max(size, 1e-300), f"M is not symmetric by {gap:.3g} of {size:.3g}")
+    if M.definite and not M.indefinite:
+        least = np.linalg.eigvalsh((scaled + scaled.T) / 2)[0] if len(dense) else 0.0
+        require(least >= -digits * size, f"M has the eigenvalue {least:.3g} of {size:.3g}")
+
+
+def factorize(rng):
+    """Factorize; the norms add up, Q is orthogonal, and a saved file gives the same bits."""
+    A = values(rng)
+    given = handed_over(A, rng)
+    try:
+        F = pympf.factorize(given, **parameters(pympf.Params.fields(), rng))
+    except REFUSALS as error:
+        return refusal(error)
+    n = F.shape[0]
+    x = rng.standard_normal(n).astype(F.dtype)
+    eps = float(np.finfo(F.dtype).eps)
+    coefficients = F.transform(x)
+    gap = abs(np.linalg.norm(coefficients) - np.linalg.norm(x))
+    require(gap <= 1000 * eps * np.linalg.norm(x), f"Q changes the norm of x by {gap:.3g}")
+    back = F.inverse_transform(coefficients)
+    require(np.linalg.norm(back - x) <= 1000 * eps * np.linalg.norm(x), "Qᵀ Q x is not x")
+    error = F.report().relative_error
+    require(0 <= error <= 1 + 1000 * eps, f"relative error {error}")
+    y = F @ x
+    with tempfile.TemporaryDirectory() as folder:
+        F.save(Path(folder) / "F.h5")
+        again = pympf.load(Path(folder) / "F.h5") @ x
+    require(np.array_equal(y, again, equal_nan=True), "a loaded factorization gives other numbers")
+    return "factorized"

@@ -1,0 +1,190 @@
+"""Threads, forks, interruptions and want of memory: what happens around the numbers."""
+
+import os
+import subprocess
+import sys
+import textwrap
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+SETTINGS = {"OPENBLAS_NUM_THREADS": "1", "PYTHONFAULTHANDLER": "1"}
+
+
+def run(script, threads=2, timeout=60, **environment):
+    """Run a script in a process of its own; what it prints."""
+    variables = {**os.environ, **SETTINGS, "OMP_NUM_THREADS": str(threads), **environment}
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)],
+        env=variables,
+        cwd=os.path.dirname(__file__),  # the root has the sources without the core
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout
+
+
+# Forks
+
+EVERYTHING = """
+    import hashlib, sys
+    import numpy as np
+    import pympf
+    from pympf.lsh import EuclideanHash, Table
+
+    A = pympf.gallery.poisson((180, 180))
+    b = np.linspace(-1, 1, A.shape[0])
+    X = np.random.default_rng(0).standard_normal((4000, 16)).astype(np.float32)
+    M = pympf.as_preconditioner(A)
+    F = pympf.factorize(A)
+    table = Table(EuclideanHash(16, 8, 4, width=4.0, seed=0))
+    table.add(X)
+
+    def digest(_=None):
+        '''Of all that runs on threads, on objects from before and on new ones.'''
+        total = hashlib.sha256()
+        for array in (
+            M @ b, F @ b, F.solve(b), pympf.solve(A, b).x, pympf.as_preconditioner(A) @ b,
+            pympf.factorize(A, core_size=50) @ b, *table.query(X[:100], 3),
+            Table(table.family).add(X),
+        ):
+            total.update(np.ascontiguousarray(array).tobytes())
+        return total.hexdigest()
+"""
+
+
+def test_children_of_fork_give_the_bits_of_their_parent():
+    printed = run(
+        EVERYTHING
+        + """
+    import multiprocessing
+    from concurrent.futures import ThreadPoolExecutor
+
+    def digest_in_threads(_):
+        with ThreadPoolExecutor(3) as threads:
+            return set(threads.map(digest, range(3)))
+
+    print({digest()})
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        print(set(pool.map_async(digest, range(3)).get(50)))
+        print(*pool.map_async(digest_in_threads, range(1)).get(50))
+    print({digest()}, pympf.get_num_threads())
+    """
+    ).splitlines()
+    assert printed[-1].endswith(" 2")
+    assert len({line.removesuffix(" 2") for line in printed}) == 1
+
+
+def test_joblib_with_processes_and_threads():
+    pytest.importorskip("joblib")
+    printed = run(
+        """
+    import joblib
+    import numpy as np
+    import pympf
+
+    A = pympf.gallery.poisson((180, 180))
+
+    def work(scale):
+        return pympf.solve(A, np.full(A.shape[0], scale)).x
+
+    expected = [work(1.0), work(3.0)]
+    for backend in ("loky", "threading", "multiprocessing"):
+        found = joblib.Parallel(2, backend=backend)(joblib.delayed(work)(s) for s in (1.0, 3.0))
+        print(backend, np.array_equal(found, expected))
+    """
+    )
+    assert printed.split() == ["loky", "True", "threading", "True", "multiprocessing", "True"]
+
+
+def test_a_child_forked_while_other_threads_work():
+    printed = run(
+        """
+    import os, threading
+    import numpy as np
+    import pympf
+
+    A = pympf.gallery.poisson((200, 200))
+    x = np.ones(A.shape[0])
+    M = pympf.as_preconditioner(A)
+    expected = pympf.solve(A, x).x
+    end = threading.Event()
+
+    def busy():
+        while not end.is_set():
+            pympf.factorize(A, core_size=100)
+
+    thread = threading.Thread(target=busy)
+    thread.start()
+    for _ in range(3):
+        child = os.fork()
+        if child == 0:
+            os._exit(0 if np.array_equal(pympf.solve(A, x).x, expected) else 1)
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    end.set()
+    thread.join()
+    """
+    )
+    assert printed.split() == ["0", "0", "0"]
+
+
+# Threads
+
+
+def test_concurrent_calls_give_the_bits_of_one_call():
+    from pympf import factorize, gallery, solve
+
+    A = gallery.poisson((120, 120))
+    sides = np.random.default_rng(1).standard_normal((6, A.shape[0]))
+    expected = [(solve(A, b).x, factorize(A) @ b) for b in sides]
+    with ThreadPoolExecutor(3) as pool:
+        found = list(pool.map(lambda b: (solve(A, b).x, factorize(A) @ b), sides))
+    for pair, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(pair[0], other[0])
+        np.testing.assert_array_equal(pair[1], other[1])
+
+
+def test_all_modules_have_one_team():
+    """Four compiled modules, two threads: the program's and one helper."""
+    printed = run(
+        EVERYTHING
+        + """
+    import os
+    before = len(os.listdir("/proc/self/task"))
+    digest()
+    pympf.as_preconditioner(A.astype(np.float32)) @ b.astype(np.float32)
+    print(len(os.listdir("/proc/self/task")) - before, before)
+    """
+    ).split()
+    assert printed == ["0", "2"]
+
+
+def test_the_number_of_threads_by_default_is_that_of_the_cores_granted():
+    script = "import os, pympf; print(pympf.get_num_threads(), len(os.sched_getaffinity(0)))"
+    assert run(script, threads=3).split()[0] == "3"
+    assert run(script, threads="2,3").split()[0] == "2"
+    assert run(script, threads="5", OMP_THREAD_LIMIT="4").split()[0] == "4"
+    for nonsense in ("", "many", "-1", "0"):
+        threads, cores = map(int, run(script, threads=nonsense).split())
+        assert 1 <= threads <= cores
+    one = "import os; os.sched_setaffinity(0, list(os.sched_getaffinity(0))[:1]); " + script
+    assert run(one, threads="").split() == ["1", "1"]
+
+
+def test_the_library_changes_nobodys_settings():
+    printed = run(
+        """
+    import os, signal, threading
+    before = dict(os.environ), signal.getsignal(signal.SIGINT), threading.active_count()
+    import numpy as np
+    import pympf
+    A = pympf.gallery.poisson((180, 180))
+    pympf.solve(A, np.ones(A.shape[0]))
+    print((dict(os.environ), signal.getsignal(signal.SIGINT), threading.active_count()) == before)
+    print(sum("libgomp" in line for line in open("/proc/self/maps")))
+    """
+    )
+    assert printed.split() == ["True", "0"]
