@@ -58,8 +58,9 @@ PetscErrorCode check_solver(PC pc, KSP ksp, const Multilevel& M) {
   const bool is_definite = multilevel ? M.report().coarse_negative == 0 : M.report().definite;
   PetscCheck(!needs_positive || is_definite, comm, PETSC_ERR_SUP,
              "PC mmf: the matrix is indefinite, its preconditioner then need not be positive "
-             "definite, and -ksp_type %s needs that: use -pc_mmf_method classic, or -ksp_type "
-             "fgmres",
+             "definite, and -ksp_type %s needs that: use -pc_mmf_definite false with -ksp_type "
+             "gmres (on one rank a sparse LU, mostly: one iteration), or -ksp_type fgmres, or "
+             "-pc_mmf_method classic",
              solver);
   PetscFunctionReturn(PetscErrorCode(0));
 }

@@ -17,6 +17,7 @@ enum class Precision { automatic, single, working };
 struct Params {
   Method method = Method::automatic;
   bool definite = true;
+  double solves = 1;
   CycleKind cycle = CycleKind::v;
   SmootherKind smoother = SmootherKind::incomplete_cholesky;
   int sweeps = 1;

@@ -145,12 +145,13 @@ struct Preconditioner<T>::Impl {
         std::holds_alternative<TwoLevel>(kind))
       build(A);
     else if (std::holds_alternative<Jacobi<T>>(kind))
-      kind = jacobi(d);
+      refresh_diagonal(A, d);
     else if (auto* single = std::get_if<std::unique_ptr<Cycles<float>>>(&kind))
       refreshed(*single);
     else
       refreshed(std::get<std::unique_ptr<Cycles<double>>>(kind));
     if (report.rounds_off) build_levels_of(A);
+    if (report.outgrown) build_anew(A, "the new values need more");
     finish(A);
     verify(A);
   }
@@ -191,6 +192,21 @@ struct Preconditioner<T>::Impl {
   }
 
  private:
+  void refresh_diagonal(const DistRows<T>& A, const std::vector<T>& d) {
+    kind = jacobi(d);
+    if (params.method != Method::automatic || report.indefinite || rung != Rung::chosen) return;
+    Report found;
+    if (!diagonal_is_enough(A, d, near_nullspace, params, found, steps_of_update))
+      build_anew(A, "the new values need more");
+  }
+
+  // What is there no longer fits.
+  void build_anew(const DistRows<T>& A, const std::string& why) {
+    const std::string before = report.method;
+    build(A);
+    report.reason += concat("; chosen anew in place of ", before, ": ", why);
+  }
+
   void build(const DistRows<T>& A) {
     const std::vector<T> d = diagonal(A);
     negative = is_negative(A.comm, d);
@@ -223,7 +239,7 @@ struct Preconditioner<T>::Impl {
     } else {
       if (build_diagonal(A, d)) return;
       seen_negative = is_automatic && !negative && has_negative_curvature(A, d);
-      if (!seen_negative && is_factored_first(A, near_nullspace, params) && build_light(A)) return;
+      if (!seen_negative && is_factored_first(A, params) && build_light(A)) return;
     }
     if (!seen_negative) {
       build_levels_of(A);
@@ -249,10 +265,20 @@ struct Preconditioner<T>::Impl {
   void finish(const DistRows<T>& matrix) {
     const CsrView<T>& A = matrix.rows;
     report.indefinite = report.indefinite || negative;
+    report.work = work();
     null_rows.clear();
     for (Index i = 0; i < A.rows; ++i)
       if (std::all_of(A.data + A.indptr[i], A.data + A.indptr[i + 1], [](T v) { return v == 0; }))
         null_rows.push_back(i);
+  }
+
+  double work() const {
+    if (const auto* two_level = std::get_if<TwoLevel>(&kind)) return two_level->multiply_adds();
+    if (const auto* single = std::get_if<std::unique_ptr<Cycles<float>>>(&kind))
+      return multiply_adds((*single)->levels, used);
+    if (const auto* full = std::get_if<std::unique_ptr<Cycles<double>>>(&kind))
+      return multiply_adds((*full)->levels, used);
+    return rows;
   }
 
   bool build_diagonal(const DistRows<T>& A, const std::vector<T>& d) {
