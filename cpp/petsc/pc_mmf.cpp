@@ -20,6 +20,7 @@
 #include "modes.hpp"
 #include "options.hpp"
 #include "partition.hpp"
+#include "pympf/precond/placement.hpp"
 #include "solver.hpp"
 #include "view.hpp"
 
@@ -44,8 +45,8 @@ PetscErrorCode register_events() {
   PetscFunctionBegin;
   PetscCall(PetscLogEventRegister("MMFSetUp", PC_CLASSID, &events.setup));
   for (std::size_t l = 0; l < logged_levels; ++l)
-    PetscCall(PetscLogEventRegister(concat("MMFLevel ", l + 1).c_str(), PC_CLASSID,
-                                    &events.level[l]));
+    PetscCall(
+        PetscLogEventRegister(concat("MMFLevel ", l + 1).c_str(), PC_CLASSID, &events.level[l]));
   precond::level_watch.enter = [](std::size_t l) {
     static_cast<void>(PetscLogEventBegin(event_of(l), 0, 0, 0, 0));
   };
@@ -111,7 +112,9 @@ PetscErrorCode make_multilevel(PC pc, const Matrix& A, const Modes& modes, Built
   std::vector<int> parts;
 
   PetscFunctionBegin;
-  if (params.repartition && A.comm.size() > 1) PetscCall(find_parts(pc, A, modes.block, &parts));
+  const Index block = precond::block_to_move(A, params, modes.block);
+  if (block > 0) PetscCall(find_parts(pc, A, block, params.repartition, &parts));
+  if (block > 0 && !precond::is_worth_moving(A, params, parts)) parts.clear();
   built->emplace<Multilevel>(A, params, modes.vectors, modes.block, parts);
   PetscFunctionReturn(PetscErrorCode(0));
 }
@@ -277,8 +280,8 @@ PetscErrorCode PCMatApply_MMF(PC pc, Mat X, Mat Y) {
   }));
   PetscCall(MatDenseRestoreArrayWrite(Y, &out));
   PetscCall(MatDenseRestoreArrayRead(X, &in));
-  PetscCall(PetscLogFlops(
-      columns * std::visit([](const auto& M) { return flops(M); }, data(pc).built)));
+  PetscCall(
+      PetscLogFlops(columns * std::visit([](const auto& M) { return flops(M); }, data(pc).built)));
   PetscFunctionReturn(PetscErrorCode(0));
 }
 

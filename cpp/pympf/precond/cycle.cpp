@@ -182,8 +182,7 @@ double multiply_adds(const Levels<T>& levels, const Params& params) {
   double sum = static_cast<double>(levels.coarse.size()), visits = 1;
   for (const Level<T>& level : levels.levels) {
     const auto A = static_cast<double>(level.A.data.size() + level.A_off.block.data.size());
-    const auto functions =
-        static_cast<double>(level.P.data.size() + level.P_off.block.data.size());
+    const auto functions = static_cast<double>(level.P.data.size() + level.P_off.block.data.size());
     const auto rows = static_cast<double>(level.rows());
     double step = rows;  // of a smoother, without the residual that it is given
     if (params.smoother == SmootherKind::incomplete_cholesky) step += 2.0 * level.factor.nnz();

@@ -40,6 +40,7 @@ struct Params {
   int strips = 0;
   int rows_per_rank = 2048;
   bool repartition = false;
+  double most_cut = 0.1;
   Precision precision = Precision::automatic;
 };
 

@@ -13,6 +13,7 @@
 #include "pympf/la/symmetry.hpp"
 #include "pympf/precond/choose.hpp"
 #include "pympf/precond/cycle.hpp"
+#include "pympf/precond/placement.hpp"
 #include "pympf/precond/probe.hpp"
 #include "pympf/precond/saddle.hpp"
 #include "pympf/precond/two_level.hpp"
@@ -125,6 +126,7 @@ struct Preconditioner<T>::Impl {
       kind;
   Rung rung = Rung::chosen;
   std::string failures;  // what the rungs before ended with
+  std::string placement;
   Index callers_rows = 0;
   std::unique_ptr<Elsewhere<T>> elsewhere;
 
@@ -266,6 +268,8 @@ struct Preconditioner<T>::Impl {
     const CsrView<T>& A = matrix.rows;
     report.indefinite = report.indefinite || negative;
     report.work = work();
+    const bool needs_neighbours = !std::holds_alternative<Jacobi<T>>(kind);
+    if (needs_neighbours || elsewhere) report.placement = placement;
     null_rows.clear();
     for (Index i = 0; i < A.rows; ++i)
       if (std::all_of(A.data + A.indptr[i], A.data + A.indptr[i + 1], [](T v) { return v == 0; }))
@@ -435,7 +439,8 @@ Preconditioner<T>::Preconditioner(const DistRows<T>& A, const Params& params,
   require(A.rows.cols == A.column_count() && A.layout.total() > 0,
           "a square matrix is needed, not ", A.rows.rows, " x ", A.rows.cols);
   require_symmetric_pattern(A);
-  const bool moves = params.repartition && A.comm.size() > 1;
+  const bool moves =
+      A.comm.size() > 1 && (params.repartition || A.comm.max(Global{!parts.empty()}) > 0);
   collectively(A.comm, [&] {
     require(block >= 1 && rows % block == 0, "block size ", block, " does not divide the ", rows,
             " rows");
@@ -452,6 +457,7 @@ Preconditioner<T>::Preconditioner(const DistRows<T>& A, const Params& params,
   impl.pattern = hash(A);
   impl.near_nullspace = std::move(near_nullspace);
   impl.block = block;
+  impl.placement = describe_placement(A, params, parts);
   if (!moves) {
     impl.take(A);
     return;

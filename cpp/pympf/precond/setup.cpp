@@ -696,9 +696,9 @@ bool is_still_enough(const CsrView<double>& A, const Levels<T>& levels, const Pa
   const NearNullspace B = constants(A.rows, 1);
   const auto side = side_for_factor<T>(A, B, level.border, params);
   Report report;
-  return factor_is_enough(
-      A, side, level.border, level, params,
-      levels.lowered ? Dropped::lowers_diagonal : Dropped::raises_diagonal, report, steps_of_update);
+  return factor_is_enough(A, side, level.border, level, params,
+                          levels.lowered ? Dropped::lowers_diagonal : Dropped::raises_diagonal,
+                          report, steps_of_update);
 }
 
 template <class T>
