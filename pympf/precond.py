@@ -461,10 +461,26 @@ def precondition(
     same_on_all(comm, None if vectors is None else vectors.shape[1], "columns of near_nullspace")
     if vectors is not None:
         vectors = _independent(vectors, comm)
-    moves = is_parallel(comm) and params.get("repartition", False)
-    parts = find_parts(A, int(block_size), comm) if moves else None
+    parts = _parts(A, rows, params, int(block_size), comm) if is_parallel(comm) else None
     core = engine(A.dtype).precondition(rows, params, vectors, int(block_size), parts)
     return Preconditioner(core, comm=comm)
+
+
+def _parts(
+    A: sp.csr_array, rows: Any, params: dict[str, Any], block_size: int, comm: Any
+) -> NDArray[np.int32] | None:
+    """Ask for a better place of the rows where it is asked for, or where they lie badly."""
+    core = engine(A.dtype)
+    block = core.block_to_move(rows, params, block_size)
+    if block == 0:
+        return None
+    try:
+        parts = find_parts(A, block, comm)
+    except ImportError:
+        if params.get("repartition", False):
+            raise
+        return None  # the report says that it would help
+    return parts if core.is_worth_moving(rows, params, parts) else None
 
 
 def classic(F: Mmf) -> Preconditioner:

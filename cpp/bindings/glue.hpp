@@ -17,6 +17,7 @@
 #include "pympf/mmf/mmf.hpp"
 #include "pympf/mmf/routes.hpp"
 #include "pympf/mpi/comm.hpp"
+#include "pympf/precond/placement.hpp"
 #include "pympf/precond/preconditioner.hpp"
 
 namespace pympf::python {
@@ -347,6 +348,15 @@ bool has_pattern(const precond::Preconditioner<T>& M, const DistRows<T>& A) {
 template <class T>
 void update_preconditioner(precond::Preconditioner<T>& M, const DistRows<T>& A) {
   together(A.comm, [&] { M.update(A); });
+}
+template <class T>
+Index block_to_move(const DistRows<T>& A, const precond::Params& params, Index block) {
+  return together(A.comm, [&] { return precond::block_to_move(A, params, block); });
+}
+template <class T>
+bool is_worth_moving(const DistRows<T>& A, const precond::Params& params,
+                     const std::vector<int>& parts) {
+  return together(A.comm, [&] { return precond::is_worth_moving(A, params, parts); });
 }
 template <class T>
 bool fall_back(precond::Preconditioner<T>& M, const DistRows<T>& A, const std::string& why) {

@@ -20,7 +20,7 @@ cdef extern from "pympf/precond/preconditioner.hpp" namespace "pympf::precond":
         double operator_complexity, grid_complexity, seconds
         int32_t coarse_rows, coarse_nullity, coarse_negative
         cbool indefinite, definite, single
-        string method, reason
+        string method, reason, placement
     cdef cppclass Multilevel "pympf::precond::Preconditioner" [T]:
         int32_t rows()
         const MultilevelParams& params()
@@ -36,6 +36,8 @@ cdef extern from "glue.hpp" namespace "pympf::python":
     void update_preconditioner[T](Multilevel[T]&, const DistRows[T]&) except +translate nogil
     cbool fall_back[T](Multilevel[T]&, const DistRows[T]&, const string&) except +translate nogil
     cbool has_pattern[T](const Multilevel[T]&, const DistRows[T]&) except +translate nogil
+    int32_t block_to_move_ "pympf::python::block_to_move"[T](const DistRows[T]&, const MultilevelParams&, int32_t) except +translate nogil
+    cbool is_worth_moving_ "pympf::python::is_worth_moving"[T](const DistRows[T]&, const MultilevelParams&, const vector[int]&) except +translate nogil
     cbool varies[T](const Multilevel[T]&)
     void apply_preconditioner[T](const Multilevel[T]&, const Communicator&, const T*, T*) except +translate nogil
 
@@ -68,7 +70,7 @@ cdef class Preconditioner:
     def report(self):
         cdef const MultilevelReport* r = &self.M.get().report()
         cdef size_t i
-        return {"method": r.method.decode(), "reason": r.reason.decode(),
+        return {"method": r.method.decode(), "reason": self.reason,
                 "levels": [level_dict(r.levels[i]) for i in range(r.levels.size())],
                 "operator_complexity": r.operator_complexity, "grid_complexity": r.grid_complexity,
                 "coarse_rows": r.coarse_rows, "coarse_nullity": r.coarse_nullity,
@@ -82,7 +84,8 @@ cdef class Preconditioner:
 
     @property
     def reason(self):
-        return self.M.get().report().reason.decode()
+        cdef const MultilevelReport* r = &self.M.get().report()
+        return r.reason.decode() + r.placement.decode()
 
     @property
     def indefinite(self):
@@ -126,6 +129,27 @@ cdef class Preconditioner:
         cdef real* to = &y[0] if y.shape[0] else NULL
         with nogil:
             apply_preconditioner[real](self.M.get()[0], self.comm, from_, to)
+
+
+def block_to_move(Rows A not None, dict params, int32_t block):
+    """Rows of a node, where a partitioner is to say on which ranks they should be; else 0. Collective."""
+    cdef MultilevelParams p = read_multilevel_params(multilevel_fields(), texts(params))
+    cdef int32_t out
+    with nogil:
+        out = block_to_move_[real](A.rows.get()[0], p, block)
+    return out
+
+
+def is_worth_moving(Rows A not None, dict params, const int32_t[::1] parts):
+    """Whether the parts are asked for, or cut less than half as many couplings as the ranks do. Collective."""
+    cdef MultilevelParams p = read_multilevel_params(multilevel_fields(), texts(params))
+    cdef vector[int] ranks
+    cdef cbool out
+    if parts.shape[0]:
+        assign(&ranks, &parts[0], parts.shape[0])
+    with nogil:
+        out = is_worth_moving_[real](A.rows.get()[0], p, ranks)
+    return out
 
 
 def precondition(Rows A not None, dict params, const double[:, ::1] near_nullspace, int32_t block,

@@ -219,8 +219,12 @@ Matrix matrix_of(const Source& source, const Communicator& comm, IndexCopies& co
   return A;
 }
 
-constexpr const char* otherwise =
-    "give a symmetric one as the second matrix of KSPSetOperators(), or take another -pc_type";
+std::string otherwise(PC pc) {
+  const bool has_other = pc->mat != pc->pmat && !pc->useAmat;
+  return concat("give a symmetric one as the second matrix of KSPSetOperators(), ",
+                has_other ? "or -pc_use_amat, which builds from the first one, " : "",
+                "or take another -pc_type");
+}
 
 }  // namespace
 
@@ -254,7 +258,7 @@ PetscErrorCode with_rows(PC pc, const std::function<PetscErrorCode(const Matrix&
   Matrix A;
 
   PetscFunctionBegin;
-  PetscCall(source.open(pc->pmat, comm));
+  PetscCall(source.open(source_of(pc), comm));
   PetscErrorCode failure = guarded_collectively(pc, [&] {
     A = matrix_of(source, comm, copies);
     return PetscErrorCode(0);
@@ -263,7 +267,7 @@ PetscErrorCode with_rows(PC pc, const std::function<PetscErrorCode(const Matrix&
   if (!failure)
     failure = guarded(pc, [&] {
       const auto admission = admit(std::make_shared<Matrix>(std::move(A)));
-      require(admission.rows != nullptr, admission.refusal(otherwise));
+      require(admission.rows != nullptr, admission.refusal(otherwise(pc)));
       data(pc).determined = admission.determined;
       return body(*admission.rows);
     });

@@ -126,8 +126,8 @@ PetscErrorCode find_modes(PC pc, Modes* modes) {
   precond::NearNullspace found{0, {}};
 
   PetscFunctionBegin;
-  PetscCall(MatGetLocalSize(pc->pmat, &rows, nullptr));
-  PetscCall(MatGetBlockSize(pc->pmat, &block));
+  PetscCall(MatGetLocalSize(source_of(pc), &rows, nullptr));
+  PetscCall(MatGetBlockSize(source_of(pc), &block));
   PetscCall(find_null_space(pc, &space, &origin));
   const PetscObjectId before = std::exchange(mmf.modes_id, 0);
   if (space) {

@@ -64,14 +64,15 @@ PetscErrorCode make_graph(PC pc, const Matrix& A, Index block, Mat* graph) {
   PetscFunctionReturn(PetscErrorCode(0));
 }
 
-PetscErrorCode check_type(PC pc, MatPartitioning partitioning) {
+PetscErrorCode check_type(PC pc, MatPartitioning partitioning, bool is_asked, bool* is_there) {
   MatPartitioningType type;
   PetscBool does_nothing;
 
   PetscFunctionBegin;
   PetscCall(MatPartitioningGetType(partitioning, &type));
   PetscCall(PetscStrcmp(type, MATPARTITIONINGCURRENT, &does_nothing));
-  PetscCheck(!does_nothing, PetscObjectComm((PetscObject)pc), PETSC_ERR_SUP,
+  *is_there = !does_nothing;
+  PetscCheck(!does_nothing || !is_asked, PetscObjectComm((PetscObject)pc), PETSC_ERR_SUP,
              "PC mmf: -pc_mmf_repartition needs a graph partitioner, and this PETSc was built "
              "without one: configure it with --download-ptscotch or --download-parmetis, or name "
              "another by -mat_partitioning_type");
@@ -80,7 +81,9 @@ PetscErrorCode check_type(PC pc, MatPartitioning partitioning) {
 
 }  // namespace
 
-PetscErrorCode find_parts(PC pc, const Matrix& A, Index block, std::vector<int>* parts) {
+PetscErrorCode find_parts(PC pc, const Matrix& A, Index block, bool is_asked,
+                          std::vector<int>* parts) {
+  bool is_there;
   MatPartitioning partitioning;
   Mat graph;
   IS ranks;
@@ -95,13 +98,15 @@ PetscErrorCode find_parts(PC pc, const Matrix& A, Index block, std::vector<int>*
   PetscCall(PetscObjectSetOptionsPrefix((PetscObject)partitioning, prefix));
   PetscCall(MatPartitioningSetAdjacency(partitioning, graph));
   PetscCall(MatPartitioningSetFromOptions(partitioning));
-  PetscCall(check_type(pc, partitioning));
-  PetscCall(MatPartitioningApply(partitioning, &ranks));
-  PetscCall(ISGetIndices(ranks, &rank));
+  PetscCall(check_type(pc, partitioning, is_asked, &is_there));
   parts->clear();
-  for (Index i = 0; i < A.own(); ++i) parts->push_back(static_cast<int>(rank[i / block]));
-  PetscCall(ISRestoreIndices(ranks, &rank));
-  PetscCall(ISDestroy(&ranks));
+  if (is_there) {
+    PetscCall(MatPartitioningApply(partitioning, &ranks));
+    PetscCall(ISGetIndices(ranks, &rank));
+    for (Index i = 0; i < A.own(); ++i) parts->push_back(static_cast<int>(rank[i / block]));
+    PetscCall(ISRestoreIndices(ranks, &rank));
+    PetscCall(ISDestroy(&ranks));
+  }
   PetscCall(MatPartitioningDestroy(&partitioning));
   PetscCall(MatDestroy(&graph));
   PetscFunctionReturn(PetscErrorCode(0));

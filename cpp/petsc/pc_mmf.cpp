@@ -10,6 +10,7 @@
 #include "pc_mmf.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <new>
 #include <utility>
@@ -19,11 +20,41 @@
 #include "modes.hpp"
 #include "options.hpp"
 #include "partition.hpp"
+#include "pympf/precond/placement.hpp"
 #include "solver.hpp"
 #include "view.hpp"
 
 namespace pympf {
 namespace {
+
+// ---- what -log_view shows -----------------------------------------------------------------------
+
+constexpr std::size_t logged_levels = 10;  // the last one stands for those behind it, too
+
+struct Events {
+  PetscLogEvent setup = -1;
+  std::array<PetscLogEvent, logged_levels> level{};
+};
+Events events;
+
+PetscLogEvent event_of(std::size_t level) {
+  return events.level[std::min(level, logged_levels - 1)];
+}
+
+PetscErrorCode register_events() {
+  PetscFunctionBegin;
+  PetscCall(PetscLogEventRegister("MMFSetUp", PC_CLASSID, &events.setup));
+  for (std::size_t l = 0; l < logged_levels; ++l)
+    PetscCall(
+        PetscLogEventRegister(concat("MMFLevel ", l + 1).c_str(), PC_CLASSID, &events.level[l]));
+  precond::level_watch.enter = [](std::size_t l) {
+    static_cast<void>(PetscLogEventBegin(event_of(l), 0, 0, 0, 0));
+  };
+  precond::level_watch.leave = [](std::size_t l) {
+    static_cast<void>(PetscLogEventEnd(event_of(l), 0, 0, 0, 0));
+  };
+  PetscFunctionReturn(PetscErrorCode(0));
+}
 
 // ---- setup --------------------------------------------------------------------------------------
 
@@ -81,7 +112,9 @@ PetscErrorCode make_multilevel(PC pc, const Matrix& A, const Modes& modes, Built
   std::vector<int> parts;
 
   PetscFunctionBegin;
-  if (params.repartition && A.comm.size() > 1) PetscCall(find_parts(pc, A, modes.block, &parts));
+  const Index block = precond::block_to_move(A, params, modes.block);
+  if (block > 0) PetscCall(find_parts(pc, A, block, params.repartition, &parts));
+  if (block > 0 && !precond::is_worth_moving(A, params, parts)) parts.clear();
   built->emplace<Multilevel>(A, params, modes.vectors, modes.block, parts);
   PetscFunctionReturn(PetscErrorCode(0));
 }
@@ -112,7 +145,7 @@ PetscErrorCode find_communicator(PC pc) {
   PetscLayout rows;
 
   PetscFunctionBegin;
-  PetscCall(MatGetLayouts(pc->pmat, &rows, nullptr));
+  PetscCall(MatGetLayouts(source_of(pc), &rows, nullptr));
   PetscCall(guarded(pc, [&] {
     const bool alone = rows->size == 1;
     data(pc).comm = alone ? Communicator() : Communicator(PetscObjectComm((PetscObject)pc));
@@ -121,20 +154,36 @@ PetscErrorCode find_communicator(PC pc) {
   PetscFunctionReturn(PetscErrorCode(0));
 }
 
+// PETSc looks at the pattern of the matrix of the preconditioner only.
+PetscErrorCode has_same_pattern(PC pc, bool* same) {
+  PetscObjectState state;
+
+  PetscFunctionBegin;
+  PetscCall(MatGetNonzeroState(source_of(pc), &state));
+  const PetscObjectState before = std::exchange(data(pc).pattern, state);
+  *same = pc->flag == SAME_NONZERO_PATTERN && (!pc->useAmat || state == before);
+  PetscFunctionReturn(PetscErrorCode(0));
+}
+
 PetscErrorCode PCSetUp_MMF(PC pc) {
   Modes modes;
+  bool same_pattern;
 
   PetscFunctionBegin;
   // A setup that fails must not leave what was built for the matrix before it.
   Built before = std::exchange(data(pc).built, Nothing());
   const bool had_determined = std::exchange(data(pc).determined, nullptr) != nullptr;
-  PetscCall(check_operator(pc->pmat));
+  PetscCall(check_operator(source_of(pc)));
+  PetscCall(has_same_pattern(pc, &same_pattern));
   PetscCall(PCSetFailedReason(pc, PC_NOERROR));
   PetscCall(find_communicator(pc));
   if (!data(pc).classic) PetscCall(find_modes(pc, &modes));
-  PetscCall(with_rows(pc, [&](const Matrix& A) {
-    return build(pc, A, modes, pc->flag == SAME_NONZERO_PATTERN, had_determined, std::move(before));
-  }));
+  PetscCall(PetscLogEventBegin(events.setup, pc, 0, 0, 0));
+  const PetscErrorCode failure = with_rows(pc, [&](const Matrix& A) {
+    return build(pc, A, modes, same_pattern, had_determined, std::move(before));
+  });
+  PetscCall(PetscLogEventEnd(events.setup, pc, 0, 0, 0));
+  PetscCall(failure);
   pc->setupcalled = PETSC_TRUE;  // PETSc does so after this; -pc_view would say "not set up"
   PetscCall(PCViewFromOptions(pc, nullptr, "-pc_view"));
   PetscFunctionReturn(PetscErrorCode(0));
@@ -149,6 +198,12 @@ PetscErrorCode check_built(PC pc) {
              "PC mmf has nothing to apply: its last setup failed");
   PetscFunctionReturn(PetscErrorCode(0));
 }
+
+double flops(const Multilevel& M) { return 2 * M.report().work; }
+double flops(const Classic& classic) {
+  return 2.0 * static_cast<double>(classic.M.bytes()) / (sizeof(PetscScalar) + sizeof(Index));
+}
+double flops(Nothing) { return 0; }
 
 void apply(const Multilevel& M, const PetscScalar* x, PetscScalar* y) { M.apply(x, y); }
 void apply(const Classic& classic, const PetscScalar* x, PetscScalar* y) {
@@ -170,6 +225,7 @@ PetscErrorCode PCApply_MMF(PC pc, Vec x, Vec y) {
   }));
   PetscCall(VecRestoreArrayWrite(y, &out));
   PetscCall(VecRestoreArrayRead(x, &in));
+  PetscCall(PetscLogFlops(std::visit([](const auto& M) { return flops(M); }, data(pc).built)));
   PetscFunctionReturn(PetscErrorCode(0));
 }
 
@@ -224,6 +280,21 @@ PetscErrorCode PCMatApply_MMF(PC pc, Mat X, Mat Y) {
   }));
   PetscCall(MatDenseRestoreArrayWrite(Y, &out));
   PetscCall(MatDenseRestoreArrayRead(X, &in));
+  PetscCall(
+      PetscLogFlops(columns * std::visit([](const auto& M) { return flops(M); }, data(pc).built)));
+  PetscFunctionReturn(PetscErrorCode(0));
+}
+
+// A solver that applies the preconditioner once and leaves the rest to the one around it.
+PetscErrorCode applies_once(KSP ksp, bool* once) {
+  PetscBool is_preonly, is_richardson;
+  PetscInt most;
+
+  PetscFunctionBegin;
+  PetscCall(PetscObjectTypeCompare((PetscObject)ksp, KSPPREONLY, &is_preonly));
+  PetscCall(PetscObjectTypeCompare((PetscObject)ksp, KSPRICHARDSON, &is_richardson));
+  PetscCall(KSPGetTolerances(ksp, nullptr, nullptr, nullptr, &most));
+  *once = is_preonly || (is_richardson && most == 1);
   PetscFunctionReturn(PetscErrorCode(0));
 }
 
@@ -255,10 +326,11 @@ PetscErrorCode PCPreSolve_MMF(PC pc, KSP ksp, Vec b, Vec x) {
   bool symmetric_only;
 
   PetscFunctionBegin;
+  PetscCall(applies_once(ksp, &data(pc).is_applied_once));
   if (const auto* M = std::get_if<Multilevel>(&data(pc).built))
     PetscCall(check_solver(pc, ksp, *M));
   PetscCall(needs_symmetric(ksp, &symmetric_only));
-  if (data(pc).determined && symmetric_only && pc->mat == pc->pmat)
+  if (data(pc).determined && symmetric_only && pc->mat == source_of(pc))
     PetscCall(make_consistent(pc, ksp, b, x));
   // PETSc calls the user's function only for types without one of their own.
   if (pc->presolve) PetscCall(pc->presolve(pc, ksp));
@@ -325,6 +397,7 @@ PETSC_EXTERN PetscErrorCode PetscDLLibraryRegister_pympf_petsc(void) {
              "libpympf_petsc.so was built for PETSc %d.%d, this program runs PETSc %" PetscInt_FMT
              ".%" PetscInt_FMT ": build pympf with the PETSC_DIR of this program",
              PETSC_VERSION_MAJOR, PETSC_VERSION_MINOR, major, minor);
+  PetscCall(pympf::register_events());
   PetscCall(PCRegister("mmf", pympf::PCCreate_MMF));
   PetscFunctionReturn(PetscErrorCode(0));
 }

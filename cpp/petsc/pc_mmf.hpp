@@ -54,9 +54,15 @@ struct PcMmf {
   std::vector<double> coordinates;  // `dimension` of each own node, by PCSetCoordinates
   Index dimension = 0;
   bool coordinates_are_new = false;
-  PetscObjectId modes_id = 0;  // of the null space that the modes came from; 0: none
-  std::string modes;           // what they are, for the view
+  PetscObjectState pattern = 0;  // of the matrix that it was built of
+  bool is_applied_once = false;  // by the solver around, in each of its solves
+  PetscObjectId modes_id = 0;    // of the null space that the modes came from; 0: none
+  std::string modes;             // what they are, for the view
 };
+
+// What the preconditioner is made of: PETSc's own switch -pc_use_amat takes the matrix of the
+// system, where that of the preconditioner is not symmetric by design.
+inline Mat source_of(PC pc) { return pc->useAmat ? pc->mat : pc->pmat; }
 
 inline PcMmf& data(PC pc) { return *static_cast<PcMmf*>(pc->data); }
 

@@ -59,7 +59,8 @@ PetscErrorCode check_solver(PC pc, KSP ksp, const Multilevel& M) {
   PetscCheck(!needs_positive || is_definite, comm, PETSC_ERR_SUP,
              "PC mmf: the matrix is indefinite, its preconditioner then need not be positive "
              "definite, and -ksp_type %s needs that: use -pc_mmf_method classic, or -ksp_type "
-             "fgmres",
+             "fgmres, or, on one rank, -pc_mmf_definite false with -ksp_type gmres: M then has the "
+             "signs of the matrix, and a sparse LU takes one iteration",
              solver);
   PetscFunctionReturn(PetscErrorCode(0));
 }

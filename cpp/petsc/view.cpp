@@ -74,7 +74,12 @@ void write_summary(std::ostream& out, const PcMmf& mmf, const Multilevel& M) {
   const precond::Report& report = M.report();
   std::size_t bytes = 0;
   for (const auto& level : report.levels) bytes += level.bytes;
-  out << "method " << report.method << (report.reason.empty() ? "" : ": ") << report.reason << "\n";
+  out << "method " << report.method << (report.reason.empty() ? "" : ": ") << report.reason
+      << report.placement << "\n";
+  if (mmf.is_applied_once && report.method != "multilevel" && M.params().solves == 1 &&
+      M.params().method == precond::Method::automatic)
+    out << "applied once by the solver around it: for fewer iterations of the outer solver give "
+           "-pc_mmf_solves 100, and levels are built\n";
   if (report.levels.empty()) return;
   const auto levels = report.levels.size();
   if (levels > 1) out << "near-nullspace: " << mmf.modes << "\n";

@@ -1,5 +1,6 @@
 """Solving over the ranks of a communicator: the answers of one rank, with nearly its iterations."""
 
+import re
 import sys
 
 import numpy as np
@@ -327,6 +328,43 @@ def test_what_is_not_symmetric_is_named_as_on_one_rank():
     assert str(found.value) == str(alone.value)
 
 
+# ---- what is promised positive definite ---------------------------------------------------------
+
+
+def contrast(width, low):
+    """Make a grid whose edges have weight 1 or, most of them, `low`: strong clusters."""
+    nodes = np.arange(width**2).reshape(width, width)
+    i = np.concatenate([nodes[:, :-1].ravel(), nodes[:-1].ravel()])
+    j = np.concatenate([nodes[:, 1:].ravel(), nodes[1:].ravel()])
+    weights = np.where(np.random.default_rng(0).random(len(i)) < 0.7, low, 1.0)
+    W = sp.coo_array((np.tile(weights, 2), (np.r_[i, j], np.r_[j, i])), shape=(width**2,) * 2)
+    A = gallery.laplacian(W.tocsr()).tolil()
+    A[0, 0] += 1
+    return sp.csr_array(A)
+
+
+def test_float32_is_left_where_strong_clusters_are_coupled_weakly():
+    A = contrast(150, 1e-8)
+    rows, b = ranges(22500), A @ np.sin(np.arange(22500))
+    found = pympf.solve(A[rows], b[rows], comm=COMM)
+    assert found.converged
+    assert found.iterations <= 40
+    assert not found.operator.report().single
+
+
+def test_a_choice_that_fails_is_followed_by_the_next():
+    A = gallery.poisson((160, 160)).tocsr()
+    rows, b = ranges(25600), np.sin(np.arange(25600))
+    M = pympf.as_preconditioner(A[rows], comm=COMM)
+    core = pympf.mmf.rows_of(A[rows], COMM)
+    for method in ("multilevel", "ict", "jacobi"):
+        assert M._core.fall_back(core, "failed")
+        assert M.method == method
+        solution = pympf.solve(A[rows], b[rows], comm=COMM, preconditioner=M, method="cg")
+        assert solution.converged
+    assert not M._core.fall_back(core, "failed")
+
+
 # ---- repartitioning ------------------------------------------------------------------------------
 
 
@@ -378,6 +416,42 @@ def test_repartitioned_nodes_and_their_near_nullspace():
     assert found.converged
     assert found.iterations <= 1.3 * alone.iterations + 2
     np.testing.assert_allclose(gather(found.x), alone.x, atol=1e-6 * abs(alone.x).max())
+
+
+@pytest.mark.parametrize("shape", [(70, 70), (17, 17, 17)])
+def test_rows_in_random_order_are_moved_by_themselves(shape):
+    pytest.importorskip("petsc4py")
+    A, _ = shuffled(gallery.poisson(shape))
+    rows, b = ranges(A.shape[0]), np.sin(1.0 + np.arange(A.shape[0]))
+    alone = pympf.solve(A, b, preconditioner="multilevel")
+    found = pympf.solve(A[rows], b[rows], comm=COMM, preconditioner="multilevel")
+    assert found.converged
+    assert found.iterations <= 1.3 * alone.iterations + 2
+    moved = "rows moved to the ranks of a partition, which cuts "
+    assert (moved in found.choice) == (COMM.size > 1)
+    stays = pympf.solve(A[rows], b[rows], comm=COMM, preconditioner="multilevel", most_cut=1.0)
+    assert "moved" not in stays.choice
+    if COMM.size > 1:
+        assert stays.iterations > found.iterations
+
+
+def test_rows_in_good_order_stay():
+    A = gallery.poisson((70, 70)).tocsr()
+    M = pympf.as_preconditioner(A[ranges(4900)], comm=COMM, method="multilevel")
+    assert M.choice == "multilevel: asked for"
+
+
+def test_it_is_said_that_rows_lie_badly_where_there_is_no_partitioner(monkeypatch):
+    monkeypatch.setitem(sys.modules, "petsc4py", None)
+    A, _ = shuffled(gallery.poisson((70, 70)))
+    rows, b = ranges(4900), np.ones(4900)
+    found = pympf.solve(A[rows], b[rows], comm=COMM, preconditioner="multilevel")
+    assert found.converged
+    said = re.search(r"(\d+\.\d) % of the couplings cross ranks, which costs", found.choice)
+    assert (said is not None) == (COMM.size > 1)
+    if said:
+        shares = np.array(COMM.allgather(rows.stop - rows.start)) / 4900
+        assert float(said[1]) == pytest.approx(100 * (1 - (shares**2).sum()), abs=2)
 
 
 @pytest.mark.skipif(COMM.size == 1, reason="one rank has nothing to move")

@@ -537,6 +537,17 @@ def test_repartitioned_rows_need_the_iterations_of_one_rank(block):
             solve(distributed(A, block), most=most, **options)
 
 
+def test_rows_in_random_order_are_moved_by_themselves():
+    """Half of the couplings would cross ranks: the view says what was done, and what is gained."""
+    A = pympf.gallery.poisson((70, 70))
+    order = np.random.default_rng(0).permutation(4900)
+    A = A.tocsr()[order][:, order]
+    options = {"ksp_type": "cg", "pc_type": "mmf", "pc_mmf_method": "multilevel"}
+    assert solve(distributed(A), most=10, **options) < 1e-8
+    with pytest.raises(AssertionError):
+        solve(distributed(A), most=20, pc_mmf_most_cut=1, **options)
+
+
 def test_the_partitioner_may_be_chosen(options):
     database = PETSc.Options()
     database["mat_partitioning_type"] = "current"

@@ -739,3 +739,51 @@ def test_memory_is_returned(make_pc, options, method):
         use()
     size = pympf.as_preconditioner(A, method=method).report().bytes
     assert resident() - before < 3 * size
+
+
+# ---- what is promised positive definite ----------------------------------------------------------
+
+
+def contrast(width, low):
+    """Make a grid whose edges have weight 1 or, most of them, `low`: strong clusters."""
+    nodes = np.arange(width**2).reshape(width, width)
+    i = np.concatenate([nodes[:, :-1].ravel(), nodes[:-1].ravel()])
+    j = np.concatenate([nodes[:, 1:].ravel(), nodes[1:].ravel()])
+    weights = np.where(np.random.default_rng(0).random(len(i)) < 0.7, low, 1.0)
+    W = sp.coo_array((np.tile(weights, 2), (np.r_[i, j], np.r_[j, i])), shape=(width**2,) * 2)
+    return pympf.gallery.laplacian(W.tocsr()) + sp.coo_array(([1.0], ([0], [0])), (width**2,) * 2)
+
+
+@pytest.mark.parametrize("precision", ["working", "auto", "single"])
+def test_strong_clusters_that_are_coupled_weakly(PETSc, mat, options, precision):
+    """In float32 the cycle would be indefinite."""
+    options(precision=precision)
+    A = contrast(150, 1e-8)
+    ksp = PETSc.KSP().create()
+    ksp.setOperators(mat(A))
+    ksp.setType("cg")
+    ksp.getPC().setType("mmf")
+    ksp.setTolerances(rtol=1e-8, max_it=30)
+    ksp.setFromOptions()
+    x, b = ksp.getOperators()[0].createVecs()
+    b.array = A @ np.sin(np.arange(22500))
+    ksp.solve(b, x)
+    assert ksp.getConvergedReason() > 0
+
+
+def test_the_matrix_of_the_system_where_the_other_is_not_symmetric(PETSc, mat, make_pc):
+    """As in Stokes' equations, whose preconditioning matrix may be a triangle of blocks."""
+    A, other = mat(P), mat(with_entry(7))
+    pc = make_pc(A)
+    expected = dense(pc)
+    pc = PETSc.PC().create()
+    pc.setType("mmf")
+    pc.setOperators(A, other)
+    with pytest.raises(PETSc.Error, match="or -pc_use_amat, which builds from the first"):
+        pc.setUp()
+    pc.setUseAmat(True)
+    pc.setUp()
+    assert np.array_equal(dense(pc), expected)
+    A.scale(2)
+    other.scale(2)
+    assert np.array_equal(dense(pc), expected / 2)

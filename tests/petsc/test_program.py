@@ -97,6 +97,34 @@ def test_indefinite_by_levels(solve):
         run = solve(f"{LEVELS} -ksp_type {ksp} -shift -0.1", fails=True)
         assert "the matrix is indefinite, its preconditioner then need not be" in run.errors
         assert f"-ksp_type {ksp} needs that: use -pc_mmf_method classic" in run.errors
+        assert "-pc_mmf_definite false with -ksp_type gmres" in " ".join(run.errors.split())
+    assert_solved(solve("-pc_type mmf -pc_mmf_definite false -ksp_type gmres -shift -0.1"))
+
+
+def test_two_level_is_definite_where_the_matrix_is(solve):
+    assert_solved(solve(f"{TIGHT} -pc_mmf_method two_level -ksp_type cg"))
+    run = solve("-pc_type mmf -pc_mmf_method two_level -ksp_type cg -shift -0.1", fails=True)
+    assert "the matrix is indefinite" in run.errors
+
+
+def test_log_view_has_the_setup_the_levels_and_their_flops(solve):
+    run = solve(f"{LEVELS} -ksp_type cg -m 60 -log_view")
+    line = r"^(MMFSetUp|MMFLevel \d+|PCApply) +\d+ \S+ \S+ \S+ (\S+)"
+    events = dict(re.findall(line, run.output, re.M))
+    assert {"MMFSetUp", "MMFLevel 1", "MMFLevel 2", "PCApply"} <= events.keys()
+    iterations = int(SOLVE.findall(run.output)[0][1])
+    assert float(events["PCApply"]) > 2 * 3 * 17760 * iterations  # three products with A, at least
+
+
+def test_view_hints_at_solves_where_it_is_applied_once(solve):
+    """Under preonly and its like, not under a Krylov method, nor where levels are there."""
+    hint = "give -pc_mmf_solves 100"
+    once = "-pc_type mmf -m 40 -ksp_view -ksp_type richardson -ksp_max_it 1"
+    assert hint in solve(f"{once} -ksp_convergence_test skip").output
+    assert hint not in solve("-pc_type mmf -m 40 -ksp_view -ksp_type cg").output
+    run = solve(f"{once} -ksp_convergence_test skip -pc_mmf_solves 100")
+    assert hint not in run.output
+    assert "method multilevel" in run.output
 
 
 @pytest.mark.parametrize("options", [LEVELS, CLASSIC])

@@ -1010,3 +1010,66 @@ def test_a_choice_that_fails_is_followed_by_the_next(rng):
     M = pympf.as_preconditioner(A.astype(np.float32))
     assert M._core.fall_back(pympf.mmf.rows_of(A.astype(np.float32), None), "failed")
     assert pympf.solve(A.astype(np.float32), b.astype(np.float32), preconditioner=M).converged
+
+
+@pytest.mark.parametrize("shape", [(20, 20), (50, 50), (60, 60), (14, 14, 14), (22, 22, 22)])
+def test_constants_that_are_given_choose_what_is_chosen_without(shape):
+    A = gallery.poisson(shape)
+    told = pympf.as_preconditioner(A, near_nullspace=np.ones(A.shape[0]))
+    untold = pympf.as_preconditioner(A)
+    assert told.choice == untold.choice
+    r = np.random.default_rng(0).standard_normal(A.shape[0])
+    np.testing.assert_array_equal(told.apply(r), untold.apply(r))
+
+
+def test_nodes_are_found_beside_rigid_body_modes():
+    """Levels of single unknowns, with three vectors each, cost five times as much."""
+    A, modes = gallery.elasticity((60, 60)), modes_of_grid(60, 60)
+    found = pympf.as_preconditioner(A, near_nullspace=modes)
+    assert "found nodes of 2 rows" in found.choice
+    given = pympf.as_preconditioner(A, near_nullspace=modes, block_size=2)
+    assert found.report().operator_complexity == given.report().operator_complexity
+
+
+def test_for_many_solves_levels_are_built():
+    A = gallery.poisson((22, 22, 22))
+    assert pympf.as_preconditioner(A).method == "ict"
+    assert pympf.as_preconditioner(A, solves=2).method == "ict"
+    assert pympf.as_preconditioner(A, solves=100).method == "multilevel"
+    mass = gallery.shifted(gallery.poisson((50, 50)), 0.5)
+    assert pympf.as_preconditioner(mass).method == "jacobi"
+    assert pympf.as_preconditioner(mass, solves=100).method == "ict"
+    with pytest.raises(ValueError, match=re.escape("solves = 0 is not a number in [1,")):
+        pympf.as_preconditioner(A, solves=0)
+
+
+@pytest.mark.parametrize("shape", [(70, 70), (20, 20, 20)])
+def test_an_update_chooses_anew_when_more_is_needed(rng, shape):
+    """Time steps that grow: the diagonal is enough for the first, not for the last."""
+    K = gallery.poisson(shape)
+    n = K.shape[0]
+    b = rng.standard_normal(n)
+    step = 0.5
+    M = pympf.as_preconditioner(gallery.shifted(step * K, 1))
+    assert M.method == "jacobi"
+    for _ in range(20):
+        step *= 1.4
+        A = gallery.shifted(step * K, 1)
+        M.update(A)
+        assert pympf.solve(A, b, preconditioner=M).iterations <= 60
+    assert M.method != "jacobi"
+
+
+def test_an_update_says_that_it_chose_anew():
+    K = gallery.poisson((70, 70))
+    M = pympf.as_preconditioner(gallery.shifted(0.5 * K, 1))
+    M.update(gallery.shifted(100 * K, 1))
+    assert M.choice.endswith("chosen anew in place of jacobi: the new values need more")
+
+
+def test_an_update_keeps_what_was_asked_for():
+    K = gallery.poisson((70, 70))
+    for method in ("jacobi", "ict"):
+        M = pympf.as_preconditioner(gallery.shifted(0.5 * K, 1), method=method)
+        M.update(gallery.shifted(100 * K, 1))
+        assert M.choice == f"{method}: asked for"

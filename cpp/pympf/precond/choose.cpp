@@ -7,7 +7,6 @@
 #include <type_traits>
 
 #include "pympf/la/sparse.hpp"
-#include "pympf/precond/probe.hpp"
 #include "pympf/precond/smoother.hpp"
 
 namespace pympf::precond {
@@ -30,6 +29,7 @@ constexpr int few_on_small = 60;
 constexpr Index few_rows = 5000, few_short_rows = 3000;
 constexpr int steps_on_few_rows = 6;
 constexpr int few_for_hierarchy = 12;  // on few rows, where that is wanted
+constexpr double many_solves = 10;     // from here on the setup hardly counts
 // With fewer rows the diagonal alone is not worth a thought.
 constexpr Index least_rows = 600;
 constexpr double little_sum = 1e-4;  // of a row, to the diagonal
@@ -49,7 +49,12 @@ bool may_choose(const Params& params) {
 // Who asks for a size of the dense solve wants a hierarchy for few iterations, not for its time.
 // Over ranks, whose couplings the factor has not, its iterations would grow with the ranks.
 bool wants_hierarchy(const Communicator& comm, const Params& params) {
-  return params.coarse_size > 0 || comm.size() > 1;
+  return params.coarse_size > 0 || comm.size() > 1 || params.solves >= many_solves;
+}
+
+// What is saved in the setup counts once; what an iteration costs, in every solve.
+double few_for(const Params& params, double few) {
+  return std::min(few, few_for_hierarchy + (few - few_for_hierarchy) / params.solves);
 }
 
 // Sum of |row sum| over the trace: rounding for a Laplacian, little for one that is shifted a
@@ -119,7 +124,8 @@ Index coarse_size(Global nnz, const Params& params) {
 
 template <class T>
 bool diagonal_is_enough(const DistRows<T>& A, const std::vector<T>& diagonal,
-                        const NearNullspace& near_nullspace, const Params& params, Report& report) {
+                        const NearNullspace& near_nullspace, const Params& params, Report& report,
+                        int longest) {
   const Communicator& comm = A.comm;
   if (!may_choose(params) || A.layout.total() <= std::max(least_rows, coarse_size(A.nnz(), params)))
     return false;
@@ -134,12 +140,14 @@ bool diagonal_is_enough(const DistRows<T>& A, const std::vector<T>& diagonal,
       comm, A.own(), [&](Index i) { return double{inverse[i]}; }, constants);
   for (T& d : inverse) d = d > 0 ? 1 / d : T(0);
   const auto iterations = foretell(
-      comm, std::move(side), few_with_diagonal, [&](const T* x, T* y) { multiply(x, y); },
+      comm, std::move(side), static_cast<int>(few_for(params, few_with_diagonal)),
+      [&](const T* x, T* y) { multiply(x, y); },
       [&](const T* r, T* z) {
         for_chunks(inverse.size(), [&](std::size_t, std::size_t begin, std::size_t end) {
           for (std::size_t i = begin; i < end; ++i) z[i] = inverse[i] * r[i];
         });
-      });
+      },
+      longest);
   if (!iterations) return false;
   report.method = "jacobi";
   report.reason = few_iterations("the diagonal", *iterations);
@@ -151,11 +159,10 @@ bool diagonal_is_enough(const DistRows<T>& A, const std::vector<T>& diagonal,
 // neighbours; not on grids. Of a singular matrix in float32 the factor would blow up the rounding
 // errors in its nullspace.
 template <class T>
-bool is_factored_first(const DistRows<T>& A, const NearNullspace& near_nullspace,
-                       const Params& params) {
+bool is_factored_first(const DistRows<T>& A, const Params& params) {
   const Index n = A.own();
   if (!std::is_same_v<T, double> || !may_choose(params)) return false;
-  if (A.comm.size() > 1 || !near_nullspace.values.empty()) return false;
+  if (A.comm.size() > 1) return false;
   if (n < least_rows || n > few_rows) return false;
   return A.nnz() >= long_rows * n || A.nnz() <= short_rows * n;
 }
@@ -290,8 +297,8 @@ bool lowered_may_be_enough(const std::vector<T>& side, const Border& border, con
 
 template <class T>
 bool factor_is_enough(const CsrView<double>& A, const std::vector<T>& side, const Border& border,
-                      const Level<T>& level, const Params& params, Dropped dropped,
-                      Report& report) {
+                      const Level<T>& level, const Params& params, Dropped dropped, Report& report,
+                      int longest) {
   if (!may_choose(params)) return false;
   const Global rows = border.comm.sum(Global{A.rows});
   const Global entries = border.comm.sum(Global{A.nnz()});
@@ -302,9 +309,10 @@ bool factor_is_enough(const CsrView<double>& A, const std::vector<T>& side, cons
                      least_with_lowered, most_with_lowered);
   else if (is_small)
     few = wants_hierarchy(border.comm, params) ? few_for_hierarchy : few_on_small;
+  few = few_for(params, few);
   const bool briefly = begins_with_finer_factor(border.comm, rows, entries, params);
   const auto iterations = foretell_factor(side, border, level, params, static_cast<int>(few),
-                                          briefly ? steps_on_few_rows : probing::longest);
+                                          briefly ? std::min(steps_on_few_rows, longest) : longest);
   if (!iterations) return false;
   report.reason = few_iterations("the incomplete Cholesky factorization", *iterations);
   return true;
@@ -330,17 +338,17 @@ std::string reason_for(const Report& report, const Params& params) {
 }
 
 #define PYMPF_CHOOSE(T)                                                                          \
-  template bool is_factored_first(const DistRows<T>&, const NearNullspace&, const Params&);      \
+  template bool is_factored_first(const DistRows<T>&, const Params&);                            \
   template bool has_negative_curvature(const DistRows<T>&, const std::vector<T>&);               \
   template bool diagonal_is_enough(const DistRows<T>&, const std::vector<T>&,                    \
-                                   const NearNullspace&, const Params&, Report&);                \
+                                   const NearNullspace&, const Params&, Report&, int);           \
   template bool smoother_is_exact(const Border&, const Level<T>&, const Params&, bool, Report&); \
   template std::vector<T> side_for_factor(const CsrView<double>&, const NearNullspace&,          \
                                           const Border&, const Params&);                         \
   template bool lowered_may_be_enough(const std::vector<T>&, const Border&, const Level<T>&,     \
                                       const Params&);                                            \
   template bool factor_is_enough(const CsrView<double>&, const std::vector<T>&, const Border&,   \
-                                 const Level<T>&, const Params&, Dropped, Report&);
+                                 const Level<T>&, const Params&, Dropped, Report&, int);
 PYMPF_CHOOSE(float)
 PYMPF_CHOOSE(double)
 #undef PYMPF_CHOOSE

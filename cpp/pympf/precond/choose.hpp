@@ -4,6 +4,7 @@
 
 #include "pympf/precond/border.hpp"
 #include "pympf/precond/level.hpp"
+#include "pympf/precond/probe.hpp"
 #include "pympf/precond/report.hpp"
 #include "pympf/precond/transfer.hpp"
 
@@ -13,16 +14,20 @@ namespace pympf::precond {
 Index coarse_size(Global nnz, const Params& params);
 
 // The diagonal alone converges so fast that nothing else would pay for itself; if so, the report
-// says it.
+// says it. `longest` bounds the steps of the probe.
 template <class T>
 bool diagonal_is_enough(const DistRows<T>& A, const std::vector<T>& diagonal,
-                        const NearNullspace& near_nullspace, const Params& params, Report& report);
+                        const NearNullspace& near_nullspace, const Params& params, Report& report,
+                        int longest = probing::longest);
+
+// Steps of a probe that finds, for new values, whether the choice still holds: an update is to cost
+// less than half of a setup.
+inline constexpr int steps_of_update = 6;
 
 // Whether to count, before anything is built, what a sparse factorization of A would cost. On one
 // rank.
 template <class T>
-bool is_factored_first(const DistRows<T>& A, const NearNullspace& near_nullspace,
-                       const Params& params);
+bool is_factored_first(const DistRows<T>& A, const Params& params);
 
 // A has a negative eigenvalue for sure: a few steps of CG from the constant vector meet p^T A p <
 // 0. They are made where most rows have negative sums, as in shifted Laplacians. Collective.
@@ -58,7 +63,8 @@ bool lowered_may_be_enough(const std::vector<T>& side, const Border& border, con
 // The factor of the first level alone converges so fast that a hierarchy would not pay for itself.
 template <class T>
 bool factor_is_enough(const CsrView<double>& A, const std::vector<T>& side, const Border& border,
-                      const Level<T>& level, const Params& params, Dropped dropped, Report& report);
+                      const Level<T>& level, const Params& params, Dropped dropped, Report& report,
+                      int longest = probing::longest);
 
 // Where the diagonal may be lowered, but that is not enough: the factor as it smooths is worth a
 // probe.

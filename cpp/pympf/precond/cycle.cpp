@@ -17,6 +17,22 @@ namespace {
 constexpr int last_sweeps = 3;     // on a last level too large for a dense solve
 constexpr double k_enough = 0.25;  // of the residual, after the first step of a K-cycle
 
+// The time on a level, without that on the next ones.
+class Watched {
+ public:
+  explicit Watched(std::size_t level) : level_(level) { enter(); }
+  ~Watched() { leave(); }
+  void enter() const {
+    if (level_watch.enter) level_watch.enter(level_);
+  }
+  void leave() const {
+    if (level_watch.leave) level_watch.leave(level_);
+  }
+
+ private:
+  std::size_t level_;
+};
+
 template <class T>
 class Cycle {
  public:
@@ -25,6 +41,7 @@ class Cycle {
 
   // x = cycle(b) from level l on.
   void run(std::size_t l, const T* b, T* x) {
+    const Watched here(l);
     if (l == levels_.levels.size()) return coarse(b, x);
     if (params_.cycle == CycleKind::additive) return add(l, b, x);
     const Level<T>& level = levels_.levels[l];
@@ -39,7 +56,9 @@ class Cycle {
     residual(level.A.view(), level.A_off, x, b, work);
     auto& next = space_.levels[l + 1];
     spmv_transposed(level.R.view(), level.P_off, work, next.b.data());
+    here.leave();
     correct(l + 1, next.b.data(), next.x.data());
+    here.enter();
     spmv(level.P.view(), level.P_off, next.x.data(), work);
     axpy(level.rows(), params_.overcorrection, work, x);
     for (int sweep = 0; sweep < params_.sweeps; ++sweep) smooth(level, params_, b, x, work, false);
@@ -158,6 +177,27 @@ double range_scale(const Communicator& comm, std::size_t n, const V* r) {
 
 }  // namespace
 
+template <class T>
+double multiply_adds(const Levels<T>& levels, const Params& params) {
+  double sum = static_cast<double>(levels.coarse.size()), visits = 1;
+  for (const Level<T>& level : levels.levels) {
+    const auto A = static_cast<double>(level.A.data.size() + level.A_off.block.data.size());
+    const auto functions = static_cast<double>(level.P.data.size() + level.P_off.block.data.size());
+    const auto rows = static_cast<double>(level.rows());
+    double step = rows;  // of a smoother, without the residual that it is given
+    if (params.smoother == SmootherKind::incomplete_cholesky) step += 2.0 * level.factor.nnz();
+    if (params.smoother == SmootherKind::chebyshev) step += (params.degree - 1) * A;
+    if (params.cycle == CycleKind::additive)
+      sum += static_cast<double>(level.Z.data.size()) + 2 * functions;
+    else if (levels.levels.size() == 1 && levels.coarse_rows == 0)
+      sum += step + (params.sweeps - 1) * (A + step);
+    else
+      sum += visits * (2 * params.sweeps * (A + step) + 2 * functions);
+    if (params.cycle == CycleKind::w || params.cycle == CycleKind::k) visits *= 2;
+  }
+  return sum;
+}
+
 template <class T, class V>
 void apply(const Levels<T>& levels, const Params& params, const V* r, V* z, CycleSpace<T>& space) {
   const auto n = static_cast<std::size_t>(levels.rows);
@@ -173,6 +213,8 @@ void apply(const Levels<T>& levels, const Params& params, const V* r, V* z, Cycl
   });
 }
 
+template double multiply_adds(const Levels<float>&, const Params&);
+template double multiply_adds(const Levels<double>&, const Params&);
 template struct CycleSpace<float>;
 template struct CycleSpace<double>;
 template void apply(const Levels<float>&, const Params&, const float*, float*, CycleSpace<float>&);

@@ -19,6 +19,10 @@ struct CycleSpace {
   CycleSpace(const Levels<T>& levels);
 };
 
+// Multiply-adds of one cycle on this rank.
+template <class T>
+double multiply_adds(const Levels<T>& levels, const Params& params);
+
 // Symmetric positive definite for v and w when A is positive semidefinite.
 template <class T, class V>
 void apply(const Levels<T>& levels, const Params& params, const V* r, V* z, CycleSpace<T>& space);

@@ -49,6 +49,13 @@ inline double power_of_two(double largest) {
   return largest > 0 && std::isfinite(largest) ? std::ldexp(1.0, -std::ilogb(largest)) : 1;
 }
 
+// Who measures is told when a cycle begins and ends to work on a level.
+struct LevelWatch {
+  void (*enter)(std::size_t level) = nullptr;
+  void (*leave)(std::size_t level) = nullptr;
+};
+inline LevelWatch level_watch;
+
 // What is applied: rows in the order `order`, new -> old.
 template <class T>
 struct Levels {
@@ -66,6 +73,7 @@ struct Levels {
   double scale = 1;       // of the matrix: a power of two, for the range of T
   bool complete = false;  // the factorization may drop nothing: it is cheap
   bool finer = false;     // it drops less than asked for
+  bool foretold = false;  // a probe has found that the factor alone is enough
   bool lowered = false;   // it lowers the diagonal where the matrix is fit for it
 };
 

@@ -59,10 +59,19 @@ const std::vector<Field<Params>>& fields() {
       field("definite", &Params::definite, 0, 1,
             "What auto makes for an indefinite matrix: true: |M| as far as it can, for MINRES; "
             "false: M with the signs of A (two_level or direct), for GMRES."),
+      field("solves", &Params::solves, 1, big,
+            "Systems that one M is for: auto weighs its setup against so many. A block of another "
+            "preconditioner, applied once in each outer iteration (fieldsplit under preonly), is "
+            "to be good: give 100, and auto takes the factor alone only where it is as good as "
+            "levels."),
       field("repartition", &Params::repartition, 0, 1,
             "On several ranks: move the rows to the ranks that a graph partitioner of PETSc gives "
             "them. For matrices whose ranges of rows are not compact, such as graphs in random "
             "order."),
+      field("most_cut", &Params::most_cut, 0, 1,
+            "On several ranks: part of the couplings that may cross ranks. When more do, and more "
+            "than the surface of compact parts, rows are moved as by repartition, if a partitioner "
+            "is there and cuts less than half of it; 1: never."),
       field("precision", &Params::precision, {"auto", "single", "working"},
             "Numbers of the cycle: float32, those of the matrix, or float32 only above "
             "100 000 entries, where memory bounds the speed. The setup works in float64."),

@@ -17,6 +17,7 @@ enum class Precision { automatic, single, working };
 struct Params {
   Method method = Method::automatic;
   bool definite = true;
+  double solves = 1;
   CycleKind cycle = CycleKind::v;
   SmootherKind smoother = SmootherKind::incomplete_cholesky;
   int sweeps = 1;
@@ -39,6 +40,7 @@ struct Params {
   int strips = 0;
   int rows_per_rank = 2048;
   bool repartition = false;
+  double most_cut = 0.1;
   Precision precision = Precision::automatic;
 };
 

@@ -13,6 +13,7 @@
 #include "pympf/la/symmetry.hpp"
 #include "pympf/precond/choose.hpp"
 #include "pympf/precond/cycle.hpp"
+#include "pympf/precond/placement.hpp"
 #include "pympf/precond/probe.hpp"
 #include "pympf/precond/saddle.hpp"
 #include "pympf/precond/two_level.hpp"
@@ -125,6 +126,7 @@ struct Preconditioner<T>::Impl {
       kind;
   Rung rung = Rung::chosen;
   std::string failures;  // what the rungs before ended with
+  std::string placement;
   Index callers_rows = 0;
   std::unique_ptr<Elsewhere<T>> elsewhere;
   bool whole = true;  // not while new values come in, nor after that was interrupted
@@ -146,12 +148,13 @@ struct Preconditioner<T>::Impl {
         std::holds_alternative<TwoLevel>(kind))
       build(A);
     else if (std::holds_alternative<Jacobi<T>>(kind))
-      kind = jacobi(d);
+      refresh_diagonal(A, d);
     else if (auto* single = std::get_if<std::unique_ptr<Cycles<float>>>(&kind))
       refreshed(*single);
     else
       refreshed(std::get<std::unique_ptr<Cycles<double>>>(kind));
     if (report.rounds_off) build_levels_of(A);
+    if (report.outgrown) build_anew(A, "the new values need more");
     finish(A);
     verify(A);
   }
@@ -192,6 +195,21 @@ struct Preconditioner<T>::Impl {
   }
 
  private:
+  void refresh_diagonal(const DistRows<T>& A, const std::vector<T>& d) {
+    kind = jacobi(d);
+    if (params.method != Method::automatic || report.indefinite || rung != Rung::chosen) return;
+    Report found;
+    if (!diagonal_is_enough(A, d, near_nullspace, params, found, steps_of_update))
+      build_anew(A, "the new values need more");
+  }
+
+  // What is there no longer fits.
+  void build_anew(const DistRows<T>& A, const std::string& why) {
+    const std::string before = report.method;
+    build(A);
+    report.reason += concat("; chosen anew in place of ", before, ": ", why);
+  }
+
   void build(const DistRows<T>& A) {
     const std::vector<T> d = diagonal(A);
     negative = is_negative(A.comm, d);
@@ -224,7 +242,7 @@ struct Preconditioner<T>::Impl {
     } else {
       if (build_diagonal(A, d)) return;
       seen_negative = is_automatic && !negative && has_negative_curvature(A, d);
-      if (!seen_negative && is_factored_first(A, near_nullspace, params) && build_light(A)) return;
+      if (!seen_negative && is_factored_first(A, params) && build_light(A)) return;
     }
     if (!seen_negative) {
       build_levels_of(A);
@@ -250,10 +268,22 @@ struct Preconditioner<T>::Impl {
   void finish(const DistRows<T>& matrix) {
     const CsrView<T>& A = matrix.rows;
     report.indefinite = report.indefinite || negative;
+    report.work = work();
+    const bool needs_neighbours = !std::holds_alternative<Jacobi<T>>(kind);
+    if (needs_neighbours || elsewhere) report.placement = placement;
     null_rows.clear();
     for (Index i = 0; i < A.rows; ++i)
       if (std::all_of(A.data + A.indptr[i], A.data + A.indptr[i + 1], [](T v) { return v == 0; }))
         null_rows.push_back(i);
+  }
+
+  double work() const {
+    if (const auto* two_level = std::get_if<TwoLevel>(&kind)) return two_level->multiply_adds();
+    if (const auto* single = std::get_if<std::unique_ptr<Cycles<float>>>(&kind))
+      return multiply_adds((*single)->levels, used);
+    if (const auto* full = std::get_if<std::unique_ptr<Cycles<double>>>(&kind))
+      return multiply_adds((*full)->levels, used);
+    return rows;
   }
 
   bool build_diagonal(const DistRows<T>& A, const std::vector<T>& d) {
@@ -410,7 +440,8 @@ Preconditioner<T>::Preconditioner(const DistRows<T>& A, const Params& params,
   require(A.rows.cols == A.column_count() && A.layout.total() > 0,
           "a square matrix is needed, not ", A.rows.rows, " x ", A.rows.cols);
   require_symmetric_pattern(A);
-  const bool moves = params.repartition && A.comm.size() > 1;
+  const bool moves =
+      A.comm.size() > 1 && (params.repartition || A.comm.max(Global{!parts.empty()}) > 0);
   collectively(A.comm, [&] {
     require(block >= 1 && rows % block == 0, "block size ", block, " does not divide the ", rows,
             " rows");
@@ -427,6 +458,7 @@ Preconditioner<T>::Preconditioner(const DistRows<T>& A, const Params& params,
   impl.pattern = hash(A);
   impl.near_nullspace = std::move(near_nullspace);
   impl.block = block;
+  impl.placement = describe_placement(A, params, parts);
   if (!moves) {
     impl.take(A);
     return;

@@ -17,10 +17,10 @@ template <class T>
 class Preconditioner {
  public:
   // near_nullspace: rows() x vectors, or empty for constants; the rows of A come in nodes of
-  // `block`; without either, nodes are looked for (nodes.hpp). `parts`, for params.repartition on
-  // several ranks: the rank where own row i shall be worked on; the rows of a node go together.
-  // Collective over the ranks of A, as update and apply are; vectors hold own entries. The pattern
-  // of A must be symmetric (la/symmetry.hpp).
+  // `block`; without either, nodes are looked for (nodes.hpp). `parts`, on several ranks, where
+  // rows are to move (placement.hpp): the rank where own row i shall be worked on; the rows of a
+  // node go together. Collective over the ranks of A, as update and apply are; vectors hold own
+  // entries. The pattern of A must be symmetric (la/symmetry.hpp).
   Preconditioner(const DistRows<T>& A, const Params& params, NearNullspace near_nullspace = {},
                  Index block = 1, const std::vector<int>& parts = {});
   ~Preconditioner();

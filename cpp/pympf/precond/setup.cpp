@@ -147,6 +147,13 @@ bool is_far_from_null(const Stage& stage, const std::vector<double>& Ab,
   return 2 * stage.border.comm.sum(far) >= stage.rows();
 }
 
+bool is_far_from_null(const Stage& stage, const std::vector<double>& b) {
+  const std::vector<double> d = diagonal(stage.A.view());
+  std::vector<double> own(b.begin(), b.begin() + stage.A.rows), Ab;
+  rayleigh(stage, d, own, Ab);
+  return is_far_from_null(stage, Ab, d, own);
+}
+
 // One constant for each row of a node.
 NearNullspace constants(Index rows, Index block) {
   NearNullspace B{block, std::vector<double>(static_cast<std::size_t>(rows) * block, 0.0)};
@@ -559,9 +566,10 @@ Found first_vectors(const NearNullspace& given, const Stage& stage, const Level<
   // A rank without rows cannot tell from its part.
   const bool is_given = stage.border.comm.max(Global{!given.values.empty()}) > 0;
   Found found{given};
-  if (is_given)
+  if (is_given) {
     permute_rows(found.B.values, stage.domains.order, found.B.vectors);
-  else if (stage.block == 1)
+    found.poor = found.B.vectors == 1 && is_far_from_null(stage, found.B.values);
+  } else if (stage.block == 1)
     found = default_vector(stage, level, params);
   else
     found.B = constants(stage.A.rows, stage.block);
@@ -581,8 +589,10 @@ Levels<T> build_levels(const DistRows<double>& A, const NearNullspace& near_null
   out.comm = A.comm;
   out.rows = A.own();
   out.scale = range_factor(A.comm, A.rows);
-  const bool is_told = block > 1 || A.comm.max(Global{!near_nullspace.values.empty()}) > 0;
-  if (!is_told && params.method != Method::incomplete_cholesky)
+  // One vector tells that there are no nodes; several do not.
+  const Global vectors =
+      A.comm.max(Global{near_nullspace.values.empty() ? 0 : near_nullspace.vectors});
+  if (block == 1 && vectors != 1 && params.method != Method::incomplete_cholesky)
     block = report.node_size = find_node_size(A);
   Stage stage = first_stage(A, out.scale, block, params);
   out.order = stage.domains.order;
@@ -590,8 +600,7 @@ Levels<T> build_levels(const DistRows<double>& A, const NearNullspace& near_null
   const Global entries = A.nnz();
   out.complete = stage.border.alone() && is_complete_cheap(stage.A, params);
   if (out.complete) params = without_drops(params);
-  if (!out.complete && !is_told &&
-      begins_with_finer_factor(A.comm, A.layout.total(), entries, params)) {
+  if (!out.complete && begins_with_finer_factor(A.comm, A.layout.total(), entries, params)) {
     params = with_fewer_drops(params);
     out.finer = true;
   }
@@ -643,6 +652,7 @@ Levels<T> build_levels(const DistRows<double>& A, const NearNullspace& near_null
         }
         if (!last && (!may_lower || raised_may_be_enough(stage.rows(), params)))
           last = enough(Dropped::raises_diagonal);
+        out.foretold = last;
         if (!last && prefers_finer_factor(stage.rows(), found.poor, params, report)) {
           if (!out.finer) fill(with_fewer_drops(params), Dropped::raises_diagonal);
           last = out.finer = true;
@@ -679,6 +689,18 @@ Levels<T> build_levels(const DistRows<double>& A, const NearNullspace& near_null
   return out;
 }
 
+// Whether a probe of the new values would choose the factor alone again.
+template <class T>
+bool is_still_enough(const CsrView<double>& A, const Levels<T>& levels, const Params& params) {
+  const Level<T>& level = levels.levels.front();
+  const NearNullspace B = constants(A.rows, 1);
+  const auto side = side_for_factor<T>(A, B, level.border, params);
+  Report report;
+  return factor_is_enough(A, side, level.border, level, params,
+                          levels.lowered ? Dropped::lowers_diagonal : Dropped::raises_diagonal,
+                          report, steps_of_update);
+}
+
 template <class T>
 void refresh_levels(const DistRows<double>& matrix, const Params& given, Levels<T>& levels,
                     Report& report) {
@@ -686,7 +708,7 @@ void refresh_levels(const DistRows<double>& matrix, const Params& given, Levels<
   const Params params = levels.complete ? without_drops(given)
                         : levels.finer  ? with_fewer_drops(given)
                                         : given;
-  report.indefinite = report.rounds_off = report.doubtful = false;
+  report.indefinite = report.rounds_off = report.doubtful = report.outgrown = false;
   report.coarse_nullity = report.coarse_negative = 0;
   levels.scale = range_factor(matrix.comm, matrix.rows);
   Renewed A = renewed(matrix, levels);
@@ -710,6 +732,7 @@ void refresh_levels(const DistRows<double>& matrix, const Params& given, Levels<
     }
     line.seconds = seconds_since(start);
   }
+  report.outgrown = levels.foretold && !is_still_enough(A.view, levels, params);
   sum_up(params, report);
   report.seconds = seconds_since(begin);
 }

@@ -316,8 +316,9 @@ std::optional<TwoLevel> TwoLevel::with_stage(const CsrView<double>& A, Report& r
   }
   out.A_ = owned(A);
   report.method = "two_level";
-  report.indefinite = true;
-  report.definite = false;
+  // M is definite if the coarse matrix is: one damped step from either side is.
+  report.definite = out.lu_->negative_pivots() == 0;
+  report.indefinite = !report.definite;
   report.levels = {line_of(1, A), line_of(2, coarse)};
   report.levels[0].prolongation = static_cast<double>(out.P_.nnz()) / A.rows;
   report.levels[0].bytes = 12 * (out.A_.data.size() + 2 * out.P_.data.size());
@@ -339,6 +340,10 @@ void TwoLevel::make_stage(const CsrView<double>& A, const std::vector<double>& d
   P_ = lifted(A, d, Q, 4 / (3 * radius));
   R_ = transpose(P_.view());
   for (double& w : damped_) w *= 1.4 / radius;
+}
+
+double TwoLevel::multiply_adds() const {
+  return static_cast<double>(lu_->nnz() + 2 * A_.data.size() + 2 * P_.data.size());
 }
 
 template <class T>

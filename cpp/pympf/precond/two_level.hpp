@@ -37,6 +37,7 @@ class TwoLevel {
 
   template <class T>
   void apply(const T* r, T* z) const;
+  double multiply_adds() const;  // of an application
 
  private:
   struct Space {

@@ -120,7 +120,7 @@ def setup(
     near_nullspace : numpy.ndarray, shape (n, m)
         What the scaling functions reproduce; by default a vector that is looked for.
     block : int
-        Rows of a node; 1 without a near-nullspace: as `find_node_size` sees them.
+        Rows of a node; 1, unless one single vector is given: as `find_node_size` sees them.
 
     Returns
     -------
@@ -141,7 +141,7 @@ def setup(
     left = int(most - np.count_nonzero(A))
     levels: list[Level] = []
     B, W = near_nullspace, None
-    if B is None and block == 1:
+    if block == 1 and (B is None or B.shape[1] > 1):
         block = find_node_size(A)
     while len(A) > smallest:
         smooth = smoother(A, params)
