@@ -440,7 +440,9 @@ class _Rest:
         """Set the determined unknowns again, to the last bit, and say it of the whole system."""
         self.admitted.start(self.whole_b, x, self.b)
         norm, residual = self.rows.norms(self.whole_b, x)
-        result["true_residual"] = residual / norm if norm > 0 else residual
+        plain = residual / norm if norm > 0 else residual
+        weighed = result["true_residual"] if result["norm"] == "row_scaled" else 0.0
+        result["true_residual"] = max(plain, weighed)
         if result["reason"] == "converged_atol" and self.atol > self.given_atol:
             result["reason"] = "converged_rtol"
 

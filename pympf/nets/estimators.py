@@ -30,6 +30,12 @@ DSM_RIDGES = (1e-10, 1e-7, 1e-4, 1e-1)
 """Dampings that a `DSMRegressor` chooses from."""
 
 
+def _exponent(values: Array) -> int:
+    """Return the power of two to divide by: 0 unless squares of values may leave the range."""
+    exponent = int(np.frexp(abs(values).max(initial=0))[1])
+    return exponent if abs(exponent) > np.finfo(values.dtype).maxexp // 4 else 0
+
+
 class _Network(RegressorMixin, BaseEstimator, ABC):
     """What the estimators share: the gate, the scaling and the solver."""
 
@@ -74,10 +80,13 @@ class _Network(RegressorMixin, BaseEstimator, ABC):
         """
         X, y = validate_data(self, X, y, dtype=[np.float64, np.float32], y_numeric=True)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        y = y.astype(np.float64)
+        self._exponents = _exponent(X), _exponent(y)
+        X, y = np.ldexp(X, -self._exponents[0]), np.ldexp(y, -self._exponents[1])
         self._mean = X.mean(axis=0, dtype=np.float64)
         self._scale = float(np.sqrt(np.square(X - self._mean).mean())) or 1.0
         self.model_ = self._model(X.shape[1], seed)
-        self.model_.fit(self._scaled(X), y.astype(np.float64), self.solver, **self._options(seed))
+        self.model_.fit(self._scaled(X), y, self.solver, **self._options(seed))
         return self
 
     def predict(self, X: Any) -> Array:
@@ -103,7 +112,8 @@ class _Network(RegressorMixin, BaseEstimator, ABC):
         """
         check_is_fitted(self)
         X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
-        return self.model_.predict(self._scaled(X))
+        values = self.model_.predict(self._scaled(np.ldexp(X, -self._exponents[0])))
+        return np.ldexp(values, self._exponents[1])
 
     def _scaled(self, X: Array) -> Array:
         return ((X - self._mean) / self._scale).astype(X.dtype)
@@ -380,9 +390,11 @@ class PursuitRegressor(RegressorMixin, BaseEstimator):
             self, X, y, dtype=[np.float64, np.float32], y_numeric=True, ensure_min_samples=10
         )
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        y = y.astype(np.float64)
+        self._exponents = _exponent(X), _exponent(y)
         self.model_: Pursuit = pursuit(
-            X,
-            y,
+            np.ldexp(X, -self._exponents[0]),
+            np.ldexp(y, -self._exponents[1]),
             projection=self.projection,
             n_directions=self.n_directions,
             n_starts=self.n_starts,
@@ -417,4 +429,5 @@ class PursuitRegressor(RegressorMixin, BaseEstimator):
         """
         check_is_fitted(self)
         X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
-        return self.model_.predict(X)
+        values = self.model_.predict(np.ldexp(X, -self._exponents[0]))
+        return np.ldexp(values, self._exponents[1])

@@ -207,5 +207,7 @@ class Table:
         probed = self.family.probes(x[np.newaxis], probes)
         shared = (keys == probed).all(axis=-1).any(axis=(1, 2))
         difference = points[shared].astype(np.float64) - x
-        distances = np.sqrt((difference * difference).sum(axis=1))
+        exponent = int(np.frexp(abs(difference).max(initial=0.0))[1])
+        difference = np.ldexp(difference, -exponent)  # so that no square leaves the range
+        distances = np.ldexp(np.sqrt((difference * difference).sum(axis=1)), exponent)
         return sorted(zip(distances.tolist(), np.array(ids)[shared].tolist(), strict=True))

@@ -169,6 +169,22 @@ def test_any_scale_in_float32(rng, scale, method, name):
         np.testing.assert_allclose(solution.x, expected, rtol=5e-3)
 
 
+@pytest.mark.parametrize("weight", [5e-324, 1e-310, 1e-300, 1e-30])
+@pytest.mark.parametrize("name", ["mmf", "multilevel", "ict", "jacobi"])
+def test_a_vertex_held_by_next_to_nothing(rng, weight, name):
+    W = abs(gallery.poisson((20, 20)))
+    W = sp.lil_array(W - sp.diags_array(W.diagonal()))
+    W[0, 1] = W[1, 0] = W[0, 20] = W[20, 0] = weight
+    A = gallery.laplacian(sp.csr_array(W))
+    b = rng.standard_normal(400)
+    b[0] = 0
+    b[1:] -= b[1:].mean()
+    for method in ("auto", "cg", "minres"):
+        solution = pympf.solve(A, b, method=method, preconditioner=name)
+        assert solution.converged, solution.reason
+        assert true_residual(A, solution, b) <= 1e-7
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_a_guess_far_off_is_no_guess(rng, method):
     A = gallery.poisson((20, 20))

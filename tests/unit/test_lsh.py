@@ -654,6 +654,29 @@ def test_extreme_widths(width):
     assert np.array_equal(EuclideanHash(5, 7, width=scale).keys(X * scale), usual)
 
 
+@pytest.mark.parametrize(
+    ("dtype", "exponent"),
+    [
+        (np.float64, -1000),
+        (np.float64, -540),
+        (np.float64, 520),
+        (np.float64, 1000),
+        (np.float32, -110),
+        (np.float32, -70),
+        (np.float32, 64),
+        (np.float32, 110),
+    ],
+)
+def test_distances_on_the_whole_range(dtype, exponent, rng):
+    X = np.round(rng.standard_normal((200, 21)), 3).astype(dtype)
+    scaled = np.ldexp(X, exponent)
+    plain, far = (Table(HyperplaneHash(21, 6)).fit(points) for points in (X, scaled))
+    distances, ids = plain.query(X[:20], k=8)
+    found, found_ids = far.query(scaled[:20], k=8)
+    assert (found_ids == ids).all()
+    assert (found == np.ldexp(distances, exponent)).all()
+
+
 def test_extreme_points():
     X = np.random.default_rng(0).standard_normal((200, 5))
     family = HyperplaneHash(5, 70)

@@ -109,3 +109,21 @@ except ImportError:
         [sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True
     )
     assert done.stdout == "as it should be\n"
+
+
+@pytest.mark.parametrize("exponent", [-1000, 520, 1000])
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        LSHRegressor(random_state=0),
+        DSMRegressor(n_units=64, random_state=0),
+        PursuitRegressor(n_starts=20, n_directions=3, random_state=0),
+    ],
+)
+def test_points_and_values_on_the_whole_range(estimator, exponent, rng):
+    X = rng.standard_normal((200, 3))
+    y = np.sin(X[:, 0])
+    error = np.ldexp(estimator.fit(X, np.ldexp(y, exponent)).predict(X), -exponent) - y
+    assert np.abs(error).mean() <= 0.2
+    error = estimator.fit(np.ldexp(X, exponent), y).predict(np.ldexp(X, exponent)) - y
+    assert np.abs(error).mean() <= 0.2

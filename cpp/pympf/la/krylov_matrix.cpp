@@ -15,6 +15,7 @@
 #include "pympf/la/dist_csr.hpp"
 #include "pympf/la/floating.hpp"
 #include "pympf/la/krylov_run.hpp"
+#include "pympf/la/range.hpp"
 
 namespace pympf {
 namespace {
@@ -26,10 +27,12 @@ using krylov::System;
 template <class T>
 constexpr int kSafeExponent = std::numeric_limits<T>::max_exponent / 8;
 
-// 2^-exponent A; a copy only where the exponent is not 0.
+// 2^-exponent A, without rows that are nothing; a copy only where that is another matrix.
 template <class T>
-DistRows<T> scaled(const DistRows<T>& A, int exponent) {
-  if (exponent == 0) return view_of(A);
+DistRows<T> scaled(const DistRows<T>& given, int exponent) {
+  auto kept = within_range(given);
+  if (exponent == 0) return kept ? *std::move(kept) : view_of(given);
+  const DistRows<T>& A = kept ? *kept : given;
   auto out = with_values<T>(A, [&](Index, Index p) { return A.rows.data[p]; });
   krylov::scale_by_power(out.rows.nnz(), -exponent, out.storage.data.data());
   return out;
@@ -118,14 +121,13 @@ class MatrixSolve {
   MatrixSolve(const DistRows<T>& A, const Operator<T>* M, const KrylovParams& params,
               const KrylovCallback<T>& callback)
       : A_(A),
-        row_size_(row_sizes(A)),
-        exponent_(exponent_of(A.comm.max(largest_magnitude(row_size_.size(), row_size_.data())))),
+        exponent_(exponent_of(A.comm.max(largest_magnitude(A.rows.nnz(), A.rows.data)))),
         scaled_A_(scaled(A, exponent_)),
+        row_size_(row_sizes(scaled_A_)),
         scaled_M_(M && exponent_ != 0 ? scaled(*M, exponent_, A.own()) : Operator<T>{}),
         M_(scaled_M_ ? &scaled_M_ : M),
         params_(params),
         callback_(callback) {
-    for (double& size : row_size_) size = std::ldexp(size, -exponent_);
     if (A.comm.size() > 1) {
       blocks_.emplace(scaled_A_);
       multiply_ = [this](const T* x, T* y) { blocks_->multiply(x, y); };
@@ -190,9 +192,9 @@ class MatrixSolve {
   }
 
   const DistRows<T>& A_;
-  std::vector<double> row_size_;
   const int exponent_;
   const DistRows<T> scaled_A_;
+  const std::vector<double> row_size_;
   const Operator<T> scaled_M_;
   const Operator<T>* const M_;
   const KrylovParams& params_;

@@ -1,8 +1,10 @@
 #include "pympf/lsh/exact.hpp"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <limits>
 
 #include "pympf/lsh/simd.hpp"
 
@@ -56,6 +58,28 @@ PYMPF_INLINE T squared_body(const T* x, const T* y, Index features) {
   return sum[0];
 }
 
+// The root of the same sum for points so near or far that squares lose digits or overflow: of gaps
+// over a power of two.
+template <class T>
+T scaled_distance(const T* x, const T* y, Index features) {
+  T largest = 0;
+  for (Index l = 0; l < features; ++l) largest = std::max(largest, std::abs(x[l] - y[l]));
+  if (largest == 0 || !std::isfinite(largest)) return largest;
+  const int exponent = std::ilogb(largest);
+  T sum[kSums] = {};
+  for (Index l = 0; l < features; ++l) {
+    const T gap = std::ldexp(x[l] - y[l], -exponent);
+    sum[l % kSums] += gap * gap;
+  }
+  for (int half = kSums / 2; half > 0; half /= 2)
+    for (int j = 0; j < half; ++j) sum[j] += sum[j + half];
+  return std::ldexp(std::sqrt(sum[0]), exponent);
+}
+
+// Outside, squares have lost digits.
+template <class T>
+constexpr T kLeastSquare = std::numeric_limits<T>::min() / std::numeric_limits<T>::epsilon();
+
 template <class T>
 PYMPF_INLINE void distances_body(const T* points, Index features, const T* x, const Index* rows,
                                  std::size_t count, T* out) {
@@ -68,7 +92,9 @@ PYMPF_INLINE void distances_body(const T* points, Index features, const T* x, co
     if (i + ahead < count) {
       for (Index l = 0; l < features; l += line) __builtin_prefetch(row(i + ahead) + l);
     }
-    out[i] = std::sqrt(squared_body(x, row(i), features));
+    const T square = squared_body(x, row(i), features);
+    const bool safe = square > kLeastSquare<T> && square <= std::numeric_limits<T>::max();
+    out[i] = safe ? std::sqrt(square) : scaled_distance(x, row(i), features);
   }
 }
 

@@ -20,7 +20,8 @@ void project(const Lanes* a, const Index* index, const T* x, Index count,
              std::array<double, kLanes>& v);
 
 // ||x - y_i|| for rows y_i of `points`: sixteen partial sums, then their tree, then the root. What
-// is ordered is the distance: the root makes equal distances of different squares.
+// is ordered is the distance: the root makes equal distances of different squares. Right on the
+// whole range of T: where squares would leave it, gaps are divided by a power of two.
 template <class T>
 void distances(const T* points, Index features, const T* x, const Index* rows, std::size_t count,
                T* out);

@@ -8,6 +8,7 @@
 
 #include "pympf/common/pool.hpp"
 #include "pympf/la/blas1.hpp"
+#include "pympf/la/range.hpp"
 #include "pympf/la/repartition.hpp"
 #include "pympf/la/sparse.hpp"
 #include "pympf/la/symmetry.hpp"
@@ -131,14 +132,18 @@ struct Preconditioner<T>::Impl {
   std::unique_ptr<Elsewhere<T>> elsewhere;
   bool whole = true;  // not while new values come in, nor after that was interrupted
 
-  void take(const DistRows<T>& A) {
+  void take(const DistRows<T>& given) {
+    const std::optional<DistRows<T>> kept = within_range(given);
+    const DistRows<T>& A = kept ? *kept : given;
     build(A);
     finish(A);
     verify(A);
   }
 
   // New values on the same pattern.
-  void refresh(const DistRows<T>& A) {
+  void refresh(const DistRows<T>& given) {
+    const std::optional<DistRows<T>> kept = within_range(given);
+    const DistRows<T>& A = kept ? *kept : given;
     const std::vector<T> d = diagonal(A);
     negative = is_negative(A.comm, d);
     const auto refreshed = [&](auto& cycles) {
@@ -160,7 +165,9 @@ struct Preconditioner<T>::Impl {
   }
 
   // Takes the next rung, as the one that is there `why`; false when none is left. Collective.
-  bool fall_back(const DistRows<T>& A, const std::string& why) {
+  bool fall_back(const DistRows<T>& given, const std::string& why) {
+    const std::optional<DistRows<T>> kept = within_range(given);
+    const DistRows<T>& A = kept ? *kept : given;
     const bool is_single = std::holds_alternative<std::unique_ptr<Cycles<float>>>(kind);
     if (std::holds_alternative<Jacobi<T>>(kind)) return false;
     const bool is_factor = report.method == "ict" && !is_single;
