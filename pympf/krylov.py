@@ -87,6 +87,7 @@ def solve(
         'jacobi', 'none' or one that was made elsewhere. Dirichlet rows (nothing but a diagonal
         entry) may keep their columns: see Notes. It may be singular: see there, too.
     b : array_like, shape (n,)
+        Also as a column, (n, 1).
     comm : mpi4py.MPI.Comm, optional
         The ranks that work together; by default this process alone, or those of a PETSc matrix.
         Each brings its rows of `A` (or all the same file), as in `pympf.factorize`, with global
@@ -212,8 +213,10 @@ def solve(
     same_on_all(comm, (method, side, maxiter, restart, rtol, atol), "options")
     A = checked(A, comm)
     with on_all(comm):
-        b = _one_vector(b, A, "b")
-        x = np.zeros_like(b) if x0 is None else _one_vector(x0, A, "x0").copy()
+        b = la.as_one_vector(b, A.shape[0], A.dtype)
+        x = np.zeros_like(b)
+        if x0 is not None:
+            x[:] = la.as_one_vector(x0, A.shape[0], A.dtype, "x0")
 
     if rtol is None:
         rtol = 1e-8 if A.dtype == np.float64 else 1e-5
@@ -361,13 +364,6 @@ def _count(value: Any, name: str) -> int:
     if not 0 <= value <= la.INDEX_MAX:
         raise ValueError(f"{name} = {value} is not in 0 .. {la.INDEX_MAX}")
     return int(value)
-
-
-def _one_vector(v: ArrayLike, A: sp.csr_array, name: str) -> NDArray[Any]:
-    v = la.as_vector(v, A.shape[0], A.dtype, name)
-    if v.ndim != 1:
-        raise ValueError(f"expected {name} of shape ({A.shape[0]},), got {v.shape}")
-    return v
 
 
 def _check_options(

@@ -17,7 +17,14 @@ from numpy.typing import ArrayLike, NDArray
 from pympf._engine import engine
 from pympf._mpi import on_all, same_on_all
 
-__all__ = ["as_csr", "as_rows", "as_vector", "canonical_csr", "is_symmetric"]
+__all__ = [
+    "as_csr",
+    "as_one_vector",
+    "as_rows",
+    "as_vector",
+    "canonical_csr",
+    "is_symmetric",
+]
 
 INDEX_MAX = int(np.iinfo(np.int32).max)
 """Largest number of rows, of columns and of stored entries (the core has 32-bit indices)."""
@@ -183,6 +190,60 @@ def as_vector(b: ArrayLike, n: int, dtype: Any, name: str = "b") -> NDArray[Any]
     return array
 
 
+def refuse_masked(values: Any, name: str) -> None:
+    """Refuse masked entries, which NumPy would turn into the numbers under the mask.
+
+    Not collective.
+
+    Parameters
+    ----------
+    values : object
+        An array, or a list or tuple that may have masked arrays in it.
+    name : str
+        What error messages call it.
+
+    Raises
+    ------
+    ValueError
+        If an entry is masked.
+    """
+    parts = values if isinstance(values, list | tuple) else [values]
+    if any(isinstance(part, np.ma.MaskedArray) and np.ma.is_masked(part) for part in parts):
+        raise ValueError(f"{name}: masked entries have no value; use .filled(value)")
+
+
+def as_one_vector(b: ArrayLike, n: int, dtype: Any, name: str = "b") -> NDArray[Any]:
+    """Check a vector, which may come as a column, and return it as a contiguous array.
+
+    Not collective.
+
+    Parameters
+    ----------
+    b : array_like or petsc4py.PETSc.Vec, shape (n,) or (n, 1)
+    n, dtype, name
+        As in `as_vector`.
+
+    Returns
+    -------
+    numpy.ndarray, shape (n,)
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `as_vector`.
+
+    Examples
+    --------
+    >>> from pympf.la import as_one_vector
+    >>> as_one_vector([[1], [2], [3]], 3, float)
+    array([1., 2., 3.])
+    """
+    vector = as_vector(b, n, dtype, name)
+    if vector.ndim == 2 and vector.shape[1] != 1:
+        raise ValueError(f"{name}: expected one vector, of shape ({n},), got {vector.shape}")
+    return vector.reshape(-1)
+
+
 def is_symmetric(A: sp.csr_array) -> bool:
     """Tell whether a canonical matrix passes the symmetry check of `as_csr`.
 
@@ -246,6 +307,8 @@ def _canonical(A: Any, any_width: bool = False) -> sp.csr_array:
         return _from_dense(A)
     if A.ndim != 2:
         raise ValueError(f"expected a matrix (two dimensions), got {A.ndim}")
+    for part in ("data", "indices", "indptr", "offsets", "row", "col"):
+        refuse_masked(getattr(A, part, None), "the matrix")
     _check_real(A.dtype, "the matrix")
     stored = A.nnz if A.format in ("lil", "dok") else A.data.size
     _check_size(A.shape[:1] if any_width else A.shape, stored)
@@ -387,13 +450,16 @@ def _with_exact_values(A: Any) -> Any:
 
 
 def _own_csr(A: Any, index: Any = np.int32) -> sp.csr_array:
-    """Wrap the arrays of `A` in a csr_array of ours, so that no flag of the caller's changes."""
+    """Wrap the arrays of `A` in a csr_array of ours, so that no flag of the caller's changes.
+
+    They may be strided, such as the real parts of complex numbers: then they are copied.
+    """
     stored = int(A.indptr[-1])
     return sp.csr_array(
         (
-            A.data[:stored],
-            A.indices[:stored].astype(index, copy=False),
-            A.indptr.astype(index, copy=False),
+            np.ascontiguousarray(A.data[:stored]),
+            np.ascontiguousarray(A.indices[:stored], dtype=index),
+            np.ascontiguousarray(A.indptr, dtype=index),
         ),
         shape=A.shape,
     )
@@ -412,8 +478,7 @@ def _from_dense(A: Any) -> sp.csr_array:
 def _dense_array(values: Any, name: str) -> NDArray[Any]:
     if _is_petsc(values):
         return np.asarray(values.getArray())
-    if np.ma.isMaskedArray(values) and np.ma.is_masked(values):
-        raise ValueError(f"{name}: masked entries have no value; use .filled(value)")
+    refuse_masked(values, name)
     if not isinstance(values, list | tuple) and not hasattr(values, "__array__"):
         raise TypeError(f"{name}: expected an array of numbers, got {type(values).__name__}")
     return np.asarray(values)

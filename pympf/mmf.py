@@ -270,8 +270,10 @@ class Mmf:
         >>> M.shape
         (256, 256)
         """
-        if rcond is not None and not rcond >= 0:
-            raise ValueError(f"rcond = {rcond} is not a number >= 0")
+        with on_all(self.comm):
+            if rcond is not None and not rcond >= 0:
+                raise ValueError(f"rcond = {rcond} is not a number >= 0")
+        same_on_all(self.comm, (rcond, absolute), "rcond and absolute")
         return self._with(self._factors.inverse(-1.0 if rcond is None else rcond, absolute))
 
     def sqrt(self) -> Mmf:
@@ -684,15 +686,16 @@ class Mmf:
     def _same_kind(self, A: Any) -> tuple[sp.csr_array, Any]:
         """Return a matrix in the dtype of this, and as rows of the core."""
         A = checked(A, self.comm)
-        rows = symmetric_rows(A, self.comm)
-        if A.dtype == self.dtype and A.shape == (self._factors.rows, self.shape[1]):
-            return A, rows
         with on_all(self.comm):
             if A.shape != (self._factors.rows, self.shape[1]):
                 raise ValueError(
                     f"expected a matrix of shape {(self._factors.rows, self.shape[1])}, "
                     f"got {A.shape}"
                 )
+        rows = symmetric_rows(A, self.comm)
+        if A.dtype == self.dtype:
+            return A, rows
+        with on_all(self.comm):
             with np.errstate(over="ignore"):
                 A = A.astype(self.dtype)
             if not np.isfinite(A.data).all():
@@ -985,6 +988,7 @@ def symmetric_rows(A: sp.csr_array, comm: Any) -> Any:
 def _as_labels(labels: ArrayLike | None, rows: int) -> NDArray[np.int64] | None:
     if labels is None:
         return None
+    la.refuse_masked(labels, "labels")
     array = np.asarray(labels)
     if array.dtype.kind not in "iu":
         raise TypeError(f"labels: expected integers, got dtype {array.dtype}")

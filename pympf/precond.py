@@ -285,12 +285,14 @@ class Preconditioner(LinearOperator):
         >>> M.apply(np.ones((50, 3))).shape
         (50, 3)
         """
-        r = la.as_vector(r, self.shape[0], self.dtype, "r")
-        if r.ndim == 1:
-            z = np.empty_like(r)
-            self._core.apply(r, z)
-            return z
-        return np.stack([self.apply(column) for column in r.T], axis=1)
+        with on_all(self._comm):
+            r = la.as_vector(r, self.shape[0], self.dtype, "r")
+        same_on_all(self._comm, r.shape[1:], "r: shape without the rows")
+        columns = np.ascontiguousarray(r.reshape(len(r), -1).T)
+        z = np.empty_like(columns)
+        for column, result in zip(columns, z, strict=True):
+            self._core.apply(column, result)
+        return np.ascontiguousarray(z.T).reshape(r.shape)
 
     def update(self, A: Any) -> None:
         """Take over new values of the matrix, on the same pattern, for a part of a new setup.
@@ -338,6 +340,28 @@ class Preconditioner(LinearOperator):
     def __repr__(self) -> str:
         n = self.shape[0]
         return f"<Preconditioner {n} x {n}, {self.dtype}, {self.choice}>"
+
+    # SciPy refuses shapes before it asks _matvec, which the other ranks would wait for.
+    def matvec(self, x: ArrayLike) -> Any:
+        """Multiply: M x, of one vector."""
+        return self.apply(x) if is_parallel(self._comm) else super().matvec(x)
+
+    def matmat(self, X: ArrayLike) -> Any:
+        """Multiply: M X, of a block of vectors."""
+        return self.apply(X) if is_parallel(self._comm) else super().matmat(X)
+
+    def rmatvec(self, x: ArrayLike) -> Any:
+        """Multiply: Mᵀ x = M x."""
+        return self.matvec(x)
+
+    def rmatmat(self, X: ArrayLike) -> Any:
+        """Multiply: Mᵀ X = M X."""
+        return self.matmat(X)
+
+    def dot(self, x: Any) -> Any:
+        """Multiply: M x, or with an operator or a number."""
+        with_vectors = is_parallel(self._comm) and not isinstance(x, LinearOperator)
+        return self.apply(x) if with_vectors and not np.isscalar(x) else super().dot(x)
 
     def _matvec(self, x: NDArray[Any]) -> NDArray[Any]:
         return self.apply(x.reshape(-1))
@@ -526,6 +550,7 @@ def rigid_body_modes(coordinates: ArrayLike) -> NDArray[np.float64]:
            [ 1.,  0., -0.],
            [ 0.,  1.,  1.]])
     """
+    la.refuse_masked(coordinates, "coordinates")
     points = np.asarray(coordinates)
     if points.ndim != 2 or points.shape[1] not in (2, 3) or len(points) == 0:
         raise ValueError(f"coordinates: expected shape (n, 2) or (n, 3), got {points.shape}")

@@ -327,6 +327,8 @@ PetscErrorCode PCPreSolve_MMF(PC pc, KSP ksp, Vec b, Vec x) {
 
   PetscFunctionBegin;
   PetscCall(applies_once(ksp, &data(pc).is_applied_once));
+  // A matrix that changed without KSPSetOperators() is set up by PCApply() only: too late for this.
+  PetscCall(PCSetUp(pc));
   if (const auto* M = std::get_if<Multilevel>(&data(pc).built))
     PetscCall(check_solver(pc, ksp, *M));
   PetscCall(needs_symmetric(ksp, &symmetric_only));

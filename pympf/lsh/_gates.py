@@ -26,6 +26,7 @@ def as_dense(X: Any) -> NDArray[Any]:
     """Return a dense array, C-contiguous and of float32 or float64."""
     if sp.issparse(X):
         raise TypeError(f"X: expected a dense array, got {type(X).__name__}; use .toarray()")
+    la.refuse_masked(X, "X")
     return np.ascontiguousarray(la.exact_real(np.asarray(X), "X"))
 
 
@@ -40,6 +41,7 @@ def as_rows(X: Any, features: int, dtype: np.dtype[Any] | None) -> NDArray[Any]:
 
 def checked_ids(ids: Any) -> NDArray[np.int64]:
     """Return numbers of points, or raise TypeError."""
+    la.refuse_masked(ids, "ids")
     array = np.asarray(ids)
     if array.ndim != 1 or (array.size > 0 and array.dtype.kind not in "iu"):
         raise TypeError(

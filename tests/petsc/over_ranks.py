@@ -107,6 +107,77 @@ def test_the_job_has_the_ranks_it_should():
     assert COMM.size > 1
 
 
+# ---- Dirichlet rows ------------------------------------------------------------------------------
+
+
+def zero_rows(matrix, shape, how):
+    """Make the border of a grid Dirichlet rows, as `how` says."""
+    grid = np.arange(np.prod(shape)).reshape(shape)
+    border = np.setdiff1d(grid, grid[1:-1, 1:-1])
+    first, last = matrix.getOwnershipRange()
+    rows = border[(border >= first) & (border < last)].astype(PETSc.IntType)
+    matrix.setOption(PETSc.Mat.Option.KEEP_NONZERO_PATTERN, "keep" in how)
+    if "columns" in how:
+        matrix.zeroRowsColumns(rows, 2.0)
+    else:
+        matrix.zeroRows(rows, -3.0 if "negative" in how else 2.0)
+
+
+@pytest.mark.parametrize(
+    ("how", "ksp_type", "method"),
+    [
+        ("rows", "cg", "auto"),
+        ("rows", "cg", "multilevel"),
+        ("rows, keep", "cg", "classic"),
+        ("rows, keep", "minres", "multilevel"),
+        ("rows and columns", "cg", "multilevel"),
+        ("rows, negative", "cg", "multilevel"),
+        ("rows, negative", "gmres", "multilevel"),
+        ("rows", "gmres", "auto"),
+        ("rows", "fgmres", "ict"),
+    ],
+)
+def test_dirichlet_rows(how, ksp_type, method):
+    matrix = distributed(pympf.gallery.poisson((20, 18)))
+    zero_rows(matrix, (20, 18), how)
+    params = {"ksp_type": ksp_type, "pc_type": "mmf", "pc_mmf_method": method}
+    most = 100 if method == "classic" else 30
+    assert solve(matrix, most=most, rtol=1e-9, **params) < 1e-7
+
+
+def test_dirichlet_rows_in_other_formats_and_from_a_guess():
+    matrix = distributed(pympf.gallery.poisson((20, 18)))
+    zero_rows(matrix, (20, 18), "rows")
+    params = {"ksp_type": "cg", "pc_type": "mmf", "pc_mmf_method": "multilevel"}
+    assert solve(matrix.convert("baij", out=PETSc.Mat()), most=30, **params) < 1e-8
+    guess = {"ksp_initial_guess_nonzero": True}
+    assert solve(matrix, most=30, **params, **guess) < 1e-8
+    symmetric = distributed(pympf.gallery.poisson((20, 18)))
+    zero_rows(symmetric, (20, 18), "rows and columns")
+    assert solve(symmetric.convert("sbaij", out=PETSc.Mat()), most=30, **params) < 1e-8
+
+
+def test_new_values_and_other_dirichlet_rows():
+    matrix = distributed(pympf.gallery.poisson((20, 18)))
+    matrix.setOption(PETSc.Mat.Option.KEEP_NONZERO_PATTERN, True)
+    ksp = PETSc.KSP().create(matrix.comm)
+    ksp.setOperators(matrix)
+    ksp.setType("cg")
+    ksp.setTolerances(rtol=1e-10)
+    ksp.getPC().setType("mmf")
+    x, b = matrix.createVecs()
+    for step in range(4):
+        first, last = matrix.getOwnershipRange()
+        if step > 0:  # none, then some, then others, then the same with other values
+            rows = np.arange(first, last)[:: min(step, 2) + 3].astype(PETSc.IntType)
+            matrix.zeroRows(rows, 1.0 + step)
+        b.array = np.sin(step + np.arange(first, last))
+        ksp.solve(b, x)
+        assert ksp.getConvergedReason() > 0
+        assert (matrix * x - b).norm() <= 1e-8 * b.norm()
+        assert not ksp.getInitialGuessNonzero()
+
+
 # ---- the same numbers as in Python ---------------------------------------------------------------
 
 

@@ -645,6 +645,66 @@ def test_rounding_is_not_asymmetry(make_pc):
     assert_spd(dense(make_pc(with_entry(-1 - 1e-12))))
 
 
+def dirichlet(keep=False):
+    """A grid whose border rows have nothing but a diagonal entry; the columns are left."""
+    grid = np.arange(144).reshape(12, 12)
+    border = np.setdiff1d(grid, grid[1:-1, 1:-1])
+    A = P.tolil()
+    for i in border:
+        A.data[i] = [1.0 if j == i else 0.0 for j in A.rows[i]]
+    A = A.tocsr()
+    if not keep:
+        A.eliminate_zeros()
+    return A, border
+
+
+@pytest.mark.parametrize("keep", [False, True])
+@pytest.mark.parametrize("ksp_type", ["cg", "fcg", "minres", "gmres", "richardson", "bcgs"])
+def test_dirichlet_rows(PETSc, mat, keep, ksp_type):
+    A, border = dirichlet(keep)
+    matrix = mat(A)
+    ksp = PETSc.KSP().create()
+    ksp.setOperators(matrix)
+    ksp.setType(ksp_type)
+    ksp.setTolerances(rtol=1e-10)
+    ksp.getPC().setType("mmf")
+    x, b = matrix.createVecs()
+    b.array = np.sin(np.arange(144))
+    ksp.solve(b, x)
+    assert ksp.getConvergedReason() > 0
+    exact = np.linalg.solve(A.toarray(), b.array)
+    assert np.linalg.norm(x.array - exact) <= 1e-7 * np.linalg.norm(exact)
+    assert not ksp.getInitialGuessNonzero()
+    if ksp_type == "cg":
+        np.testing.assert_array_equal(x.array[border], b.array[border])
+
+
+def test_dirichlet_rows_that_come_between_solves(PETSc, mat):
+    matrix = mat(P)
+    ksp = PETSc.KSP().create()
+    ksp.setOperators(matrix)
+    ksp.setType("cg")
+    ksp.setTolerances(rtol=1e-10)
+    ksp.getPC().setType("mmf")
+    x, b = matrix.createVecs()
+    b.set(1)
+    ksp.solve(b, x)
+    for rows in ([0, 5, 70], [1], [143]):
+        matrix.zeroRows(np.array(rows, PETSc.IntType), 2.0)
+        ksp.solve(b, x)
+        assert ksp.getConvergedReason() > 0
+        assert (matrix * x - b).norm() <= 1e-8 * b.norm()
+
+
+def test_zeros_on_one_side_are_filled(make_pc):
+    A = P.tolil()
+    A[0, 77] = 1  # stored, as zero
+    A = A.tocsr()
+    A.data[A.data == 1] = 0
+    pc = make_pc(A)
+    np.testing.assert_allclose(dense(pc), dense(make_pc(P)), atol=1e-12)
+
+
 def test_unassembled_is_refused(PETSc, make_pc):
     matrix = PETSc.Mat().createAIJ((4, 4))
     matrix.setUp()

@@ -10,6 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+import pympf
+import pympf.lsh
+from pympf import gallery
 from pympf.la import as_csr, as_vector, canonical_csr, exact_real
 
 FORMATS = ("bsr", "coo", "csc", "csr", "dia", "dok", "lil")
@@ -463,3 +466,89 @@ def test_vector_with_masked_entries():
 def test_vector_of_large_integers():
     with pytest.raises(ValueError, match="b: 9007199254740993 of dtype int64"):
         as_vector([2**53 + 1], 1, np.float64)
+
+
+# Arrays in any layout
+
+LAYOUTS = {
+    "slice": lambda a: np.repeat(a, 3)[::3],
+    "backwards": lambda a: a[::-1].copy()[::-1],
+    "real part": lambda a: a.astype(complex).real if a.dtype.kind == "f" else np.repeat(a, 2)[::2],
+    "field": lambda a: np.rec.fromarrays([a, a], names=["a", "b"])["a"],
+    "column": lambda a: np.asfortranarray(np.stack([a, a, a]))[1],
+    "byte order": lambda a: a.astype(a.dtype.newbyteorder()),
+    "read only": lambda a: np.frombuffer(a.tobytes(), a.dtype),
+}
+
+
+@pytest.mark.parametrize("make", [sp.csr_array, sp.csc_array, sp.csr_matrix])
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("part", ["data", "indices", "indptr"])
+def test_sparse_arrays_in_any_layout(make, layout, part):
+    A = make(gallery.poisson((9, 8)))
+    B = A.copy()
+    setattr(B, part, LAYOUTS[layout](getattr(A, part)))
+    found = as_csr(B)
+    for name in ("data", "indices", "indptr"):
+        assert getattr(found, name).flags.c_contiguous
+        np.testing.assert_array_equal(getattr(found, name), getattr(as_csr(A), name))
+    x = pympf.solve(B, np.ones(72)).x
+    np.testing.assert_array_equal(x, pympf.solve(A, np.ones(72)).x)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_vectors_in_any_layout(rng, layout):
+    A, change = gallery.poisson((9, 8)), LAYOUTS[layout]
+    b, x0 = rng.standard_normal((2, 72))
+    found = pympf.solve(A, change(b), x0=change(x0), near_nullspace=change(np.ones(72)))
+    plain = pympf.solve(A, b, x0=x0, near_nullspace=np.ones(72))
+    np.testing.assert_array_equal(found.x, plain.x)
+    M = pympf.as_preconditioner(A, method="multilevel")
+    np.testing.assert_array_equal(M @ change(b), M @ b)
+    F = pympf.factorize(A, core_size=10)
+    np.testing.assert_array_equal(F @ change(b), F @ b)
+    block = rng.standard_normal((72, 4))
+    for same in (np.asfortranarray(block), np.repeat(block, 2, axis=1)[:, ::2], block[::-1][::-1]):
+        np.testing.assert_array_equal(M @ same, M @ block)
+        np.testing.assert_array_equal(F @ same, F @ block)
+
+
+def test_the_real_part_of_a_complex_matrix():
+    A = gallery.poisson((9, 8))
+    for C in (sp.csr_array(A.astype(complex)), sp.csc_array(A.astype(complex))):
+        np.testing.assert_array_equal(as_csr(C.real).toarray(), A.toarray())
+
+
+def test_a_column_is_a_vector():
+    A = gallery.poisson((9, 8))
+    b, x0 = np.arange(72.0), np.ones(72)
+    plain = pympf.solve(A, b, x0=x0)
+    for column in (b[:, None], [[v] for v in b]):
+        found = pympf.solve(A, column, x0=x0[:, None])
+        assert found.x.shape == (72,)
+        np.testing.assert_array_equal(found.x, plain.x)
+    with pytest.raises(ValueError, match=r"b: expected one vector, of shape \(72,\)"):
+        pympf.solve(A, np.ones((72, 2)))
+
+
+def test_masked_entries_anywhere():
+    A = gallery.poisson(6)
+    masked = np.ma.array(np.ones(6), mask=np.arange(6) == 2)
+    tries = {
+        "b": lambda: pympf.solve(A, masked),
+        "b: ": lambda: pympf.solve(A, masked[:, None]),
+        "x0": lambda: pympf.solve(A, np.ones(6), x0=masked),
+        "near_nullspace": lambda: pympf.as_preconditioner(A, near_nullspace=masked),
+        "the matrix": lambda: as_csr([masked] * 6),
+        "labels": lambda: pympf.factorize(A, labels=masked.astype(int)),
+        "coordinates": lambda: pympf.rigid_body_modes(masked.reshape(3, 2)),
+        "X": lambda: pympf.lsh.HyperplaneHash(2, n_functions=8).keys(masked.reshape(3, 2)),
+    }
+    for name, attempt in tries.items():
+        with pytest.raises(ValueError, match=f"{name}.*masked entries"):
+            attempt()
+    for part in ("data", "indices"):
+        B = sp.csr_array(A)
+        setattr(B, part, np.ma.array(getattr(B, part), mask=np.arange(B.nnz) == 1))
+        with pytest.raises(ValueError, match="the matrix: masked entries"):
+            as_csr(B)
