@@ -99,6 +99,7 @@ class Report:
     dtype: str
     core_size: int
     stop: str
+    retire: str
     relative_error: float
     bytes: int
     seconds: float
@@ -136,4 +137,11 @@ class Report:
             f"{self.rows} rows, {self.dtype}, core {self.core_size} ({self.stop}), relative error "
             f"{self.relative_error:.3g}, {self.bytes} bytes, {self.seconds:.3f} s"
         )
+        if self.stages:
+            lines.append(f"rows retired by the {self.retire} rule")
+        if self.relative_error > np.sqrt(np.finfo(self.dtype).eps):
+            lines.append(
+                f"F is {self.relative_error:.2g} of the norm of A away from A: solve, logdet and "
+                "functions of F hold for F; for A there are pympf.solve and pympf.logdet"
+            )
         return "\n".join(lines)

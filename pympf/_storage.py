@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from pympf._mpi import first_row, handle, is_parallel, on_all, together
 from pympf.io import _sums, atomic_write, create_hdf5, open_hdf5
 from pympf.io._files import ChoiceError, cannot_write, reading
 
-__all__ = ["load_factors", "save_factors"]
+__all__ = ["factors_in", "file_of", "load_factors", "save_factors"]
 
 FILE_TYPE = "mmf"
 FILE_VERSION = 1
@@ -80,7 +81,7 @@ def _groups(factors: Any, core_size: int, comm: Any) -> dict[str, Group]:
     before, totals = (sums.reshape(2, -1) for sums in places(np.reshape(sizes, -1)))
     wavelets_before, wavelets = before[0] - before[1], totals[0] - totals[1]
 
-    head = {key: report[key] for key in ("stop", "norm", "dropped")}
+    head = {key: report[key] for key in ("stop", "retire", "norm", "dropped")}
     head |= {"type": FILE_TYPE, "format_version": FILE_VERSION, "dtype": factors.dtype.name}
     head |= {"rows": factors.total_rows, "core_size": core_size}
     position = before[0, 0] if stages else places(factors.core_rows)[0][0]
@@ -215,6 +216,18 @@ def save_factors(factors: Any, core_size: int, path: str | os.PathLike[str], com
                     _fill(file, groups)
 
 
+def file_of(factors: Any, core_size: int) -> bytes:
+    """Return the file that `save_factors` writes of the factors of one process."""
+    import h5py
+
+    image = BytesIO()
+    groups = _groups(factors, core_size, None)
+    with h5py.File(image, "w", libver=LIBVER) as file:
+        _create(file, groups, _checksums(groups, None))
+        _fill(file, groups)
+    return image.getvalue()
+
+
 @contextmanager
 def _written_by_all(path: str | os.PathLike[str], size: int, comm: Any) -> Iterator[Path]:
     """Give all ranks one temporary file, which rank 0 renames at the end. Collective."""
@@ -324,18 +337,38 @@ def load_factors(
 
     OSError if the file is no whole factorization. `rows` are wanted on this rank.
     """
+    return _load(lambda: open_hdf5(path, "factorization"), Path(path), comm, rows)
+
+
+def factors_in(image: bytes) -> Any:
+    """Return the factors in a file that is in memory (`file_of`); OSError if it is damaged."""
+    import h5py
+
+    name = Path("pickle")
+
+    @contextmanager
+    def opened() -> Iterator[Any]:
+        with reading(name, "factorization"), h5py.File(BytesIO(image), "r") as file:
+            yield file
+
+    return _load(opened, name, None, None)[0]
+
+
+def _load(
+    opened: Callable[[], AbstractContextManager[Any]], name: Path, comm: Any, rows: int | None
+) -> tuple[Any, int]:
     parallel = is_parallel(comm)
     rank, wanted = (comm.rank, comm.allgather(rows)) if parallel else (0, [rows])
     head = None
     with on_all(comm):
         if rank == 0:
-            with open_hdf5(path, "factorization") as file:
+            with opened() as file:
                 head = _read_head(file, wanted)
     head = comm.bcast(head) if parallel else head
     assert head is not None
-    with open_hdf5(path, "factorization") as file:
+    with opened() as file:
         _sums.check(file, comm)
-    with on_all(comm), open_hdf5(path, "factorization") as file:
+    with on_all(comm), opened() as file:
         stages = [
             _read_stage(file[f"stage_{level}"], cuts[rank], cuts[rank + 1])
             for level, cuts in enumerate(head.cuts, 1)
@@ -344,7 +377,7 @@ def load_factors(
     own = int(head.starts[rank + 1] - head.starts[rank])
     core_rows = head.core_size if rank == head.core_rank else 0
     parts = own, core_rows, arrays, [stage for stage, _ in stages], head.report
-    with reading(Path(path), "factorization"):
+    with reading(name, "factorization"):
         factors = engine(head.dtype).from_state(handle(comm) if parallel else None, *parts)
     return factors, head.core_size
 
@@ -376,6 +409,7 @@ def _read_head(file: Any, wanted: list[int | None]) -> Head:
         "norm": float(file.attrs["norm"]),
         "dropped": float(file.attrs["dropped"]),
         "stop": str(value_of(file.attrs["stop"])),
+        "retire": str(value_of(file.attrs.get("retire", file["params"].attrs["retire"]))),
         "stages": [
             _LINE_DEFAULTS
             | {k: int(v) if k in _LINE_INTEGERS else float(v) for k, v in group.attrs.items()}
