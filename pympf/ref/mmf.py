@@ -141,10 +141,10 @@ def factorize(
         stop = "core_size" if len(A) <= params.core_size else "max_stages"
         if stop == "core_size" or len(stages) == params.max_stages:
             break
-        at = (len(stages) + 1, allowed2 - dropped2, given)
+        level = len(stages) + 1
         if params.retire == "auto":
-            params = replace(params, retire=fitting_rule(A, params, *at))
-        stage = find_stage(A, params, *at)
+            params = replace(params, retire=fitting_rule(A, params, level, given))
+        stage = find_stage(A, params, level, allowed2 - dropped2, given)
         if stage is None:
             stop = "tolerance" if params.tolerance > 0 else "stalled"
             break
@@ -168,12 +168,10 @@ def column_scale(A: Array) -> Array:
     return np.sqrt(np.where(norms > 0, norms, 1))
 
 
-def fitting_rule(
-    A: Array, params: Params, level: int, left2: float, labels: NDArray[np.int64] | None
-) -> str:
+def fitting_rule(A: Array, params: Params, level: int, labels: NDArray[np.int64] | None) -> str:
     """Return which rows shall retire, by what those of the first stage would drop."""
-    stage = rotate_clusters(A, params, level, 0.5 * left2, False, labels)
-    return "absolute" if stage.excess2 > 0.125 * float(np.sum(A**2)) else "relative"
+    stage = rotate_clusters(A, params, level, np.inf, False, labels)
+    return "absolute" if stage.excess2 > 0.1 * float(np.sum(A**2)) else "relative"
 
 
 def find_stage(

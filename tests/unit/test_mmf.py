@@ -289,8 +289,8 @@ def test_smooth_kernels_keep_their_norm(rng, dtype, power):
     K = kernel(rng, power=power).astype(dtype)
     by = {r: pympf.factorize(K, core_size=10, retire=r) for r in KINDS["retire"]["choices"]}
     assert by["relative"].error(K) > 0.8
-    assert by["absolute"].error(K) < 0.4
-    assert same_bits(by["auto"], by["absolute"])
+    assert by["absolute"].error(K) < 0.5
+    assert np.array_equal(by["auto"] @ np.eye(200), by["absolute"] @ np.eye(200))
     assert by["auto"].report().retire == "absolute"
     assert "rows retired by the absolute rule" in str(by["auto"].report())
     assert by["auto"].params["retire"] == "auto"
@@ -299,7 +299,10 @@ def test_smooth_kernels_keep_their_norm(rng, dtype, power):
 @pytest.mark.parametrize("tolerance", [0.5, 0.05])
 def test_kernels_within_a_tolerance_are_compressed(rng, tolerance):
     K = kernel(rng)
-    F, G = (pympf.factorize(K, core_size=10, tolerance=tolerance, retire=r) for r in ("auto", "relative"))
+    F, G = (
+        pympf.factorize(K, core_size=10, tolerance=tolerance, retire=r)
+        for r in ("auto", "relative")
+    )
     assert F.report().retire == "absolute"
     assert F.error(K) <= tolerance
     assert F.core_size < G.core_size
@@ -320,10 +323,13 @@ def test_kernels_within_a_tolerance_are_compressed(rng, tolerance):
 @pytest.mark.parametrize("tolerance", [0.0, 0.1])
 def test_what_is_not_a_kernel_is_factored_as_for_preconditioning(A, tolerance):
     F, G = (
-        pympf.factorize(A, core_size=20, tolerance=tolerance, retire=r) for r in ("auto", "relative")
+        pympf.factorize(A, core_size=20, tolerance=tolerance, retire=r)
+        for r in ("auto", "relative")
     )
     assert F.report().retire == "relative"
-    assert same_bits(F, G)
+    assert np.array_equal(F.spectrum(), G.spectrum())
+    x = np.cos(np.arange(A.shape[0]))
+    assert np.array_equal(F @ x, G @ x)
 
 
 def test_smaller_tolerance_keeps_more():

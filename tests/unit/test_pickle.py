@@ -82,7 +82,7 @@ def test_a_matrix_that_changed_in_place_is_refused(place):
     matrix = A.copy()
     M = pympf.as_preconditioner(matrix)
     matrix.data[place] *= 1 + 1e-15
-    with pytest.raises(ValueError, match="changed in place.*as_preconditioner again"):
+    with pytest.raises(ValueError, match=r"changed in place.*as_preconditioner again"):
         pickle.dumps(M)
     matrix.data[:] = matrix.data[::-1].copy()
     with pytest.raises(ValueError, match="changed in place"):

@@ -276,7 +276,7 @@ Retire fitting_rule(const Communicator& comm, const std::vector<RotationList>& f
                     double total2) {
   double excess2 = 0;
   for (const auto& list : found) excess2 += list.excess2;
-  return comm.sum(excess2) > 0.125 * total2 ? Retire::absolute : Retire::relative;
+  return comm.sum(excess2) > 0.1 * total2 ? Retire::absolute : Retire::relative;
 }
 
 // What a stage leaves of the squares of A, and what it drops.
@@ -530,13 +530,14 @@ Factorization<T> factorize(const DistRows<T>& matrix, const Params& given, const
       const Census census = count(A, clusters);
       const auto extended = extend(A, hub_limit(census.rows, census.nnz, params));
       const Clusters columns = shifted(clusters, extended.shift);
-      const auto find = [&] {
-        return find_all_rotations(extended.A, columns, census, params, level, budget);
+      const auto find = [&](const Budget& may_drop) {
+        return find_all_rotations(extended.A, columns, census, params, level, may_drop);
       };
-      auto found = find();
-      if (params.retire == Retire::automatic) {
+      const bool open = params.retire == Retire::automatic, bounded = params.tolerance > 0;
+      auto found = find(open ? Budget{infinity, false} : budget);
+      if (open) {
         params.retire = F.retire = fitting_rule(comm, found, total2);
-        if (params.retire == Retire::absolute) found = find();
+        if (bounded || params.retire == Retire::absolute) found = find(budget);
       }
       stage = assemble<T>(found, clusters, A.own());
       retired = comm.sum(Global{stage.rows} - stage.kept);
@@ -544,7 +545,7 @@ Factorization<T> factorize(const DistRows<T>& matrix, const Params& given, const
       const Clusters arranged = shifted(clusters, extended.shift);
       projected = project_stage(A, extended, stage, arranged.members.data());
       squares = squares_after(kept2, projected, A, extended, stage, arranged.members.data());
-      if (params.tolerance == 0 || dropped2 + squares.lost <= allowed2) break;
+      if (!bounded || dropped2 + squares.lost <= allowed2) break;
       retired = 0;  // refused
     }
     if (retired == 0) {

@@ -231,7 +231,7 @@ class Finder {
   }
 
   // Counts what the rows from `kept` on would drop beyond others of the rotation: in the first turn
-  // of a column that no rotation counted before had, whether the budget allows it or not.
+  // of a column that no rotation counted before had.
   void compare(Index turn, const double* off2, Index kept) {
     counted_.resize(gram_.size());
     if (counted_[turn]) return;
