@@ -81,7 +81,7 @@ def _groups(factors: Any, core_size: int, comm: Any) -> dict[str, Group]:
     before, totals = (sums.reshape(2, -1) for sums in places(np.reshape(sizes, -1)))
     wavelets_before, wavelets = before[0] - before[1], totals[0] - totals[1]
 
-    head = {key: report[key] for key in ("stop", "retire", "norm", "dropped")}
+    head = {key: report[key] for key in ("stop", "norm", "dropped")}
     head |= {"type": FILE_TYPE, "format_version": FILE_VERSION, "dtype": factors.dtype.name}
     head |= {"rows": factors.total_rows, "core_size": core_size}
     position = before[0, 0] if stages else places(factors.core_rows)[0][0]
@@ -91,7 +91,10 @@ def _groups(factors: Any, core_size: int, comm: Any) -> dict[str, Group]:
         "scale": _joined(places, arrays["scale"], factors.first_row),
         "diagonal": _diagonal(factors, arrays["diagonal"], rest, wavelets_before, wavelets),
     } | _core(places, arrays, factors.core_rows)
-    groups = {"/": Group(head, root), "params": Group(report["params"], {})}
+    groups = {
+        "/": Group(head, root),
+        "params": Group(report["params"] | {"retired_by": report["retire"]}, {}),
+    }
     for i, (stage, line) in enumerate(zip(stages, report["stages"], strict=True)):
         groups[f"stage_{i + 1}"] = Group(line, _stage(places, stage, before[:, i], totals[:, i]))
     return groups
@@ -403,13 +406,14 @@ def _read_head(file: Any, wanted: list[int | None]) -> Head:
     dtype = np.dtype(value_of(file.attrs["dtype"]))
     if dtype not in (np.float64, np.float32):
         raise ValueError(f"dtype {dtype} is not float64 or float32")
+    params = {k: str(value_of(v)) for k, v in file["params"].attrs.items()}
     groups = [file[f"stage_{i + 1}"] for i in range(sum(k.startswith("stage_") for k in file))]
     report: dict[str, Any] = {
-        "params": {k: str(value_of(v)) for k, v in file["params"].attrs.items()},
+        "retire": params.pop("retired_by", params.get("retire", "relative")),
+        "params": params,
         "norm": float(file.attrs["norm"]),
         "dropped": float(file.attrs["dropped"]),
         "stop": str(value_of(file.attrs["stop"])),
-        "retire": str(value_of(file.attrs.get("retire", file["params"].attrs["retire"]))),
         "stages": [
             _LINE_DEFAULTS
             | {k: int(v) if k in _LINE_INTEGERS else float(v) for k, v in group.attrs.items()}

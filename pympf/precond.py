@@ -414,7 +414,7 @@ def _fingerprint(A: sp.csr_array) -> int:
         raw = np.ascontiguousarray(array).view(np.uint8)
         whole = raw.size // 512 * 512
         sums = raw[:whole].view(np.uint64).reshape(-1, 64).sum(axis=0)
-        checksum = zlib.crc32(raw[whole:], zlib.crc32(sums, checksum))
+        checksum = zlib.crc32(raw[whole:].data, zlib.crc32(sums.data, checksum))
     return checksum
 
 

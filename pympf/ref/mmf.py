@@ -171,7 +171,8 @@ def column_scale(A: Array) -> Array:
 def fitting_rule(A: Array, params: Params, level: int, labels: NDArray[np.int64] | None) -> str:
     """Return which rows shall retire, by what those of the first stage would drop."""
     stage = rotate_clusters(A, params, level, np.inf, False, labels)
-    return "absolute" if stage.excess2 > 0.1 * float(np.sum(A**2)) else "relative"
+    much = stage.excess2 > 0.1 * float(np.sum(A**2))
+    return "absolute" if much and A.diagonal().min() > 0 else "relative"
 
 
 def find_stage(

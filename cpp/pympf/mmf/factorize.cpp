@@ -38,6 +38,7 @@ namespace pympf::mmf {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+constexpr double infinity = std::numeric_limits<double>::infinity();
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
@@ -271,12 +272,15 @@ double squares_dropped(const DistRows<T>& A, const Extended<T>& extended, const 
 
 // Which rows shall retire, by the pairs of the first stage. Of a Laplacian's pair both rows drop
 // about the same. Of a smooth kernel's, the sum has nearly all of the norm and its tangent off /
-// |h| is the smaller one, so that `relative` throws away what matters most. Collective.
-Retire fitting_rule(const Communicator& comm, const std::vector<RotationList>& found,
-                    double total2) {
-  double excess2 = 0;
+// |h| is the smaller one, so that `relative` throws away what matters most. (Of an indefinite
+// matrix `absolute` may make H singular, hence the look at the diagonal.) Collective.
+template <class T>
+Retire fitting_rule(const DistRows<T>& A, const std::vector<RotationList>& found, double total2) {
+  double excess2 = 0, least = infinity;
   for (const auto& list : found) excess2 += list.excess2;
-  return comm.sum(excess2) > 0.1 * total2 ? Retire::absolute : Retire::relative;
+  for (T d : diagonal(A)) least = std::min<double>(least, d);
+  if (A.comm.min(least) <= 0) return Retire::relative;
+  return A.comm.sum(excess2) > 0.1 * total2 ? Retire::absolute : Retire::relative;
 }
 
 // What a stage leaves of the squares of A, and what it drops.
@@ -458,7 +462,6 @@ CoreDiagonal<T> core_diagonal(const DistRows<T>& A, const std::vector<std::vecto
   return H;
 }
 
-constexpr double infinity = std::numeric_limits<double>::infinity();
 constexpr const char* retire_names[] = {"relative", "absolute", "auto"};
 constexpr const char* stop_names[] = {"core_size", "max_stages", "tolerance", "stalled"};
 
@@ -536,7 +539,7 @@ Factorization<T> factorize(const DistRows<T>& matrix, const Params& given, const
       const bool open = params.retire == Retire::automatic, bounded = params.tolerance > 0;
       auto found = find(open ? Budget{infinity, false} : budget);
       if (open) {
-        params.retire = F.retire = fitting_rule(comm, found, total2);
+        params.retire = F.retire = fitting_rule(A, found, total2);
         if (bounded || params.retire == Retire::absolute) found = find(budget);
       }
       stage = assemble<T>(found, clusters, A.own());

@@ -33,7 +33,8 @@ const std::vector<Field<Params>>& fields() {
             "Which rotated row retires: least off-diagonal norm relative to its diagonal entry "
             "(keeps what is smooth, for preconditioning), or least off-diagonal norm. 'auto': "
             "relative, unless it would drop a tenth of the squares of the matrix more in the "
-            "first stage, as with smooth kernels; the report says which."),
+            "first stage and the diagonal is positive, as with smooth kernels; the report says "
+            "which."),
       field("gram", &Params::gram, {"columns", "blocks"},
             "Inner products over whole columns, or over the cluster's diagonal block only."),
       field("hub_factor", &Params::hub_factor, 1, 1e9,
