@@ -99,6 +99,7 @@ class Report:
     dtype: str
     core_size: int
     stop: str
+    retire: str
     relative_error: float
     bytes: int
     seconds: float
@@ -133,7 +134,14 @@ class Report:
         ]
         lines = table(columns, self.stages)
         lines.append(
-            f"{self.rows} rows, {self.dtype}, core {self.core_size} ({self.stop}), relative error "
-            f"{self.relative_error:.3g}, {self.bytes} bytes, {self.seconds:.3f} s"
+            f"{self.rows} rows, {self.dtype}, core {self.core_size} ({self.stop}), "
+            f"{self.retire} rule, relative error {self.relative_error:.3g}, "
+            f"{self.bytes} bytes, {self.seconds:.3f} s"
         )
+        if self.relative_error > np.sqrt(np.finfo(self.dtype).eps):
+            lines.append(
+                "solve, logdet and functions hold for F, which is "
+                f"{self.relative_error:.2g} of the norm of A away from A; for A itself take "
+                "pympf.solve and pympf.logdet"
+            )
         return "\n".join(lines)

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from pympf._mpi import first_row, handle, is_parallel, on_all, together
 from pympf.io import _sums, atomic_write, create_hdf5, open_hdf5
 from pympf.io._files import ChoiceError, cannot_write, reading
 
-__all__ = ["load_factors", "save_factors"]
+__all__ = ["factors_in", "file_of", "load_factors", "save_factors"]
 
 FILE_TYPE = "mmf"
 FILE_VERSION = 1
@@ -90,7 +91,10 @@ def _groups(factors: Any, core_size: int, comm: Any) -> dict[str, Group]:
         "scale": _joined(places, arrays["scale"], factors.first_row),
         "diagonal": _diagonal(factors, arrays["diagonal"], rest, wavelets_before, wavelets),
     } | _core(places, arrays, factors.core_rows)
-    groups = {"/": Group(head, root), "params": Group(report["params"], {})}
+    groups = {
+        "/": Group(head, root),
+        "params": Group(report["params"] | {"retired_by": report["retire"]}, {}),
+    }
     for i, (stage, line) in enumerate(zip(stages, report["stages"], strict=True)):
         groups[f"stage_{i + 1}"] = Group(line, _stage(places, stage, before[:, i], totals[:, i]))
     return groups
@@ -215,6 +219,18 @@ def save_factors(factors: Any, core_size: int, path: str | os.PathLike[str], com
                     _fill(file, groups)
 
 
+def file_of(factors: Any, core_size: int) -> bytes:
+    """Return the file that `save_factors` writes of the factors of one process."""
+    import h5py
+
+    image = BytesIO()
+    groups = _groups(factors, core_size, None)
+    with h5py.File(image, "w", libver=LIBVER) as file:
+        _create(file, groups, _checksums(groups, None))
+        _fill(file, groups)
+    return image.getvalue()
+
+
 @contextmanager
 def _written_by_all(path: str | os.PathLike[str], size: int, comm: Any) -> Iterator[Path]:
     """Give all ranks one temporary file, which rank 0 renames at the end. Collective."""
@@ -324,18 +340,38 @@ def load_factors(
 
     OSError if the file is no whole factorization. `rows` are wanted on this rank.
     """
+    return _load(lambda: open_hdf5(path, "factorization"), Path(path), comm, rows)
+
+
+def factors_in(image: bytes) -> Any:
+    """Return the factors in a file that is in memory (`file_of`); OSError if it is damaged."""
+    import h5py
+
+    name = Path("pickle")
+
+    @contextmanager
+    def opened() -> Iterator[Any]:
+        with reading(name, "factorization"), h5py.File(BytesIO(image), "r") as file:
+            yield file
+
+    return _load(opened, name, None, None)[0]
+
+
+def _load(
+    opened: Callable[[], AbstractContextManager[Any]], name: Path, comm: Any, rows: int | None
+) -> tuple[Any, int]:
     parallel = is_parallel(comm)
     rank, wanted = (comm.rank, comm.allgather(rows)) if parallel else (0, [rows])
     head = None
     with on_all(comm):
         if rank == 0:
-            with open_hdf5(path, "factorization") as file:
+            with opened() as file:
                 head = _read_head(file, wanted)
     head = comm.bcast(head) if parallel else head
     assert head is not None
-    with open_hdf5(path, "factorization") as file:
+    with opened() as file:
         _sums.check(file, comm)
-    with on_all(comm), open_hdf5(path, "factorization") as file:
+    with on_all(comm), opened() as file:
         stages = [
             _read_stage(file[f"stage_{level}"], cuts[rank], cuts[rank + 1])
             for level, cuts in enumerate(head.cuts, 1)
@@ -344,7 +380,7 @@ def load_factors(
     own = int(head.starts[rank + 1] - head.starts[rank])
     core_rows = head.core_size if rank == head.core_rank else 0
     parts = own, core_rows, arrays, [stage for stage, _ in stages], head.report
-    with reading(Path(path), "factorization"):
+    with reading(name, "factorization"):
         factors = engine(head.dtype).from_state(handle(comm) if parallel else None, *parts)
     return factors, head.core_size
 
@@ -370,9 +406,11 @@ def _read_head(file: Any, wanted: list[int | None]) -> Head:
     dtype = np.dtype(value_of(file.attrs["dtype"]))
     if dtype not in (np.float64, np.float32):
         raise ValueError(f"dtype {dtype} is not float64 or float32")
+    params = {k: str(value_of(v)) for k, v in file["params"].attrs.items()}
     groups = [file[f"stage_{i + 1}"] for i in range(sum(k.startswith("stage_") for k in file))]
     report: dict[str, Any] = {
-        "params": {k: str(value_of(v)) for k, v in file["params"].attrs.items()},
+        "retire": params.pop("retired_by", params.get("retire", "relative")),
+        "params": params,
         "norm": float(file.attrs["norm"]),
         "dropped": float(file.attrs["dropped"]),
         "stop": str(value_of(file.attrs["stop"])),

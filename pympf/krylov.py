@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from numbers import Real
 from typing import Any
 
@@ -40,7 +40,25 @@ PRECONDITIONERS = (*METHOD_OF, "jacobi", "none")
 
 @dataclass(frozen=True)
 class Solution:
-    """What `solve` found: see there."""
+    """What `solve` found: see there.
+
+    A pickle or a deep copy of it has no ``operator`` (None), which would have to be made anew.
+
+    Examples
+    --------
+    >>> import numpy as np, pympf
+    >>> A = pympf.gallery.poisson((64, 64))
+    >>> solution = pympf.solve(A, np.ones(4096))
+    >>> solution.converged, solution.reason, solution.method
+    (True, 'converged_rtol', 'cg')
+    >>> bool(np.linalg.norm(A @ solution.x - 1) <= 1e-8 * np.linalg.norm(np.ones(4096)))
+    True
+    >>> len(solution.history) == solution.iterations + 1  # the residual norms, the first one too
+    True
+    >>> again = pympf.solve(A, np.arange(4096.0), preconditioner=solution.operator)
+    >>> again.converged, again.preconditioner  # the setup was there already
+    (True, 'given')
+    """
 
     x: NDArray[Any] = field(repr=False)
     converged: bool
@@ -55,6 +73,12 @@ class Solution:
     preconditioner: str
     choice: str
     operator: Preconditioner | None = field(repr=False, default=None)
+
+    def __copy__(self) -> Solution:
+        return replace(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "operator": None}
 
 
 def solve(

@@ -17,7 +17,7 @@ from pympf import io, la
 from pympf._engine import engine
 from pympf._mpi import check_communicator, handle, is_parallel, on_all, own, same_on_all
 from pympf._params import Params, Report, check_kinds, from_text
-from pympf._storage import load_factors, save_factors
+from pympf._storage import factors_in, file_of, load_factors, save_factors
 
 __all__ = ["Mmf", "Params", "Report", "factorize", "load"]
 
@@ -144,6 +144,7 @@ class Mmf:
             dtype=self.dtype.name,
             core_size=self.core_size,
             stop=data["stop"],
+            retire=data["retire"],
             relative_error=data["dropped"] / data["norm"] if data["norm"] > 0 else 0.0,
             bytes=self.nbytes,
             seconds=math.fsum(stage["seconds"] for stage in data["stages"]),
@@ -820,6 +821,25 @@ class Mmf:
         """
         save_factors(self._factors, self.core_size, path, self.comm)
 
+    def __reduce__(self) -> Any:
+        """Pickle it as its file, in memory."""
+        if is_parallel(self.comm):
+            raise TypeError(
+                f"a factorization that lies on {self.comm.size} ranks cannot be pickled: write it "
+                "by F.save(path), which all ranks call, and read it by pympf.load(path)"
+            )
+        return _from_file, (file_of(self._factors, self.core_size),)
+
+    def __copy__(self) -> Mmf:
+        return self  # it is immutable
+
+    def __deepcopy__(self, memo: Any) -> Mmf:
+        return self
+
+
+def _from_file(image: bytes) -> Mmf:
+    return Mmf(factors_in(image))
+
 
 def load(path: str | os.PathLike[str], comm: Any = None, *, rows: int | None = None) -> Mmf:
     """Read a factorization that `Mmf.save` wrote.
@@ -898,8 +918,9 @@ def factorize(
         Called after each stage with its line of the report as a dict; on each rank that gives one.
     **params
         See `Params.fields` and ``docs/options.md``. The first to know: ``core_size`` (100),
-        ``tolerance`` (0: none), ``order`` (2), ``retire`` ('relative', fit for preconditioning;
-        'absolute' gives the smaller Frobenius error).
+        ``tolerance`` (0: none), ``order`` (2), ``retire`` ('relative',
+        fit for preconditioning; 'absolute', the smaller Frobenius error; 'auto', the default:
+        relative, but absolute where that keeps far more, as for smooth kernels).
 
     Returns
     -------

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import zlib
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -118,6 +119,10 @@ class Preconditioner(LinearOperator):
     Made with a communicator of several ranks, it works on the entries of vectors that belong to
     the rows of this rank, its shape is that of this part, and `apply` and `update` are collective.
 
+    A pickle or a copy holds the matrix and the parameters, and is made from them anew: the same
+    bits for the time of a setup (after `update` a setup for the last matrix). It is refused on
+    several ranks, and when the arrays of the matrix have been changed in place.
+
     Examples
     --------
     >>> import numpy as np, pympf
@@ -129,11 +134,18 @@ class Preconditioner(LinearOperator):
     0
     """
 
-    def __init__(self, core: Any, factorization: Mmf | None = None, comm: Any = None) -> None:
+    def __init__(
+        self,
+        core: Any,
+        factorization: Mmf | None = None,
+        comm: Any = None,
+        origin: _Origin | None = None,
+    ) -> None:
         super().__init__(core.dtype, (core.rows, core.rows))
         self._core = core
         self._factorization = factorization
         self._comm = own(comm)
+        self._origin = origin
 
     @property
     def comm(self) -> Any:
@@ -336,6 +348,21 @@ class Preconditioner(LinearOperator):
             raise ValueError(admitted.refusal(la.OTHERWISE))
         else:
             self._core.update(admitted.rows)
+            if self._origin is not None:
+                self._origin = self._origin.with_values(csr)
+
+    def __reduce__(self) -> Any:
+        """Pickle what it was made from: it is made again from that."""
+        if is_parallel(self._comm):
+            raise TypeError(
+                f"a preconditioner that lies on {self._comm.size} ranks cannot be pickled or "
+                "copied: make it where it is needed, by as_preconditioner, or take "
+                "method='classic' and save its factorization by M.factorization.save(path)"
+            )
+        if self._factorization is not None:
+            return classic, (self._factorization,)
+        assert self._origin is not None
+        return _made_again, (self._origin.checked(),)
 
     def __repr__(self) -> str:
         n = self.shape[0]
@@ -374,6 +401,56 @@ class Preconditioner(LinearOperator):
 
     def _transpose(self) -> Preconditioner:
         return self
+
+
+@dataclass(frozen=True)
+class _Origin:
+    """What a preconditioner was made from. The matrix is the caller's, not a copy."""
+
+    matrix: sp.csr_array
+    fingerprint: int
+    near_nullspace: ArrayLike | None
+    block_size: int
+    params: dict[str, Any]
+
+    @classmethod
+    def of(
+        cls, A: sp.csr_array, near_nullspace: Any, block_size: int, params: dict[str, Any]
+    ) -> _Origin:
+        vectors = None if near_nullspace is None else np.array(near_nullspace)
+        return cls(A, _fingerprint(A), vectors, block_size, dict(params))
+
+    def with_values(self, A: sp.csr_array) -> _Origin:
+        return replace(self, matrix=A, fingerprint=_fingerprint(A))
+
+    def checked(self) -> _Origin:
+        """Return it, or raise ValueError if the matrix is no longer the one that was given."""
+        if _fingerprint(self.matrix) != self.fingerprint:
+            raise ValueError(
+                "a preconditioner is pickled and copied as the matrix that it was made from, and "
+                "the arrays of that have changed in place since: call as_preconditioner again"
+            )
+        return self
+
+
+def _fingerprint(A: sp.csr_array) -> int:
+    """Return a checksum of 64 sums over each array, which costs a pass at the speed of memory."""
+    checksum = 0
+    for array in (A.data, A.indices, A.indptr):
+        raw = np.ascontiguousarray(array).view(np.uint8)
+        whole = raw.size // 512 * 512
+        sums = raw[:whole].view(np.uint64).reshape(-1, 64).sum(axis=0)
+        checksum = zlib.crc32(raw[whole:].data, zlib.crc32(sums.data, checksum))
+    return checksum
+
+
+def _made_again(origin: _Origin) -> Preconditioner:
+    return as_preconditioner(
+        origin.matrix,
+        near_nullspace=origin.near_nullspace,
+        block_size=origin.block_size,
+        **origin.params,
+    )
 
 
 def as_preconditioner(
@@ -485,9 +562,10 @@ def precondition(
     same_on_all(comm, None if vectors is None else vectors.shape[1], "columns of near_nullspace")
     if vectors is not None:
         vectors = _independent(vectors, comm)
+    origin = None if is_parallel(comm) else _Origin.of(A, near_nullspace, block_size, params)
     parts = _parts(A, rows, params, int(block_size), comm) if is_parallel(comm) else None
     core = engine(A.dtype).precondition(rows, params, vectors, int(block_size), parts)
-    return Preconditioner(core, comm=comm)
+    return Preconditioner(core, comm=comm, origin=origin)
 
 
 def _parts(

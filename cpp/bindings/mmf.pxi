@@ -118,6 +118,10 @@ cdef extern from "pympf/mmf/mmf.hpp" namespace "pympf::mmf":
         pass
     Stop stop_from_name(const string&) except +translate
     const char* stop_name "pympf::mmf::name"(Stop)
+    cdef cppclass Retire:
+        pass
+    Retire retire_from_name(const string&) except +translate
+    const char* retire_name "pympf::mmf::name"(Retire)
 
     cdef cppclass Stage[T]:
         int32_t rows, kept
@@ -154,6 +158,7 @@ cdef extern from "pympf/mmf/mmf.hpp" namespace "pympf::mmf":
         double norm, dropped
         vector[StageReport] stages
         Stop stop
+        Retire retire
 
     cdef struct LogDeterminant:
         double sign, log
@@ -537,7 +542,7 @@ cdef class Factors:
 cdef dict report_of(const Factorization[real]& F):
     cdef size_t i
     return {"stages": [stage_dict(F.stages[i]) for i in range(F.stages.size())], "stop": stop_name(F.stop).decode(), "norm": F.norm,
-            "dropped": F.dropped, "params": dict_of(write_mmf_params(fields(), F.params))}
+            "dropped": F.dropped, "retire": retire_name(F.retire).decode(), "params": dict_of(write_mmf_params(fields(), F.params))}
 
 
 cdef tuple state_of(const Factorization[real]& F, const Routes& routes):
@@ -608,6 +613,7 @@ cdef void read_parts(Parts[real]& parts, int32_t rows, int32_t core_size, dict a
     parts.factors.norm = report["norm"]
     parts.factors.dropped = report["dropped"]
     parts.factors.stop = stop_from_name(report["stop"].encode())
+    parts.factors.retire = retire_from_name(report["retire"].encode())
     for s in report["stages"]:
         line.level, line.rows, line.nnz = s["level"], s["rows"], s["nnz"]
         line.clusters, line.bypassed = s["clusters"], s["bypassed"]

@@ -45,6 +45,7 @@ class Stage:
     clusters: list[list[int]]
     rotations: list[list[Rotation]]  # of each cluster
     active: list[int]  # which columns stay, in the order of the next stage
+    excess2: float  # squares that the rows chosen to retire drop beyond those that drop least
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,10 @@ def factorize(
         stop = "core_size" if len(A) <= params.core_size else "max_stages"
         if stop == "core_size" or len(stages) == params.max_stages:
             break
-        stage = find_stage(A, params, len(stages) + 1, allowed2 - dropped2, given)
+        level = len(stages) + 1
+        if params.retire == "auto":
+            params = replace(params, retire=fitting_rule(A, params, level, given))
+        stage = find_stage(A, params, level, allowed2 - dropped2, given)
         if stage is None:
             stop = "tolerance" if params.tolerance > 0 else "stalled"
             break
@@ -164,16 +168,24 @@ def column_scale(A: Array) -> Array:
     return np.sqrt(np.where(norms > 0, norms, 1))
 
 
+def fitting_rule(A: Array, params: Params, level: int, labels: NDArray[np.int64] | None) -> str:
+    """Return which rows shall retire, by what those of the first stage would drop."""
+    stage = rotate_clusters(A, params, level, np.inf, False, labels)
+    much = stage.excess2 > 0.1 * float(np.sum(A**2))
+    return "absolute" if much and A.diagonal().min() > 0 else "relative"
+
+
 def find_stage(
     A: Array, params: Params, level: int, left2: float, labels: NDArray[np.int64] | None = None
 ) -> Stage | None:
     """Find a stage whose drops stay below left2 and leave something for the stages after it.
 
-    Where the Gram matrix does not see all that a row drops (hubs, blocks), it tries again with
-    less. None when nothing may retire.
+    Where the Gram matrix does not see all that a row drops (hubs, blocks, what is below the
+    rounding of its squares), it tries again with less. None when nothing may retire.
     """
     for attempt in range(4):
-        stage = rotate_clusters(A, params, level, 0.5 * 0.25**attempt * left2, labels)
+        budget = 0.5 * 0.25**attempt * left2
+        stage = rotate_clusters(A, params, level, budget, attempt > 0, labels)
         if stage.kept == len(A):
             return None
         if project(A, stage)[2] <= left2:
@@ -186,6 +198,7 @@ def rotate_clusters(
     params: Params,
     level: int,
     dropped2: float,
+    certain: bool,
     labels: NDArray[np.int64] | None = None,
 ) -> Stage:
     """Cluster the active columns, find the rotations of each cluster and multiply them to Q_p."""
@@ -195,18 +208,21 @@ def rotate_clusters(
     active: list[int] = []
     wavelets: list[int] = []
     ends = np.cumsum([0, *map(len, clusters)])
+    excess2 = 0.0
     # What may retire before core_size is reached, and what may drop, is shared out by size.
     retire = (len(A) - params.core_size) * ends // max(1, ends[-1])
     for u, B in enumerate(clusters):
         search = Search(A, B, params, Random(params.seed, level, u))
-        search.run(int(min(retire[u + 1] - retire[u], len(B))), dropped2 * len(B) / ends[-1])
+        most = int(min(retire[u + 1] - retire[u], len(B)))
+        search.run(most, dropped2 * len(B) / ends[-1], certain)
+        excess2 += search.excess2
         rotations.append([([B[i] for i in index], q) for index, q in search.rotations])
         for columns, q in rotations[-1]:
             Q[columns] = q @ Q[columns]
         active += [B[i] for i in np.flatnonzero(search.active)]
         wavelets += [B[i] for i in search.retired]
     active += bypassed
-    return Stage(Q[active + wavelets], len(active), clusters, rotations, active)
+    return Stage(Q[active + wavelets], len(active), clusters, rotations, active, excess2)
 
 
 def runs(labels: NDArray[np.int64]) -> list[list[int]]:

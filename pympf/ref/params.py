@@ -20,7 +20,7 @@ class Params:
     prenormalize: bool = False
     criterion: str = "residual"
     selection: str = "best"
-    retire: str = "relative"
+    retire: str = "auto"
     gram: str = "columns"
     hub_factor: float = 4.0
     clustering: str = "graph"

@@ -111,10 +111,15 @@ class Search:
         self.active = np.ones(len(B), dtype=bool)
         self.rotations: list[Rotation] = []
         self.retired: list[int] = []
+        self.counted = np.zeros(len(B), dtype=bool)
+        self.excess2 = 0.0  # what the rows chosen drop beyond those that would drop least
 
-    def run(self, limit: int, budget: float) -> None:
-        """Rotate and retire until `limit` columns are gone or the rest drops too much."""
-        self.limit, self.budget = limit, budget
+    def run(self, limit: int, budget: float, certain: bool = False) -> None:
+        """Rotate and retire until `limit` columns are gone or the rest drops too much.
+
+        `certain`: what a Gram matrix cannot tell from zero counts as its rounding.
+        """
+        self.limit, self.budget, self.certain = limit, budget, certain
         self.retire(np.flatnonzero(self.isolated)[:limit].tolist())  # they lose nothing
         wanted = max(1, int(self.params.rotation_fraction * len(self.A) / self.params.eliminate))
         before = -1
@@ -200,7 +205,13 @@ class Search:
         by_loss = np.argsort(-loss(norm2, h, total2, self.params), kind="stable")
         left = self.limit - len(self.retired)
         kept = len(index) - min(self.params.eliminate, left, len(index) - 1)
-        dropped2 = 2 * float(np.sum(np.maximum(0, norm2 - h**2)[by_loss[kept:]]))
+        least = ROUNDING * total2 if self.certain else 0
+        off2 = np.maximum(least, norm2 - h**2)
+        dropped2 = 2 * float(np.sum(off2[by_loss[kept:]]))
+        if not self.counted[index[0]]:
+            self.counted[index] = True
+            least2 = 2 * float(np.sum(np.sort(off2)[: len(index) - kept]))
+            self.excess2 += dropped2 - least2
         if dropped2 > self.budget:
             return False
         self.budget -= dropped2

@@ -120,7 +120,7 @@ TEST_CASE("choices go by name") {
   named("clustering").set(params, std::string("inner_product"));
   CHECK(params.clustering == Clustering::inner_product);
   CHECK_THROWS_WITH_AS(named("retire").set(params, std::string("Absolute")),
-                       "retire = Absolute is not one of relative absolute", InvalidArgument);
+                       "retire = Absolute is not one of relative absolute auto", InvalidArgument);
   CHECK_THROWS_AS(named("gram").set(params, std::string("0")), InvalidArgument);
 }
 

@@ -230,6 +230,108 @@ def test_tolerance_is_kept_next_to_hubs():
     assert F.error(A) <= 0.1
 
 
+def badly_scaled(seed, decades, dtype):
+    """A band matrix with rows and columns of sizes over so many decades up and down."""
+    rng = np.random.default_rng(seed)
+    S = np.zeros((60, 60))
+    for k in (1, 2):
+        d = rng.standard_normal(60 - k)
+        S += np.diag(d, k) + np.diag(d, -k)
+    S += np.diag(abs(S).sum(axis=1))
+    d = 10.0 ** rng.uniform(-decades, decades, 60)
+    S = np.triu(S * d[:, None] * d)
+    return (S + np.triu(S, 1).T).astype(dtype)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "decades", "tolerance"),
+    [
+        (np.float64, 8, 1e-10),
+        (np.float64, 8, 1e-13),
+        (np.float64, 4, 1e-10),
+        (np.float64, 2, 1e-9),
+        (np.float32, 4, 1e-5),
+        (np.float32, 4, 1e-6),
+    ],
+)
+def test_tolerances_below_the_root_of_rounding_are_kept(dtype, decades, tolerance):
+    for seed in range(15):
+        S = badly_scaled(seed, decades, dtype)
+        F = pympf.factorize(S, core_size=2, tolerance=tolerance)
+        assert F.error(S) <= tolerance + rounding(10, dtype)
+
+
+@pytest.mark.parametrize("size", [1e-3, 1e-8, 1e-12])
+@pytest.mark.parametrize("order", [2, 4])
+def test_small_errors_are_reported(size, order):
+    """A hierarchical matrix and a little more: by a difference of norms the error would be zero."""
+    rng = np.random.default_rng(3)
+    A = nested_pairs(levels=6, rng=rng)
+    A = A.toarray() if sp.issparse(A) else A
+    noise = rng.standard_normal(A.shape)
+    A = A + size * np.linalg.norm(A) / len(A) * (noise + noise.T)
+    F = pympf.factorize(A, core_size=4, order=order)
+    assert F.error(A) > 0
+    assert abs(F.report().relative_error - F.error(A)) <= 1e-3 * F.error(A) + rounding(10)
+    total = np.sqrt(sum(stage["dropped"] ** 2 for stage in F.report().stages))
+    assert abs(total - F.report().relative_error) <= 1e-12
+
+
+def kernel(rng, n=200, width=0.3, power=2):
+    X = rng.random((n, 2))
+    distance = np.sqrt(((X[:, None] - X) ** 2).sum(axis=-1))
+    return np.exp(-((distance / width) ** power)) + 1e-6 * np.eye(n)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("power", [1, 2])
+def test_smooth_kernels_keep_their_norm(rng, dtype, power):
+    K = kernel(rng, power=power).astype(dtype)
+    by = {r: pympf.factorize(K, core_size=10, retire=r) for r in KINDS["retire"]["choices"]}
+    assert by["relative"].error(K) > 0.8
+    assert by["absolute"].error(K) < 0.5
+    assert np.array_equal(by["auto"] @ np.eye(200), by["absolute"] @ np.eye(200))
+    assert by["auto"].report().retire == "absolute"
+    assert ", absolute rule," in str(by["auto"].report())
+    assert by["auto"].params["retire"] == "auto"
+
+
+@pytest.mark.parametrize("tolerance", [0.5, 0.05])
+def test_kernels_within_a_tolerance_are_compressed(rng, tolerance):
+    K = kernel(rng)
+    F, G = (
+        pympf.factorize(K, core_size=10, tolerance=tolerance, retire=r)
+        for r in ("auto", "relative")
+    )
+    assert F.report().retire == "absolute"
+    assert F.error(K) <= tolerance
+    assert F.core_size < G.core_size
+
+
+@pytest.mark.parametrize(
+    "A",
+    [
+        gallery.poisson((30, 30)),
+        gallery.poisson((10, 10, 10)),
+        gallery.laplacian(gallery.barabasi_albert(500, m=4)),
+        gallery.poisson((20, 20)) - 0.5 * sp.eye_array(400),
+        gallery.anisotropic(20, 1e-3),
+        gallery.barabasi_albert(500, m=4),
+    ],
+    ids=["2-D", "3-D", "graph", "shifted", "anisotropic", "adjacency"],
+)
+@pytest.mark.parametrize("tolerance", [0.0, 0.1])
+def test_what_is_not_a_kernel_is_factored_as_for_preconditioning(A, tolerance):
+    F, G = (
+        pympf.factorize(A, core_size=20, tolerance=tolerance, retire=r)
+        for r in ("auto", "relative")
+    )
+    assert F.report().retire == "relative"
+    assert np.array_equal(F.spectrum(), G.spectrum())
+    x = np.cos(np.arange(A.shape[0]))
+    assert np.array_equal(F @ x, G @ x)
+
+
 def test_smaller_tolerance_keeps_more():
     A = gallery.poisson((30, 30))
     sizes = [pympf.factorize(A, core_size=1, tolerance=t).core_size for t in (0.5, 0.2, 0.05)]
@@ -382,7 +484,8 @@ def test_report(rng):
     assert report.relative_error == pytest.approx(dropped) == pytest.approx(F.error(A))
     assert report.bytes == F.nbytes
     assert report.as_dict()["params"]["core_size"] == 50
-    assert len(str(report).splitlines()) == F.levels + 2
+    assert len(str(report).splitlines()) == F.levels + 3
+    assert "hold for F, which is 0.35 of the norm of A away from A" in str(report)
     assert repr(F) == f"<Mmf 900 x 900, float64, {F.levels} levels, core 50>"
 
 

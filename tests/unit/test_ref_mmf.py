@@ -286,11 +286,12 @@ def test_nothing_is_lost_without_stages(changes):
 def test_every_parameter(changes):
     A = random_symmetric(60, 5, 1)
     A[0] = A[:, 0] = np.linspace(1, 2, 60)  # a hub
-    default = factorize(A, Params(core_size=8))
-    params = Params(**{"core_size": 8, **changes})
+    usual = {"core_size": 8, "retire": "relative"}
+    default = factorize(A, Params(**usual))
+    params = Params(**{**usual, **changes})
     F = factorize(A, params)
     check_invariants(A, F)
-    if params != Params(core_size=8):
+    if params != Params(**usual):
         assert not np.array_equal(F.transform(np.eye(60)), default.transform(np.eye(60)))
 
 

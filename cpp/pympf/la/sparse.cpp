@@ -111,6 +111,37 @@ std::vector<T> galerkin_diagonal(const CsrView<T>& A, const CsrView<T>& W) {
 }
 
 template <class T>
+std::vector<double> residual_squares(const CsrView<T>& A, const CsrView<T>& W) {
+  std::vector<double> out(W.rows);
+  parallel_with(W.rows, Index{0}, worth_threads(A.nnz()), [&] {
+    return [&, product = std::vector<double>(A.cols),
+            columns = std::vector<Index>()](Index row) mutable {
+      columns.clear();
+      for (Index r = W.indptr[row]; r < W.indptr[row + 1]; ++r) {
+        const Index i = W.indices[r];
+        for (Index p = A.indptr[i]; p < A.indptr[i + 1]; ++p) {
+          product[A.indices[p]] += static_cast<double>(W.data[r]) * A.data[p];
+          columns.push_back(A.indices[p]);
+        }
+      }
+      double h = 0, sum = 0;
+      for (Index r = W.indptr[row]; r < W.indptr[row + 1]; ++r)
+        h += W.data[r] * product[W.indices[r]];
+      for (Index r = W.indptr[row]; r < W.indptr[row + 1]; ++r) {
+        product[W.indices[r]] -= h * W.data[r];
+        columns.push_back(W.indices[r]);
+      }
+      for (Index j : columns) {  // a column that comes again adds zero
+        sum += product[j] * product[j];
+        product[j] = 0;
+      }
+      out[row] = sum;
+    };
+  });
+  return out;
+}
+
+template <class T>
 std::vector<T> diagonal(const CsrView<T>& A) {
   std::vector<T> out(A.rows, T(0));
   parallel_for(A.rows, worth_threads(A.nnz()), [&](Index i) {
@@ -137,12 +168,13 @@ double norm2(const CsrView<T>& A) {
   return sum;
 }
 
-#define PYMPF_INSTANTIATE(T)                                                         \
-  template Csr<T> transpose(const CsrView<T>&);                                      \
-  template Csr<T> galerkin(const CsrView<T>&, const CsrView<T>&);                    \
-  template Csr<T> galerkin(const CsrView<T>&, const CsrView<T>&, const CsrView<T>&); \
-  template std::vector<T> galerkin_diagonal(const CsrView<T>&, const CsrView<T>&);   \
-  template std::vector<T> diagonal(const CsrView<T>&);                               \
+#define PYMPF_INSTANTIATE(T)                                                           \
+  template Csr<T> transpose(const CsrView<T>&);                                        \
+  template Csr<T> galerkin(const CsrView<T>&, const CsrView<T>&);                      \
+  template Csr<T> galerkin(const CsrView<T>&, const CsrView<T>&, const CsrView<T>&);   \
+  template std::vector<T> galerkin_diagonal(const CsrView<T>&, const CsrView<T>&);     \
+  template std::vector<double> residual_squares(const CsrView<T>&, const CsrView<T>&); \
+  template std::vector<T> diagonal(const CsrView<T>&);                                 \
   template double norm2(const CsrView<T>&);
 PYMPF_INSTANTIATE(double)
 PYMPF_INSTANTIATE(float)

@@ -36,6 +36,11 @@ Csr<T> galerkin(const CsrView<T>& A, const CsrView<T>& R, const CsrView<T>& P);
 template <class T>
 std::vector<T> galerkin_diagonal(const CsrView<T>& A, const CsrView<T>& W);
 
+// ||A w - (w^T A w) w||^2 for the rows w of W, in double: without the difference of two norms that
+// would lose what is below sqrt(eps) ||A w||.
+template <class T>
+std::vector<double> residual_squares(const CsrView<T>& A, const CsrView<T>& W);
+
 template <class T>
 std::vector<T> diagonal(const CsrView<T>& A);
 

@@ -38,6 +38,7 @@ namespace pympf::mmf {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+constexpr double infinity = std::numeric_limits<double>::infinity();
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
@@ -99,10 +100,16 @@ Census count(const DistRows<T>& A, const Clusters& clusters) {
           A.comm.sum_before(in_clusters), A.comm.sum(in_clusters)};
 }
 
+// What the clusters of a stage may drop together (see Limits).
+struct Budget {
+  double squares;
+  bool certain;
+};
+
 // Shares out, in proportion to the sizes of the clusters, how many columns may retire before
 // core_size is reached and how much they may drop.
 std::vector<Limits> share_limits(const Clusters& clusters, const Census& census, Index core_size,
-                                 double dropped2) {
+                                 const Budget& may_drop) {
   const Global budget = census.rows - core_size,
                in_clusters = std::max<Global>(1, census.clustered);
   std::vector<Limits> limits(clusters.count());
@@ -112,7 +119,8 @@ std::vector<Limits> share_limits(const Clusters& clusters, const Census& census,
     };
     const Global retire = share(clusters.ptr[u + 1]) - share(clusters.ptr[u]);
     limits[u] = {static_cast<Index>(std::min<Global>(retire, clusters.size(u))),
-                 dropped2 * clusters.size(u) / static_cast<double>(in_clusters)};
+                 may_drop.squares * clusters.size(u) / static_cast<double>(in_clusters),
+                 may_drop.certain};
   }
   return limits;
 }
@@ -128,10 +136,10 @@ std::size_t gram_work(const CsrView<T>& A) {
 template <class T>
 std::vector<RotationList> find_all_rotations(const CsrView<T>& A, const Clusters& clusters,
                                              const Census& census, const Params& params, int level,
-                                             double dropped2) {
+                                             const Budget& may_drop) {
   const std::vector<T> diag = diagonal(A);
   const Index hub = hub_limit(census.rows, census.nnz, params);
-  const auto limits = share_limits(clusters, census, params.core_size, dropped2);
+  const auto limits = share_limits(clusters, census, params.core_size, may_drop);
   std::vector<Index> position(A.rows, -1);
   for (std::size_t i = 0; i < clusters.members.size(); ++i)
     position[clusters.members[i]] = static_cast<Index>(i);
@@ -236,6 +244,62 @@ Projected<T> project_stage(const DistRows<T>& A, const Extended<T>& extended, co
   return out;
 }
 
+double sum_of_squares(const auto& values) {
+  double sum = 0;
+  for (auto v : values) sum += static_cast<double>(v) * v;
+  return sum;
+}
+
+// The squares that a stage drops: with r_w = A w - (w^T A w) w for its wavelets, 2 sum ||r_w||^2,
+// less what the sum has twice, the entries between two wavelets. Collective.
+template <class T>
+double squares_dropped(const DistRows<T>& A, const Extended<T>& extended, const Stage<T>& stage,
+                       const Index* members) {
+  Csr<T> wavelets = stage_functions(stage, members, stage.kept, stage.rows);
+  wavelets.cols = extended.A.cols;
+  const Layout layout(A.comm, wavelets.rows);
+  const auto number = numbers_from(layout.first(), wavelets.rows);
+  const auto [B, columns] = congruence(A, extended, wavelets, number);
+  double between = 0, rows = 0;
+  for (double square : residual_squares(extended.A, wavelets.view())) rows += square;
+  for (Index i = 0; i < B.rows; ++i)
+    for (Index p = B.indptr[i]; p < B.indptr[i + 1]; ++p)
+      if ((columns.empty() ? B.indices[p] : columns[B.indices[p]]) != number[i])
+        between += static_cast<double>(B.data[p]) * B.data[p];
+  rows = A.comm.sum(rows);
+  return std::max(rows, 2 * rows - A.comm.sum(between));
+}
+
+// Which rows shall retire, by the pairs of the first stage. Of a Laplacian's pair both rows drop
+// about the same. Of a smooth kernel's, the sum has nearly all of the norm and its tangent off /
+// |h| is the smaller one, so that `relative` throws away what matters most. (Of an indefinite
+// matrix `absolute` may make H singular, hence the look at the diagonal.) Collective.
+template <class T>
+Retire fitting_rule(const DistRows<T>& A, const std::vector<RotationList>& found, double total2) {
+  double excess2 = 0, least = infinity;
+  for (const auto& list : found) excess2 += list.excess2;
+  for (T d : diagonal(A)) least = std::min<double>(least, d);
+  if (A.comm.min(least) <= 0) return Retire::relative;
+  return A.comm.sum(excess2) > 0.1 * total2 ? Retire::absolute : Retire::relative;
+}
+
+// What a stage leaves of the squares of A, and what it drops.
+struct Squares {
+  double next, lost;
+};
+
+// By Pythagoras; where that difference is near the rounding of the norms, summed up by themselves.
+// Collective.
+template <class T>
+Squares squares_after(double before, const Projected<T>& projected, const DistRows<T>& A,
+                      const Extended<T>& extended, const Stage<T>& stage, const Index* members) {
+  constexpr double near_rounding = 1e4 * std::numeric_limits<T>::epsilon();
+  const double next = A.comm.sum(norm2(projected.A.rows));
+  const double lost = before - next - A.comm.sum(sum_of_squares(projected.diagonal));
+  if (lost > near_rounding * before) return {next, lost};
+  return {next, squares_dropped(A, extended, stage, members)};
+}
+
 // The members as columns of the extended matrix.
 Clusters shifted(Clusters clusters, Index shift) {
   for (Index& member : clusters.members) member += shift;
@@ -297,12 +361,6 @@ template <class T>
 void gather_clusters(Hierarchy<T>& Q, DistRows<T>& A, Labels& labels) {
   const auto [layout, targets] = by_labels(A.comm, A.layout, labels);
   move_stage(Q, A, layout, targets, labels);
-}
-
-double squares(const auto& values) {
-  double sum = 0;
-  for (auto v : values) sum += static_cast<double>(v) * v;
-  return sum;
 }
 
 // The clusters of the own columns, numbered on this rank.
@@ -404,10 +462,18 @@ CoreDiagonal<T> core_diagonal(const DistRows<T>& A, const std::vector<std::vecto
   return H;
 }
 
-constexpr double infinity = std::numeric_limits<double>::infinity();
+constexpr const char* retire_names[] = {"relative", "absolute", "auto"};
 constexpr const char* stop_names[] = {"core_size", "max_stages", "tolerance", "stalled"};
 
 }  // namespace
+
+const char* name(Retire retire) { return retire_names[static_cast<int>(retire)]; }
+
+Retire retire_from_name(const std::string& text) {
+  for (int i = 0; i < 3; ++i)
+    if (text == retire_names[i]) return static_cast<Retire>(i);
+  throw InvalidArgument("unknown rule of retirement: " + text);
+}
 
 const char* name(Stop stop) { return stop_names[static_cast<int>(stop)]; }
 
@@ -418,15 +484,17 @@ Stop stop_from_name(const std::string& text) {
 }
 
 template <class T>
-Factorization<T> factorize(const DistRows<T>& matrix, const Params& params,
-                           const Progress& progress, const Labels& given_labels) {
-  check(params);
+Factorization<T> factorize(const DistRows<T>& matrix, const Params& given, const Progress& progress,
+                           const Labels& given_labels) {
+  check(given);
   require(matrix.rows.cols == matrix.column_count(), "a square matrix is needed, not ",
           matrix.rows.rows, " x ", matrix.rows.cols);
   require_symmetric_pattern(matrix);
   check_range(matrix);
   Factorization<T> F;
-  F.params = params;
+  F.params = given;
+  F.retire = given.retire;
+  Params params = given;
   DistRows<T> A = view_of(matrix);
   if (params.prenormalize) {
     F.scale = column_scale(A.rows);
@@ -452,28 +520,35 @@ Factorization<T> factorize(const DistRows<T>& matrix, const Params& params,
     const auto start = Clock::now();
     move_to_fewer(*Q, A, A.layout.crowding(params.rows_per_rank), labels);
     // Half of what the tolerance has left: what is cheap to drop now need not be cheap later. Where
-    // the Gram matrix does not see all that a row drops (hubs, blocks), the stage is tried again
-    // with less.
-    double budget = params.tolerance > 0 ? 0.5 * (allowed2 - dropped2) : infinity;
+    // the Gram matrix does not see all that a row drops (hubs, blocks, what is below the rounding
+    // of its squares), the stage is tried again with less.
+    Budget budget{params.tolerance > 0 ? 0.5 * (allowed2 - dropped2) : infinity, false};
     Clusters clusters;
     Stage<T> stage;
     Projected<T> projected;
-    double next2 = 0, lost2 = 0;
+    Squares squares{};
     Global retired = 0;
-    for (int attempt = 0; attempt < 4; ++attempt, budget *= 0.25) {
+    for (int attempt = 0; attempt < 4; ++attempt, budget = {0.25 * budget.squares, true}) {
       clusters = find_clusters(A, params, level, labels);
       const Census census = count(A, clusters);
       const auto extended = extend(A, hub_limit(census.rows, census.nnz, params));
-      stage = assemble<T>(find_all_rotations(extended.A, shifted(clusters, extended.shift), census,
-                                             params, level, budget),
-                          clusters, A.own());
+      const Clusters columns = shifted(clusters, extended.shift);
+      const auto find = [&](const Budget& may_drop) {
+        return find_all_rotations(extended.A, columns, census, params, level, may_drop);
+      };
+      const bool open = params.retire == Retire::automatic, bounded = params.tolerance > 0;
+      auto found = find(open ? Budget{infinity, false} : budget);
+      if (open) {
+        params.retire = F.retire = fitting_rule(A, found, total2);
+        if (bounded || params.retire == Retire::absolute) found = find(budget);
+      }
+      stage = assemble<T>(found, clusters, A.own());
       retired = comm.sum(Global{stage.rows} - stage.kept);
       if (retired == 0) break;
-      projected =
-          project_stage(A, extended, stage, shifted(clusters, extended.shift).members.data());
-      next2 = comm.sum(norm2(projected.A.rows));
-      lost2 = std::max(0.0, kept2 - next2 - comm.sum(squares(projected.diagonal)));
-      if (budget == infinity || dropped2 + lost2 <= allowed2) break;
+      const Clusters arranged = shifted(clusters, extended.shift);
+      projected = project_stage(A, extended, stage, arranged.members.data());
+      squares = squares_after(kept2, projected, A, extended, stage, arranged.members.data());
+      if (!bounded || dropped2 + squares.lost <= allowed2) break;
       retired = 0;  // refused
     }
     if (retired == 0) {
@@ -492,14 +567,14 @@ Factorization<T> factorize(const DistRows<T>& matrix, const Params& params,
     F.stages.push_back(report_of(A, clusters, stage, level, retired));
     F.stages.back().traffic = traffic;
     before = comm.traffic();
-    F.stages.back().dropped = F.norm > 0 ? std::sqrt(lost2 / total2) : 0;
+    F.stages.back().dropped = F.norm > 0 ? std::sqrt(squares.lost / total2) : 0;
     F.stages.back().seconds = seconds_since(start);
     if (progress) progress(F.stages.back());
     Q->stages.push_back(std::move(stage));
     diagonals.push_back(std::move(projected.diagonal));
     A = std::move(projected.A);
-    kept2 = next2;
-    dropped2 += lost2;
+    kept2 = squares.next;
+    dropped2 += squares.lost;
   }
   move_to_fewer(*Q, A, A.layout.ranks_with_rows(), labels);
   F.dropped = std::sqrt(dropped2);
@@ -578,7 +653,7 @@ double error(const DistRows<T>& matrix, const Hierarchy<T>& Q, const CoreDiagona
     }
     for (Index p = A.rows.indptr[i]; p < A.rows.indptr[i + 1]; ++p)
       row[A.rows.indices[p]] -= A.rows.data[p];
-    sum += squares(row);
+    sum += sum_of_squares(row);
   }
   return std::sqrt(A.comm.sum(sum));
 }

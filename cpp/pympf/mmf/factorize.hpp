@@ -24,6 +24,9 @@ struct StageReport {
   Traffic traffic;  // the messages of all ranks, and the collective calls of one
 };
 
+const char* name(Retire retire);
+Retire retire_from_name(const std::string& name);
+
 enum class Stop { core_size, max_stages, tolerance, stalled };
 const char* name(Stop stop);
 Stop stop_from_name(const std::string& name);
@@ -31,11 +34,12 @@ Stop stop_from_name(const std::string& name);
 template <class T>
 struct Factorization {
   Params params;
+  Retire retire = Retire::relative;  // the rule that was taken; automatic: there was no stage
   std::shared_ptr<const Hierarchy<T>> Q;
   CoreDiagonal<T> H;
   std::vector<T> scale;  // A ≈ D Q^T H Q D with D = diag(scale); empty: D = I
   double norm = 0;       // ||D^-1 A D^-1||_F
-  double dropped = 0;    // ||D^-1 A D^-1 - Q^T H Q||_F, by Pythagoras: accurate to about 1e-8 norm
+  double dropped = 0;    // ||D^-1 A D^-1 - Q^T H Q||_F
   std::vector<StageReport> stages;
   Stop stop = Stop::core_size;
 };

@@ -29,10 +29,12 @@ const std::vector<Field<Params>>& fields() {
             "Order in which columns look for partners: by the loss of their best partner, or at "
             "random; each has its turn "
             "before one has a second."),
-      field("retire", &Params::retire, {"relative", "absolute"},
-            "Which rotated row retires: least off-diagonal norm relative to its diagonal entry, or "
-            "least "
-            "off-diagonal norm."),
+      field("retire", &Params::retire, {"relative", "absolute", "auto"},
+            "Which rotated row retires: least off-diagonal norm relative to its diagonal entry "
+            "(keeps what is smooth, for preconditioning), or least off-diagonal norm. 'auto': "
+            "relative, unless it would drop a tenth of the squares of the matrix more in the "
+            "first stage and the diagonal is positive, as with smooth kernels; the report says "
+            "which."),
       field("gram", &Params::gram, {"columns", "blocks"},
             "Inner products over whole columns, or over the cluster's diagonal block only."),
       field("hub_factor", &Params::hub_factor, 1, 1e9,

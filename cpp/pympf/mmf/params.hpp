@@ -9,7 +9,7 @@ namespace pympf::mmf {
 
 enum class Criterion { inner_product, normalized_inner_product, residual };
 enum class Selection { best, random };
-enum class Retire { relative, absolute };
+enum class Retire { relative, absolute, automatic };
 enum class Gram { columns, blocks };
 enum class Clustering { graph, inner_product };
 
@@ -23,7 +23,7 @@ struct Params {
   bool prenormalize = false;
   Criterion criterion = Criterion::residual;
   Selection selection = Selection::best;
-  Retire retire = Retire::relative;
+  Retire retire = Retire::automatic;
   Gram gram = Gram::columns;
   double hub_factor = 4;
   Clustering clustering = Clustering::graph;

@@ -80,6 +80,7 @@ class Finder {
         rounding_of_squares_(std::max(64 * std::numeric_limits<double>::epsilon(), rounding2_)),
         left_(limits.retire),
         budget_(limits.dropped2),
+        certain_(limits.certain),
         out_(out) {}
 
   void run() {
@@ -206,16 +207,18 @@ class Finder {
   bool rotate() {
     double G[max_order * max_order], A[max_order * max_order], O[max_order * max_order];
     double lost[max_order], off2[max_order];
+    const Index turn = index_[0];
     const double total2 = find_rotation(G, A, O);
     for (Index r = 0; r < k_; ++r) {
       const double norm2 = G[r * (k_ + 1)], h = A[r * (k_ + 1)];
       lost[r] = loss(norm2, h, total2);
-      off2[r] = std::max(0.0, norm2 - h * h);
+      off2[r] = std::max(certain_ ? rounding_of_squares_ * total2 : 0.0, norm2 - h * h);
     }
     const Index kept = k_ - std::min({static_cast<Index>(params_.eliminate), left_, k_ - 1});
     sort_rows(lost, O, off2);
     const double dropped2 =
         2 * std::accumulate(off2 + kept, off2 + k_, 0.0);  // the rows and their columns
+    if (params_.retire == Retire::automatic) compare(turn, off2, kept);
     if (dropped2 > budget_) return false;
     budget_ -= dropped2;
     gram_.rotate(index_, O, k_, kept);
@@ -225,6 +228,18 @@ class Finder {
     for (Index r = 0; r < k_; ++r) rotated_[index_[r]] = 1;
     for (Index r = kept; r < k_; ++r) retire(index_[r]);
     return true;
+  }
+
+  // Counts what the rows from `kept` on would drop beyond others of the rotation: in the first turn
+  // of a column that no rotation counted before had.
+  void compare(Index turn, const double* off2, Index kept) {
+    counted_.resize(gram_.size());
+    if (counted_[turn]) return;
+    for (Index r = 0; r < k_; ++r) counted_[index_[r]] = 1;
+    double sorted[max_order];
+    std::partial_sort_copy(off2, off2 + k_, sorted, sorted + k_);
+    out_.excess2 += 2 * (std::accumulate(off2 + kept, off2 + k_, 0.0) -
+                         std::accumulate(sorted, sorted + k_ - kept, 0.0));
   }
 
   // The rotation O of the chosen columns; [G] becomes O [G] O^T, [A] O [A] O^T. Returns the trace
@@ -284,10 +299,11 @@ class Finder {
   const double rounding_, rounding2_, rounding_of_squares_;
   Index left_;     // columns that may still retire
   double budget_;  // squares that they may still drop
+  const bool certain_;
   RotationList& out_;
   Index k_ = 0;
   Index index_[max_order];
-  std::vector<char> rotated_;
+  std::vector<char> rotated_, counted_;
   std::vector<double> loss_of_;
   std::vector<std::pair<double, Index>> candidates_;
 };

@@ -45,16 +45,21 @@ struct RotationList {
   std::vector<Index> size, index;
   std::vector<double> matrix;
   std::vector<Index> retired;
+  // The squares that the rows chosen to retire drop beyond those that would drop least; counted for
+  // Retire::automatic only, which chooses as `relative` does.
+  double excess2 = 0;
 
-  void clear() { size.clear(), index.clear(), matrix.clear(), retired.clear(); }
+  void clear() { *this = {}; }
 };
 
 // What a cluster may do in a stage: how many columns retire, and the squares that they drop at most
 // (each dropped row counts with its column, so two wavelets that couple count that entry twice: an
-// upper bound).
+// upper bound). `certain`: what a Gram matrix in double cannot tell from zero counts as its
+// rounding.
 struct Limits {
   Index retire;
   double dropped2;
+  bool certain = false;
 };
 
 void find_rotations(ClusterGram& gram, const Params& params, Random random, const Limits& limits,
