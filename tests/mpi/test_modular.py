@@ -55,6 +55,16 @@ def test_an_error_of_one_rank_is_raised_on_all():
         sample_complexities([train, lambda n: 0.0, lambda n: 0.0], 0.1, comm=COMM)
 
 
+def test_bad_data_of_one_rank_is_refused_on_all():
+    f = SineWaves(2, seed=1)
+    X = f.sample(100)
+    y = f(X)
+    if COMM.rank == COMM.size - 1:
+        y[3] = np.nan
+    with pytest.raises(ValueError, match="finite numbers in y"):
+        pursuit(X, y, comm=COMM)
+
+
 def test_other_data_on_another_rank_is_refused():
     if COMM.size == 1:
         pytest.skip("one rank")

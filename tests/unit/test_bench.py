@@ -169,7 +169,10 @@ def test_cases_end_well(tmp_path):
         assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("name", ["lsh_networks", "lsh_forward", "depth"])
+NETWORKS = ["lsh_networks", "lsh_forward", "depth", "modular", "modular_samples", "modular_images"]
+
+
+@pytest.mark.parametrize("name", NETWORKS)
 def test_cases_of_the_networks_measure_render_and_draw(name, monkeypatch, tmp_path):
     monkeypatch.syspath_prepend(BENCH)
     case = __import__(f"cases.{name}", fromlist=[name])

@@ -377,32 +377,42 @@ def pursuit(
     >>> bool(similarity(f.directions, found.directions) > 0.99)
     True
     """
-    X = as_points(X).astype(np.float64)
-    as_choice(projection, "projection", PROJECTIONS)
-    y = as_values(y, len(X)).astype(np.float64)
-    n, m = X.shape
-    if n < 10:
-        raise ValueError(f"expected at least 10 points, of which two are held out, got {n}")
-    if not np.ptp(y):
-        raise ValueError("expected values y that differ, got a constant")
-    n_directions = 4 * m + 8 if n_directions is None else as_count(n_directions, "n_directions")
-    n_starts = max(500 * m, 100 * m**2) if n_starts is None else as_count(n_starts, "n_starts")
-    patience, tolerance = as_count(patience, "patience"), as_positive(tolerance, "tolerance")
+    if comm is not None:
+        _mpi.check_communicator(comm)
+    with _mpi.on_all(comm):
+        X, y = _checked(X, y)
+        m = X.shape[1]
+        as_choice(projection, "projection", PROJECTIONS)
+        n_directions = 4 * m + 8 if n_directions is None else as_count(n_directions, "n_directions")
+        n_starts = max(500 * m, 100 * m**2) if n_starts is None else as_count(n_starts, "n_starts")
+        patience, tolerance = as_count(patience, "patience"), as_positive(tolerance, "tolerance")
+        smoothing = as_positive(smoothing, "smoothing")
     settings = (projection, n_directions, n_starts, smoothing, tolerance, patience, seed)
     data = (X.shape, zlib.crc32(X.tobytes()), zlib.crc32(y.tobytes()))
     _mpi.same_on_all(comm, (*settings, *data), "pursuit: parameters, X and y")
     rng = random_numbers(seed, "pursuit")
-    fit = _prepared(X, y, projection, as_positive(smoothing, "smoothing"))
+    fit = _prepared(X, y, projection, smoothing)
     X, y = fit.scaled(X), y - fit.level
-    order = rng.permutation(n)
-    held, train = np.split(order, [n // 5])
+    order = rng.permutation(len(X))
+    held, train = np.split(order, [len(X) // 5])
     search = _Search(fit, X[train], y[train], X[held], y[held], rng, comm)
     while len(fit.U) < n_directions and search.failures < patience:
         search.round(n_starts * 2**search.failures, tolerance)
     for _ in range(SWEEPS if len(fit.U) else 0):
         fit.sweep(X, y, steps=1)
+    fit.U, fit.c = _mpi.from_first(comm, (fit.U, fit.c))
     directions = fit.U if projection == "linear" else fit.U * fit.scale + fit.center
     return Pursuit(directions, search.errors, search.starts, projection, fit)
+
+
+def _checked(X: ArrayLike, y: ArrayLike) -> tuple[Array, Array]:
+    X = as_points(X).astype(np.float64)
+    y = as_values(y, len(X)).astype(np.float64)
+    if len(X) < 10:
+        raise ValueError(f"expected at least 10 points, of which two are held out, got {len(X)}")
+    if not np.ptp(y):
+        raise ValueError("expected values y that differ, got a constant")
+    return X, y
 
 
 class _Search:

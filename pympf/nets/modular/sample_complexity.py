@@ -145,6 +145,8 @@ def sample_complexities(
     >>> [one.n for one in sample_complexities([lambda n: 1 / n, lambda n: 9 / n], 0.01)]
     [108, 981]
     """
+    if comm is not None:
+        _mpi.check_communicator(comm)
 
     def search(train: Callable[[int], float]) -> SampleComplexity:
         return sample_complexity(train, error, **options)
