@@ -76,7 +76,8 @@ def describe(point: dict[str, Any]) -> str:
 
 
 def line(row: dict[str, Any]) -> str:
-    cells = [f"{what} {row[what]:.3f} ({row[what + '_s'] * 1e3:.1f} ms)" for what in WHAT if row[what]]
+    measured = [what for what in WHAT if row[what]]
+    cells = [f"{what} {row[what]:.3f} ({row[what + '_s'] * 1e3:.1f} ms)" for what in measured]
     return f"{row['system']}: {', '.join(cells)}; iterations {row['iterations']}"
 
 
