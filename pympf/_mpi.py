@@ -29,6 +29,7 @@ __all__ = [
     "is_parallel",
     "launched",
     "on_all",
+    "own",
     "same_on_all",
     "scatter_rows",
     "spread",
@@ -76,18 +77,24 @@ def on_all(comm: Any) -> Iterator[None]:
     if not is_parallel(comm):
         yield
         return
-    caught: Exception | None = None
+    caught: BaseException | None = None
     try:
         yield
-    except Exception as error:  # noqa: BLE001 - raised below, on all ranks
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - raised below, on all ranks
         caught = error
     kind = next((kind.__name__ for kind in KINDS if isinstance(caught, kind)), "")
     try:
-        check_on_all(comm, f"{kind}\n{caught}" if caught is not None else "")
+        check_on_all(comm, f"{kind}\n{_words(caught)}" if caught is not None else "")
     except RuntimeError as failure:
+        if isinstance(caught, KeyboardInterrupt):
+            raise caught from None
         ranks, _, error_of_first = str(failure).partition(": ")
         name, _, text = error_of_first.partition("\n")
         raise _kind(name)(f"{ranks}: {text}") from caught
+
+
+def _words(error: BaseException) -> str:
+    return "interrupted" if isinstance(error, KeyboardInterrupt) else str(error)
 
 
 def _kind(name: str) -> type[Exception]:
@@ -163,6 +170,43 @@ def is_parallel(comm: Any) -> bool:
     comm : mpi4py.MPI.Comm or None
     """
     return comm is not None and comm.size > 1
+
+
+def own(comm: Any) -> Any:
+    """Give a communicator of the same ranks that its owner cannot free under an object that has it.
+
+    Collective at the first use of a communicator. What nobody may free, and None, comes back as it
+    is; another is kept by what is returned, and freed with the last that has it.
+
+    Parameters
+    ----------
+    comm : mpi4py.MPI.Comm or None
+    """
+    if comm is None:
+        return None
+    from mpi4py import MPI
+
+    if comm in (MPI.COMM_WORLD, MPI.COMM_SELF) or isinstance(comm, _own_kind()):
+        return comm
+    return _own_kind()(comm) if comm.size > 1 else MPI.COMM_SELF
+
+
+@functools.cache
+def _own_kind() -> Any:
+    from mpi4py import MPI
+
+    class OwnCommunicator(MPI.Intracomm):
+        """A duplicate that lives in the core."""
+
+        kept: Any
+
+        def __new__(cls, comm: Any) -> Any:
+            kept = _core.KeptCommunicator(_handle(comm))
+            made = super().__new__(cls, MPI.Comm.f2py(kept.handle))
+            made.kept = kept
+            return made
+
+    return OwnCommunicator
 
 
 def handle(comm: Any) -> int | None:
@@ -270,8 +314,8 @@ def together(comm: Any) -> Iterator[None]:
     """
     try:
         yield
-    except Exception as error:
-        end_unless_all_fail(comm, str(error))
+    except (Exception, KeyboardInterrupt) as error:
+        end_unless_all_fail(comm, _words(error))
         raise
 
 
@@ -310,6 +354,8 @@ def check_communicator(comm: Any) -> None:
     ------
     TypeError
         If it is something else.
+    ValueError
+        If it is ``MPI.COMM_NULL``: it may have been freed.
     LauncherError
         After the accident, or if pympf was built without MPI.
     """
@@ -317,6 +363,8 @@ def check_communicator(comm: Any) -> None:
         raise TypeError(f"comm: expected an mpi4py communicator, got a {type(comm).__name__}")
     if not _core.have_mpi:
         raise LauncherError("comm: this pympf was built without MPI and runs on one process only")
+    if not comm:
+        raise ValueError("comm: expected a communicator, got MPI.COMM_NULL; has it been freed?")
     if comm.size > 1:
         return
     from mpi4py import MPI

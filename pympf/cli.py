@@ -34,7 +34,7 @@ from pympf._mpi import (
 )
 
 NOT_CONVERGED, USAGE, BAD_INPUT, FILE_ERROR, NUMERICAL_FAILURE = 1, 2, 3, 4, 5
-NO_MEMORY, INTERRUPTED = 6, 130
+NO_MEMORY, INTERRUPTED, PIPE_CLOSED = 6, 130, 141
 
 EXIT_CODES = """\
 exit codes:
@@ -46,6 +46,7 @@ exit codes:
   5    numerical failure: singular or not definite where it has to be
   6    not enough memory
   130  interrupted
+  141  nobody reads standard output any more, as in `pympf info A.mtx | head -1`
 """
 
 PARALLEL = ("factor", "solve", "apply")
@@ -80,6 +81,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     >>> main(["info", "no such file.mtx"])
     4
     """
+    try:
+        try:
+            return _main(arguments)
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()
+    except BrokenPipeError:
+        _give_up_stdout()
+        return PIPE_CLOSED
+
+
+def _main(arguments: Sequence[str] | None) -> int:
     place = launched()
     first = place is None or place[0] == 0
     with contextlib.nullcontext() if first else _silence():
@@ -97,6 +110,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return code
     except KeyboardInterrupt:
         return _failed(args, INTERRUPTED, "interrupted")
+    except BrokenPipeError:
+        raise
     except OSError as error:
         _give_up_stdout()
         return _failed(args, FILE_ERROR, error)
@@ -518,11 +533,14 @@ def _lines(silent: bool) -> Iterator[Callable[[str], None]]:
     terminal, shown = sys.stderr.isatty(), False
 
     def show(line: str) -> None:
-        nonlocal shown
+        nonlocal shown, silent
         if not silent:
             shown = True
             text = f"\r\x1b[K{line}" if terminal else f"{line}\n"
-            print(text, end="", file=sys.stderr, flush=True)
+            try:
+                print(text, end="", file=sys.stderr, flush=True)
+            except BrokenPipeError:  # nobody reads on: the work goes on
+                silent = True
 
     try:
         yield show

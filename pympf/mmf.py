@@ -15,7 +15,7 @@ from scipy.sparse.linalg import LinearOperator, eigsh
 
 from pympf import io, la
 from pympf._engine import engine
-from pympf._mpi import check_communicator, handle, is_parallel, on_all, same_on_all
+from pympf._mpi import check_communicator, handle, is_parallel, on_all, own, same_on_all
 from pympf._params import Params, Report, check_kinds, from_text
 from pympf._storage import load_factors, save_factors
 
@@ -54,7 +54,7 @@ class Mmf:
 
     def __init__(self, factors: Any, comm: Any = None) -> None:
         self._factors = factors
-        self._comm = comm
+        self._comm = own(comm)
         self._core_size, self._bytes = factors.totals()
 
     def _with(self, factors: Any) -> Mmf:
@@ -68,7 +68,10 @@ class Mmf:
 
     @property
     def comm(self) -> Any:
-        """The mpi4py communicator whose ranks share it; None: one process."""
+        """The mpi4py communicator whose ranks share it; None: one process.
+
+        Its own: a duplicate of the one that it was made with, which may be freed.
+        """
         return self._comm
 
     @property

@@ -13,7 +13,7 @@ from scipy.sparse.linalg import LinearOperator
 
 from pympf import _core, la
 from pympf._engine import engine
-from pympf._mpi import check_communicator, is_parallel, on_all, same_on_all
+from pympf._mpi import check_communicator, is_parallel, on_all, own, same_on_all
 from pympf._params import Params, Report, check_kinds, from_text, table
 from pympf._partition import find_parts
 from pympf.mmf import Mmf, checked, factorize_rows, rows_of
@@ -133,11 +133,11 @@ class Preconditioner(LinearOperator):
         super().__init__(core.dtype, (core.rows, core.rows))
         self._core = core
         self._factorization = factorization
-        self._comm = comm
+        self._comm = own(comm)
 
     @property
     def comm(self) -> Any:
-        """The communicator that it was made with, or None."""
+        """A duplicate of the communicator that it was made with, its own; or None."""
         return self._comm
 
     @staticmethod
@@ -308,7 +308,9 @@ class Preconditioner(LinearOperator):
         Raises
         ------
         ValueError, TypeError
-            If `A` is refused.
+            If `A` is refused; all is as before then.
+        KeyboardInterrupt, MemoryError, numpy.linalg.LinAlgError
+            If it did not come to its end: nothing can be applied before another update has.
 
         Examples
         --------

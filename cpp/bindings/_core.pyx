@@ -27,6 +27,7 @@ cdef extern from "pympf/mpi/comm.hpp" namespace "pympf":
     cdef cppclass Communicator:
         int rank()
         int size()
+        int to_fortran()
         void end_unless_all_fail(const string&) except +translate nogil
     Communicator comm_from_fortran "pympf::Communicator::from_fortran"(int) except +translate
     void collective_check(const Communicator&, const string&) except +translate nogil
@@ -114,6 +115,19 @@ def _value(kind, choices, double value):
     if kind == "choice":
         return choices[int(value)]
     return {"int": int, "bool": bool, "real": float}[kind](value)
+
+
+cdef class KeptCommunicator:
+    """The duplicate of the communicator with this Fortran handle, which lives as long as this object."""
+
+    cdef Communicator comm
+
+    def __init__(self, int comm):
+        self.comm = comm_from_fortran(comm)
+
+    @property
+    def handle(self):
+        return self.comm.to_fortran()
 
 
 def check_on_all(int comm, str error):

@@ -82,32 +82,42 @@ Texts write_params(const std::vector<Field<P>>& fields, const P& params) {
   return out;
 }
 
+// What a user's function raises on some ranks ends the call on all: there it is raised as it is,
+// and the others throw an error with the first of these ranks and its text. Collective.
+inline void raise_on_all(const Communicator& comm, bool raised, const char* function) {
+  if (comm.max(Global{raised}) == 0) return;
+  if (comm.size() == 1) throw Raised();
+  const int first = comm.ranks_where(raised).front();
+  const std::string text = comm.broadcast(raised ? raised_text() : std::string(), first);
+  if (raised) throw Raised();
+  throw MpiError(concat("rank ", first, " of ", comm.size(), ": ", function, " raised ", text));
+}
+
 // The Cython side of a callback returns -1 when it raised.
 template <class T>
-Operator<T> make_operator(int (*call)(void*, const T*, T*, Index), void* object, Index n) {
+Operator<T> make_operator(int (*call)(void*, const T*, T*, Index), void* object, Index n,
+                          const Communicator& comm) {
   return [=](const T* x, T* y) {
-    if (call(object, x, y, n) < 0) throw Raised();
+    raise_on_all(comm, call(object, x, y, n) < 0, "the preconditioner");
   };
 }
 
+// Empty where there is none on any rank. Collective.
 template <class T>
-KrylovCallback<T> make_callback(int (*call)(void*, int, double), void* object) {
+KrylovCallback<T> make_callback(int (*call)(void*, int, double), void* object, bool is_there,
+                                const Communicator& comm) {
+  if (comm.max(Global{is_there}) == 0) return {};
   return [=](int iteration, double norm, const T*) {
-    const int stop = call(object, iteration, norm);
-    if (stop < 0) throw Raised();
-    return stop != 0;
+    const int stop = is_there ? call(object, iteration, norm) : 0;
+    raise_on_all(comm, stop < 0, "the callback");
+    return stop > 0;
   };
 }
 
-// A callback that raises on one rank stops the factorization on all.
 inline mmf::Progress make_progress(int (*call)(void*, const mmf::StageReport*), void* object,
                                    const Communicator& comm) {
   return [=](const mmf::StageReport& stage) {
-    const bool raised = call(object, &stage) < 0;
-    const auto failed = comm.ranks_where(raised);
-    if (raised) throw Raised();
-    require<MpiError>(failed.empty(), "rank ", failed.empty() ? 0 : failed.front(), " of ",
-                      comm.size(), ": the progress callback raised an error");
+    raise_on_all(comm, call(object, &stage) < 0, "the progress callback");
   };
 }
 

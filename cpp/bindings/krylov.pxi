@@ -1,11 +1,13 @@
 # The Krylov methods; the typed face is pympf/krylov.py.
 
 cdef extern from "glue.hpp" namespace "pympf::python":
-    Operator[T] make_operator[T](int (*)(void*, const T*, T*, int32_t) except -1, void*, int32_t)
+    Operator[T] make_operator[T](
+        int (*)(void*, const T*, T*, int32_t) except -1, void*, int32_t, const Communicator&)
     Operator[T] mmf_operator[T](const Mmf[T]&)
     Operator[T] precond_operator[T](const Multilevel[T]&)
     Operator[T] jacobi_operator[T](const T*, int32_t)
-    KrylovCallback[T] make_callback[T](int (*)(void*, int, double) except -1, void*)
+    KrylovCallback[T] make_callback[T](
+        int (*)(void*, int, double) except -1, void*, cbool, const Communicator&) except +translate nogil
 
 
 cdef extern from "pympf/la/krylov.hpp" namespace "pympf":
@@ -47,9 +49,6 @@ cdef extern from "glue.hpp" namespace "pympf::python":
 
 
 cdef int call_callback(void* f, int iteration, double norm) except -1 with gil:
-    PyErr_CheckSignals()
-    if <object>f is None:
-        return 0
     return 1 if (<object>f)(iteration, norm) else 0
 
 
@@ -58,7 +57,8 @@ cdef int call_operator(void* f, const real* x, real* y, int32_t n) except -1 wit
     return 0
 
 
-cdef Operator[real] preconditioner_operator(object M, int32_t n, int ranks) except *:
+cdef Operator[real] preconditioner_operator(object M, int32_t n, const Communicator& comm) except *:
+    cdef int ranks = comm.size()
     if isinstance(M, Factors):
         if M.ranks != ranks:
             raise ValueError(f"a factorization on {M.ranks} ranks cannot precondition a system on {ranks}")
@@ -71,7 +71,7 @@ cdef Operator[real] preconditioner_operator(object M, int32_t n, int ranks) exce
     if isinstance(M, np.ndarray):
         diagonal = M
         return jacobi_operator[real](&diagonal[0] if n else NULL, n)
-    return make_operator[real](call_operator, <void*>M, n)
+    return make_operator[real](call_operator, <void*>M, n, comm)
 
 
 def solve(Rows A not None, const real[::1] b, real[::1] x,
@@ -83,7 +83,8 @@ def solve(Rows A not None, const real[::1] b, real[::1] x,
     cdef int32_t n = b.shape[0]
     cdef Operator[real] P
     cdef const Operator[real]* preconditioner = NULL
-    cdef KrylovCallback[real] report = make_callback[real](call_callback, <void*>callback)
+    cdef cbool watched = callback is not None
+    cdef KrylovCallback[real] report
     cdef const real* side_values = &b[0] if n else NULL
     cdef real* solution = &x[0] if n else NULL
     params.method = method_from_name(method.encode())
@@ -92,9 +93,10 @@ def solve(Rows A not None, const real[::1] b, real[::1] x,
     params.max_iterations, params.restart = max_iterations, restart
     params.symmetric = symmetric
     if M is not None:
-        P = preconditioner_operator(M, n, A.rows.get().comm.size())
+        P = preconditioner_operator(M, n, A.rows.get().comm)
         preconditioner = &P
     with nogil:
+        report = make_callback[real](call_callback, <void*>callback, watched, A.rows.get().comm)
         result = solve_rows[real](A.rows.get()[0], preconditioner, side_values, solution, params, report)
     return {"converged": result.converged, "reason": name(result.reason).decode(), "iterations": result.iterations,
             "history": np.array(<double[:result.history.size()]>result.history.data()), "true_residual": result.true_residual,

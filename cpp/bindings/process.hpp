@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <string>
 
 #include "pympf/common/interrupt.hpp"
 #include "pympf/common/parallel.hpp"
@@ -14,6 +15,24 @@ namespace pympf::python {
 
 // A Python exception is set; it travels through C++ as this.
 struct Raised {};
+
+// Kind and text of the exception that is set, which stays set.
+inline std::string raised_text() {
+  const PyGILState_STATE lock = PyGILState_Ensure();
+  PyObject *kind = nullptr, *value = nullptr, *trace = nullptr;
+  PyErr_Fetch(&kind, &value, &trace);
+  PyErr_NormalizeException(&kind, &value, &trace);
+  std::string text = kind ? reinterpret_cast<PyTypeObject*>(kind)->tp_name : "an error";
+  PyObject* const words = value ? PyObject_Str(value) : nullptr;
+  PyObject* const bytes =
+      words ? PyUnicode_AsEncodedString(words, "utf-8", "backslashreplace") : nullptr;
+  if (bytes && PyBytes_GET_SIZE(bytes) > 0) text += std::string(": ") + PyBytes_AS_STRING(bytes);
+  Py_XDECREF(bytes);
+  Py_XDECREF(words);
+  PyErr_Restore(kind, value, trace);
+  PyGILState_Release(lock);
+  return text;
+}
 
 // Ctrl-C ends long work: signal handlers of Python run in the main thread, every 50 ms, or less
 // often where the interpreter's lock is hard to get.

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 import pympf._lsh as _engine
-from pympf._mpi import handle, on_all
+from pympf._mpi import check_communicator, handle, on_all, own
 from pympf.lsh._gates import as_rows, checked_ids, checked_integer, checked_number, real_dtype
 from pympf.lsh.families import HashFamily, checked_family
 from pympf.lsh.table import ragged
@@ -46,7 +46,9 @@ class DistributedTable:
     def __init__(
         self, family: HashFamily, comm: Any = None, *, dtype: DTypeLike = np.float64
     ) -> None:
-        self._comm = comm
+        if comm is not None:
+            check_communicator(comm)
+        self._comm = own(comm)
         with on_all(comm):
             self.family, self.dtype = checked_family(family), real_dtype(dtype)
         single = self.dtype == np.float32

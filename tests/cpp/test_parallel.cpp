@@ -19,6 +19,18 @@ using namespace pympf;
 
 namespace {
 
+// Sanitizers need memory of their own, and that of threads makes none after a fork.
+#ifdef __SANITIZE_ADDRESS__
+constexpr bool address_sanitizer = true;
+#else
+constexpr bool address_sanitizer = false;
+#endif
+#ifdef __SANITIZE_THREAD__
+constexpr bool thread_sanitizer = true;
+#else
+constexpr bool thread_sanitizer = false;
+#endif
+
 class Threads {
  public:
   explicit Threads(int count) : before_(thread_count()) { set_thread_count(count); }
@@ -119,7 +131,8 @@ TEST_CASE("many threads may have loops at once, each with its number of threads"
   CHECK(thread_count() == before);
 }
 
-TEST_CASE("a child after fork has a team of its own, also where other threads have loops") {
+TEST_CASE("a child after fork has a team of its own, also where other threads have loops" *
+          doctest::skip(thread_sanitizer)) {
   const Threads with(3);
   REQUIRE(every_index_once(1000, 7));
   std::atomic<bool> end{false};
@@ -141,7 +154,8 @@ TEST_CASE("a child after fork has a team of its own, also where other threads ha
   busy.join();
 }
 
-TEST_CASE("where no thread can be made, the caller does the work") {
+TEST_CASE("where no thread can be made, the caller does the work" *
+          doctest::skip(thread_sanitizer || address_sanitizer)) {
   const int code = exit_code_of_child([] {
     const rlimit least{std::size_t{1} << 20, std::size_t{1} << 20};  // no room for a stack
     setrlimit(RLIMIT_AS, &least);

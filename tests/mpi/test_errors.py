@@ -2,11 +2,13 @@
 
 import sys
 
+import numpy as np
 import pytest
 
 import pympf
 from pympf import gallery
 from pympf._mpi import check_on_all
+from pympf.lsh import DistributedTable, HyperplaneHash
 
 from .jobs import run_job, starts_a_job
 
@@ -96,7 +98,136 @@ def test_what_fails_on_one_rank_can_be_told_to_all(fail):
     assert len(set(COMM.allgather(str(caught.value)))) == 1
 
 
+# What users' functions raise
+
+
+class OwnError(Exception):
+    """Known to nobody else."""
+
+
+def raises_on_the_last_rank(at):
+    """Make a function that raises on the last rank, in its call number `at`."""
+    calls = []
+
+    def function(*arguments):
+        calls.append(arguments)
+        if COMM.rank == COMM.size - 1 and len(calls) == at:
+            raise OwnError("disk 7 is full: ε")
+        return arguments[0]
+
+    return function
+
+
+WITH_FUNCTIONS = {
+    "the callback": lambda A, f: pympf.solve(
+        A, np.ones(A.shape[0]), comm=COMM, callback=lambda *given: bool(f(*given)) and False
+    ),
+    "the preconditioner": lambda A, f: pympf.solve(
+        A, np.ones(A.shape[0]), comm=COMM, preconditioner=f
+    ),
+    "the progress callback": lambda A, f: pympf.factorize(A, comm=COMM, progress=f, core_size=9),
+}
+
+
+def rows_of_this_rank(n=20):
+    first, last = n * n * COMM.rank // COMM.size, n * n * (COMM.rank + 1) // COMM.size
+    return gallery.poisson((n, n)).tocsr()[first:last]
+
+
+@pytest.mark.parametrize("name", WITH_FUNCTIONS)
+def test_what_a_users_function_raises_on_one_rank(name):
+    A, call = rows_of_this_rank(), WITH_FUNCTIONS[name]
+    last = COMM.size - 1
+    if COMM.rank == last:
+        with pytest.raises(OwnError, match=r"^disk 7 is full: ε$"):
+            call(A, raises_on_the_last_rank(2))
+    else:
+        words = f"rank {last} of {COMM.size}: {name} raised OwnError: disk 7 is full: ε"
+        with pytest.raises(RuntimeError, match=f"^{words}$"):
+            call(A, raises_on_the_last_rank(2))
+    call(A, raises_on_the_last_rank(10**6))  # and the communicator still works
+
+
+# Communicators that come and go
+
+
+def test_objects_outlive_the_communicator_that_they_were_made_with(tmp_path):
+    A, comm = rows_of_this_rank(), COMM.Dup()
+    path = COMM.bcast(str(tmp_path / "F.h5"))
+    M, F = pympf.as_preconditioner(A, comm=comm), pympf.factorize(A, comm=comm)
+    classic = pympf.as_preconditioner(A, comm=comm, method="classic")
+    F.save(path)
+    loaded = pympf.load(path, comm)
+    table = DistributedTable(HyperplaneHash(2, n_functions=4), comm)
+    x = np.linspace(1, 2, A.shape[0])
+    expected = [F @ x, F.solve(x), M @ x, classic @ x, loaded @ x]
+    comm.Free()
+    assert comm == MPI.COMM_NULL
+    found = [F @ x, F.solve(x), M @ x, classic @ x, loaded @ x]
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one, other)
+    M.update(2 * A)
+    np.testing.assert_allclose(F.refactorize(2 * A) @ x, 2 * expected[0])
+    assert F.sqrt().logdet() == pytest.approx(F.logdet() / 2)
+    table.add([[1.0, float(COMM.rank)]])
+    assert len(table) == COMM.size
+    assert F.comm.size == M.comm.size == COMM.size
+    assert F.comm.allreduce(1) == COMM.size
+    assert pympf.solve(A, x, comm=F.comm, preconditioner=F).converged
+
+
+def test_duplicates_do_not_pile_up():
+    """Of one communicator there is one duplicate, and none stays behind."""
+    A = rows_of_this_rank(8)
+    for _ in range(40):
+        comm = COMM.Dup()
+        F = pympf.factorize(A, comm=comm, core_size=9)
+        again = pympf.factorize(A, comm=F.comm, core_size=9)
+        if COMM.size > 1:
+            assert again.comm == F.comm
+        comm.Free()
+        F @ np.ones(A.shape[0])
+        del F, again
+
+
+def test_communicators_that_are_none():
+    A, freed = rows_of_this_rank(), COMM.Dup()
+    freed.Free()
+    for comm in (MPI.COMM_NULL, freed):
+        for call in (
+            lambda comm: pympf.factorize(A, comm=comm),
+            lambda comm: pympf.as_preconditioner(A, comm=comm),
+            lambda comm: pympf.solve(A, np.ones(A.shape[0]), comm=comm),
+            lambda comm: pympf.load("F.h5", comm),
+            lambda comm: DistributedTable(HyperplaneHash(2, n_functions=4), comm),
+        ):
+            with pytest.raises(ValueError, match=r"got MPI\.COMM_NULL; has it been freed"):
+                call(comm)
+
+
 # Jobs that end early
+
+
+@starts_a_job
+def test_ctrl_c_on_one_rank_ends_the_job(tmp_path):
+    code, printed = run_job(
+        tmp_path,
+        """
+        import os, signal, threading
+        from mpi4py import MPI
+        import numpy as np
+        import pympf
+        comm = MPI.COMM_WORLD
+        A = pympf.gallery.poisson((600, 600))
+        A = A.tocsr()[120000 * comm.rank : 120000 * (comm.rank + 1)]
+        if comm.rank == 1:
+            threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+        while True:
+            pympf.as_preconditioner(A, comm=comm)
+        """,
+    )
+    assert code != 0
+    assert "rank 1 of 3 ends the job" in printed
 
 
 @starts_a_job

@@ -513,6 +513,41 @@ def test_report_that_cannot_be_written(folder, options):
     assert result.stderr == "pympf info: [Errno 28] No space left on device\n"
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [["info", "A.mtx"], ["solve", "A.mtx", "--json"], ["--help"], ["solve", "--help"]],
+    ids=" ".join,
+)
+@pytest.mark.parametrize("buffered", [True, False])
+def test_nobody_reads_on(folder, arguments, buffered):
+    """As in `pympf info A.mtx | head -1`: no traceback, and the exit code of a closed pipe."""
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"}
+    if not buffered:
+        environment["PYTHONUNBUFFERED"] = "1"
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "pympf", *arguments]
+    with open(writing, "w") as pipe:
+        done = subprocess.run(
+            command, env=environment, stdout=pipe, stderr=subprocess.PIPE, text=True
+        )
+    assert done.stderr == ""
+    # argparse takes it for a success when a long help meets the closed pipe.
+    assert done.returncode == 141 or ("--help" in arguments and done.returncode == 0)
+
+
+def test_nobody_reads_the_progress(folder):
+    """The work goes on, and its report is written."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "pympf", "factor", "A.mtx", "-o", "F.h5", "--json"]
+    with open(writing, "w") as pipe:
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=pipe, text=True)
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["output"] == "F.h5"
+    assert (folder / "F.h5").exists()
+
+
 def test_interrupt(folder, capsys, monkeypatch):
     def interrupted(*args, **kwargs):
         raise KeyboardInterrupt

@@ -174,6 +174,104 @@ def test_the_number_of_threads_by_default_is_that_of_the_cores_granted():
     assert run(one, threads="").split() == ["1", "1"]
 
 
+# Interruptions
+
+LONG = {
+    "setup": "pympf.as_preconditioner(A, method='multilevel')",
+    "solve": "pympf.solve(A, b, preconditioner='jacobi', rtol=0.0, maxiter=10**6)",
+    "factorize": "pympf.factorize(A)",
+    "update": "M.update(A)",
+    "apply": "M @ b, F @ b",
+    "add": "table.add(X)",
+}
+
+
+@pytest.mark.parametrize("name", LONG)
+def test_ctrl_c_ends_long_work_and_leaves_objects_as_they_were(name):
+    """The signal comes while the work runs, again and again; the objects answer as before."""
+    printed = run(
+        f"""
+    import signal, threading
+    import numpy as np
+    import pympf
+    from pympf.lsh import EuclideanHash, Table
+
+    A = pympf.gallery.poisson((300, 300))
+    b = np.linspace(-1, 1, A.shape[0])
+    M, F = pympf.as_preconditioner(A), pympf.factorize(A, core_size=200)
+    X = np.random.default_rng(0).standard_normal((20000, 16))
+    table = Table(EuclideanHash(16, 8, 4, width=4.0))
+    table.add(X[:500])
+
+    def answers():
+        return [M @ b, F @ b, *table.query(X[:50], 3), len(table)]
+
+    before = answers()
+    signal.signal(signal.SIGALRM, signal.default_int_handler)
+    interrupted = 0
+    for delay in (0.06, 0.1, 0.15):
+        signal.setitimer(signal.ITIMER_REAL, delay)
+        try:
+            while True:
+                {LONG[name]}
+        except KeyboardInterrupt:
+            interrupted += 1
+        if {name!r} == "update":
+            M.update(A)
+        if len(table) > 500:
+            table.remove(np.arange(table._table.next_id - len(table) + 500, table._table.next_id))
+    same = all(np.array_equal(x, y) for x, y in zip(answers(), before, strict=True))
+    print(interrupted, same)
+    """
+    )
+    assert printed.split() == ["3", "True"]
+
+
+# Too little memory
+
+NEEDING_MEMORY = {
+    "solve": "pympf.solve(A, b)",
+    "factorize": "pympf.factorize(A)",
+    "two_level": "pympf.as_preconditioner(B, method='two_level', definite=False)",
+    "spectrum": "pympf.factorize(B, core_size=300).spectrum()",
+    "table": "Table(EuclideanHash(16, 8, 4, width=4.0)).add(X)",
+}
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("name", NEEDING_MEMORY)
+def test_too_little_memory_is_an_error(name, threads):
+    """Children with less and less memory: the work is done, or there is a MemoryError."""
+    printed = run(
+        f"""
+    import os, resource
+    import numpy as np
+    import pympf
+    from pympf.lsh import EuclideanHash, Table
+
+    A, B = pympf.gallery.poisson((250, 250)), pympf.gallery.poisson((60, 60))
+    b = np.ones(A.shape[0])
+    X = np.random.default_rng(0).standard_normal((20000, 16))
+    used = int(open("/proc/self/statm").read().split()[0]) * 4096
+    for megabytes in (2, 17, 40, 140, 600):
+        child = os.fork()
+        if child == 0:
+            limit = used + megabytes * 2**20
+            resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+            try:
+                {NEEDING_MEMORY[name]}
+            except MemoryError:
+                os._exit(6)
+            os._exit(0)
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    """,
+        threads,
+    ).split()
+    assert set(printed) <= {"0", "6"}
+    assert printed[0] == "6"
+    assert printed[-1] == "0"
+
+
 def test_the_library_changes_nobodys_settings():
     printed = run(
         """

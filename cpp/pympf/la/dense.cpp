@@ -1,5 +1,10 @@
 #include "pympf/la/dense.hpp"
 
+#include <sys/mman.h>
+
+#include <mutex>
+#include <new>
+
 extern "C" {
 void dsyevd_(const char* jobz, const char* uplo, const int* n, double* a, const int* lda, double* w,
              double* work, const int* lwork, int* iwork, const int* liwork, int* info);
@@ -13,18 +18,61 @@ void dgemm_(const char* transa, const char* transb, const int* m, const int* n, 
 // OpenBLAS only: absent in other libraries, where the addresses are null.
 __attribute__((weak)) void openblas_set_num_threads(int);
 __attribute__((weak)) int openblas_get_num_threads();
+__attribute__((weak)) void* blas_memory_alloc(int);
+__attribute__((weak)) void blas_memory_free(void*);
 }
 
 namespace pympf {
+namespace {
 
-SerialBlas::SerialBlas() {
-  if (!openblas_set_num_threads || !openblas_get_num_threads) return;
-  before_ = openblas_get_num_threads();
-  openblas_set_num_threads(1);
+// Of all that use BLAS now: several threads of the program may.
+struct BlasUse {
+  std::mutex mutex;
+  int callers = 0;
+  int threads_before = 0;
+  int buffers = 0;  // that OpenBLAS has for them, and keeps
+};
+
+BlasUse& blas_use() {
+  static BlasUse use;
+  return use;
+}
+
+// Makes OpenBLAS take its buffers, one for each call at the same time, while there is room for
+// them.
+void reserve_buffers(BlasUse& use, int callers) {
+  constexpr std::size_t buffer_bytes = std::size_t{32} << 22, margin_bytes = std::size_t{1} << 20;
+  if (!blas_memory_alloc || !blas_memory_free || use.buffers >= callers) return;
+  const std::size_t bytes = (callers - use.buffers) * buffer_bytes + margin_bytes;
+  std::vector<void*> held;
+  held.reserve(callers);
+  void* const room =
+      mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (room == MAP_FAILED) throw std::bad_alloc();
+  munmap(room, bytes);
+  for (int k = 0; k < callers; ++k) held.push_back(blas_memory_alloc(0));
+  for (void* buffer : held) blas_memory_free(buffer);
+  use.buffers = callers;
+}
+
+}  // namespace
+
+SerialBlas::SerialBlas(int callers) : callers_(callers) {
+  BlasUse& use = blas_use();
+  const std::lock_guard lock(use.mutex);
+  reserve_buffers(use, use.callers + callers);
+  if (use.callers == 0 && openblas_set_num_threads && openblas_get_num_threads) {
+    use.threads_before = openblas_get_num_threads();
+    openblas_set_num_threads(1);
+  }
+  use.callers += callers;
 }
 
 SerialBlas::~SerialBlas() {
-  if (before_ > 0) openblas_set_num_threads(before_);
+  BlasUse& use = blas_use();
+  const std::lock_guard lock(use.mutex);
+  use.callers -= callers_;
+  if (use.callers == 0 && use.threads_before > 0) openblas_set_num_threads(use.threads_before);
 }
 
 std::vector<double> symmetric_eigen(std::vector<double>& A, Index n) {

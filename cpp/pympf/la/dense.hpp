@@ -8,16 +8,17 @@
 
 namespace pympf {
 
-// While there is one, BLAS runs on one thread.
+// While there is one, BLAS runs on one thread for each of its `callers`, which have the memory that
+// it needs: OpenBLAS asks for it again and again, for ever, where there is none. Throws bad_alloc.
 class SerialBlas {
  public:
-  SerialBlas();
+  explicit SerialBlas(int callers = 1);
   ~SerialBlas();
   SerialBlas(const SerialBlas&) = delete;
   SerialBlas& operator=(const SerialBlas&) = delete;
 
  private:
-  int before_ = 0;
+  const int callers_;
 };
 
 // Eigenvalues in ascending order; A (n x n, symmetric) is overwritten by the eigenvectors, row i

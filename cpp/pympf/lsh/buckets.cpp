@@ -88,24 +88,48 @@ void Contents::append(Index bucket) {
     first_late_.resize(bucket + 1, -1);
     last_late_.resize(bucket + 1, -1);
   }
-  Index& last = last_late_[bucket];
-  (last < 0 ? first_late_[bucket] : next_late_[last - sorted_.size()]) = item;
-  last = item;
   next_late_.push_back(-1);
+  link(item);
   if (next_late_.size() >= std::max(kLateItems, sorted_.size())) rebuild();
 }
 
-// A counting sort by bucket.
+void Contents::truncate(std::size_t size) {
+  bucket_.resize(size);
+  std::size_t kept = 0;
+  Index first = 0;
+  for (std::size_t b = 0; b + 1 < start_.size(); ++b) {
+    const Index end = start_[b + 1];
+    for (Index i = first; i < end; ++i)
+      if (static_cast<std::size_t>(sorted_[i]) < size) sorted_[kept++] = sorted_[i];
+    first = end;
+    start_[b + 1] = static_cast<Index>(kept);
+  }
+  sorted_.resize(kept);
+  std::fill(first_late_.begin(), first_late_.end(), -1);
+  std::fill(last_late_.begin(), last_late_.end(), -1);
+  next_late_.resize(size - kept);
+  std::fill(next_late_.begin(), next_late_.end(), -1);
+  for (std::size_t i = kept; i < size; ++i) link(static_cast<Index>(i));
+}
+
+void Contents::link(Index item) {
+  Index& last = last_late_[bucket_[item]];
+  (last < 0 ? first_late_[bucket_[item]] : next_late_[last - sorted_.size()]) = item;
+  last = item;
+}
+
+// A counting sort by bucket. Without memory for it all is as it was.
 void Contents::rebuild() {
   Index buckets = 0;
   for (Index b : bucket_) buckets = std::max(buckets, b + 1);
-  start_.assign(buckets + 1, 0);
-  for (Index b : bucket_) ++start_[b + 1];
-  std::partial_sum(start_.begin(), start_.end(), start_.begin());
-  sorted_.resize(bucket_.size());
-  std::vector<Index> next(start_.begin(), start_.end() - 1);
+  std::vector<Index> start(buckets + 1, 0), sorted(bucket_.size());
+  for (Index b : bucket_) ++start[b + 1];
+  std::partial_sum(start.begin(), start.end(), start.begin());
+  std::vector<Index> next(start.begin(), start.end() - 1);
   for (std::size_t i = 0; i < bucket_.size(); ++i)
-    sorted_[next[bucket_[i]]++] = static_cast<Index>(i);
+    sorted[next[bucket_[i]]++] = static_cast<Index>(i);
+  start_ = std::move(start);
+  sorted_ = std::move(sorted);
   first_late_.clear();
   last_late_.clear();
   next_late_.clear();
@@ -134,7 +158,7 @@ void BucketIndex::add(const X& points, std::int64_t* out) {
   };
   try {
     for_keys(family_, points, insert);
-  } catch (const Error&) {  // a row far behind could not be hashed: all is as it was
+  } catch (...) {  // a row far behind could not be hashed, perhaps: all is as it was
     for (std::size_t t = 0; t < tables; ++t) maps_[t].truncate(before[t]);
     throw;
   }

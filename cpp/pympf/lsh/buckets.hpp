@@ -41,6 +41,7 @@ class BucketMap {
 class Contents {
  public:
   void append(Index bucket);
+  void truncate(std::size_t size);  // needs no memory, so that a failed append can be taken back
   void clear() { *this = {}; }
   std::size_t size() const { return bucket_.size(); }
   Index bucket(std::size_t item) const { return bucket_[item]; }
@@ -60,6 +61,7 @@ class Contents {
 
  private:
   void rebuild();
+  void link(Index item);
 
   std::vector<Index> bucket_;
   std::vector<Index> start_, sorted_;

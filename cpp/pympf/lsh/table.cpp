@@ -81,17 +81,30 @@ void Table<T>::restore(const Points<T>& X, const std::int64_t* ids, std::int64_t
   const std::size_t tables = family().tables();
   std::vector<std::int64_t> buckets(X.rows * tables);
   index_.add(X, buckets.data());
-  parallel_for(tables, worth_threads(buckets.size()), [&](std::size_t t) {
-    in_bucket_[t].resize(index_.map(t).size());
-    for (std::size_t i = 0; i < X.rows; ++i) {
-      const auto bucket = static_cast<Index>(buckets[i * tables + t]);
-      contents_[t].append(bucket);
-      ++in_bucket_[t][bucket];
+  const std::size_t before = ids_.size(), coordinates = points_.size();
+  try {
+    parallel_for(tables, worth_threads(buckets.size()), [&](std::size_t t) {
+      in_bucket_[t].resize(index_.map(t).size());
+      for (std::size_t i = 0; i < X.rows; ++i) {
+        const auto bucket = static_cast<Index>(buckets[i * tables + t]);
+        contents_[t].append(bucket);
+        ++in_bucket_[t][bucket];
+      }
+    });
+    points_.insert(points_.end(), X.data, X.row(X.rows));
+    ids_.insert(ids_.end(), ids, ids + X.rows);
+    alive_.resize(ids_.size(), 1);
+  } catch (...) {  // interrupted, or without memory: all is as it was, but for empty buckets
+    points_.resize(coordinates);
+    ids_.resize(before);
+    alive_.resize(before);
+    for (std::size_t t = 0; t < tables; ++t) {
+      contents_[t].truncate(before);
+      std::fill(in_bucket_[t].begin(), in_bucket_[t].end(), 0);
+      for (std::size_t i = 0; i < before; ++i) in_bucket_[t][contents_[t].bucket(i)] += alive_[i];
     }
-  });
-  points_.insert(points_.end(), X.data, X.row(X.rows));
-  ids_.insert(ids_.end(), ids, ids + X.rows);
-  alive_.resize(ids_.size(), 1);
+    throw;
+  }
   live_ += X.rows;
   next_id_ = next_id;
 }

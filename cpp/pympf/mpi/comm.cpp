@@ -39,6 +39,7 @@ Communicator::Duplicate::Duplicate(MPI_Comm user) {
   check(MPI_Comm_dup(user, &comm), "MPI_Comm_dup");
   check(MPI_Comm_set_errhandler(comm, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
   check(MPI_Comm_dup(comm, &failures), "MPI_Comm_dup");
+  check(MPI_Comm_set_attr(comm, own_key(), this), "MPI_Comm_set_attr");
 }
 
 Communicator::Duplicate::~Duplicate() {
@@ -61,6 +62,8 @@ MPI_Datatype Communicator::Duplicate::type_of(std::size_t size) {
 Communicator::Duplicate::Pointer Communicator::Duplicate::of(MPI_Comm user) {
   void* attribute = nullptr;
   int found = 0;
+  check(MPI_Comm_get_attr(user, own_key(), &attribute, &found), "MPI_Comm_get_attr");
+  if (found) return static_cast<Duplicate*>(attribute)->shared_from_this();
   check(MPI_Comm_get_attr(user, key(), &attribute, &found), "MPI_Comm_get_attr");
   if (found) return *static_cast<Pointer*>(attribute);
   auto kept = std::make_unique<Pointer>(std::make_shared<Duplicate>(user));
@@ -68,13 +71,24 @@ Communicator::Duplicate::Pointer Communicator::Duplicate::of(MPI_Comm user) {
   return *kept.release();
 }
 
+namespace {
+
+int create_key(MPI_Comm_delete_attr_function* delete_attribute) {
+  int key = MPI_KEYVAL_INVALID;
+  check(MPI_Comm_create_keyval(MPI_COMM_NULL_COPY_FN, delete_attribute, &key, nullptr),
+        "MPI_Comm_create_keyval");
+  return key;
+}
+
+}  // namespace
+
 int Communicator::Duplicate::key() {
-  static const int created = [] {
-    int key = MPI_KEYVAL_INVALID;
-    check(MPI_Comm_create_keyval(MPI_COMM_NULL_COPY_FN, &delete_attribute, &key, nullptr),
-          "MPI_Comm_create_keyval");
-    return key;
-  }();
+  static const int created = create_key(&delete_attribute);
+  return created;
+}
+
+int Communicator::Duplicate::own_key() {
+  static const int created = create_key(MPI_COMM_NULL_DELETE_FN);
   return created;
 }
 
@@ -100,6 +114,8 @@ Communicator Communicator::from_fortran(int handle) {
   require_running();
   return Communicator(MPI_Comm_f2c(handle));
 }
+
+int Communicator::to_fortran() const { return MPI_Comm_c2f(duplicate_->comm); }
 
 Traffic Communicator::traffic() const { return duplicate_ ? duplicate_->traffic : Traffic{}; }
 
@@ -260,6 +276,8 @@ template <class T>
 T Communicator::sum_before(T) const {
   return 0;
 }
+
+int Communicator::to_fortran() const { return 0; }
 
 Traffic Communicator::traffic() const { return {}; }
 

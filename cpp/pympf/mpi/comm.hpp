@@ -39,6 +39,9 @@ class Communicator {
   static Communicator self() { return {}; }
   static Communicator world();
   static Communicator from_fortran(int handle);  // mpi4py: comm.py2f()
+  // Of the duplicate on which messages travel: whoever holds this object may use it, and his calls
+  // on it are those of all ranks in one order.
+  int to_fortran() const;
 #ifdef PYMPF_HAVE_MPI
   // Messages travel on a duplicate of `user`, so they never meet the caller's own. The duplicate is
   // made once for each user communicator and lives until that, and every object made from it, is
@@ -160,7 +163,7 @@ auto together(const Communicator& comm, const Work& work) {
     comm.end_unless_all_fail(e.what());
     throw;
   } catch (...) {
-    comm.end_unless_all_fail("an error that is not pympf's");
+    comm.end_unless_all_fail("interrupted, or an error that is not pympf's");
     throw;
   }
 }

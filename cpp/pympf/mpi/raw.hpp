@@ -21,10 +21,11 @@ inline void check(int code, const char* call) {
 inline constexpr int exchange_tag = 1;  // and 2
 inline constexpr int pattern_tag = 3;
 
-struct Communicator::Duplicate {
+struct Communicator::Duplicate : std::enable_shared_from_this<Communicator::Duplicate> {
   using Pointer = std::shared_ptr<Duplicate>;
 
   // The duplicate of `user` is kept as an attribute of it, which MPI deletes when `user` is freed.
+  // A duplicate is its own.
   static Pointer of(MPI_Comm user);
 
   explicit Duplicate(MPI_Comm user);
@@ -43,6 +44,7 @@ struct Communicator::Duplicate {
 
  private:
   static int key();
+  static int own_key();
   static int delete_attribute(MPI_Comm, int, void* attribute, void*);
 };
 

@@ -128,6 +128,7 @@ struct Preconditioner<T>::Impl {
   std::string failures;  // what the rungs before ended with
   Index callers_rows = 0;
   std::unique_ptr<Elsewhere<T>> elsewhere;
+  bool whole = true;  // not while new values come in, nor after that was interrupted
 
   void take(const DistRows<T>& given) {
     const std::optional<DistRows<T>> kept = within_range(given);
@@ -460,10 +461,12 @@ void Preconditioner<T>::update(const DistRows<T>& A) {
         A.own() == impl.callers_rows && A.rows.cols == A.column_count() && hash(A) == impl.pattern,
         "an update needs a matrix with the rows and the pattern of the first one");
   });
+  impl.whole = false;
   if (impl.elsewhere)
     impl.refresh(impl.elsewhere->rows.there(A));
   else
     impl.refresh(A);
+  impl.whole = true;
 }
 
 template <class T>
@@ -495,6 +498,7 @@ const Report& Preconditioner<T>::report() const {
 template <class T>
 void Preconditioner<T>::apply(const T* r, T* z) const {
   const Impl& impl = *impl_;
+  require<Error>(impl.whole, "the last update did not come to its end: update once more");
   if (!impl.elsewhere) return impl.apply(r, z);
   Elsewhere<T>& there = *impl.elsewhere;
   there.rows.there(r, there.r.data(), 1, there.exchange);

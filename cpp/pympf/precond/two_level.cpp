@@ -140,7 +140,7 @@ Csr<double> scaling_functions(const CsrView<double>& A, const std::vector<double
   const Clustering clusters = pairs_of_pairs(A, many ? 6 : 4);
   const Members members = members_of(clusters);
   std::vector<std::vector<double>> modes(clusters.count);
-  const SerialBlas serial;
+  const SerialBlas serial(team().threads());
   std::atomic<Index> failures{0};
   parallel_with(clusters.count, Index{16}, true, [&] {
     return [&, local = LocalModes(A, d, clusters, tau)](Index u) mutable {
