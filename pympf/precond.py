@@ -470,7 +470,9 @@ def as_preconditioner(
     ----------
     A : sparse array or matrix, 2-D array_like, or petsc4py.PETSc.Mat, shape (n, n)
         Real and symmetric; also singular, negative definite or indefinite. With `comm` this rank's
-        rows, or a file, as in `pympf.factorize`.
+        rows, or a file, as in `pympf.factorize`. Dirichlet rows (nothing but a diagonal entry) may
+        keep their columns: M is that of the matrix without them, and solves with `A` by CG from a
+        guess that is right in these rows, x_i = b_i / a_ii, and by GMRES from any.
     comm : mpi4py.MPI.Comm, optional
         The ranks that work together; by default this process alone, or those of a PETSc matrix.
     near_nullspace : array_like, shape (n,) or (n, m), optional
