@@ -657,7 +657,7 @@ def _check_params(params: dict[str, Any]) -> None:
                 f"{name} is a parameter of the method 'classic' only; known to the others: "
                 f"{', '.join(field['name'] for field in fields)}"
             )
-    check_kinds(params, fields)
+    check_kinds(params, fields, ("comm", "near_nullspace", "block_size"))
 
 
 @cache
