@@ -31,10 +31,14 @@ from pympf.precond import (
     as_preconditioner,
     rigid_body_modes,
 )
+from pympf.quadrature import LogDeterminant, logdet
 
 __version__ = "0.1.0"
 
+from pympf._config import show_config
+
 __all__ = [
+    "LogDeterminant",
     "Mmf",
     "Params",
     "Preconditioner",
@@ -48,8 +52,10 @@ __all__ = [
     "io",
     "la",
     "load",
+    "logdet",
     "lsh",
     "rigid_body_modes",
     "set_num_threads",
+    "show_config",
     "solve",
 ]

@@ -66,7 +66,7 @@ def check_kinds(
     for name, value in params.items():
         kind = kinds.get(name)
         if kind is None:
-            raise ValueError(unknown(name, [*others, *kinds]))
+            raise ValueError(unknown(name, [*kinds, *others]))
         is_bool = isinstance(value, bool | np.bool_)
         if not isinstance(value, accepted[kind]) or is_bool != (kind == "bool"):
             raise TypeError(f"{name} = {value!r} is not of kind {kind}")

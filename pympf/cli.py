@@ -13,6 +13,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +97,11 @@ def _main(arguments: Sequence[str] | None) -> int:
     place = launched()
     first = place is None or place[0] == 0
     with contextlib.nullcontext() if first else _silence():
-        args = _parser().parse_args(arguments)
+        args, unknown = _parser().parse_known_args(arguments)
+        if unknown:
+            args.usage_error(
+                f"unrecognized arguments: {' '.join(unknown)}{_hint(unknown[0], args)}"
+            )
     args.comm, args.first = None, first
     try:
         args.comm = _communicator(args)
@@ -552,6 +557,14 @@ def _lines(silent: bool) -> Iterator[Callable[[str], None]]:
 # The parser
 
 
+class _Version(argparse.Action):
+    """Print what is there, and end."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        print(pympf.show_config())
+        parser.exit()
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="pympf",
@@ -561,10 +574,20 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    parser.add_argument(
+        "--version", action=_Version, nargs=0, help="print the version and what it was built with"
+    )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for add in (_add_factor, _add_solve, _add_apply, _add_info, _add_convert, _add_demo):
         add(commands)
+    for command in commands.choices.values():
+        command.set_defaults(flags=[flag for a in command._actions for flag in a.option_strings])
     return parser
+
+
+def _hint(flag: str, args: argparse.Namespace) -> str:
+    near = get_close_matches(flag.partition("=")[0], args.flags, n=1)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def _add(commands: Any, name: str, run: Callable[..., int], text: str) -> argparse.ArgumentParser:

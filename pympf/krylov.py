@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from inspect import signature
 from numbers import Real
 from typing import Any
 
@@ -16,6 +17,7 @@ from scipy.sparse.linalg import LinearOperator
 from pympf import la
 from pympf._engine import engine
 from pympf._mpi import check_communicator, is_parallel, on_all, same_on_all
+from pympf._params import Params, unknown
 from pympf.mmf import Mmf, Progress, checked, rows_of
 from pympf.precond import CLASSIC, Preconditioner, classic, precondition
 
@@ -393,7 +395,15 @@ def _count(value: Any, name: str) -> int:
 def _check_options(
     preconditioner: Any, near_nullspace: Any, block_size: Any, params: dict[str, Any]
 ) -> None:
-    """Refuse what only a preconditioner that is built here can take."""
+    """Refuse what nothing takes, and what only a preconditioner that is built here can take."""
+    kinds = [Preconditioner.fields(), Params.fields()]
+    if isinstance(preconditioner, str) and preconditioner == CLASSIC:
+        kinds.reverse()
+    own = [given for given in signature(solve).parameters if given not in ("A", "b", "params")]
+    known = dict.fromkeys([*(field["name"] for fields in kinds for field in fields), *own])
+    for wanted in params:
+        if wanted not in known:
+            raise ValueError(unknown(wanted, known))
     name = preconditioner if isinstance(preconditioner, str) else None
     if params and name not in METHOD_OF:
         raise ValueError(

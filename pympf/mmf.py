@@ -386,7 +386,7 @@ class Mmf:
         return self._factors.slogdet()
 
     def logdet(self) -> float:
-        """Return log det F.
+        """Return log det F (for log det A, as far as F is not A, see `pympf.logdet`).
 
         Collective.
 
@@ -970,7 +970,7 @@ def factorize_rows(
 
 def _check_options(comm: Any, progress: Progress | None, params: dict[str, Any]) -> None:
     with on_all(comm):
-        check_kinds(params)
+        check_kinds(params, others=("comm", "labels", "progress"))
         if progress is not None and not callable(progress):
             raise TypeError(f"progress is a {type(progress).__name__}, expected a callable")
     same_on_all(comm, sorted(params.items()), "parameters")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, wraps
 from typing import Any
 
 import numpy as np
@@ -100,6 +100,21 @@ class PreconditionerReport:
             "P per row": level["prolongation"],
             "factor/nnz": level["factor"],
         }
+
+
+def _for_all_ranks(name: str) -> Any:
+    """Return a method of SciPy's operators that leaves its checks to `apply` on several ranks.
+
+    SciPy would refuse a shape on one rank alone, and the others would wait for it.
+    """
+    of_scipy = getattr(LinearOperator, name)
+
+    @wraps(of_scipy)
+    def method(self: Preconditioner, x: Any) -> Any:
+        is_vector = not (isinstance(x, LinearOperator) or np.isscalar(x))
+        return self.apply(x) if is_vector and is_parallel(self._comm) else of_scipy(self, x)
+
+    return method
 
 
 class Preconditioner(LinearOperator):
@@ -368,27 +383,11 @@ class Preconditioner(LinearOperator):
         n = self.shape[0]
         return f"<Preconditioner {n} x {n}, {self.dtype}, {self.choice}>"
 
-    # SciPy refuses shapes before it asks _matvec, which the other ranks would wait for.
-    def matvec(self, x: ArrayLike) -> Any:
-        """Multiply: M x, of one vector."""
-        return self.apply(x) if is_parallel(self._comm) else super().matvec(x)
-
-    def matmat(self, X: ArrayLike) -> Any:
-        """Multiply: M X, of a block of vectors."""
-        return self.apply(X) if is_parallel(self._comm) else super().matmat(X)
-
-    def rmatvec(self, x: ArrayLike) -> Any:
-        """Multiply: Mᵀ x = M x."""
-        return self.matvec(x)
-
-    def rmatmat(self, X: ArrayLike) -> Any:
-        """Multiply: Mᵀ X = M X."""
-        return self.matmat(X)
-
-    def dot(self, x: Any) -> Any:
-        """Multiply: M x, or with an operator or a number."""
-        with_vectors = is_parallel(self._comm) and not isinstance(x, LinearOperator)
-        return self.apply(x) if with_vectors and not np.isscalar(x) else super().dot(x)
+    matvec = _for_all_ranks("matvec")
+    matmat = _for_all_ranks("matmat")
+    rmatvec = _for_all_ranks("rmatvec")
+    rmatmat = _for_all_ranks("rmatmat")
+    dot = _for_all_ranks("dot")
 
     def _matvec(self, x: NDArray[Any]) -> NDArray[Any]:
         return self.apply(x.reshape(-1))
@@ -470,7 +469,9 @@ def as_preconditioner(
     ----------
     A : sparse array or matrix, 2-D array_like, or petsc4py.PETSc.Mat, shape (n, n)
         Real and symmetric; also singular, negative definite or indefinite. With `comm` this rank's
-        rows, or a file, as in `pympf.factorize`.
+        rows, or a file, as in `pympf.factorize`. Dirichlet rows (nothing but a diagonal entry) may
+        keep their columns: M is that of the matrix without them, and solves with `A` by CG from a
+        guess that is right in these rows, x_i = b_i / a_ii, and by GMRES from any.
     comm : mpi4py.MPI.Comm, optional
         The ranks that work together; by default this process alone, or those of a PETSc matrix.
     near_nullspace : array_like, shape (n,) or (n, m), optional
@@ -656,7 +657,7 @@ def _check_params(params: dict[str, Any]) -> None:
                 f"{name} is a parameter of the method 'classic' only; known to the others: "
                 f"{', '.join(field['name'] for field in fields)}"
             )
-    check_kinds(params, fields)
+    check_kinds(params, fields, ("comm", "near_nullspace", "block_size"))
 
 
 @cache

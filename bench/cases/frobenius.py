@@ -1,7 +1,7 @@
 """‖A − QᵀHQ‖_F / ‖A‖_F at core 100, computed entry by entry: the mean of five seeds, and in
-parentheses the smallest and the largest. `retire="relative"` (the default) keeps smooth functions,
-which preconditioning needs; `retire="absolute"` is the paper's rule, greedy in this norm. The
-graphs are Laplacians of unit weights plus 10⁻⁶ I.
+parentheses the smallest and the largest. `retire="relative"` (taken by the default, `"auto"`) keeps
+smooth functions, which preconditioning needs; `retire="absolute"` is the paper's rule, greedy in
+this norm. The graphs are Laplacians of unit weights plus 10⁻⁶ I.
 """
 
 import statistics

@@ -12,9 +12,10 @@ using namespace pympf;
 
 namespace {
 
-// The numbers of the lines, which are at most `lines`: arrays (lines, integers) and (lines, reals).
+// The numbers of the lines, which are at most `lines`: arrays (lines, integers) and (lines, reals);
+// and the number of the line behind them.
 py::tuple read_table(const py::bytes& content, std::int64_t lines, int integers, int reals,
-                     char separator, std::int64_t first_line) {
+                     char separator, std::int64_t line) {
   py::array_t<std::int64_t> whole({py::ssize_t(lines), py::ssize_t(integers)});
   py::array_t<double> real({py::ssize_t(lines), py::ssize_t(reals)});
   const std::string_view text(content);
@@ -23,10 +24,10 @@ py::tuple read_table(const py::bytes& content, std::int64_t lines, int integers,
     std::int64_t* const to_whole = whole.mutable_data();
     double* const to_real = real.mutable_data();
     const py::gil_scoped_release release;
-    found = read_lines(text, {integers, reals, separator}, first_line, to_whole, to_real);
+    found = read_lines(text, {integers, reals, separator}, line, to_whole, to_real);
   }
   const py::slice rows(0, found, 1);
-  return py::make_tuple(whole[rows], real[rows]);
+  return py::make_tuple(whole[rows], real[rows], line);
 }
 
 }  // namespace
@@ -40,5 +41,5 @@ PYBIND11_MODULE(_text, m) {
     }
   });
   m.def("read_lines", &read_table, py::arg("content"), py::arg("lines"), py::arg("integers"),
-        py::arg("reals"), py::arg("separator"), py::arg("first_line"));
+        py::arg("reals"), py::arg("separator"), py::arg("line"));
 }

@@ -69,6 +69,16 @@ def add(group: Any, name: str, values: NDArray[Any]) -> None:
     label(dataset, crc_of(values))
 
 
+def verify(dataset: Any, values: NDArray[Any]) -> None:
+    """Raise ValueError if a dataset says another checksum than that of its values."""
+    _compare(dataset, crc_of(values) if NAME in dataset.attrs else 0)
+
+
+def _compare(dataset: Any, crc: int) -> None:
+    if NAME in dataset.attrs and crc != int(dataset.attrs[NAME]):
+        raise ValueError(f"{dataset.name} is damaged: its checksum is another one")
+
+
 def check(group: Any, comm: Any = None) -> None:
     """Raise ValueError if an array in a group, or below it, has another checksum than it says.
 
@@ -83,8 +93,7 @@ def check(group: Any, comm: Any = None) -> None:
         pieces = [_share(dataset, rank, ranks) for dataset in datasets]
     every = comm.allgather(pieces) if is_parallel(comm) else [pieces]
     for dataset, of_ranks in zip(datasets, zip(*every, strict=True), strict=True):
-        if combined(of_ranks) != int(dataset.attrs[NAME]):
-            raise ValueError(f"{dataset.name} is damaged: its checksum is another one")
+        _compare(dataset, combined(of_ranks))
 
 
 def _share(dataset: Any, rank: int, ranks: int) -> tuple[int, int]:

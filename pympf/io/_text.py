@@ -80,8 +80,8 @@ class Text:
         self._again.insert(0, line)
         self.lines -= line != b""
 
-    def pieces(self) -> Iterator[tuple[bytes, int]]:
-        """Give the rest: whole lines, and the number of the first of them."""
+    def pieces(self) -> Iterator[bytes]:
+        """Give the rest, whole lines each time; the first one has the number `lines` + 1."""
         start = b"".join(self._again)
         self._again = []
         while piece := start + self._take(self._stream.read, PIECE):
@@ -89,9 +89,13 @@ class Text:
                 end = self._take(self._stream.readline)
                 self._check_length(end)
                 piece += end
-            first, self.lines = self.lines + 1, self.lines + piece.count(b"\n")
-            yield piece, first
+            yield piece
             start = b""
+
+    def numbered(self) -> Iterator[tuple[int, bytes]]:
+        """Give the rest line by line, each with its number."""
+        lines = (line for piece in self.pieces() for line in piece.splitlines())
+        return enumerate(lines, self.lines + 1)
 
     def _take(self, read: Any, size: int = LONGEST_LINE) -> bytes:
         content: bytes = read(size)
@@ -123,10 +127,12 @@ def _numbers(
     parts = []
     count = 0
     separator = separator.replace("\t", " ")  # to the core these are the same
-    for piece, line in text.pieces():
-        lines = piece.count(b"\n") + 1
-        parts.append(_core.read_lines(piece, lines, integers, reals, separator, line))
-        count += len(parts[-1][0])
+    smallest, line = 2 * (integers + reals), text.lines + 1
+    for piece in text.pieces():
+        lines = len(piece) // smallest + 1
+        *arrays, line = _core.read_lines(piece, lines, integers, reals, separator, line)
+        parts.append(arrays)
+        count += len(arrays[0])
         if announced is not None and count > announced:
             raise ValueError(
                 f"too many lines: {announced} values are announced, there are {count} or more"
@@ -228,16 +234,16 @@ def _read_coordinates(
     if field == "complex":  # the gate says what to do with it
         return sp.coo_array((rows, columns), dtype=np.complex128)
     integers, reals = _numbers(text, *_columns(field, 2), announced=entries)
-    places = integers[:, :2]
     values = np.ones(entries) if field == "pattern" else _values(integers, reals)
-    outside = ((places < 1) | (places > (rows, columns))).any(axis=1)
-    if outside.any():
-        i, j = places[np.argmax(outside)]
+    i, j = integers[:, 0], integers[:, 1]
+    if entries and (min(i.min(), j.min()) < 1 or i.max() > rows or j.max() > columns):
+        at = np.argmax((i < 1) | (j < 1) | (i > rows) | (j > columns))
         raise ValueError(
-            f"entry {np.argmax(outside) + 1} at row {i}, column {j} is out of bounds: "
+            f"entry {at + 1} at row {i[at]}, column {j[at]} is out of bounds: "
             f"expected 1 to {rows} and 1 to {columns}"
         )
-    i, j = places.T.astype(np.int32 if max(rows, columns) < 2**31 else np.int64) - 1
+    index = np.int32 if max(rows, columns) < 2**31 else np.int64
+    i, j = (i - 1).astype(index), (j - 1).astype(index)
     if symmetry != "general":
         i, j, values = _both_triangles(i, j, values, symmetry)
     return sp.coo_array((values, (i, j)), shape=(rows, columns))
@@ -373,13 +379,12 @@ def _named_edges(text: Text, separator: str) -> tuple[NDArray[Any], NDArray[np.f
     """Read edges between nodes that have names, or whose attributes are those of networkx."""
     ends: list[list[str]] = []
     weights: list[float] = []
-    for piece, first in text.pieces():
-        for number, line in enumerate(piece.splitlines(), first):
-            if line.lstrip()[:1] in (b"#", b"%", b""):
-                continue
-            names, weight = _named_edge(line, separator, number)
-            ends.append(names)
-            weights.append(weight)
+    for number, line in text.numbered():
+        if line.lstrip()[:1] in (b"#", b"%", b""):
+            continue
+        names, weight = _named_edge(line, separator, number)
+        ends.append(names)
+        weights.append(weight)
     nodes: NDArray[Any] = np.array(ends)
     if all(INTEGER.fullmatch(name) for name in nodes.ravel()):
         nodes = nodes.astype(np.int64)
@@ -402,7 +407,7 @@ def _named_edge(line: bytes, separator: str, number: int) -> tuple[list[str], fl
 
 def _number(text: str, line: int) -> float:
     """Read a number as `read_lines` does."""
-    _, values = _core.read_lines(text.encode(), 1, 0, 1, " ", line)
+    _, values, _ = _core.read_lines(text.encode(), 1, 0, 1, " ", line)
     if values.size != 1:
         raise ValueError(f"line {line}: expected a number, got {text!r}")
     return float(values[0, 0])
@@ -461,14 +466,13 @@ def read_text_vector(path: Path, key: str | None, labels: ArrayLike | None = Non
 def _named_rows(text: Text, separator: str, columns: int) -> dict[str, list[float]]:
     """Read rows that begin with a name."""
     rows: dict[str, list[float]] = {}
-    for piece, first in text.pieces():
-        for number, line in enumerate(piece.splitlines(), first):
-            name, *values = _fields(line, separator, number) or [""]
-            if len(values) + 1 != columns:
-                raise ValueError(f"line {number}: expected a node and {columns - 1} numbers")
-            if name in rows:
-                raise ValueError(f"line {number}: the node {name!r} has two rows")
-            rows[name] = [_number(value, number) for value in values]
+    for number, line in text.numbered():
+        name, *values = _fields(line, separator, number) or [""]
+        if len(values) + 1 != columns:
+            raise ValueError(f"line {number}: expected a node and {columns - 1} numbers")
+        if name in rows:
+            raise ValueError(f"line {number}: the node {name!r} has two rows")
+        rows[name] = [_number(value, number) for value in values]
     return rows
 
 

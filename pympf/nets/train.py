@@ -249,6 +249,33 @@ class Cosine:
         self._done += 1
 
 
+def decaying(optimizer: Optimizer, n: int, *, epochs: int = 50, batch: int = 32) -> Cosine:
+    """Let the rate of an optimizer fall to zero over a training.
+
+    Not collective.
+
+    Parameters
+    ----------
+    optimizer : Optimizer
+        A fresh one.
+    n, epochs, batch : int
+        As of `descend`.
+
+    Returns
+    -------
+    Cosine
+        With the number of steps that `descend` will take.
+
+    Examples
+    --------
+    >>> from pympf.nets.train import SGD, decaying
+    >>> decaying(SGD(), 100, epochs=3).steps
+    12
+    """
+    epochs, batch = as_count(epochs, "epochs", 0), as_count(batch, "batch")
+    return Cosine(optimizer, max(1, epochs * -(-n // batch)))
+
+
 def _decay(value: float, name: str) -> float:
     if not 0 <= value < 1:
         raise ValueError(f"expected {name} of [0, 1), got {value}")

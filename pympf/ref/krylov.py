@@ -13,8 +13,9 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse.csgraph import connected_components
 
-__all__ = ["cg", "fcg", "fgmres", "gmres", "minres"]
+__all__ = ["cg", "consistent_part", "fcg", "fgmres", "gmres", "minres", "row_scaled_norm"]
 
 Array = NDArray[np.float64]
 
@@ -35,6 +36,57 @@ class Identity:
 
 
 IDENTITY = Identity()
+
+
+def row_scaled_norm(A: Array, b: Array, r: Array) -> float:
+    """Measure a residual by rows as well: the larger of ‖r‖ and c ‖D⁻¹ r‖, c = ‖b‖ / ‖D⁻¹ b‖.
+
+    Not collective.
+
+    Parameters
+    ----------
+    A : ndarray, shape (n, n)
+        D has its diagonal.
+    b, r : ndarray, shape (n,)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> A, b = np.diag([1e8, 1.0]), np.array([1e8, 1.0])
+    >>> round(row_scaled_norm(A, b, np.array([0.0, 1.0])) / np.linalg.norm(b), 3)  # half of x
+    0.707
+    """
+    d = abs(np.diagonal(A))
+    c = np.linalg.norm(b) / np.linalg.norm(b / d)
+    return float(max(np.linalg.norm(r), c * np.linalg.norm(r / d)))
+
+
+def consistent_part(A: Array, b: Array) -> Array:
+    """Return what a symmetric matrix without negative eigenvalues reaches of `b`, part by part.
+
+    Not collective. The constants on the parts whose row sums vanish are the nullspace.
+
+    Parameters
+    ----------
+    A : ndarray, shape (n, n)
+    b : ndarray, shape (n,)
+
+    Returns
+    -------
+    ndarray, shape (n,)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> consistent_part(np.array([[1.0, -1.0], [-1.0, 1.0]]), np.array([3.0, 1.0])).tolist()
+    [1.0, -1.0]
+    """
+    b = b.copy()
+    for part in range(connected_components(A != 0)[0]):
+        rows = connected_components(A != 0)[1] == part
+        if (abs(A[rows].sum(axis=1)) <= 1e-15 * A.shape[0] * abs(A[rows]).sum(axis=1)).all():
+            b[rows] -= b[rows].mean()
+    return b
 
 
 def cg(

@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <string>
 #include <vector>
@@ -18,7 +19,9 @@ struct Table {
 
 Table table(const std::string& text, const LineFormat& format) {
   Table out{std::vector<std::int64_t>(100), std::vector<double>(100)};
-  const auto lines = read_lines(text, format, 1, out.integers.data(), out.reals.data());
+  std::int64_t line = 1;
+  const auto lines = read_lines(text, format, line, out.integers.data(), out.reals.data());
+  CHECK(line == 1 + std::count(text.begin(), text.end(), '\n') + (text.back() != '\n'));
   out.integers.resize(lines * format.integers);
   out.reals.resize(lines * format.reals);
   return out;

@@ -621,3 +621,21 @@ def test_progress_on_a_terminal_stays_on_one_line(folder):
     assert shown.startswith("\r\x1b[Kstage 1: ")
     assert shown.count("\n") == 1
     assert shown.endswith("\r\n")
+
+
+def test_version_says_what_it_was_built_with(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    text = capsys.readouterr().out
+    assert text.startswith(f"pympf {pympf.__version__}\n")
+    for word in ("MPI", "BLAS", "SuperLU", "PETSc", "threads", "Python", "HDF5"):
+        assert word in text
+    assert "BLAS and LAPACK  none" not in text
+
+
+def test_a_misspelt_flag_is_told_what_it_may_mean(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["solve", "A.mtx", "--rtoll", "1e-5"])
+    assert ended.value.code == 2
+    assert "--rtoll 1e-5; did you mean --rtol?" in capsys.readouterr().err

@@ -619,3 +619,23 @@ def test_random_matrices_with_zero_diagonals():
             taken += 1
             assert np.linalg.norm(A @ M.apply(A @ x) - A @ x) <= 1e-3 * np.linalg.norm(A @ x)
     assert taken > 30
+
+
+@pytest.mark.parametrize("preconditioner", ["mmf", "jacobi", "none", "classic", "ict"])
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [("rtoll", "rtol"), ("max_iter", "maxiter"), ("precondtioner", "preconditioner"),
+     ("drop_tolerence", "drop_tolerance"), ("cor_size", "core_size")],
+)  # fmt: skip
+def test_a_misspelt_keyword_is_told_what_it_may_mean(preconditioner, wrong, right):
+    A = gallery.poisson((8, 8))
+    with pytest.raises(ValueError, match=rf"{wrong}; did you mean {right}\?.*rtol, .*maxiter"):
+        pympf.solve(A, np.ones(64), preconditioner=preconditioner, **{wrong: 1})
+
+
+def test_a_misspelt_keyword_of_the_other_ways_in():
+    A = gallery.poisson((8, 8))
+    with pytest.raises(ValueError, match=r"did you mean core_size\?"):
+        pympf.factorize(A, coresize=10)
+    with pytest.raises(ValueError, match=r"did you mean block_size\?"):
+        pympf.as_preconditioner(A, blocksize=2)

@@ -9,9 +9,13 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from pympf.nets import (
+    DSM,
+    MLP,
     BoundedNetwork,
+    Layer,
     compression_error,
     corners,
+    dsm,
     identity,
     influence,
     least_norm,
@@ -119,6 +123,24 @@ def test_gradients_are_those_of_differences(sizes, activation, seed):
         )
 
 
+def test_dense_models_and_batches_of_one_are_taken_over():
+    """The same outputs; batch normalization becomes part of the weights."""
+    X = points(200, 3)
+    net = MLP([3, 8, 8, 2], normalize=True, dtype=np.float64)
+    for scale, offset in zip(net.scales, net.offsets, strict=True):
+        scale += 0.5
+        offset += 0.2
+    for _ in range(50):
+        net.forward(X[None])
+    assert_allclose(BoundedNetwork.of(net)(X), net.predict(X[None])[0], rtol=1e-9, atol=1e-9)
+    model = DSM([Layer.random(3, 16, bias=1.0), Layer.random(16, 8, activation="identity")])
+    model.fit(X, X[:, 0])
+    f = BoundedNetwork.of(model)
+    assert_allclose(f(X), model.predict(X), atol=1e-9)
+    assert f.depth == 3
+    assert "sizes=[3, 16, 8, 1]" in repr(f)
+
+
 def test_training_finds_a_function_of_two_outputs():
     X = points(256, 2)
     Y = np.stack([X[:, 0] - X[:, 1], abs(X[:, 0])], axis=1)
@@ -177,6 +199,11 @@ def test_damaged_and_foreign_files_are_refused(tmp_path):
         (lambda: BoundedNetwork([[[1.0]]], activations=np.sin).fit([[1.0]], [1.0]), "gradient"),
         (lambda: compression_error(np.sum, np.sum, [[1.0]]), "at least 2 points"),
         (lambda: identity(1, 1).lipschitz_bound("other"), "kind"),
+        (lambda: BoundedNetwork.of(MLP([2, 3], copies=2)), "2 copies"),
+        (lambda: BoundedNetwork.of(dsm(2, 2, 8)), "dense model"),
+        (lambda: identity(1, 1).fit([[1.0]], [1.0], batch=0), "batch at least 1"),
+        (lambda: identity(1, 1).fit([[1.0]], [1.0], "newton"), "method"),
+        (lambda: identity(1, 1).fit([[1.0]], [[1.0, 2.0]]), "shape"),
     ],
 )
 def test_bad_networks_are_refused(make, text):

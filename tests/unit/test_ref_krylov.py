@@ -257,3 +257,20 @@ def test_random_systems_take_at_most_n_iterations(method, n, seed, preconditione
     x, history = method(A, b, M=M, rtol=1e-7)
     assert len(history) <= 1 + n
     np.testing.assert_allclose(A @ x, b, atol=1.001e-7 * np.linalg.norm(b))
+
+
+def test_what_the_compiled_solver_takes_out_of_b_and_how_it_measures(rng):
+    path = pympf.gallery.laplacian(pympf.gallery.poisson(20) - 2 * np.eye(20)).toarray()
+    A = np.zeros((50, 50))
+    A[:20, :20], A[20:40, 20:40], A[40:, 40:] = path, path, spd(10)
+    b = rng.standard_normal(50)
+    rest = krylov.consistent_part(A, b)
+    solution = pympf.solve(A, b, preconditioner="none")
+    assert solution.reason == "diverged_inconsistent"
+    np.testing.assert_allclose(A @ solution.x, rest, atol=1e-6)
+    held = spd() + np.diag(np.r_[np.full(5, 1e9), np.zeros(25)])
+    b = np.r_[np.full(5, 1e9), np.ones(25)]
+    solution = pympf.solve(held, b, preconditioner="jacobi")
+    norm = krylov.row_scaled_norm(held, b, b - held @ solution.x)
+    assert solution.norm == "row_scaled"
+    assert solution.true_residual == pytest.approx(norm / np.linalg.norm(b), rel=1e-3)

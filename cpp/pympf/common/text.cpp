@@ -122,20 +122,20 @@ class Line {
 
 }  // namespace
 
-std::int64_t read_lines(std::string_view text, const LineFormat& format, std::int64_t first_line,
+std::int64_t read_lines(std::string_view text, const LineFormat& format, std::int64_t& line,
                         std::int64_t* integers, double* reals) {
-  std::int64_t lines = 0;
-  for (std::int64_t number = first_line; !text.empty(); ++number) {
+  std::int64_t found = 0;
+  for (; !text.empty(); ++line) {
     const std::size_t end = std::min(text.find('\n'), text.size());
-    Line line(text.substr(0, end), number, format);
+    Line fields(text.substr(0, end), line, format);
     text.remove_prefix(std::min(end + 1, text.size()));
-    if (line.is_empty()) continue;
-    for (int i = 0; i < format.integers; ++i) *integers++ = line.take<std::int64_t>();
-    for (int i = 0; i < format.reals; ++i) *reals++ = line.take<double>();
-    line.end();
-    ++lines;
+    if (fields.is_empty()) continue;
+    for (int i = 0; i < format.integers; ++i) *integers++ = fields.take<std::int64_t>();
+    for (int i = 0; i < format.reals; ++i) *reals++ = fields.take<double>();
+    fields.end();
+    ++found;
   }
-  return lines;
+  return found;
 }
 
 }  // namespace pympf

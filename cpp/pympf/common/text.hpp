@@ -17,10 +17,11 @@ struct LineFormat {
 // Reads the numbers of all lines but empty ones; what begins with % or # is a comment.
 //
 // Numbers are those of C and Fortran: 1, +2.5, -1e-3, 1.0D0, inf, nan. What is too small for a
-// double becomes 0. Writes the numbers line by line, where there must be room for as many lines as
-// the text has; returns how many lines there were. Throws InvalidArgument, which names the line;
-// the first one has the number `first_line`.
-std::int64_t read_lines(std::string_view text, const LineFormat& format, std::int64_t first_line,
+// double becomes 0. Writes the numbers line by line, where there must be room for those of all
+// lines (of which each takes two bytes or more for a column, but for the last); returns how many
+// lines held numbers. Throws InvalidArgument, which names the line; the first one has the number
+// `line`, which becomes that of the line behind the text.
+std::int64_t read_lines(std::string_view text, const LineFormat& format, std::int64_t& line,
                         std::int64_t* integers, double* reals);
 
 }  // namespace pympf

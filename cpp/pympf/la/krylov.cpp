@@ -146,6 +146,10 @@ bool Run<T>::is_at_floor(const T* iterate) {
   A(iterate, r.data());
   axpby(n, 1.0, b, -1.0, r.data());
   const double before = std::exchange(progress.fresh, measure(r.data()));
+  if (progress.fresh < progress.least) {
+    progress.least = progress.fresh;
+    progress.best_x.assign(iterate, iterate + n);
+  }
   if (!(progress.fresh > before / 2)) return false;
   if (progress.a_norm == 0) progress.a_norm = estimated_norm();
   return progress.fresh <= few * epsilon * progress.a_norm * norm(iterate);
@@ -319,24 +323,24 @@ class Judge {
   int failures_ = 0;
 };
 
+constexpr const char* kNotFinite = " entries that are NaN or infinite";
+
 // The caller's numbers are 2^b_exponent times those of the run, x is 2^x_exponent times.
 template <class T>
 class Units {
  public:
   explicit Units(const System<T>& system) : system_(system) {
     const Index n = system.n;
-    const double largest = system.comm.max(largest_magnitude(n, system.b));
-    require(std::isfinite(largest) && is_number(system.b),
-            "b has entries that are NaN or infinite");
-    require(std::isfinite(system.comm.max(largest_magnitude(n, system.x))) && is_number(system.x),
-            "the initial guess has entries that are NaN or infinite");
+    const double largest = checked_largest(system.b, "b has");
     is_zero_ = largest == 0;
     b_exponent_ = is_zero_ ? 0 : std::ilogb(largest);
+    if (std::abs(b_exponent_) <= kUsual) b_exponent_ = 0;
     if (b_exponent_ != 0) {
       b_.assign(system.b, system.b + n);
       scale_by_power(n, -b_exponent_, b_.data());
     }
-    scale_by_power(n, -x_exponent(), system.x);
+    if (checked_largest(system.x, "the initial guess has") > 0)
+      scale_by_power(n, -x_exponent(), system.x);
   }
 
   bool is_zero() const { return is_zero_; }
@@ -349,6 +353,7 @@ class Units {
   bool give_back() {
     constexpr int least = std::numeric_limits<T>::min_exponent + 60;
     constexpr int most = std::numeric_limits<T>::max_exponent - 1;
+    if (x_exponent() == 0) return true;
     const double largest = system_.comm.max(largest_magnitude(system_.n, system_.x));
     scale_by_power(system_.n, x_exponent(), system_.x);
     if (largest == 0) return true;
@@ -358,10 +363,15 @@ class Units {
   void take_again() { scale_by_power(system_.n, -x_exponent(), system_.x); }
 
  private:
-  bool is_number(const T* v) const {
-    const bool here = std::none_of(v, v + system_.n, [](T value) { return std::isnan(value); });
-    return system_.comm.min(Global{here}) > 0;
+  // Passes over NaN.
+  double checked_largest(const T* v, const char* what) const {
+    const double largest = system_.comm.max(largest_magnitude(system_.n, v));
+    require(std::isfinite(largest), what, kNotFinite);
+    return largest;
   }
+
+  // Of b, in which nothing has to be scaled.
+  static constexpr int kUsual = std::numeric_limits<T>::max_exponent / 8;
 
   const System<T>& system_;
   std::vector<T> b_;
@@ -383,11 +393,9 @@ KrylovCallback<T> in_units(const KrylovCallback<T>& callback, Index n, int norm_
   };
 }
 
-// Weighs the rows where the test needs it: where a row whose residual is as large as the plain test
-// allows may be off by `much` times what it allows on the mean of all rows.
+// Weighs the rows where the test needs it.
 template <class T>
 void weigh_rows(const System<T>& system, Run<T>& run, double b_norm) {
-  constexpr double much = 100;
   const std::span<const double> size = system.row_size;
   if (system.comm.max(Global{!size.empty()}) == 0) return;
   double least = std::numeric_limits<double>::infinity();
@@ -399,7 +407,7 @@ void weigh_rows(const System<T>& system, Run<T>& run, double b_norm) {
     }
   const double scaled_norm = norm(system.comm, system.n, scaled.data());
   least = system.comm.min(least);
-  run.is_weighted = std::isfinite(scaled_norm) && b_norm > much * least * scaled_norm;
+  run.is_weighted = std::isfinite(scaled_norm) && b_norm > kSpread * least * scaled_norm;
   if (!run.is_weighted) return;
   for (std::size_t i = 0; i < size.size(); ++i)
     scaled[i] = size[i] > 0 ? b_norm / scaled_norm / size[i] : 1;
@@ -432,6 +440,10 @@ KrylovResult iterate(Run<T>& run, const System<T>& system, double b_norm, bool f
     if (reason == Reason::iterating && run.is_at_floor(run.x)) reason = Reason::diverged_stagnated;
   }
   if (judge.restore_best(reason)) run.history.back() = r.compute();
+  if (has_failed(reason) && !run.from_left() && run.progress.least < run.history.back()) {
+    copy(run.n, run.progress.best_x.data(), run.x);
+    run.history.back() = r.compute();
+  }
   KrylovResult result;
   result.reason = reason;
   result.true_residual = r.unpreconditioned_norm() / b_norm;
@@ -468,6 +480,8 @@ KrylovResult drive(const System<T>& system, const KrylovParams& params,
   } else {
     const double b_norm = run.norm(run.b);
     const double x_norm = run.norm(run.x);
+    require(!std::isnan(b_norm), "b has", kNotFinite);
+    require(!std::isnan(x_norm), "the initial guess has", kNotFinite);
     if (!std::isfinite(x_norm)) std::fill(run.x, run.x + run.n, T{0});
     if (!from_left) weigh_rows(system, run, b_norm);
     set_tolerance(run, b_norm);

@@ -7,6 +7,7 @@
 //
 // Cost: one pass over the entries; the parts are looked for when all row sums vanish, or when a
 // method has failed.
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <optional>
@@ -27,10 +28,14 @@ using krylov::System;
 template <class T>
 constexpr int kSafeExponent = std::numeric_limits<T>::max_exponent / 8;
 
+// Of the largest entry: rows below it may be nothing (range.hpp).
+template <class T>
+constexpr double kLeastRow = std::numeric_limits<T>::digits > 24 ? 0x1p-900 : 0x1p-80;
+
 // 2^-exponent A, without rows that are nothing; a copy only where that is another matrix.
 template <class T>
-DistRows<T> scaled(const DistRows<T>& given, int exponent) {
-  auto kept = within_range(given);
+DistRows<T> scaled(const DistRows<T>& given, int exponent, bool in_range) {
+  auto kept = in_range ? std::nullopt : within_range(given);
   if (exponent == 0) return kept ? *std::move(kept) : view_of(given);
   const DistRows<T>& A = kept ? *kept : given;
   auto out = with_values<T>(A, [&](Index, Index p) { return A.rows.data[p]; });
@@ -50,22 +55,43 @@ Operator<T> scaled(const Operator<T>& M, int exponent, Index n) {
   };
 }
 
-// |a_ii|; of rows with larger entries, as indefinite matrices have them, a part of the largest.
+// Of a row.
+struct Size {
+  double largest, diagonal;  // |a_ij|, |a_ii|
+
+  // |a_ii|; of rows with larger entries, as indefinite matrices have them, a part of the largest.
+  double scale() const { return std::max(diagonal, 1e-3 * largest); }
+};
+
 template <class T>
-std::vector<double> row_sizes(const DistRows<T>& A) {
-  constexpr double part = 1e-3;
+Size size_of(const DistRows<T>& A, Index i) {
   const CsrView<T>& rows = A.rows;
-  std::vector<double> size(rows.rows);
-  parallel_for(rows.rows, worth_threads(rows.nnz()), [&](Index i) {
-    T largest = 0, diagonal = 0;
-    for (Index p = rows.indptr[i]; p < rows.indptr[i + 1]; ++p) {
-      const T magnitude = std::abs(rows.data[p]);
-      largest = std::max(largest, magnitude);
-      if (rows.indices[p] == i + A.shift) diagonal = magnitude;
-    }
-    size[i] = std::max(double{diagonal}, part * largest);
-  });
-  return size;
+  T largest = 0, diagonal = 0;
+  for (Index p = rows.indptr[i]; p < rows.indptr[i + 1]; ++p) {
+    const T magnitude = std::abs(rows.data[p]);
+    largest = magnitude > largest ? magnitude : largest;
+    diagonal = rows.indices[p] == i + A.shift ? magnitude : diagonal;
+  }
+  return {double{largest}, double{diagonal}};
+}
+
+// Of all rows but those of zeros.
+struct Sizes {
+  double entry = 0;  // the largest one
+  double least = std::numeric_limits<double>::infinity(), most = 0;
+};
+
+template <class T>
+Sizes sizes_of(const DistRows<T>& A) {
+  Sizes out;
+  for (Index i = 0; i < A.rows.rows; ++i) {
+    const Size row = size_of(A, i);
+    const double scale = row.scale();
+    out.entry = std::max(out.entry, row.largest);
+    out.most = std::max(out.most, scale);
+    out.least = scale > 0 && scale < out.least ? scale : out.least;
+  }
+  return {A.comm.max(out.entry), A.comm.min(out.least), A.comm.max(out.most)};
 }
 
 // x_i += r_i / a_ii in rows that the diagonal dominates by far, penalty rows: their residuals,
@@ -121,13 +147,15 @@ class MatrixSolve {
   MatrixSolve(const DistRows<T>& A, const Operator<T>* M, const KrylovParams& params,
               const KrylovCallback<T>& callback)
       : A_(A),
-        exponent_(exponent_of(A.comm.max(largest_magnitude(A.rows.nnz(), A.rows.data)))),
-        scaled_A_(scaled(A, exponent_)),
-        row_size_(row_sizes(scaled_A_)),
+        sizes_(sizes_of(A)),
+        exponent_(exponent_of(sizes_.entry)),
+        scaled_A_(scaled(A, exponent_, sizes_.least >= kLeastRow<T> * sizes_.entry)),
         scaled_M_(M && exponent_ != 0 ? scaled(*M, exponent_, A.own()) : Operator<T>{}),
         M_(scaled_M_ ? &scaled_M_ : M),
         params_(params),
         callback_(callback) {
+    if (sizes_.most > krylov::kSpread * sizes_.least)
+      for (Index i = 0; i < A.own(); ++i) row_size_.push_back(size_of(scaled_A_, i).scale());
     if (A.comm.size() > 1) {
       blocks_.emplace(scaled_A_);
       multiply_ = [this](const T* x, T* y) { blocks_->multiply(x, y); };
@@ -142,10 +170,10 @@ class MatrixSolve {
       const auto result = least_squares(b, x);
       return result ? *result : plain(b, x, callback_);
     }
-    const std::vector<T> guess(x, x + A_.own());
+    std::vector<T> again(x, x + (is_zero(x) ? 0 : A_.own()));
     KrylovResult result = plain(b, x, callback_);
     if (!symmetric || !may_be_singular(result.reason)) return result;
-    std::vector<T> again = guess;
+    again.resize(A_.own());
     const auto better = least_squares(b, again.data());
     if (!better) return result;
     std::copy(again.begin(), again.end(), x);
@@ -153,6 +181,10 @@ class MatrixSolve {
   }
 
  private:
+  bool is_zero(const T* x) const {
+    return std::all_of(x, x + A_.own(), [](T value) { return value == 0; });
+  }
+
   // Even: minres takes square roots of r^T M r.
   static int exponent_of(double largest) {
     if (largest == 0 || !std::isfinite(largest)) return 0;
@@ -192,9 +224,10 @@ class MatrixSolve {
   }
 
   const DistRows<T>& A_;
+  const Sizes sizes_;
   const int exponent_;
   const DistRows<T> scaled_A_;
-  const std::vector<double> row_size_;
+  std::vector<double> row_size_;  // nothing where all are about the same
   const Operator<T> scaled_M_;
   const Operator<T>* const M_;
   const KrylovParams& params_;

@@ -93,6 +93,8 @@ struct Run {
   struct Progress {
     double best = std::numeric_limits<double>::infinity();   // norm recorded
     double fresh = std::numeric_limits<double>::infinity();  // norm of b - A x at the last look
+    double least = std::numeric_limits<double>::infinity();  // of them, that of best_x
+    std::vector<T> best_x;
     double a_norm = 0;
     std::size_t since = 0;  // iteration of the last look, or when `best` was halved
   } progress{};
@@ -113,6 +115,10 @@ template <class T>
 std::unique_ptr<Cycle<T>> make_minres(Run<T>&);
 template <class T>
 std::unique_ptr<Cycle<T>> make_gmres(Run<T>&);
+
+// Rows are weighed where a residual that the plain test allows may be so many times what it allows
+// in the mean of all rows; where their sizes differ by less, it may not.
+inline constexpr double kSpread = 100;
 
 bool has_converged(Reason);
 

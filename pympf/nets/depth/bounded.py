@@ -34,7 +34,9 @@ from pympf.nets._checks import Array, as_count, as_points, as_positive, random_n
 from pympf.nets.depth import activations as sigma
 from pympf.nets.depth._storage import load_parts, save_parts
 from pympf.nets.model import make_optimizer
-from pympf.nets.train import Cosine, descend
+from pympf.nets.modular.mlp import EPS, MLP
+from pympf.nets.sparse_model import DSM
+from pympf.nets.train import decaying, descend
 
 __all__ = ["BoundedNetwork", "CompressionError", "compression_error", "identity", "product"]
 
@@ -151,6 +153,38 @@ class BoundedNetwork:
             weights.append(W.astype(dtype))
             biases.append((rng.uniform(-1, 1, outputs) / np.sqrt(inputs)).astype(dtype))
         return cls(weights, biases, [activation] * (len(sizes) - 2) + ["identity"])
+
+    @classmethod
+    def of(cls, model: DSM | MLP) -> BoundedNetwork:
+        """Take over a dense network of another kind, to measure or to cut it.
+
+        Not collective.
+
+        Parameters
+        ----------
+        model : DSM or MLP
+            Without routing, and with σ of slope at most 1; a single network, whose batch
+            normalization (by running means) becomes part of the weights.
+
+        Returns
+        -------
+        BoundedNetwork
+            The same function, with copies of the weights.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from pympf.nets import BoundedNetwork, dense
+        >>> X = np.linspace(-1, 1, 64).reshape(-1, 1)
+        >>> model = dense(1, 16, bias=True).fit(X, abs(X[:, 0]))
+        >>> f = BoundedNetwork.of(model)
+        >>> f.sizes, bool(abs(f(X) - model.predict(X)).max() < 1e-9)
+        ([1, 16, 1], True)
+        """
+        return cls(*(_of_mlp(model) if isinstance(model, MLP) else _of_dsm(model)))
+
+    def __repr__(self) -> str:
+        return f"BoundedNetwork(sizes={self.sizes}, norm_bound={self.norm_bound():.4g})"
 
     def _layers(self) -> list[BoundedLayer]:
         return list(zip(self.weights, self.biases, self.activations, strict=True))
@@ -433,8 +467,8 @@ class BoundedNetwork:
         Y = as_outputs(Y, len(X), self.sizes[-1]).astype(self.dtype, copy=False)
         optimizer = make_optimizer(method, options)
         if decay:
-            steps = options.get("epochs", 50) * -(-len(X) // options.get("batch", 32))
-            optimizer = Cosine(optimizer, max(1, steps))
+            size = {name: options[name] for name in ("epochs", "batch") if name in options}
+            optimizer = decaying(optimizer, len(X), **size)
         parameters = [p for pair in zip(self.weights, self.biases, strict=True) for p in pair]
 
         def gradient(which: Array) -> tuple[float, list[Array]]:
@@ -486,6 +520,26 @@ class BoundedNetwork:
         See `save`.
         """
         return load_parts(path, cls)
+
+
+def _of_dsm(model: DSM) -> tuple[list[Array], list[Array], list[str]]:
+    if any(layer.routing is not None for layer in model.layers):
+        raise ValueError("expected a dense model, got one whose inputs activate some units only")
+    weights = [layer.projection for layer in model.layers] + [model.weights[None, :]]
+    biases = [layer.offset for layer in model.layers] + [np.array([model.intercept])]
+    return weights, biases, [layer.activation for layer in model.layers] + ["identity"]
+
+
+def _of_mlp(net: MLP) -> tuple[list[Array], list[Array], list[str]]:
+    """Fold normalization into the layer before it: γ (z - μ)/√(σ² + eps) + β."""
+    if net.copies != 1:
+        raise ValueError(f"expected one network, got an MLP of {net.copies} copies")
+    weights, biases = [W[0].T for W in net.weights], [b[0, 0] for b in net.biases]
+    for layer, gain in enumerate(net.scales):
+        factor = gain[0, 0] / np.sqrt(net.variances[layer][0, 0] + EPS)
+        weights[layer] = weights[layer] * factor[:, None]
+        biases[layer] = (biases[layer] - net.means[layer][0, 0]) * factor + net.offsets[layer][0, 0]
+    return weights, biases, ["relu"] * (len(weights) - 1) + ["identity"]
 
 
 def _shared(layers: list[BoundedLayer]) -> BoundedNetwork:

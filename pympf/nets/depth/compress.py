@@ -26,7 +26,7 @@ from pympf.nets.depth.parities import as_inputs, corners, parity, parity_values,
 from pympf.nets.depth.queries import read_parity
 from pympf.nets.model import Model, make_optimizer
 from pympf.nets.modular.mlp import MLP
-from pympf.nets.train import Cosine, descend
+from pympf.nets.train import decaying, descend
 
 __all__ = ["Distilled", "compress", "distill"]
 
@@ -243,7 +243,8 @@ def _train_mlp(net: MLP, X: Array, Y: Array, method: str, options: dict[str, Any
         raise ValueError(f"expected one network to train, got an MLP of {net.copies} copies")
     X, Y = X.astype(net.dtype), Y.astype(net.dtype)
     optimizer = make_optimizer(method, options)
-    steps = options.get("epochs", 50) * -(-len(X) // options.get("batch", 32))
+    size = {name: options[name] for name in ("epochs", "batch") if name in options}
+    optimizer = decaying(optimizer, len(X), **size)
 
     def gradient(which: Array) -> tuple[float, list[Array]]:
         outputs, tape = net.forward(X[None, which])
@@ -251,7 +252,7 @@ def _train_mlp(net: MLP, X: Array, Y: Array, method: str, options: dict[str, Any
         slope = residual * net.dtype.type(2 / len(which))
         return float(np.square(residual).sum()) / len(which), net.backward(tape, slope)[0]
 
-    return descend(gradient, net.parameters, len(X), Cosine(optimizer, max(1, steps)), **options)
+    return descend(gradient, net.parameters, len(X), optimizer, **options)
 
 
 def _predict(student: Any, X: Array) -> Array:

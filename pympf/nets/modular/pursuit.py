@@ -61,6 +61,9 @@ FARTHEST = 1.5
 STARTS_AT_ONCE, SCREEN = 50, 10
 """Starts that descend together; directions that are tried for each. Ranks share such lots."""
 
+MOST_STARTS = 10**4
+"""Directions that a first round tries by default, at most."""
+
 SEARCH_POINTS = 2000
 """Points on which starts are tried."""
 
@@ -345,7 +348,7 @@ def pursuit(
         Modules at most; 4m + 8 by default.
     n_starts : int, optional
         Directions that a round tries, and twice as many after each that failed;
-        max(500 m, 100 m²) by default.
+        max(500 m, 100 m²) by default, and at most 10⁴.
     smoothing : float
         λ, in points: the weight of sizes and differences of neighbouring hat functions.
     tolerance : float
@@ -384,7 +387,8 @@ def pursuit(
         m = X.shape[1]
         as_choice(projection, "projection", PROJECTIONS)
         n_directions = 4 * m + 8 if n_directions is None else as_count(n_directions, "n_directions")
-        n_starts = max(500 * m, 100 * m**2) if n_starts is None else as_count(n_starts, "n_starts")
+        default = min(max(500 * m, 100 * m**2), MOST_STARTS)
+        n_starts = default if n_starts is None else as_count(n_starts, "n_starts")
         patience, tolerance = as_count(patience, "patience"), as_positive(tolerance, "tolerance")
         smoothing = as_positive(smoothing, "smoothing")
     settings = (projection, n_directions, n_starts, smoothing, tolerance, patience, seed)
