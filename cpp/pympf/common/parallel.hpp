@@ -127,7 +127,8 @@ void parallel_with(I n, I chunk_length, bool many, const Make& make_body) {
 // The same for a body that needs nothing of its own.
 template <class I, class Body>
 void parallel_for(I n, I chunk_length, bool many, const Body& body) {
-  parallel_with(n, chunk_length, many, [&] { return [&](I i) { body(i); }; });
+  // A copy, which the compiler may keep in registers.
+  parallel_with(n, chunk_length, many, [&] { return body; });
 }
 template <class I, class Body>
 void parallel_for(I n, bool many, const Body& body) {
