@@ -616,7 +616,7 @@ def test_rows_in_random_order_are_moved_by_themselves():
     options = {"ksp_type": "cg", "pc_type": "mmf", "pc_mmf_method": "multilevel"}
     assert solve(distributed(A), most=10, **options) < 1e-8
     with pytest.raises(AssertionError):
-        solve(distributed(A), most=20, pc_mmf_most_cut=1, **options)
+        solve(distributed(A), most=10, pc_mmf_most_cut=1, **options)
 
 
 def test_the_partitioner_may_be_chosen(options):
