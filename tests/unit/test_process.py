@@ -233,6 +233,7 @@ NEEDING_MEMORY = {
     "solve": "pympf.solve(A, b)",
     "factorize": "pympf.factorize(A)",
     "two_level": "pympf.as_preconditioner(B, method='two_level', definite=False)",
+    "direct": "pympf.as_preconditioner(A, method='direct')",
     "spectrum": "pympf.factorize(B, core_size=300).spectrum()",
     "table": "Table(EuclideanHash(16, 8, 4, width=4.0)).add(X)",
 }
