@@ -6,6 +6,7 @@ import numpy as np
 import scipy.sparse as sp
 from matrices import chance, parameters, pick, values
 from outcome import Wrong, require
+from solving import inverse_overflows
 
 import pympf
 
@@ -43,11 +44,12 @@ def check_solution(PETSc, A, b, x, ksp):
 
     PETSc itself does not compute the residual afresh: some digits of it may be lost.
     """
-    if not np.isfinite(x).all():
+    if not np.isfinite(x).all() and not inverse_overflows(A):
         raise Wrong(f"{ksp.getType()}: reason {ksp.getConvergedReason()} and x is not finite")
     # By the absolute tolerance PETSc's methods also end where M r = 0, as on a singular matrix.
     by_residual = PETSc.KSP.ConvergedReason.CONVERGED_RTOL
-    if ksp.getType() not in ("cg", "fgmres") or ksp.getConvergedReason() != by_residual:
+    # Its GMRES orthogonalizes once, and loses its residual where A is singular but for rounding.
+    if ksp.getType() != "cg" or ksp.getConvergedReason() != by_residual:
         return
     exact, x = A.astype(np.longdouble), x.astype(np.longdouble)
     residual, size = abs(b - exact @ x).max(), abs(b).max()
@@ -79,7 +81,7 @@ def solve(rng):
     try:
         ksp.setOperators(mat)
         ksp.setType(pick(rng, KSP_TYPES))
-        if ksp.getType() in ("cg", "fgmres"):
+        if ksp.getType() == "cg":
             ksp.setNormType(PETSc.KSP.NormType.UNPRECONDITIONED)
         ksp.pc.setType("mmf")
         ksp.setTolerances(rtol=1e-8, max_it=200)
