@@ -212,7 +212,7 @@ TEST_SUITE("two_level" * doctest::skip(!SparseLu::available())) {
       if (high - low > 1 && high - low < n - 1) ring.add(high, low, -1);
     }
     const Csr<double> A = ring.matrix();
-    CHECK(is_factored_first<double>(DistRows<double>(A), {}, Params{}));
+    CHECK(is_factored_first<double>(DistRows<double>(A), Params{}));
     Report report;
     CHECK(!TwoLevel::direct(A, report, TwoLevel::Cost::light));
     CHECK(report.reason.find("costs more") != std::string::npos);

@@ -1,9 +1,8 @@
 #include "pympf/la/dense.hpp"
 
-#include <sys/mman.h>
-
 #include <mutex>
-#include <new>
+
+#include "pympf/common/memory.hpp"
 
 extern "C" {
 void dsyevd_(const char* jobz, const char* uplo, const int* n, double* a, const int* lda, double* w,
@@ -43,13 +42,9 @@ BlasUse& blas_use() {
 void reserve_buffers(BlasUse& use, int callers) {
   constexpr std::size_t buffer_bytes = std::size_t{32} << 22, margin_bytes = std::size_t{1} << 20;
   if (!blas_memory_alloc || !blas_memory_free || use.buffers >= callers) return;
-  const std::size_t bytes = (callers - use.buffers) * buffer_bytes + margin_bytes;
   std::vector<void*> held;
   held.reserve(callers);
-  void* const room =
-      mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (room == MAP_FAILED) throw std::bad_alloc();
-  munmap(room, bytes);
+  require_room((callers - use.buffers) * buffer_bytes + margin_bytes);
   for (int k = 0; k < callers; ++k) held.push_back(blas_memory_alloc(0));
   for (void* buffer : held) blas_memory_free(buffer);
   use.buffers = callers;

@@ -4,6 +4,7 @@
 #include <new>
 #include <string>
 
+#include "pympf/common/memory.hpp"
 #include "pympf/la/dense.hpp"
 #include "pympf/la/sparse.hpp"
 
@@ -94,6 +95,23 @@ bool is_permutation(const std::vector<Index>& rows) {
   return true;
 }
 
+// SuperLU ends the process where an array that is not of L or U has no room: there must be room for
+// all that it asks for at first. A few arrays of integers:
+void require_room_to_order(std::size_t rows, std::size_t nnz) {
+  constexpr std::size_t margin_bytes = std::size_t{1} << 20;
+  require_room(sizeof(int) * (6 * nnz + 16 * rows) + margin_bytes);
+}
+
+// L and U by its guess of their fill, with the work space of the panels; what L and U want later
+// may fail.
+void require_room_to_factor(std::size_t rows, std::size_t nnz) {
+  const std::size_t fill = sp_ienv(6), panel = sp_ienv(1);
+  const std::size_t factors = fill * nnz * (2 * sizeof(double) + 2 * sizeof(int));
+  const std::size_t work = rows * (panel * sizeof(double) + (2 * panel + 32) * sizeof(int));
+  require_room(factors + work);
+  require_room_to_order(rows, nnz);
+}
+
 class Statistics {
  public:
   Statistics() { StatInit(&stat_); }
@@ -131,6 +149,7 @@ LuPlan::LuPlan(const CsrView<double>& A, double most_entries) : order(A.rows) {
                                [](double v) { return v == 0; });
   if (has_zero_row) return;
   std::vector<Index> position(A.rows);
+  require_room_to_order(A.rows, A.nnz());
   Columns columns(A);
   get_perm_c(on_diagonal ? MMD_AT_PLUS_A : COLAMD, columns.get(), position.data());
   for (Index i = 0; i < A.rows; ++i) order[position[i]] = i;
@@ -156,6 +175,7 @@ std::optional<SparseLu> SparseLu::factor(const CsrView<double>& A, const LuPlan&
   for (Index k = 0; k < A.rows; ++k) out.columns[plan.order[k]] = k;
   const Csr<double> whole = plan.on_diagonal ? Csr<double>() : with_whole_diagonal(A);
   Columns columns(plan.on_diagonal ? A : whole.view());
+  require_room_to_factor(A.rows, static_cast<const NCformat*>(columns.get()->Store)->nnz);
   SuperMatrix ordered;
   std::vector<Index> tree(A.rows);
   sp_preorder(&options, columns.get(), out.columns.data(), tree.data(), &ordered);
