@@ -64,7 +64,10 @@ def check_solution(A, b, given, solution, options):
     """Compare what a solution says of itself with its residual in long double."""
     x = np.asarray(solution.x)
     require(x.shape == (A.shape[0],), f"x has shape {x.shape} for {A.shape[0]} rows")
-    require(np.isfinite(x).all(), f"x is not finite, and the reason is {solution.reason}")
+    overflown = solution.reason == "diverged_range"  # it says so
+    require(
+        overflown or np.isfinite(x).all(), f"x is not finite, and the reason is {solution.reason}"
+    )
     require(bool(solution.reason), "no reason")
     if not solution.converged or options.get("side") == "left":
         return
@@ -90,8 +93,11 @@ def check_solution(A, b, given, solution, options):
 
 
 def check_error(A, b, x):
-    """Where scaled rows leave a good condition, x is near the solution, whatever the residual."""
-    if A.shape[0] > 100 or scaled_condition(A) > 1e4:
+    """Where scaled rows leave a good condition, x is near the solution, whatever the residual.
+
+    Rows are as different as penalties of 1e30 make them; beyond that nothing is said.
+    """
+    if A.shape[0] > 100 or spread(A) > 1e30 or scaled_condition(A) > 1e4:
         return
     root = np.sqrt(abs(A.diagonal()))
     with np.errstate(all="ignore"):
@@ -145,9 +151,10 @@ def precondition(rng):
     if M.varies or condition > 1e8:
         return "built"
     single = M.dtype == np.float32 or M.report().single
-    check_symmetric(
-        dense.astype(np.float64), M, 1e-3 if single else max(1e-9, 1e3 * EPS * condition)
-    )
+    digits = 1e-3 if single else max(1e-9, 1e3 * EPS * condition)
+    if spread(A) > 1e100:  # sums over the rows of an aggregate lose more
+        digits = max(digits, 1e-4)
+    check_symmetric(dense.astype(np.float64), M, digits)
     return "built and checked"
 
 
@@ -155,6 +162,12 @@ def inverse_overflows(A):
     """Tell whether entries of A are so small that their inverses are infinite, or nearly so."""
     diagonal, entries = abs(A.diagonal()), abs(A.data)
     return entries.max(initial=0) < 1e-290 or ((diagonal > 0) & (diagonal < 1e-290)).any()
+
+
+def spread(A):
+    """Give the ratio of the largest entry of the diagonal to the smallest one."""
+    diagonal = abs(A.diagonal()).astype(np.longdouble)
+    return diagonal.max() / diagonal.min() if diagonal.min() > 0 else np.inf
 
 
 def scaled_condition(A):

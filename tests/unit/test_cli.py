@@ -323,6 +323,18 @@ def test_info_of_a_factorization(factored, capsys):
     assert printed_json(capsys)["type"] == "mmf"
 
 
+def test_solve_without_a_solution_writes_the_least_squares_one(folder, capsys):
+    A = gallery.laplacian(gallery.poisson(40) - 2 * sp.eye_array(40))
+    b = np.arange(40.0)
+    io.write_matrix("singular.mtx", A)
+    io.write_vector("b.npy", b)
+    assert main(["solve", "singular.mtx", "-b", "b.npy", "-o", "least.npy", "--json"]) == 1
+    said = printed_json(capsys)
+    assert (said["converged"], said["reason"]) == (False, "diverged_inconsistent")
+    assert said["norm"] == "plain"
+    np.testing.assert_allclose(A @ io.read_vector("least.npy"), b - b.mean(), atol=1e-6)
+
+
 def test_convert_a_matrix(folder, capsys):
     assert main(["convert", "A.mtx", "A.h5", "--json"]) == 0
     assert printed_json(capsys)["shape"] == [N, N]
