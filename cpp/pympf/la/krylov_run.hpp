@@ -43,9 +43,9 @@ struct Run {
   std::vector<double> history;
   bool is_watched = false;  // by a callback on some rank
   double tolerance = 0;
-  double resolution = 0;        // a recurrence below it says nothing about b - A x
-  bool is_weighted = false;     // on all ranks
-  std::vector<double> weights;  // the diagonal of W
+  double resolution = 0;          // a recurrence below it says nothing about b - A x
+  bool is_weighted = false;       // on all ranks
+  std::vector<double> weights{};  // the diagonal of W
 
   static constexpr double epsilon = std::numeric_limits<T>::epsilon();
 

@@ -35,7 +35,7 @@ struct Border {
   void share(std::vector<V>& values, Index width) const {
     if (alone()) return;
     const auto own = values.size();
-    values.resize(own + ghosts.size() * width);
+    values.insert(values.end(), ghosts.size() * static_cast<std::size_t>(width), V{});
     ExchangeSpace<V> space;
     halo->forward(values.data(), values.data() + own, width, space);
   }
