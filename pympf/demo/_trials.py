@@ -18,7 +18,7 @@ from pympf.mmf import Report
 from pympf.precond import PreconditionerReport
 
 RTOL = 1e-8
-MAX_ITERATIONS = 3000
+MAX_ITERATIONS = 5000
 
 PLAIN, JACOBI, CLASSIC = "CG", "CG + Jacobi", "CG + classic MMF"
 MMF, AMG, LU = "CG + MMF", "CG + PyAMG", "sparse LU"

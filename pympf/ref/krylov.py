@@ -53,7 +53,8 @@ def row_scaled_norm(A: Array, b: Array, r: Array) -> float:
     --------
     >>> import numpy as np
     >>> A, b = np.diag([1e8, 1.0]), np.array([1e8, 1.0])
-    >>> round(row_scaled_norm(A, b, np.array([0.0, 1.0])) / np.linalg.norm(b), 3)  # half of x
+    >>> ratio = row_scaled_norm(A, b, np.array([0.0, 1.0])) / np.linalg.norm(b)
+    >>> round(float(ratio), 3)  # half of x
     0.707
     """
     d = abs(np.diagonal(A))

@@ -1,6 +1,6 @@
 """Try random inputs on the package: every answer is right, or a refusal that says why.
 
-    tests/fuzz/run.py [--seconds S] [--seed N] [--jobs J] [KIND...]
+    tests/fuzz/run.py [--seconds S] [--seed N] [--most M] [--jobs J] [KIND...]
     tests/fuzz/run.py --input KIND NUMBER     one input again, in this process
 
 An input is made from its kind and its number alone. The inputs of a kind are tried one after the
@@ -104,14 +104,18 @@ class Child:
         return code, text
 
 
-def run(kind, first, seconds):
+def run(kind, first, seconds, most):
     """Try inputs of a kind for some seconds; give the count of every outcome, and the faults."""
     outcomes, faults = collections.Counter(), []
     deadline, number = time.monotonic() + seconds, first
-    while time.monotonic() < deadline:
+
+    def goes_on():
+        return time.monotonic() < deadline and number < first + most
+
+    while goes_on():
         child = Child(kind, number)
         end = None
-        while end is None and time.monotonic() < deadline:
+        while end is None and goes_on():
             try:
                 line = child.line(PATIENCE_S)
             except TimeoutError:
@@ -161,6 +165,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("kinds", nargs="*", metavar="KIND", help=f"of {', '.join(KINDS)}")
     parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--most", type=int, default=sys.maxsize, help="inputs of a kind")
     parser.add_argument("--seed", type=int, default=0, help="the number of the first input")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes at a time")
     parser.add_argument("--input", nargs=2, metavar=("KIND", "NUMBER"), help="one input again")
@@ -178,7 +183,7 @@ def main():
     kinds = args.kinds or list(KINDS)
     share = args.seconds * min(args.jobs, len(kinds)) / len(kinds)
     with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
-        results = list(pool.map(lambda kind: run(kind, args.seed, share), kinds))
+        results = list(pool.map(lambda kind: run(kind, args.seed, share, args.most), kinds))
     for kind, (outcomes, _) in zip(kinds, results, strict=True):
         print(summary(kind, outcomes))
         for outcome, times in outcomes.most_common() if args.verbose else ():

@@ -95,9 +95,12 @@ def check_solution(A, b, given, solution, options):
 def check_error(A, b, x):
     """Where scaled rows leave a good condition, x is near the solution, whatever the residual.
 
-    Rows are as different as penalties of 1e30 make them; beyond that nothing is said.
+    Rows are as different as penalties of 1e30 make them; beyond that nothing is said, nor where an
+    entry is so much larger than the diagonal of its row that the norm of residuals goes by it.
     """
     if A.shape[0] > 100 or spread(A) > 1e30 or scaled_condition(A) > 1e4:
+        return
+    if (abs(A).max(axis=1).toarray().ravel() > 1e3 * abs(A.diagonal())).any():
         return
     root = np.sqrt(abs(A.diagonal()))
     with np.errstate(all="ignore"):
@@ -114,10 +117,10 @@ def check_error(A, b, x):
 
 def as_long(given, A):
     """Give the matrix that was handed over in long double; `A` is its values before that."""
+    if sp.issparse(given):  # whose indices may have been damaged into those of another matrix
+        return sp.csr_array(given.tocoo()).astype(np.longdouble)
     dtype = getattr(given, "dtype", None)
     if dtype is not None and np.dtype(dtype).kind in "fiub" and np.dtype(dtype) != A.dtype:
-        if sp.issparse(given):
-            return sp.csr_array(given.tocoo()).astype(np.longdouble)
         return sp.csr_array(given.astype(np.longdouble))
     return A.astype(np.longdouble)
 
@@ -151,10 +154,10 @@ def precondition(rng):
     if M.varies or condition > 1e8:
         return "built"
     single = M.dtype == np.float32 or M.report().single
-    digits = 1e-3 if single else max(1e-9, 1e3 * EPS * condition)
-    if spread(A) > 1e100:  # sums over the rows of an aggregate lose more
-        digits = max(digits, 1e-4)
-    check_symmetric(dense.astype(np.float64), M, digits)
+    if spread(A) > 1e100:  # sums over the rows of an aggregate lose all digits
+        return "built"
+    digits = 1e-3 if single or not M.definite else max(1e-9, 1e4 * EPS * condition)
+    check_symmetric(dense.astype(np.float64), M.definite and is_positive(A), digits)
     return "built and checked"
 
 
@@ -180,7 +183,15 @@ def scaled_condition(A):
     return np.linalg.cond(scaled) if np.isfinite(scaled).all() else np.inf
 
 
-def check_symmetric(dense, M, digits):
+def is_positive(A):
+    """Tell whether A, with ones on its diagonal, is positive definite beyond rounding."""
+    if not (A.diagonal() > 0).all():
+        return False
+    root = np.sqrt(A.diagonal().astype(np.float64))
+    return np.linalg.eigvalsh(A.toarray().astype(np.float64) / root[:, None] / root)[0] > 1e-6
+
+
+def check_symmetric(dense, definite, digits):
     """The entries of M are judged by its diagonal, so that no scale of the rows matters."""
     root = np.sqrt(abs(np.diag(dense)))
     root[root == 0] = 1.0
@@ -189,7 +200,7 @@ def check_symmetric(dense, M, digits):
     gap = abs(scaled - scaled.T).max(initial=0)
     size = abs(scaled).max(initial=0)
     require(gap <= digits * max(size, 1e-300), f"M is not symmetric by {gap:.3g} of {size:.3g}")
-    if M.definite and not M.indefinite:
+    if definite:
         least = np.linalg.eigvalsh((scaled + scaled.T) / 2)[0] if len(dense) else 0.0
         require(least >= -digits * size, f"M has the eigenvalue {least:.3g} of {size:.3g}")
 

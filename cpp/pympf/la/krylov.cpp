@@ -407,7 +407,8 @@ void weigh_rows(const System<T>& system, Run<T>& run, double b_norm) {
     }
   const double scaled_norm = norm(system.comm, system.n, scaled.data());
   least = system.comm.min(least);
-  run.is_weighted = std::isfinite(scaled_norm) && b_norm > kSpread * least * scaled_norm;
+  run.is_weighted =
+      std::isfinite(scaled_norm) && b_norm > largest_spread(run.params.rtol) * least * scaled_norm;
   if (!run.is_weighted) return;
   for (std::size_t i = 0; i < size.size(); ++i)
     scaled[i] = size[i] > 0 ? b_norm / scaled_norm / size[i] : 1;
@@ -489,7 +490,9 @@ KrylovResult drive(const System<T>& system, const KrylovParams& params,
   }
   if (!units.give_back()) {
     units.take_again();
-    if (has_converged(result.reason) && !is_solution(run)) result.reason = Reason::diverged_range;
+    const bool is_lost =
+        !std::isfinite(run.norm(run.x)) || (has_converged(result.reason) && !is_solution(run));
+    if (is_lost) result.reason = Reason::diverged_range;
     units.give_back();
   }
   result.converged = has_converged(result.reason);

@@ -154,7 +154,7 @@ class MatrixSolve {
         M_(scaled_M_ ? &scaled_M_ : M),
         params_(params),
         callback_(callback) {
-    if (sizes_.most > krylov::kSpread * sizes_.least)
+    if (sizes_.most > krylov::largest_spread(params.rtol) * sizes_.least)
       for (Index i = 0; i < A.own(); ++i) row_size_.push_back(size_of(scaled_A_, i).scale());
     if (A.comm.size() > 1) {
       blocks_.emplace(scaled_A_);

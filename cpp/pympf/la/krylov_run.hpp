@@ -116,9 +116,9 @@ std::unique_ptr<Cycle<T>> make_minres(Run<T>&);
 template <class T>
 std::unique_ptr<Cycle<T>> make_gmres(Run<T>&);
 
-// Rows are weighed where a residual that the plain test allows may be so many times what it allows
-// in the mean of all rows; where their sizes differ by less, it may not.
-inline constexpr double kSpread = 100;
+// Rows are weighed where a residual that the plain test allows, relative to its row, may be so many
+// times rtol: where that is above 1e-4, for tolerances from 1e-8 to 1e-6.
+inline double largest_spread(double rtol) { return 1e-4 / std::clamp(rtol, 1e-8, 1e-6); }
 
 bool has_converged(Reason);
 

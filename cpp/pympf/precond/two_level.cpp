@@ -44,6 +44,13 @@ constexpr double accurate = 0.1;  // the Krylov method does the rest
 // in any order (Vanderbei, "Symmetric quasidefinite matrices", SIAM J. Optim. 5, 1995).
 constexpr double raise = 1e-12, lower = 1e-8;
 
+// What brings entries that LAPACK would not take to the size of 1, and back; 1 where they are usual.
+double unit_of(const CsrView<double>& A) {
+  constexpr double usual = 1e100;
+  const double largest = largest_magnitude(A.nnz(), A.data);
+  return largest > usual || (largest > 0 && largest < 1 / usual) ? 1 / power_of_two(largest) : 1;
+}
+
 // The largest -(A 1)_i / a_ii; empty if A is no graph Laplacian with a small shift.
 std::optional<double> depth_of(const CsrView<double>& A, const std::vector<double>& d) {
   double rho = 0;
@@ -293,7 +300,14 @@ std::optional<TwoLevel> TwoLevel::direct(const CsrView<double>& A, Report& repor
   return out;
 }
 
-std::optional<TwoLevel> TwoLevel::with_stage(const CsrView<double>& A, Report& report) {
+std::optional<TwoLevel> TwoLevel::with_stage(const CsrView<double>& given, Report& report) {
+  const double unit = unit_of(given);
+  Csr<double> scaled;
+  if (unit != 1) {
+    scaled = owned(given);
+    for (double& v : scaled.data) v /= unit;
+  }
+  const CsrView<double> A = unit == 1 ? given : scaled.view();
   const std::vector<double> d = diagonal(A);
   const std::optional<double> rho = depth_of(A, d);
   if (!rho) {
@@ -302,6 +316,7 @@ std::optional<TwoLevel> TwoLevel::with_stage(const CsrView<double>& A, Report& r
   }
   TwoLevel out;
   out.rows_ = A.rows;
+  out.unit_ = unit;
   out.make_stage(A, d, *rho);
   const Csr<double> coarse = *coarse_product(A, out.P_, out.R_, std::numeric_limits<Index>::max());
   const LuPlan plan(coarse, most_entries);
@@ -355,7 +370,7 @@ void TwoLevel::apply(const T* r, T* z) const {
     cycle(*space);
   else
     lu_->solve((space->x = space->b).data(), space->work.data());
-  std::copy_n(space->x.data(), rows_, z);
+  for (Index i = 0; i < rows_; ++i) z[i] = static_cast<T>(space->x[i] / unit_);
 }
 
 void TwoLevel::cycle(Space& space) const {

@@ -50,6 +50,7 @@ class TwoLevel {
 
   Csr<double> A_, P_, R_;       // empty without a stage
   std::vector<double> damped_;  // w D^-1
+  double unit_ = 1;             // of A, whose entries may be out of the range of LAPACK
   std::optional<SparseLu> lu_;
   Index rows_ = 0;
   // Behind a pointer: a pool does not move.
