@@ -396,14 +396,8 @@ def _check_options(
     preconditioner: Any, near_nullspace: Any, block_size: Any, params: dict[str, Any]
 ) -> None:
     """Refuse what nothing takes, and what only a preconditioner that is built here can take."""
-    kinds = [Preconditioner.fields(), Params.fields()]
-    if isinstance(preconditioner, str) and preconditioner == CLASSIC:
-        kinds.reverse()
-    own = [given for given in signature(solve).parameters if given not in ("A", "b", "params")]
-    known = dict.fromkeys([*(field["name"] for fields in kinds for field in fields), *own])
-    for wanted in params:
-        if wanted not in known:
-            raise ValueError(unknown(wanted, known))
+    if params:
+        _refuse_unknown(preconditioner, params)
     name = preconditioner if isinstance(preconditioner, str) else None
     if params and name not in METHOD_OF:
         raise ValueError(
@@ -415,6 +409,17 @@ def _check_options(
             raise ValueError("near_nullspace: only preconditioner='mmf' or 'multilevel' takes it")
         if block_size != 1:
             raise ValueError("block_size: only preconditioner='mmf' or 'multilevel' takes it")
+
+
+def _refuse_unknown(preconditioner: Any, params: dict[str, Any]) -> None:
+    kinds = [Preconditioner.fields(), Params.fields()]
+    if isinstance(preconditioner, str) and preconditioner == CLASSIC:
+        kinds.reverse()
+    own = [given for given in signature(solve).parameters if given not in ("A", "b", "params")]
+    known = dict.fromkeys([*(field["name"] for fields in kinds for field in fields), *own])
+    for wanted in params:
+        if wanted not in known:
+            raise ValueError(unknown(wanted, known))
 
 
 def _diagonal(A: sp.csr_array, comm: Any) -> NDArray[Any]:
