@@ -110,6 +110,8 @@ def test_a_bad_vector_on_one_rank(name, rank):
     M = pympf.as_preconditioner(A[rows], comm=COMM, method="multilevel")
     F = pympf.factorize(A[rows], comm=COMM, core_size=20)
     expected = (ValueError, TypeError)
+    # On one rank SciPy looks at the shape first, in its own words.
+    expected_text = f"^rank {rank}( of {COMM.size})?: .*{message}" if COMM.size > 1 else None
     for f in (
         M.apply,
         M.matvec,
@@ -123,7 +125,7 @@ def test_a_bad_vector_on_one_rank(name, rank):
         F.transform,
         lambda b: pympf.solve(A[rows], b, comm=COMM),
     ):
-        with pytest.raises(expected, match=f"^rank {rank}( of {COMM.size})?: .*{message}"):
+        with pytest.raises(expected, match=expected_text):
             f(r)
 
 

@@ -399,7 +399,8 @@ struct Preconditioner<T>::Impl {
   // What is promised positive definite must be it: a probe where the setup came near to rounding.
   void verify(const DistRows<T>& A) {
     if (std::holds_alternative<Jacobi<T>>(kind)) return;
-    if (is_companion || report.indefinite) {  // incomplete factors of such a matrix may grow without bound
+    if (is_companion ||
+        report.indefinite) {  // incomplete factors of such a matrix may grow without bound
       if (!is_finite(A)) fall_back(A, "is not finite");
     } else if (report.doubtful && !report.exact && used.cycle != CycleKind::k) {
       if (!is_positive(A)) fall_back(A, "is not positive definite by a probe");

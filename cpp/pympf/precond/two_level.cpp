@@ -44,7 +44,8 @@ constexpr double accurate = 0.1;  // the Krylov method does the rest
 // in any order (Vanderbei, "Symmetric quasidefinite matrices", SIAM J. Optim. 5, 1995).
 constexpr double raise = 1e-12, lower = 1e-8;
 
-// What brings entries that LAPACK would not take to the size of 1, and back; 1 where they are usual.
+// What brings entries that LAPACK would not take to the size of 1, and back; 1 where they are
+// usual.
 double unit_of(const CsrView<double>& A) {
   constexpr double usual = 1e100;
   const double largest = largest_magnitude(A.nnz(), A.data);
