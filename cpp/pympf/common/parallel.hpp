@@ -99,8 +99,14 @@ class LoopOver final : public Loop {
       if (thread == 0) checkpoint();
       const I begin = static_cast<I>(chunk) * chunk_length_;
       const I end = begin + std::min(chunk_length_, static_cast<I>(n_ - begin));
-      for (I i = begin; i < end; ++i) body(i);
+      run_chunk(body, begin, end);
     }
+  }
+
+  // Apart from the loop over chunks, which would take registers away from it.
+  template <class Body>
+  [[gnu::noinline]] static void run_chunk(Body& body, I begin, I end) {
+    for (I i = begin; i < end; ++i) body(i);
   }
 
   const I n_, chunk_length_;
