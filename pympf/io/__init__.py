@@ -237,13 +237,13 @@ def _changed(part: sp.csr_array, comm: Any, laplacian: bool, shift: float) -> sp
     """Do with the rows of all ranks what `gallery.laplacian` and `gallery.shifted` do."""
     if not (laplacian or shift):
         return part
-    from pympf.mmf import rows_of
+    from pympf.mmf import symmetric_rows
 
     part = la.as_rows(part, comm)
     if not math.isfinite(shift):
         raise ValueError(f"expected a finite shift, got {shift}")
     if laplacian:
-        rows_of(part, comm)  # symmetric, or a ValueError
+        symmetric_rows(part, comm)  # or a ValueError
         part = part.astype(np.float64)
         part = _diagonal_like(part, comm, part.sum(axis=1)) - part
     if shift:
