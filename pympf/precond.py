@@ -315,7 +315,7 @@ class Preconditioner(LinearOperator):
         with on_all(self._comm):
             r = la.as_vector(r, self.shape[0], self.dtype, "r")
         same_on_all(self._comm, r.shape[1:], "r: shape without the rows")
-        columns = np.ascontiguousarray(r.reshape(len(r), -1).T)
+        columns = np.ascontiguousarray(r[None] if r.ndim == 1 else r.T)
         z = np.empty_like(columns)
         for column, result in zip(columns, z, strict=True):
             self._core.apply(column, result)
