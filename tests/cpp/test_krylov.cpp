@@ -1127,7 +1127,7 @@ TEST_CASE("an x outside the range is told") {
 TEST_CASE("penalty rows: what has converged is right in all rows") {
   const Index n = 50;
   const Dense P = some_preconditioner(n);
-  for (double t : {1e4, 1e8, 1e12, 1e30}) {
+  for (double t : {1e6, 1e8, 1e12, 1e30}) {
     const auto [A, b] = path_with_penalty(n, t);
     const Operator<double> M = [&A = A](const double* r, double* z) {
       for (Index i = 0; i < A.n; ++i) z[i] = r[i] / A(i, i);
