@@ -600,7 +600,8 @@ def test_matrices_whose_pattern_is_singular():
         solution = pympf.solve(A, A @ np.ones(len(A)))
         assert solution.converged
         assert np.linalg.norm(A @ (solution.x - 1)) <= 1e-7 * np.linalg.norm(A @ np.ones(len(A)))
-        with pytest.raises(np.linalg.LinAlgError, match="singular to rounding"):
+        refusal = "singular to rounding|built without SuperLU"
+        with pytest.raises(np.linalg.LinAlgError, match=refusal):
             pympf.as_preconditioner(A, method="direct")
 
 
@@ -621,6 +622,8 @@ def test_random_matrices_with_zero_diagonals():
         try:
             M = pympf.as_preconditioner(A, method="direct")
         except np.linalg.LinAlgError as error:
+            if "built without SuperLU" in str(error):
+                pytest.skip(str(error))
             assert "singular to rounding" in str(error)  # noqa: PT017
             assert np.linalg.matrix_rank(A) < n
         else:

@@ -9,6 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+import pympf
+
 SETTINGS = {"OPENBLAS_NUM_THREADS": "1", "PYTHONFAULTHANDLER": "1"}
 
 
@@ -243,6 +245,11 @@ NEEDING_MEMORY = {
 @pytest.mark.parametrize("name", NEEDING_MEMORY)
 def test_too_little_memory_is_an_error(name, threads):
     """Children with less and less memory: the work is done, or there is a MemoryError."""
+    if name in ("two_level", "direct"):
+        try:
+            pympf.as_preconditioner(pympf.gallery.poisson((8, 8)), method="direct")
+        except np.linalg.LinAlgError as error:
+            pytest.skip(str(error))  # without SuperLU
     printed = run(
         f"""
     import os, resource
