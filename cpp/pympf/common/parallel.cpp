@@ -8,6 +8,7 @@
 #include <new>
 
 #include "pympf/common/cores.hpp"
+#include "pympf/common/memory.hpp"
 
 namespace pympf {
 namespace {
@@ -174,6 +175,7 @@ class OwnTeam final : public Team {
 OwnTeam& own_team() {
   static OwnTeam& own = *[] {
     static OwnTeam made;
+    keep_freed_memory();
     pthread_atfork(nullptr, nullptr, [] { made.forget(); });
     return &made;
   }();

@@ -126,6 +126,9 @@ Reason Run<T>::record(double norm, const T* iterate) {
   if (norm <= target()) return met();
   if (stop) return Reason::stopped_by_callback;
   if (iteration >= params.max_iterations) return Reason::diverged_max_iterations;
+  constexpr int long_run = 100;  // the answer costs about as much as ten products
+  if (iteration == long_run && is_inconsistent && is_inconsistent())
+    return Reason::diverged_inconsistent;
   return iterate && is_at_floor(iterate) ? Reason::diverged_stagnated : Reason::iterating;
 }
 
@@ -472,6 +475,7 @@ KrylovResult drive(const System<T>& system, const KrylovParams& params,
   const KrylovCallback<T> report = in_units(callback, system.n, norm_exponent, units.x_exponent());
   Run<T> run{system.A, system.M, system.n, units.b(), system.x, scaled, report, system.comm, {}};
   run.is_watched = system.comm.max(std::int64_t{bool{callback}}) > 0;
+  run.is_inconsistent = system.is_inconsistent;
 
   KrylovResult result;
   if (units.is_zero()) {

@@ -5,8 +5,9 @@
 //   nullspace  constants on the parts whose row sums vanish; of a symmetric A they are also what
 //              its range is orthogonal to
 //
-// Cost: one pass over the entries; the parts are looked for when all row sums vanish, or when a
-// method has failed.
+// Cost: a pass over the diagonal, over all entries where it spans much. The parts are looked for when
+// the sum of b says that b may have a share in the nullspace and all row sums vanish; else in the
+// hundredth iteration, or when a method has failed.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -140,6 +141,17 @@ std::optional<Inconsistent<T>> inconsistent_part(const DistRows<T>& A, const Flo
   return out;
 }
 
+// Whether b has no share in the constants, as far as the tolerance asks for it.
+template <class T>
+bool sums_to_zero(const DistRows<T>& A, const T* b, const KrylovParams& params) {
+  double sum = 0;
+  for (Index i = 0; i < A.own(); ++i) sum += b[i];
+  const double share =
+      std::abs(A.comm.sum(sum)) / std::sqrt(static_cast<double>(A.layout.total()));
+  const double relative = std::max<double>(params.rtol, std::numeric_limits<T>::epsilon());
+  return share <= std::max(relative * norm(A.comm, A.own(), b), params.atol);
+}
+
 // One solve, as often as it takes.
 template <class T>
 class MatrixSolve {
@@ -166,13 +178,17 @@ class MatrixSolve {
 
   KrylovResult run(const T* b, T* x) {
     const bool symmetric = params_.symmetric || takes_symmetry(params_.method);
-    if (symmetric && all_rows_float(scaled_A_)) {
+    if (!symmetric) return plain(b, x, callback_);
+    if (!sums_to_zero(A_, b, params_) && all_rows_float(scaled_A_)) {
       const auto result = least_squares(b, x);
       return result ? *result : plain(b, x, callback_);
     }
     std::vector<T> again(x, x + (is_zero(x) ? 0 : A_.own()));
-    KrylovResult result = plain(b, x, callback_);
-    if (!symmetric || !may_be_singular(result.reason)) return result;
+    KrylovResult result = plain(b, x, callback_, [&] {
+      return all_rows_float(scaled_A_) &&
+             inconsistent_part(A_, FloatingParts(scaled_A_), b, params_);
+    });
+    if (!may_be_singular(result.reason)) return result;
     again.resize(A_.own());
     const auto better = least_squares(b, again.data());
     if (!better) return result;
@@ -197,9 +213,11 @@ class MatrixSolve {
            reason != Reason::diverged_range;
   }
 
-  KrylovResult plain(const T* b, T* x, const KrylovCallback<T>& callback) {
+  KrylovResult plain(const T* b, T* x, const KrylovCallback<T>& callback,
+                     const std::function<bool()>& is_inconsistent = {}) {
     const auto start = [this](const T* r, T* out) { solve_dominated(scaled_A_, r, out); };
-    return krylov::drive<T>({multiply_, M_, A_.own(), b, x, A_.comm, exponent_, row_size_, start},
+    return krylov::drive<T>({multiply_, M_, A_.own(), b, x, A_.comm, exponent_, row_size_, start,
+                             is_inconsistent},
                             params_, callback);
   }
 

@@ -26,6 +26,8 @@ struct System {
   std::span<const double> row_size = {};  // |a_ii| as a rule, or nothing
   // Improves the guess, given its residual, where the rows are weighted.
   std::function<void(const T* r, T* x)> start = {};
+  // Whether there is no solution: asked once, of a run that takes long. Collective.
+  std::function<bool()> is_inconsistent = {};
 };
 
 // The system in units of its own, the stopping test and the record of one solve.
@@ -46,6 +48,7 @@ struct Run {
   double resolution = 0;          // a recurrence below it says nothing about b - A x
   bool is_weighted = false;       // on all ranks
   std::vector<double> weights{};  // the diagonal of W
+  std::function<bool()> is_inconsistent{};
 
   static constexpr double epsilon = std::numeric_limits<T>::epsilon();
 

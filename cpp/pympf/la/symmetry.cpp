@@ -72,7 +72,7 @@ void for_pairs(const DistRows<T>& A, const RowSizes<T>& sizes, const Pair& pair)
   };
   for (Index i = 0; i < rows.rows; ++i) {
     const Index diagonal = i + A.shift;
-    skip_to(i, diagonal);
+    if (next[i] < rows.indptr[i + 1] && rows.indices[next[i]] < diagonal) skip_to(i, diagonal);
     for (Index p = next[i]; p < rows.indptr[i + 1]; ++p) {
       const Index c = rows.indices[p];
       if (c == diagonal) continue;
