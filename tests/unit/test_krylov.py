@@ -225,6 +225,19 @@ def test_penalty_rows_do_not_hide_the_others(rng, size, method, name):
     assert np.linalg.norm(inside) <= 1e-4 * np.linalg.norm(b[b < 1])
 
 
+@pytest.mark.parametrize("decades", [5, 20, 40, 70])
+@pytest.mark.parametrize("cells", [(7, 8), (20, 21)])
+def test_rows_scaled_from_both_sides(rng, cells, decades):
+    S = gallery.poisson(cells)
+    D = sp.diags_array(10.0 ** rng.uniform(-decades, decades, S.shape[0]))
+    A = sp.csr_array(D @ S @ D)
+    b = A @ rng.standard_normal(S.shape[0])
+    scaled = spl.spsolve(sp.csc_array(S), b / D.diagonal())  # D x; x is rounding of it in part
+    solution = pympf.solve(A, b)
+    assert solution.converged
+    assert np.linalg.norm(D @ solution.x - scaled) <= 1e-6 * np.linalg.norm(scaled)
+
+
 @pytest.mark.parametrize("size", [1e2, 1e3, 1e4, 1e5])
 def test_rows_that_differ_less_are_right_to_four_digits(rng, size):
     B, b, expected = with_penalty(size, rng)

@@ -12,6 +12,7 @@
 #include <limits>
 #include <optional>
 
+#include "pympf/la/balance.hpp"
 #include "pympf/la/blas1.hpp"
 #include "pympf/la/dist_csr.hpp"
 #include "pympf/la/floating.hpp"
@@ -60,7 +61,9 @@ struct Size {
   double largest, diagonal;  // |a_ij|, |a_ii|
 
   // |a_ii|; of rows with larger entries, as indefinite matrices have them, a part of the largest.
-  double scale() const { return std::max(diagonal, 1e-3 * largest); }
+  double scale() const { return std::max(diagonal, part_of_largest * largest); }
+
+  static constexpr double part_of_largest = 1e-3;
 };
 
 template <class T>
@@ -92,6 +95,21 @@ Sizes sizes_of(const DistRows<T>& A) {
     out.least = scale > 0 && scale < out.least ? scale : out.least;
   }
   return {A.comm.max(out.entry), A.comm.min(out.least), A.comm.max(out.most)};
+}
+
+// The same, without what a row has from the units of others where A is symmetric: of D S D, whatever
+// the units D, the squares of these, if S has a diagonal.
+template <class T>
+std::vector<double> scales_of(const DistRows<T>& A, bool symmetric) {
+  std::vector<double> out(A.own());
+  for (Index i = 0; i < A.own(); ++i) out[i] = size_of(A, i).scale();
+  if (!symmetric) return out;
+  const std::vector<int> exponents = balancing_exponents(A);
+  for (Index i = 0; i < A.own(); ++i)
+    if (out[i] > 0)
+      out[i] = std::max(size_of(A, i).diagonal,
+                        Size::part_of_largest * std::ldexp(1.0, -2 * exponents[i]));
+  return out;
 }
 
 // x_i += r_i / a_ii in rows that the diagonal dominates by far, penalty rows: their residuals,
@@ -155,7 +173,7 @@ class MatrixSolve {
         params_(params),
         callback_(callback) {
     if (sizes_.most > krylov::largest_spread(params.rtol) * sizes_.least)
-      for (Index i = 0; i < A.own(); ++i) row_size_.push_back(size_of(scaled_A_, i).scale());
+      row_size_ = scales_of(scaled_A_, is_symmetric());
     if (A.comm.size() > 1) {
       blocks_.emplace(scaled_A_);
       multiply_ = [this](const T* x, T* y) { blocks_->multiply(x, y); };
@@ -165,7 +183,7 @@ class MatrixSolve {
   }
 
   KrylovResult run(const T* b, T* x) {
-    const bool symmetric = params_.symmetric || takes_symmetry(params_.method);
+    const bool symmetric = is_symmetric();
     if (symmetric && all_rows_float(scaled_A_)) {
       const auto result = least_squares(b, x);
       return result ? *result : plain(b, x, callback_);
@@ -181,6 +199,8 @@ class MatrixSolve {
   }
 
  private:
+  bool is_symmetric() const { return params_.symmetric || takes_symmetry(params_.method); }
+
   bool is_zero(const T* x) const {
     return std::all_of(x, x + A_.own(), [](T value) { return value == 0; });
   }
