@@ -241,9 +241,9 @@ void solve_coarse(const Border& border, const Csr<double>& own, Levels<T>& out, 
   std::vector<double> inverse = congruence(V, values.data(), n);
   for (Index i = 0; i < n; ++i)
     for (Index j = 0; j < n; ++j) inverse[static_cast<std::size_t>(i) * n + j] *= D[i] * D[j];
-  report.rounds_off = report.rounds_off || (std::is_same_v<T, float> &&
-                                            largest_magnitude(inverse.size(), inverse.data()) >
-                                                largest_of_float);
+  report.rounds_off =
+      report.rounds_off || (std::is_same_v<T, float> &&
+                            largest_magnitude(inverse.size(), inverse.data()) > largest_of_float);
   const auto first = static_cast<std::ptrdiff_t>(border.alone() ? 0 : border.layout.first());
   if (!border.alone()) {
     std::vector<Global> others;
