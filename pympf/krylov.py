@@ -199,10 +199,12 @@ def solve(
     is in its range (for the Laplacian: the entries of b sum to zero on each component). Nothing is
     shifted: of the solutions, which differ by vectors of the kernel, the ``x`` returned is the one
     that the method reaches from `x0`, not the one of least norm. When `b` is not in the range,
-    there is no solution, and ``converged`` is False. Of a symmetric `A` whose row sums vanish on
-    some components, as those of a Laplacian do, what `b` has in the kernel is taken out, and the
-    rest solved for: x has the least residual in the 2-norm. MINRES finds the least residual of
-    other singular matrices, in the norm √(rᵀM r), as SciPy's does.
+    there is no solution, and ``converged`` is False. What `b` has in the kernel of a symmetric
+    `A` is taken out then, and the rest solved for: x has the least residual in the 2-norm. Where
+    row sums vanish on some components, as those of a Laplacian do, the kernel is known; another
+    one (rigid motions of a free body) is found after the method has failed, up to 12 vectors of
+    it, at the cost of a few solves for each. Where that does not succeed, and with
+    ``preconditioner='none'``, MINRES leaves the least residual in the norm √(rᵀM r).
 
     The scale of `A`, `b` and `x0` is of no consequence: they are divided by powers of two inside,
     which is exact. Norms and tolerances are those of what was given. An `x0` whose residual is

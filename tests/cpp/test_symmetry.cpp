@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "matrices.hpp"
+#include "pympf/la/balance.hpp"
 #include "pympf/la/determined.hpp"
 #include "pympf/mmf/mmf.hpp"
 #include "pympf/precond/preconditioner.hpp"
@@ -303,4 +304,26 @@ TEST_CASE("a refusal says what would do") {
       refusal(matrix(3, {{0, 0, 1}, {1, 0, -1}, {1, 1, 2}, {1, 2, -1}, {2, 1, -1}, {2, 2, 2}}));
   CHECK(dirichlet.find("its 1 Dirichlet rows") != dirichlet.npos);
   CHECK(dirichlet.find("A.T") == dirichlet.npos);
+}
+
+TEST_CASE("balancing takes the units from the rows, exactly and whatever they are") {
+  const Csr<double> S = grid({6, 7});
+  const std::vector<int> of_S = balancing_exponents(DistRows<double>(S));
+  for (const int most : {0, 3, 40, 240}) {
+    const auto exponent = [&](Index i) { return (i * 37) % (2 * most + 1) - most; };
+    const auto A = scaled(S, [&](Index i) { return std::ldexp(1.0, exponent(i)); });
+    const std::vector<int> u = balancing_exponents(DistRows<double>(A));
+    for (Index i = 0; i < A.rows; ++i) CHECK(u[i] == of_S[i] - exponent(i));
+  }
+}
+
+TEST_CASE("rows that balancing has no diagonal for go by their largest entries") {
+  const auto A = matrix(4, {{0, 0, 1e-200}, {0, 1, 1e80}, {1, 0, 1e80}, {3, 3, 1e-300}});
+  const std::vector<int> u = balancing_exponents(DistRows<double>(A));
+  const double largest = std::ldexp(std::ldexp(1e80, u[0]), u[1]);
+  CHECK(largest >= 0.25);
+  CHECK(largest <= 4);
+  CHECK(u[2] == 0);
+  CHECK(std::ldexp(std::ldexp(1e-300, u[3]), u[3]) >= 0.25);
+  CHECK(std::ldexp(std::ldexp(1e-300, u[3]), u[3]) <= 4);
 }

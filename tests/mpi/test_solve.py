@@ -76,6 +76,19 @@ def test_least_squares_on_components_that_ranks_share(preconditioner):
     np.testing.assert_allclose(A @ gather(found.x), b - outside, atol=1e-5)
 
 
+@pytest.mark.parametrize("preconditioner", ["mmf", "multilevel", "jacobi"])
+def test_least_squares_of_a_free_sheet(preconditioner):
+    A = gallery.elasticity((12, 13), clamped=False)
+    kernel = pympf.rigid_body_modes([(i, j) for i in range(12) for j in range(13)])
+    b = np.sin(1.0 + np.arange(312.0))
+    outside = kernel @ np.linalg.lstsq(kernel, b)[0]
+    rows = ranges(312)
+    found = pympf.solve(A[rows], b[rows], comm=COMM, preconditioner=preconditioner)
+    assert found.reason == "diverged_inconsistent"
+    assert found.true_residual == pytest.approx(np.linalg.norm(outside) / np.linalg.norm(b))
+    np.testing.assert_allclose(A @ gather(found.x), b - outside, atol=1e-6)
+
+
 @pytest.mark.parametrize("size", [1e8, 1e30])
 @pytest.mark.parametrize("method", ["auto", "minres", "gmres"])
 def test_penalty_rows(size, method):

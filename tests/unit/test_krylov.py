@@ -137,6 +137,65 @@ def test_least_squares_of_a_part_beside_one_that_is_not_singular(rng):
     np.testing.assert_allclose(A @ solution.x, rest, atol=1e-6)
 
 
+def rotations_too(rng):
+    """Give singular matrices whose kernels are no constants on their parts, with the kernels."""
+    cells = (14, 15)
+    sheet = gallery.elasticity(cells, clamped=False)
+    modes = pympf.rigid_body_modes([(i, j) for i in range(cells[0]) for j in range(cells[1])])
+    D = sp.diags_array(rng.uniform(0.5, 2, 169))
+    scaled, _ = neumann(rng)
+    return {
+        "sheet": (sheet, modes),
+        "two sheets": (sp.block_diag([sheet, sheet]), sp.block_diag([modes, modes]).toarray()),
+        "scaled Laplacian": (D @ scaled @ D, 1 / D.diagonal()[:, None]),
+        "beside a clamped one": (
+            sp.block_diag([gallery.elasticity((5, 6)), sheet]),
+            np.vstack([np.zeros((60, 3)), modes]),
+        ),
+    }
+
+
+@pytest.mark.parametrize(
+    "name", ["sheet", "two sheets", "scaled Laplacian", "beside a clamped one"]
+)
+@pytest.mark.parametrize("method", ["auto", "cg", "minres"])
+@pytest.mark.parametrize("preconditioner", ["mmf", "multilevel", "ict", "jacobi", "direct"])
+def test_least_squares_where_the_kernel_has_to_be_found(rng, name, method, preconditioner):
+    A, kernel = rotations_too(rng)[name]
+    if preconditioner == "direct" and not has_superlu():
+        pytest.skip("this pympf is without SuperLU")
+    b = rng.standard_normal(A.shape[0])
+    outside = kernel @ np.linalg.lstsq(kernel, b)[0]
+    solution = pympf.solve(A, b, method=method, preconditioner=preconditioner)
+    assert solution.reason == "diverged_inconsistent"
+    assert solution.true_residual == pytest.approx(np.linalg.norm(outside) / np.linalg.norm(b))
+    assert np.linalg.norm(A @ solution.x - (b - outside)) <= 1e-6 * np.linalg.norm(b)
+    assert pympf.solve(A, b - outside, method=method, preconditioner=preconditioner).converged
+
+
+def test_a_given_nullspace_is_no_hindrance_to_least_squares(rng):
+    A, kernel = rotations_too(rng)["sheet"]
+    b = rng.standard_normal(A.shape[0])
+    outside = kernel @ np.linalg.lstsq(kernel, b)[0]
+    solution = pympf.solve(A, b, near_nullspace=kernel, preconditioner="multilevel")
+    assert solution.reason == "diverged_inconsistent"
+    assert np.linalg.norm(A @ solution.x - (b - outside)) <= 1e-6 * np.linalg.norm(b)
+
+
+def test_a_small_eigenvalue_is_no_kernel(rng):
+    """Of 1e-12 of the largest: b has a solution, and rounding keeps the residual from it or not."""
+    Q = np.linalg.qr(rng.standard_normal((80, 80)))[0]
+    eigenvalues = np.geomspace(1e-12, 1, 80)
+    A = (Q * eigenvalues) @ Q.T
+    solution = pympf.solve((A + A.T) / 2, rng.standard_normal(80), preconditioner="jacobi")
+    assert solution.reason != "diverged_inconsistent"
+
+
+def has_superlu():
+    A = gallery.shifted(gallery.poisson((8, 8)), -0.5)
+    return "without SuperLU" not in pympf.solve(A, np.ones(64)).choice
+
+
 @pytest.mark.parametrize("exponent", [-1000, -530, -160, 500, 900])
 @pytest.mark.parametrize("method", ["auto", *METHODS])
 @pytest.mark.parametrize("of", ["b", "A", "both"])
@@ -223,6 +282,19 @@ def test_penalty_rows_do_not_hide_the_others(rng, size, method, name):
     assert np.linalg.norm(solution.x - expected) <= 1e-6 * np.linalg.norm(expected)
     inside = np.where(b < 1, b - B @ solution.x, 0)
     assert np.linalg.norm(inside) <= 1e-4 * np.linalg.norm(b[b < 1])
+
+
+@pytest.mark.parametrize("decades", [5, 20, 40, 70])
+@pytest.mark.parametrize("cells", [(7, 8), (20, 21)])
+def test_rows_scaled_from_both_sides(rng, cells, decades):
+    S = gallery.poisson(cells)
+    D = sp.diags_array(10.0 ** rng.uniform(-decades, decades, S.shape[0]))
+    A = sp.csr_array(D @ S @ D)
+    b = A @ rng.standard_normal(S.shape[0])
+    scaled = spl.spsolve(sp.csc_array(S), b / D.diagonal())  # D x; x is rounding of it in part
+    solution = pympf.solve(A, b)
+    assert solution.converged
+    assert np.linalg.norm(D @ solution.x - scaled) <= 1e-6 * np.linalg.norm(scaled)
 
 
 @pytest.mark.parametrize("size", [1e2, 1e3, 1e4, 1e5])

@@ -1075,3 +1075,36 @@ def test_an_update_keeps_what_was_asked_for():
         M = pympf.as_preconditioner(gallery.shifted(0.5 * K, 1), method=method)
         M.update(gallery.shifted(100 * K, 1))
         assert M.choice == f"{method}: asked for"
+
+
+@pytest.mark.parametrize("decades", [3, 15, 40])
+@pytest.mark.parametrize("cells", [(5, 6), (40, 40)])
+def test_rows_of_any_scale_are_all_in_m(rng, cells, decades):
+    S = gallery.poisson(cells)
+    D = sp.diags_array(10.0 ** rng.uniform(-decades, decades, S.shape[0]))
+    A = sp.csr_array(D @ S @ D)
+    assert_definite_beside_s(pympf.as_preconditioner(A, method="multilevel"), S, D.diagonal())
+
+
+def test_rows_of_any_scale_are_all_in_m_of_float32(rng):
+    S = gallery.poisson((3, 5))
+    D = np.ones(15)
+    A = S.tolil()
+    A[4, 4] = 7e23
+    D[4] = 7e23**0.5
+    M = pympf.as_preconditioner(sp.csr_array(A).astype(np.float32))
+    S = sp.diags_array(1 / D) @ A @ sp.diags_array(1 / D)
+    assert_definite_beside_s(M, S, D, digits=1e-4)
+
+
+def assert_definite_beside_s(M, S, D, digits=1e-8):
+    """D M D is symmetric, and its eigenvalues times S are about 1."""
+    n = len(D)
+    some = np.arange(n) if n < 100 else np.arange(0, n, 23)
+    columns = (M @ np.eye(n, dtype=M.dtype)[:, some]).astype(np.float64) * D[:, None] * D[some]
+    square = columns[some]
+    assert abs(square - square.T).max() <= digits * abs(square).max()
+    assert np.linalg.eigvalsh(square)[0] > 0
+    if n < 100:
+        eigenvalues = np.linalg.eigvals(columns @ S.toarray()).real
+        assert abs(eigenvalues - 1).max() <= digits

@@ -26,8 +26,9 @@
 //     penalty of 1e12 beside rows of 1), the norm of the test is the larger of ||r|| and
 //     ||W r||, W = diag(w_i), w_i = c / |a_ii| with c such that ||W b|| = ||b||.
 //   - Where all row sums vanish on parts that nothing couples (Laplacians of graphs), the constants
-//     on these parts are the nullspace. What b has in it is taken out, the rest is solved, and x is
-//     the least-squares solution: diverged_inconsistent.
+//     on these parts are the nullspace; after a method with a preconditioner has failed, vectors of
+//     another nullspace are looked for (nullspace.hpp). What b has in it is taken out, the rest is
+//     solved, and x is the least-squares solution: diverged_inconsistent.
 #pragma once
 
 #include <functional>

@@ -2,21 +2,24 @@
 //
 //   range      s A, M / s with a power of two s, where the largest entry is far from 1
 //   rows       their sizes, |a_ii| as a rule, by which the driver weighs the rows where it must
-//   nullspace  constants on the parts whose row sums vanish; of a symmetric A they are also what
-//              its range is orthogonal to
+//   nullspace  constants on the parts whose row sums vanish, else what find_nullspace finds; of a
+//              symmetric A they are also what its range is orthogonal to
 //
-// Cost: a pass over the diagonal, over all entries where it spans much. The parts are looked for when
-// the sum of b says that b may have a share in the nullspace and all row sums vanish; else in the
-// hundredth iteration, or when a method has failed.
+// Cost: one pass over the entries. The parts are looked for when the sum of b says that b may have
+// a share in the constants and all row sums vanish, else in the hundredth iteration, or when a
+// method has failed; other vectors when one has failed as it does on a singular A.
 #include <algorithm>
 #include <cmath>
 #include <limits>
 #include <optional>
+#include <utility>
 
+#include "pympf/la/balance.hpp"
 #include "pympf/la/blas1.hpp"
 #include "pympf/la/dist_csr.hpp"
 #include "pympf/la/floating.hpp"
 #include "pympf/la/krylov_run.hpp"
+#include "pympf/la/nullspace.hpp"
 #include "pympf/la/range.hpp"
 
 namespace pympf {
@@ -61,7 +64,9 @@ struct Size {
   double largest, diagonal;  // |a_ij|, |a_ii|
 
   // |a_ii|; of rows with larger entries, as indefinite matrices have them, a part of the largest.
-  double scale() const { return std::max(diagonal, 1e-3 * largest); }
+  double scale() const { return std::max(diagonal, part_of_largest * largest); }
+
+  static constexpr double part_of_largest = 1e-3;
 };
 
 template <class T>
@@ -95,6 +100,21 @@ Sizes sizes_of(const DistRows<T>& A) {
   return {A.comm.max(out.entry), A.comm.min(out.least), A.comm.max(out.most)};
 }
 
+// The same, without what a row has from the units of others where A is symmetric: of D S D,
+// whatever the units D, the squares of these, if S has a diagonal.
+template <class T>
+std::vector<double> scales_of(const DistRows<T>& A, bool symmetric) {
+  std::vector<double> out(A.own());
+  for (Index i = 0; i < A.own(); ++i) out[i] = size_of(A, i).scale();
+  if (!symmetric) return out;
+  const std::vector<int> exponents = balancing_exponents(A);
+  for (Index i = 0; i < A.own(); ++i)
+    if (out[i] > 0)
+      out[i] = std::max(size_of(A, i).diagonal,
+                        Size::part_of_largest * std::ldexp(1.0, -2 * exponents[i]));
+  return out;
+}
+
 // x_i += r_i / a_ii in rows that the diagonal dominates by far, penalty rows: their residuals,
 // which may be any number of times those of the other rows, become as small as those.
 template <class T>
@@ -112,6 +132,18 @@ void solve_dominated(const DistRows<T>& A, const T* r, T* x) {
   }
 }
 
+template <class T>
+double largest_row_sum(const DistRows<T>& A) {
+  double largest = 0;
+  for (Index i = 0; i < A.rows.rows; ++i) {
+    double sum = 0;
+    for (Index p = A.rows.indptr[i]; p < A.rows.indptr[i + 1]; ++p)
+      sum += std::abs(double{A.rows.data[p]});
+    largest = std::max(largest, sum);
+  }
+  return A.comm.max(largest);
+}
+
 bool takes_symmetry(Method method) { return method != Method::gmres && method != Method::fgmres; }
 
 // What b has in the nullspace. The norms of a run that solves for the rest are told with it.
@@ -124,13 +156,12 @@ struct Inconsistent {
   double with(double norm) const { return std::hypot(norm, left); }
 };
 
-// Nothing where b is in the range as far as the tolerance asks for it.
+// `part` of b is in the nullspace. Nothing where b is in the range as far as the tolerance asks.
 template <class T>
-std::optional<Inconsistent<T>> inconsistent_part(const DistRows<T>& A, const FloatingParts& parts,
-                                                 const T* b, const KrylovParams& params) {
+std::optional<Inconsistent<T>> without(const std::vector<double>& part, const DistRows<T>& A,
+                                       const T* b, const KrylovParams& params) {
   const Index n = A.own();
   Inconsistent<T> out{{b, b + n}, 0, norm(A.comm, n, b)};
-  const std::vector<double> part = parts.project(A.comm, b);
   out.left = norm(A.comm, n, part.data());
   const double rounding = std::numeric_limits<T>::epsilon();
   if (!(out.left > std::max({params.rtol * out.b_norm, params.atol, rounding * out.b_norm})))
@@ -146,8 +177,7 @@ template <class T>
 bool sums_to_zero(const DistRows<T>& A, const T* b, const KrylovParams& params) {
   double sum = 0;
   for (Index i = 0; i < A.own(); ++i) sum += b[i];
-  const double share =
-      std::abs(A.comm.sum(sum)) / std::sqrt(static_cast<double>(A.layout.total()));
+  const double share = std::abs(A.comm.sum(sum)) / std::sqrt(static_cast<double>(A.layout.total()));
   const double relative = std::max<double>(params.rtol, std::numeric_limits<T>::epsilon());
   return share <= std::max(relative * norm(A.comm, A.own(), b), params.atol);
 }
@@ -167,7 +197,7 @@ class MatrixSolve {
         params_(params),
         callback_(callback) {
     if (sizes_.most > krylov::largest_spread(params.rtol) * sizes_.least)
-      for (Index i = 0; i < A.own(); ++i) row_size_.push_back(size_of(scaled_A_, i).scale());
+      row_size_ = scales_of(scaled_A_, is_symmetric());
     if (A.comm.size() > 1) {
       blocks_.emplace(scaled_A_);
       multiply_ = [this](const T* x, T* y) { blocks_->multiply(x, y); };
@@ -177,26 +207,33 @@ class MatrixSolve {
   }
 
   KrylovResult run(const T* b, T* x) {
-    const bool symmetric = params_.symmetric || takes_symmetry(params_.method);
-    if (!symmetric) return plain(b, x, callback_);
-    if (!sums_to_zero(A_, b, params_) && all_rows_float(scaled_A_)) {
-      const auto result = least_squares(b, x);
-      return result ? *result : plain(b, x, callback_);
-    }
-    std::vector<T> again(x, x + (is_zero(x) ? 0 : A_.own()));
-    KrylovResult result = plain(b, x, callback_, [&] {
-      return all_rows_float(scaled_A_) &&
-             inconsistent_part(A_, FloatingParts(scaled_A_), b, params_);
-    });
-    if (!may_be_singular(result.reason)) return result;
-    again.resize(A_.own());
-    const auto better = least_squares(b, again.data());
-    if (!better) return result;
-    std::copy(again.begin(), again.end(), x);
-    return *better;
+    if (!is_symmetric()) return plain(b, x, callback_, M_);
+    const std::vector<T> guess(x, x + (is_zero(x) ? 0 : A_.own()));
+    const bool floats = !sums_to_zero(A_, b, params_) && all_rows_float(scaled_A_);
+    std::optional<Rest> rest;
+    if (floats) rest = least_squares(b, x);
+    const auto is_inconsistent = [&] { return all_rows_float(scaled_A_) && without_constants(b); };
+    KrylovResult result = rest ? rest->result : plain(b, x, callback_, M_, is_inconsistent);
+    if (!may_be_singular(result.reason) || (rest && rest->converged)) return result;
+    // Tries another way from the guess; true when that takes the place of the result.
+    const auto again = [&](auto&& way, bool only_converged) {
+      std::vector<T> other(guess);
+      other.resize(A_.own());
+      rest = way(other.data());
+      if (!rest || (only_converged && !rest->converged)) return false;
+      std::copy(other.begin(), other.end(), x);
+      result = rest->result;
+      return rest->converged;
+    };
+    if (!floats && again([&](T* other) { return least_squares(b, other); }, false)) return result;
+    if (M_ && ends_so_on_singular(result.reason))
+      again([&](T* other) { return with_nullspace(b, other); }, true);
+    return result;
   }
 
  private:
+  bool is_symmetric() const { return params_.symmetric || takes_symmetry(params_.method); }
+
   bool is_zero(const T* x) const {
     return std::all_of(x, x + A_.own(), [](T value) { return value == 0; });
   }
@@ -213,32 +250,75 @@ class MatrixSolve {
            reason != Reason::diverged_range;
   }
 
-  KrylovResult plain(const T* b, T* x, const KrylovCallback<T>& callback,
-                     const std::function<bool()>& is_inconsistent = {}) {
-    const auto start = [this](const T* r, T* out) { solve_dominated(scaled_A_, r, out); };
-    return krylov::drive<T>({multiply_, M_, A_.own(), b, x, A_.comm, exponent_, row_size_, start,
-                             is_inconsistent},
-                            params_, callback);
+  // Preconditioned, where the least residual is another one in the norm of M.
+  static bool ends_so_on_singular(Reason reason) {
+    return reason == Reason::diverged_breakdown || reason == Reason::diverged_stagnated ||
+           reason == Reason::diverged_inconsistent || reason == Reason::diverged_residual_grew ||
+           reason == Reason::diverged_indefinite_operator;
   }
 
-  // Nothing where b is in the range of A.
-  std::optional<KrylovResult> least_squares(const T* b, T* x) {
-    const FloatingParts parts(scaled_A_);
-    const auto apart = inconsistent_part(A_, parts, b, params_);
+  KrylovResult plain(const T* b, T* x, const KrylovCallback<T>& callback, const Operator<T>* M,
+                     const std::function<bool()>& is_inconsistent = {}) {
+    const auto start = [this](const T* r, T* out) { solve_dominated(scaled_A_, r, out); };
+    return krylov::drive<T>(
+        {multiply_, M, A_.own(), b, x, A_.comm, exponent_, row_size_, start, is_inconsistent},
+        params_, callback);
+  }
+
+  // A solve for what is left of b without its part in the nullspace.
+  struct Rest {
+    KrylovResult result;  // of the whole
+    bool converged;
+  };
+
+  std::optional<Inconsistent<T>> without_constants(const T* b) {
+    return without(FloatingParts(scaled_A_).project(A_.comm, b), A_, b, params_);
+  }
+
+  // Nothing where no row sums vanish, or b is in the range of A.
+  std::optional<Rest> least_squares(const T* b, T* x) {
+    const auto apart = without_constants(b);
     if (!apart) return {};
+    return for_rest(*apart, x, M_);
+  }
+
+  // The same for any nullspace, with vectors that have to be found.
+  std::optional<Rest> with_nullspace(const T* b, T* x) {
+    const Index n = A_.own();
+    KrylovParams params = params_;
+    params.rtol = std::numeric_limits<T>::digits > 24 ? 1e-8 : 1e-4;
+    params.atol = 0;
+    const auto solve_consistent = [&](const T* side, T* y, const Vectors<T>& V) {
+      const Operator<T> M = deflated(A_.comm, n, *M_, V);
+      return krylov::drive<T>({multiply_, &M, n, side, y, A_.comm}, params, {}).converged;
+    };
+    const auto vectors =
+        find_nullspace<T>(A_.comm, n, multiply_, largest_row_sum(scaled_A_), solve_consistent);
+    std::vector<double> part(n, 0.0);
+    for (const std::vector<T>& v : vectors) {
+      const double factor = A_.comm.sum(dot(n, v.data(), b));
+      for (Index i = 0; i < n; ++i) part[i] += factor * double{v[i]};
+    }
+    const auto apart = without(part, A_, b, params_);
+    if (!apart) return {};
+    const Operator<T> M = deflated(A_.comm, n, *M_, vectors);
+    return for_rest(*apart, x, &M);
+  }
+
+  Rest for_rest(const Inconsistent<T>& apart, T* x, const Operator<T>* M) {
     KrylovCallback<T> told;
     if (callback_)
       told = [&](int iteration, double norm, const T* iterate) {
-        return callback_(iteration, apart->with(norm), iterate);
+        return callback_(iteration, apart.with(norm), iterate);
       };
-    KrylovResult result = plain(apart->rest.data(), x, told);
-    const double rest = norm(A_.comm, A_.own(), apart->rest.data());
-    result.true_residual = apart->with(result.true_residual * rest) / apart->b_norm;
+    KrylovResult result = plain(apart.rest.data(), x, told, M);
+    const double rest = norm(A_.comm, A_.own(), apart.rest.data());
+    result.true_residual = apart.with(result.true_residual * rest) / apart.b_norm;
     if (result.norm != ResidualNorm::preconditioned)
-      for (double& norm : result.history) norm = apart->with(norm);
-    if (has_converged(result.reason)) result.reason = Reason::diverged_inconsistent;
-    result.converged = false;
-    return result;
+      for (double& norm : result.history) norm = apart.with(norm);
+    const bool converged = std::exchange(result.converged, false);
+    if (converged) result.reason = Reason::diverged_inconsistent;
+    return {std::move(result), converged};
   }
 
   const DistRows<T>& A_;

@@ -17,6 +17,7 @@
 #include <optional>
 #include <type_traits>
 
+#include "pympf/la/balance.hpp"
 #include "pympf/la/blas1.hpp"
 #include "pympf/la/dense.hpp"
 #include "pympf/la/sparse.hpp"
@@ -44,6 +45,8 @@ double seconds_since(Clock::time_point start) {
 // strong clusters) and CG some iterations at 7e-6; grids, jumps and inclusions have 5e-3 and more.
 // In float64 it is less than doubtful.
 constexpr double least_pivot_of_float = 2e-5, doubtful_pivot = 1e-8;
+// Of the inverse of the last matrix, whose largest entry is about 1.
+constexpr double largest_of_float = 1e30;
 // Contraction that hardly shrinks the graph (expanders): lifting would fill in.
 constexpr double expander = 0.6;
 // 1 to 6 on all families but one, where the cuts triple the iterations; there it is above 20.
@@ -198,16 +201,32 @@ Found default_vector(const Stage& stage, const Level<T>& level, const Params& pa
   return {{1, std::move(b)}, poor};
 }
 
-// The pseudo-inverse of the last matrix: |A|^+ when it has negative eigenvalues.
+// Powers of two that take the units from the rows, where these differ by more than 10^6: beside a
+// large row the others would be rounded away, or taken for the nullspace. Ones otherwise.
+std::vector<double> row_units(const Csr<double>& A) {
+  constexpr int wide = 10;  // in square roots of the rows
+  const std::vector<int> exponents = balancing_exponents(DistRows<double>(A));
+  const auto [least, most] = std::minmax_element(exponents.begin(), exponents.end());
+  std::vector<double> out(A.rows, 1.0);
+  if (A.rows > 0 && *most - *least > wide)
+    std::transform(exponents.begin(), exponents.end(), out.begin(),
+                   [](int exponent) { return std::ldexp(1.0, exponent); });
+  return out;
+}
+
+// The pseudo-inverse of the last matrix, D (D A D)^+ D with the units D of its rows: |D A D|^+ when
+// it has negative eigenvalues.
 template <class T>
 void solve_coarse(const Border& border, const Csr<double>& own, Levels<T>& out, Report& report) {
   const Csr<double> A = gathered(border, own);
   const Index n = A.rows;
+  const std::vector<double> D = row_units(A);
   std::vector<double> V(static_cast<std::size_t>(n) * n, 0.0);
   for (Index i = 0; i < n; ++i)
     for (Index p = A.indptr[i]; p < A.indptr[i + 1]; ++p) {
-      V[static_cast<std::size_t>(i) * n + A.indices[p]] += A.data[p] / 2;
-      V[static_cast<std::size_t>(A.indices[p]) * n + i] += A.data[p] / 2;
+      const double half = D[i] * A.data[p] * D[A.indices[p]] / 2;
+      V[static_cast<std::size_t>(i) * n + A.indices[p]] += half;
+      V[static_cast<std::size_t>(A.indices[p]) * n + i] += half;
     }
   std::vector<double> values = symmetric_eigen(V, n);
   double largest = 0;
@@ -219,7 +238,12 @@ void solve_coarse(const Border& border, const Csr<double>& own, Levels<T>& out, 
     v = zero ? 0 : 1 / std::abs(v);
   }
   report.indefinite = report.indefinite || report.coarse_negative > 0;
-  const std::vector<double> inverse = congruence(V, values.data(), n);
+  std::vector<double> inverse = congruence(V, values.data(), n);
+  for (Index i = 0; i < n; ++i)
+    for (Index j = 0; j < n; ++j) inverse[static_cast<std::size_t>(i) * n + j] *= D[i] * D[j];
+  report.rounds_off =
+      report.rounds_off || (std::is_same_v<T, float> &&
+                            largest_magnitude(inverse.size(), inverse.data()) > largest_of_float);
   const auto first = static_cast<std::ptrdiff_t>(border.alone() ? 0 : border.layout.first());
   if (!border.alone()) {
     std::vector<Global> others;
