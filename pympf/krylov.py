@@ -224,118 +224,207 @@ def solve(
     >>> solution.method, solution.true_residual <= 1e-6
     ('cg', True)
     """
+    options = _Options(
+        *(method, preconditioner, near_nullspace, block_size, rtol, atol, maxiter, restart, side),
+        *(callback, progress, params),
+    )
     comm = la.comm_of(A) if comm is None else comm
     if comm is not None:
         check_communicator(comm)
     with on_all(comm):
-        _choice(method, METHODS, "method")
-        _choice(side, SIDES, "side")
-        _check_options(preconditioner, near_nullspace, block_size, params)
-        maxiter = 10_000 if maxiter is None else _count(maxiter, "maxiter")
-        restart = _count(restart, "restart")
-        if rtol is not None:
-            _tolerance(rtol, "rtol", below=1.0)
-        _tolerance(atol, "atol", below=np.inf)
-        if callback is not None and not callable(callback):
-            raise TypeError(f"callback is a {type(callback).__name__}, expected a callable")
-    same_on_all(comm, (method, side, maxiter, restart, rtol, atol), "options")
+        options.check()
+    same_on_all(comm, options.shared(), "options")
     A = checked(A, comm)
     with on_all(comm):
         b = la.as_one_vector(b, A.shape[0], A.dtype)
         x = np.zeros_like(b)
         if x0 is not None:
             x[:] = la.as_one_vector(x0, A.shape[0], A.dtype, "x0")
+    return _Solve(A, b, x, comm, options).solution()
 
-    if rtol is None:
-        rtol = 1e-8 if A.dtype == np.float64 else 1e-5
 
-    start = time.perf_counter()
-    rows = rows_of(A, comm)
-    admitted = rows.admit()
-    rest = None
-    if admitted.rows is not None and not admitted.determined:
-        rows, symmetric = admitted.rows, True
-    elif _takes_rest(admitted, A.shape[1], method, preconditioner):
-        rest = _Rest(admitted, rows, b, x, rtol, atol, side)
-        rows, symmetric = admitted.rows, True
-        b, rtol, atol = rest.b, rest.rtol, rest.atol
-    else:
-        symmetric = False
-    if method in SYMMETRIC and not symmetric:
-        raise ValueError(admitted.refusal(f"method={method!r} needs one, 'gmres' does not"))
-    if side == "left" and (method != "gmres" if method != "auto" else symmetric):
-        raise ValueError(f"side = 'left' is for the method 'gmres' only, got method = {method!r}")
-    if isinstance(preconditioner, str) and preconditioner in METHOD_OF:
-        if not symmetric:
-            raise ValueError(f"preconditioner={preconditioner!r}: {admitted.refusal(OTHERWISE)}")
-        given = {**params, "method": METHOD_OF[preconditioner]}
-        if preconditioner == "mmf":
-            given.setdefault("definite", method in ("cg", "minres"))
-        if preconditioner == CLASSIC:
-            given["progress"] = progress
-        M = _Chosen.of(
-            precondition(A, rows, comm, near_nullspace, block_size, given), preconditioner
+@dataclass
+class _Options:
+    """What a caller of `solve` may choose."""
+
+    method: str
+    preconditioner: Any
+    near_nullspace: ArrayLike | None
+    block_size: int
+    rtol: float | None
+    atol: float
+    maxiter: int | None
+    restart: int
+    side: str
+    callback: Callable[[int, float], Any] | None
+    progress: Progress | None
+    params: dict[str, Any]
+
+    def check(self) -> None:
+        """Raise TypeError or ValueError for what is not allowed."""
+        _choice(self.method, METHODS, "method")
+        _choice(self.side, SIDES, "side")
+        _check_options(self.preconditioner, self.near_nullspace, self.block_size, self.params)
+        self.maxiter = 10_000 if self.maxiter is None else _count(self.maxiter, "maxiter")
+        self.restart = _count(self.restart, "restart")
+        if self.rtol is not None:
+            _tolerance(self.rtol, "rtol", below=1.0)
+        _tolerance(self.atol, "atol", below=np.inf)
+        if self.callback is not None and not callable(self.callback):
+            given = type(self.callback).__name__
+            raise TypeError(f"callback is a {given}, expected a callable")
+
+    def shared(self) -> tuple[Any, ...]:
+        """What has to be the same on all ranks."""
+        return (self.method, self.side, self.maxiter, self.restart, self.rtol, self.atol)
+
+    @property
+    def is_built(self) -> bool:
+        """Whether the preconditioner is built here, from the matrix."""
+        return isinstance(self.preconditioner, str) and self.preconditioner in METHOD_OF
+
+    def to_build(self) -> dict[str, Any]:
+        """Return the parameters of `as_preconditioner`."""
+        given = {**self.params, "method": METHOD_OF[self.preconditioner]}
+        if self.preconditioner == "mmf":
+            given.setdefault("definite", self.method in ("cg", "minres"))
+        if self.preconditioner == CLASSIC:
+            given["progress"] = self.progress
+        return given
+
+
+class _Solve:
+    """One call of `solve`: choose, run, and where that fails choose again.
+
+    Collective.
+    """
+
+    def __init__(
+        self, A: sp.csr_array, b: NDArray[Any], x: NDArray[Any], comm: Any, options: _Options
+    ) -> None:
+        self.A, self.b, self.x, self.comm, self.options = A, b, x, comm, options
+        default = 1e-8 if A.dtype == np.float64 else 1e-5
+        self.rtol, self.atol = default if options.rtol is None else options.rtol, options.atol
+        self.solve_s = 0.0
+        self.rest: _Rest | None = None
+        start = time.perf_counter()
+        self._admit()
+        self.M = self._preconditioner()
+        self.krylov, self.why = _method(options.method, self.rows, self.symmetric, self.M.operator)
+        self.setup_s = time.perf_counter() - start
+        self.guess = self.x.copy()
+
+    def solution(self) -> Solution:
+        """Run and return what came of it."""
+        self._run()
+        if self.options.method == "auto":
+            self._change_method()
+            self._change_signs()
+        self._fall_back()
+        choice = f"{self.M.choice}; {self.krylov}: {self.why}"
+        if self.rest is not None:
+            self.rest.finish(self.x, self.result)
+            choice += self.rest.choice
+        return Solution(
+            x=self.x,
+            setup_s=self.setup_s,
+            solve_s=self.solve_s,
+            method=self.krylov,
+            preconditioner=self.M.name,
+            choice=choice,
+            operator=self.M.operator,
+            **self.result,
         )
-    else:
-        M = _given(preconditioner, A, _diagonal(A, comm))
-    krylov, why = _method(method, rows, symmetric, M.operator)
-    setup_s = time.perf_counter() - start
 
-    def run(x: NDArray[Any]) -> dict[str, Any]:
-        return engine(A.dtype).solve(
-            *(rows, b, x, M.core, krylov, side),
-            *(rtol, atol, maxiter, restart, symmetric, callback),
+    def _admit(self) -> None:
+        """Find what is symmetric: all of the matrix, what Dirichlet rows leave of it, or nothing."""
+        options = self.options
+        self.rows = rows_of(self.A, self.comm)
+        admitted = self.rows.admit()
+        self.symmetric = admitted.rows is not None and not admitted.determined
+        if not self.symmetric and _takes_rest(admitted, self.A.shape[1], options):
+            tolerances = (self.rtol, self.atol, options.side)
+            self.rest = _Rest(admitted, self.rows, self.b, self.x, *tolerances)
+            self.b, self.rtol, self.atol = self.rest.b, self.rest.rtol, self.rest.atol
+            self.symmetric = True
+        if self.symmetric:
+            self.rows = admitted.rows
+        elif options.method in SYMMETRIC:
+            needs = f"method={options.method!r} needs one, 'gmres' does not"
+            raise ValueError(admitted.refusal(needs))
+        elif options.is_built:
+            refusal = admitted.refusal(OTHERWISE)
+            raise ValueError(f"preconditioner={options.preconditioner!r}: {refusal}")
+        is_gmres = options.method == "gmres" or (options.method == "auto" and not self.symmetric)
+        if options.side == "left" and not is_gmres:
+            raise ValueError(
+                f"side = 'left' is for the method 'gmres' only, got method = {options.method!r}"
+            )
+
+    def _preconditioner(self) -> _Chosen:
+        if self.options.is_built:
+            return _Chosen.of(self._built({}), self.options.preconditioner)
+        return _given(self.options.preconditioner, self.A, _diagonal(self.A, self.comm))
+
+    def _built(self, other: dict[str, Any]) -> Preconditioner:
+        options = self.options
+        given = {**options.to_build(), **other}
+        known = (options.near_nullspace, options.block_size)
+        return precondition(self.A, self.rows, self.comm, *known, given)
+
+    def _run(self) -> None:
+        start, options = time.perf_counter(), self.options
+        self.result = engine(self.A.dtype).solve(
+            *(self.rows, self.b, self.x, self.M.core, self.krylov, options.side),
+            *(self.rtol, self.atol, options.maxiter, options.restart, self.symmetric),
+            options.callback,
         )
+        self.solve_s += time.perf_counter() - start
 
-    start, guess = time.perf_counter(), x.copy()
-    result = run(x)
-    if method == "auto" and result["reason"] == "diverged_indefinite_operator":
-        krylov = "minres" if krylov == "cg" else "fgmres"
-        why, x = "CG met a direction in which A is not positive", guess.copy()
-        result = run(x)
+    def _again(self) -> None:
+        self.x = self.guess.copy()
+        self._run()
 
-    def again(other: dict[str, Any], reason: str) -> None:
-        nonlocal M, setup_s, start, x, result
-        begin = time.perf_counter()
-        operator = precondition(A, rows, comm, near_nullspace, block_size, {**given, **other})
-        M = _Chosen(operator._core, "mmf", f"{_text(other)}: {reason}", operator)
-        again_s = time.perf_counter() - begin
-        setup_s, start, x = setup_s + again_s, start + again_s, guess.copy()
-        result = run(x)
+    def _change_method(self) -> None:
+        """Take a method for indefinite matrices where CG met one."""
+        if self.result["reason"] == "diverged_indefinite_operator":
+            self.krylov = "minres" if self.krylov == "cg" else "fgmres"
+            self.why = "CG met a direction in which A is not positive"
+            self._again()
 
-    failed = M.name == "mmf" and method == "auto" and not result["converged"]
-    failed = failed and result["reason"] != "diverged_inconsistent"
-    if failed and M.signed:
-        # A is singular, perhaps, and b not in its range: minres leaves the least residual then.
-        krylov, why = "minres", "A has negative eigenvalues"
-        again({"definite": True}, f"with the signs of A gmres ended with {result['reason']}")
-    elif failed and krylov == "minres" and M.is_diagonal:
-        before = (M, krylov, why, x, result)
-        krylov, why = "gmres", "M has the signs of A"
-        try:
-            again({"method": "two_level"}, f"minres ended with {before[-1]['reason']}")
-        except np.linalg.LinAlgError:  # it is not to be had
-            M, krylov, why, x, result = before
-    while M.is_built and M.operator and result["reason"] in NOT_DEFINITE:
-        begin = time.perf_counter()
-        if not M.operator._core.fall_back(rows, f"ended with {result['reason']}"):
-            break
-        M = _Chosen.of(M.operator, M.name)
-        again_s = time.perf_counter() - begin
-        setup_s, start, x = setup_s + again_s, start + again_s, guess.copy()
-        result = run(x)
-    if rest is not None:
-        rest.finish(x, result)
-    return Solution(
-        x=x,
-        setup_s=setup_s,
-        solve_s=time.perf_counter() - start,
-        method=krylov,
-        preconditioner=M.name,
-        choice=f"{M.choice}; {krylov}: {why}" + (rest.choice if rest is not None else ""),
-        operator=M.operator,
-        **result,
-    )
+    def _change_signs(self) -> None:
+        """Give up the signs of an indefinite matrix in the preconditioner, or take them."""
+        reason = self.result["reason"]
+        if self.M.name != "mmf" or self.result["converged"] or reason == "diverged_inconsistent":
+            return
+        if self.M.signed:
+            # A is singular, perhaps, and b not in its range: minres leaves the least residual then.
+            self.krylov, self.why = "minres", "A has negative eigenvalues"
+            self._build_again({"definite": True}, f"with the signs of A gmres ended with {reason}")
+        elif self.krylov == "minres" and self.M.is_diagonal:
+            before = (self.krylov, self.why)
+            self.krylov, self.why = "gmres", "M has the signs of A"
+            try:
+                self._build_again({"method": "two_level"}, f"minres ended with {reason}")
+            except np.linalg.LinAlgError:  # it is not available
+                self.krylov, self.why = before
+
+    def _build_again(self, other: dict[str, Any], reason: str) -> None:
+        start = time.perf_counter()
+        operator = self._built(other)
+        self.setup_s += time.perf_counter() - start
+        self.M = _Chosen(operator._core, "mmf", f"{_text(other)}: {reason}", operator)
+        self._again()
+
+    def _fall_back(self) -> None:
+        """Take the preconditioner's next choice where one that should be definite is not."""
+        while self.M.is_built and self.M.operator and self.result["reason"] in NOT_DEFINITE:
+            start, reason = time.perf_counter(), self.result["reason"]
+            if not self.M.operator._core.fall_back(self.rows, f"ended with {reason}"):
+                return
+            self.M = _Chosen.of(self.M.operator, self.M.name)
+            self.setup_s += time.perf_counter() - start
+            self._again()
 
 
 @dataclass(frozen=True)
@@ -432,16 +521,16 @@ def _diagonal(A: sp.csr_array, comm: Any) -> NDArray[Any]:
     return A.diagonal(first)[: A.shape[0]]
 
 
-def _takes_rest(admitted: Any, n: int, method: str, preconditioner: Any) -> bool:
+def _takes_rest(admitted: Any, n: int, options: _Options) -> bool:
     """Tell whether to solve for what determined unknowns leave: where symmetry brings something."""
     if admitted.rows is None:
         return False
-    if method in SYMMETRIC or isinstance(preconditioner, Mmf | Preconditioner):
+    if options.method in SYMMETRIC or isinstance(options.preconditioner, Mmf | Preconditioner):
         return True
-    if not isinstance(preconditioner, str):
+    if not isinstance(options.preconditioner, str):
         return False
     # Of a triangular matrix everything is determined: GMRES takes it as it is.
-    return preconditioner in METHOD_OF or (method == "auto" and admitted.determined < n)
+    return options.is_built or (options.method == "auto" and admitted.determined < n)
 
 
 class _Rest:
