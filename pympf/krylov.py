@@ -337,7 +337,7 @@ class _Solve:
         )
 
     def _admit(self) -> None:
-        """Find what is symmetric: all of the matrix, what Dirichlet rows leave of it, or nothing."""
+        """Find what is symmetric: the matrix, what Dirichlet rows leave of it, or nothing."""
         options = self.options
         self.rows = rows_of(self.A, self.comm)
         admitted = self.rows.admit()
