@@ -23,11 +23,11 @@
 // number of ranks, to the last bit.
 #include "pympf/mmf/factorize.hpp"
 
-#include <chrono>
 #include <cmath>
 #include <limits>
 #include <numeric>
 
+#include "pympf/common/clock.hpp"
 #include "pympf/la/sparse.hpp"
 #include "pympf/la/symmetry.hpp"
 #include "pympf/mmf/cluster.hpp"
@@ -37,12 +37,7 @@
 namespace pympf::mmf {
 namespace {
 
-using Clock = std::chrono::steady_clock;
 constexpr double infinity = std::numeric_limits<double>::infinity();
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 // D^-1 A D^-1.
 template <class T>

@@ -1,11 +1,11 @@
 #include "pympf/precond/preconditioner.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <utility>
 #include <variant>
 
+#include "pympf/common/clock.hpp"
 #include "pympf/common/pool.hpp"
 #include "pympf/la/blas1.hpp"
 #include "pympf/la/range.hpp"
@@ -314,7 +314,7 @@ struct Preconditioner<T>::Impl {
   // A sparse factor of A, with the sign that makes it positive definite where there is one.
   bool build_light(const DistRows<T>& A) {
     if (!SparseLu::available()) return false;
-    const auto begin = std::chrono::steady_clock::now();
+    const auto begin = Clock::now();
     Report found;
     auto M = TwoLevel::direct(working_copy(A, negative).rows, found, TwoLevel::Cost::light);
     if (!M || (params.definite && !found.definite)) return false;
@@ -322,10 +322,9 @@ struct Preconditioner<T>::Impl {
     return true;
   }
 
-  void keep(TwoLevel&& M, Report&& found, std::chrono::steady_clock::time_point begin) {
+  void keep(TwoLevel&& M, Report&& found, Clock::time_point begin) {
     report = std::move(found);
-    report.seconds =
-        std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    report.seconds = seconds_since(begin);
     if (params.method != Method::automatic)
       report.reason = "asked for";
     else if (report.indefinite)
@@ -354,7 +353,7 @@ struct Preconditioner<T>::Impl {
   std::string build_with_signs(const DistRows<T>& A, TwoLevel::Cost most = TwoLevel::Cost::any) {
     if (A.comm.size() > 1) return "it is for one rank";
     if (!SparseLu::available()) return "pympf was built without SuperLU";
-    const auto begin = std::chrono::steady_clock::now();
+    const auto begin = Clock::now();
     Report found;
     const auto copy = working_copy(A, false);
     auto M = params.method == Method::two_level ? TwoLevel::with_stage(copy.rows, found)
