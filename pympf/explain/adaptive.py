@@ -2,8 +2,9 @@
 
 A piece [a, b] is right when Σ_i ∫_a^b ∂_iF dx_i = F(b) - F(a), which costs two values of F. Pieces
 that are not are halved. Where F jumps (routing, hash buckets) the line is cut by bisection, and the
-jump is listed. Where F has kinks (ReLU) it can be cut exactly: between two points the pre-activations
-of the lowest layer whose signs differ are linear, so that their zeros are found by interpolation.
+jump is listed. Where F has kinks (ReLU) it can be cut exactly: between two points the
+pre-activations of the lowest layer whose signs differ are linear, so that their zeros are found by
+interpolation.
 """
 
 from __future__ import annotations

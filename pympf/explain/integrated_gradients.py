@@ -34,6 +34,9 @@ METHODS = ("adaptive", "kinks", *FIXED_RULES)
 ORDERS = {"adaptive": 6, "kinks": 3}
 """Gauss points on each piece."""
 
+EXACT = 2e-9
+"""Between kinks few points do, so that pieces have to be as complete as this."""
+
 
 class IncompleteWarning(UserWarning):
     """Attributions do not sum to the change of the output."""
@@ -212,9 +215,8 @@ class IntegratedGradients:
 
 # ---- one line ------------------------------------------------------------------------------------
 def _adaptive(line: Line, method: str, steps: int, tol: float, most: int) -> Any:
-    order = ORDERS[method]
-    integral = Integral(line, order=order, tol=tol, max_steps=most)
-    kinks = method == "kinks"
+    order, kinks = ORDERS[method], method == "kinks"
+    integral = Integral(line, order=order, tol=min(tol, EXACT) if kinks else tol, max_steps=most)
     integral.run(1 if kinks else max(1, steps // (2 * order)), kinks)
     ends = line.values(np.array([0.0, 1.0]))[0]
     return line, integral.sums, ends, integral.worst, integral.jumps
