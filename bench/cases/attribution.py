@@ -2,13 +2,14 @@
 
 *Completeness*: the largest |δ| = |Σ attributions - (F(x) - F(x'))| over some inputs, baseline zero,
 for each rule and number of gradients; random networks of the thesis's kinds, and an LSTM that was
-trained to count (`counting_network`), whose probabilities rise in a step. Of the methods that choose
-their points the mean number of gradients and of further values of F is told. *Paths*: the largest
-difference between integrated gradients and the sum over all paths, or over a group and its
+trained to count (`counting_network`), whose probabilities rise in a step. Of the methods that
+choose their points the mean number of gradients and of further values of F is told. *Paths*: the
+largest difference between integrated gradients and the sum over all paths, or over a group and its
 complement. *Speed*: milliseconds of the processor on one thread for one attribution with equal
 points, ours and captum's (where torch and captum are installed; attributions agree to captum's
-rounding of α), the median of ratios measured in turns; then the same on our graph with all points at
-once against one at a time and against central differences. *Memory*: peak of what Python allocates.
+rounding of α), the median of ratios measured in turns; then the same on our graph with all points
+at once against one at a time and against central differences. *Memory*: peak of what Python
+allocates.
 """
 
 import statistics
@@ -259,8 +260,11 @@ def _render_completeness(rows: list[tables.Row]) -> str:
 
 def _render_choosing(rows: list[tables.Row]) -> str:
     lines = [
-        [f"{row['network']}, {r['method']}, tol {r['tol']:g}", r["n_points"], r["n_values"]]
-        + [r["largest"], r["median"], 1e3 * r["cpu_s"]]
+        [
+            f"{row['network']}, {r['method']}, tol {r['tol']:g}",
+            *(r[key] for key in ("n_points", "n_values", "largest", "median")),
+            1e3 * r["cpu_s"],
+        ]
         for row in tables.only(rows, part="completeness")
         for r in row["choosing"]
     ]
