@@ -65,9 +65,10 @@ def _tiny() -> Iterator[dict[str, Any]]:
 
 
 def _full() -> Iterator[dict[str, Any]]:
-    for network in NETWORKS:
-        yield {"part": "completeness", "network": network, "inputs": 10, "steps": list(STEPS)}
-    yield {"part": "completeness", "network": "trained LSTM", "inputs": 60, "steps": list(STEPS)}
+    inputs = {"ReLU 256-256-256": 3, "attention": 5, "trained LSTM": 40}
+    for network in (*NETWORKS, "trained LSTM"):
+        some = {"network": network, "inputs": inputs.get(network, 10)}
+        yield {"part": "completeness", **some, "steps": list(STEPS)}
     yield {"part": "paths"}
     for network in SPEED:
         yield {"part": "speed", "network": network, "samples": 11}
