@@ -65,7 +65,7 @@ def test_refused(tmp_path, name, source, line, text):
         ("pympf/ref/__init__.py", "from .a import b\nfrom . import c"),
         ("pympf/explain/a.py", "from pympf.nets.graph import grad\nfrom pympf.explain import b"),
         ("pympf/explain/a.py", "from pympf.nets._checks import as_count"),
-        ("pympf/cli.py", "def f():\n    from pympf.explain import commands"),
+        ("pympf/cli/parser.py", "def f():\n    from pympf.explain import commands"),
         ("pympf/__main__.py", "from .cli import main"),
         ("pympf/a.py", "def f():\n    import h5py"),
         ("pympf/nets/estimators.py", "from sklearn.base import BaseEstimator"),

@@ -1,0 +1,105 @@
+"""What the commands print: reports for people and machines, and progress."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io as stdio
+import json
+import math
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from pympf import io
+
+
+def print_report(args: argparse.Namespace, report: dict[str, Any], table: object) -> None:
+    """Print a report for machines if asked for, else for people unless they want quiet."""
+    if not args.first:
+        return
+    if args.json:
+        print(json.dumps(_plain(report), allow_nan=False))
+    elif not args.quiet:
+        # The name of a file may be any bytes, and a terminal takes some characters only.
+        encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+        print(str(table).encode(encoding, "backslashreplace").decode(encoding))
+
+
+def _plain(value: Any) -> Any:
+    """Turn NumPy's types into Python's, and numbers that JSON does not have into null."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | np.ndarray):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def table_of(report: dict[str, Any]) -> str:
+    """Lay a report out in lines."""
+    width = max(map(len, report))
+    return "\n".join(f"{name.replace('_', ' '):{width}}  {_text(report[name])}" for name in report)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, tuple):
+        return " x ".join(map(str, value))
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def write_history(path: str, history: Iterable[float]) -> None:
+    """Write residual norms as JSON or CSV."""
+    residuals = [float(norm) for norm in history]
+    text = stdio.StringIO()
+    if path.lower().endswith(".json"):
+        json.dump(residuals, text)
+    else:
+        rows = csv.writer(text, lineterminator="\n")
+        rows.writerow(("iteration", "residual"))
+        rows.writerows(enumerate(residuals))
+    with io.atomic_write(path) as temporary:
+        temporary.write_text(text.getvalue())
+
+
+@contextmanager
+def stages(args: argparse.Namespace) -> Iterator[Callable[[dict[str, Any]], None]]:
+    """Give a callback that prints the stages of a factorization."""
+    with _lines(args.quiet or not args.first) as show:
+        yield lambda stage: show(
+            f"stage {stage['level']}: {stage['rows']} rows, {stage['nnz']} entries, "
+            f"{stage['rotations']} rotations, {stage['seconds']:.2f} s"
+        )
+
+
+@contextmanager
+def iterations(args: argparse.Namespace) -> Iterator[Callable[..., None]]:
+    """Give a callback that prints the iterations of a solver."""
+    with _lines(args.quiet or args.verbose < 1 or not args.first) as show:
+        yield lambda iteration, residual: show(f"iteration {iteration}: residual {residual:.3e}")
+
+
+@contextmanager
+def _lines(silent: bool) -> Iterator[Callable[[str], None]]:
+    """Print lines on stderr; on a terminal each over the one before."""
+    terminal, shown = sys.stderr.isatty(), False
+
+    def show(line: str) -> None:
+        nonlocal shown, silent
+        if not silent:
+            shown = True
+            text = f"\r\x1b[K{line}" if terminal else f"{line}\n"
+            try:
+                print(text, end="", file=sys.stderr, flush=True)
+            except BrokenPipeError:  # nobody reads on: the work goes on
+                silent = True
+
+    try:
+        yield show
+    finally:
+        if shown and terminal:
+            print(file=sys.stderr)

@@ -1,0 +1,237 @@
+"""The flags of the commands."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import pympf
+from pympf.cli import commands as run
+from pympf.cli.codes import EXIT_CODES
+from pympf.krylov import METHODS, PRECONDITIONERS, SIDES
+
+FUNCTIONS = ("solve", "multiply", "sqrt", "inv_sqrt", "transform", "inverse_transform")
+
+
+class _Version(argparse.Action):
+    """Print what is there, and end."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        print(pympf.show_config())
+        parser.exit()
+
+
+def make_parser(arguments: Sequence[str] | None) -> argparse.ArgumentParser:
+    """Make the parser of all commands; of the analyses only where the arguments ask for one."""
+    parser = argparse.ArgumentParser(
+        prog="pympf",
+        description="Multiresolution factorization of sparse symmetric matrices, "
+        "and what follows from it: solving, preconditioning, functions of a matrix.",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--version", action=_Version, nargs=0, help="print the version and what it was built with"
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for add in (_add_factor, _add_solve, _add_apply, _add_info, _add_convert, _add_demo):
+        add(commands)
+    analyses = _add_explain(commands, sys.argv[1:] if arguments is None else arguments)
+    for command in (*commands.choices.values(), *analyses):
+        command.set_defaults(flags=[flag for a in command._actions for flag in a.option_strings])
+    return parser
+
+
+def hint(flag: str, args: argparse.Namespace) -> str:
+    """Tell which flag was meant, perhaps."""
+    near = get_close_matches(flag.partition("=")[0], args.flags, n=1)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def _add(commands: Any, name: str, run: Callable[..., int], text: str) -> argparse.ArgumentParser:
+    command: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=text,
+        description=f"{text[0].upper()}{text[1:]}.",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    command.set_defaults(run=run, usage_error=command.error)
+    command.add_argument("--json", action="store_true", help="print the report as JSON on stdout")
+    command.add_argument("--quiet", action="store_true", help="print no report and no progress")
+    command.add_argument(
+        "-v",
+        "--verbose",
+        action="count",
+        default=0,
+        help="print every iteration; twice: also the traceback of an error",
+    )
+    command.add_argument(
+        "--mpi",
+        action="store_true",
+        help="run on all processes of a launcher that does not show itself (mpirun does)",
+    )
+    command.add_argument(
+        "--threads", type=_positive, metavar="N", help="number of threads (default: all cores)"
+    )
+    return command
+
+
+def _add_factor(commands: Any) -> None:
+    command = _add(commands, "factor", run.factor, "factor a matrix and save the factorization")
+    _add_matrix(command, "matrix")
+    command.add_argument(
+        "-o", "--output", required=True, metavar="F.h5", help="where to save the factorization"
+    )
+    _add_params(command, "parameters of the factorization", pympf.Params.fields())
+
+
+def _add_solve(commands: Any) -> None:
+    command = _add(commands, "solve", run.solve, "solve A x = b by a preconditioned Krylov method")
+    _add_matrix(command, "matrix")
+    side = command.add_mutually_exclusive_group()
+    side.add_argument("-b", metavar="FILE", help="the right-hand side")
+    side.add_argument(
+        "--rhs", choices=("ones", "random"), default="ones", help="a made right-hand side"
+    )
+    command.add_argument("-o", "--output", metavar="FILE", help="where to write x")
+    command.add_argument(
+        "--history",
+        type=_history_file,
+        metavar="FILE",
+        help="where to write the residual norms (.csv or .json)",
+    )
+    _add_method(command)
+    _add_params(command, "parameters of the preconditioner", run.fields_of_solve())
+    there = {field["name"] for field in run.fields_of_solve()}
+    classic = [field for field in pympf.Params.fields() if field["name"] not in there]
+    _add_params(command, "parameters of --preconditioner classic", classic)
+
+
+def _add_method(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--method", choices=METHODS, default="auto")
+    preconditioner = command.add_mutually_exclusive_group()
+    preconditioner.add_argument(
+        "--preconditioner",
+        choices=PRECONDITIONERS,
+        default="mmf",
+        help="mmf: whichever promises less work; classic: that of 'factor'",
+    )
+    preconditioner.add_argument(
+        "--factorization", metavar="F.h5", help="precondition by a saved factorization"
+    )
+    command.add_argument(
+        "--near-nullspace",
+        metavar="FILE",
+        default=argparse.SUPPRESS,
+        help="vectors that the coarse levels keep, as columns",
+    )
+    command.add_argument(
+        "--block-size",
+        type=_positive,
+        default=argparse.SUPPRESS,
+        help="unknowns of a node, next to each other",
+    )
+    command.add_argument(
+        "--rtol", type=float, help="relative tolerance of the residual (1e-8; float32: 1e-5)"
+    )
+    command.add_argument(
+        "--atol", type=float, default=0.0, help="absolute tolerance of the residual"
+    )
+    command.add_argument("--maxiter", type=_positive, help="largest number of iterations")
+    command.add_argument("--restart", type=int, default=30, help="m of GMRES(m); 0: no restart")
+    command.add_argument(
+        "--side", choices=SIDES, default="right", help="of the preconditioner in GMRES"
+    )
+
+
+def _add_apply(commands: Any) -> None:
+    command = _add(commands, "apply", run.apply, "apply a saved factorization to a vector")
+    command.add_argument("factorization", metavar="F.h5")
+    command.add_argument("vector", metavar="X", help="the vector, or a block of vectors")
+    command.add_argument("-o", "--output", required=True, metavar="FILE", help="where to write it")
+    command.add_argument("--function", choices=FUNCTIONS, default="solve")
+    command.add_argument("--key", help="which vector of an HDF5 file")
+
+
+def _add_info(commands: Any) -> None:
+    command = _add(commands, "info", run.info, "describe a matrix or a saved factorization")
+    _add_matrix(command, "file")
+
+
+def _add_convert(commands: Any) -> None:
+    command = _add(commands, "convert", run.convert, "convert a matrix or vector to another format")
+    _add_matrix(command, "file")
+    command.add_argument("output", metavar="OUT", help="the suffix names the format")
+    command.add_argument(
+        "--vector", action="store_true", help="convert a vector (the default for .npy)"
+    )
+    command.add_argument(
+        "--index-bits", type=int, choices=(32, 64), default=32, help="integers of PETSc files"
+    )
+
+
+def _add_demo(commands: Any) -> None:
+    command = _add(commands, "demo", run.demo, "segment a photograph by solving a large system")
+    command.add_argument("--large", action="store_true", help="about two million unknowns")
+    command.add_argument("--output", type=Path, metavar="DIR", help="where to write the pictures")
+
+
+def _add_explain(commands: Any, arguments: Sequence[str]) -> list[argparse.ArgumentParser]:
+    text = "show what a network looked at"
+    command = commands.add_parser("explain", help=text, description=f"{text.capitalize()}.")
+    if "explain" not in arguments:
+        return []
+    from pympf.explain.commands import ANALYSES  # whose imports the other commands do without
+
+    choices = command.add_subparsers(dest="analysis", required=True, metavar="ANALYSIS")
+    for analysis in ANALYSES:
+        parser = _add(choices, analysis.name, run.explain, analysis.text)
+        parser.set_defaults(analyse=analysis.run)
+        analysis.declare(parser)
+    return list(choices.choices.values())
+
+
+def _add_matrix(command: argparse.ArgumentParser, name: str) -> None:
+    command.add_argument(name, metavar="A", help="the suffix names the format")
+    command.add_argument("--key", help="which matrix of a .mat or HDF5 file")
+    command.add_argument(
+        "--laplacian", action="store_true", help="take D - W of the adjacency matrix W"
+    )
+    command.add_argument("--shift", type=float, default=0.0, help="added to the diagonal")
+
+
+def _add_params(command: argparse.ArgumentParser, title: str, fields: list[dict[str, Any]]) -> None:
+    group = command.add_argument_group(title)
+    for field in fields:
+        options: dict[str, Any] = {
+            "dest": field["name"],
+            "default": argparse.SUPPRESS,
+            "help": f"{field['doc']} (default: {field['default']})".replace("%", "%%"),
+        }
+        if field["kind"] == "bool":
+            options["action"] = argparse.BooleanOptionalAction
+        elif field["kind"] == "choice":
+            options["choices"] = field["choices"]
+        else:
+            options |= {"type": int if field["kind"] == "int" else float, "metavar": "X"}
+        group.add_argument(run.flag(field["name"]), **options)
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"expected a positive number, got {number}")
+    return number
+
+
+def _history_file(text: str) -> str:
+    if not text.lower().endswith((".csv", ".json")):
+        raise argparse.ArgumentTypeError(f"expected a .csv or .json file, got {text}")
+    return text

@@ -1,0 +1,103 @@
+"""Several processes: the commands run on all, and the first one speaks."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io as stdio
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pympf import io
+from pympf._mpi import (
+    LauncherError,
+    check_communicator,
+    gather_rows,
+    is_parallel,
+    launched,
+    on_all,
+    scatter_rows,
+)
+
+PARALLEL = ("factor", "solve", "apply")
+"""Commands that mpirun may start on several processes."""
+
+
+def communicator(args: argparse.Namespace) -> Any:
+    """Return the communicator of the processes that a launcher has started; None for one."""
+    place = launched()
+    if not args.mpi and (place is None or place[1] == 1):
+        return None
+    try:
+        from mpi4py import MPI
+    except ImportError as error:
+        raise LauncherError(
+            "started as one of several processes, but there is no mpi4py: pip install mpi4py"
+        ) from error
+    check_communicator(MPI.COMM_WORLD)
+    if MPI.COMM_WORLD.size == 1:
+        return None
+    if args.command not in PARALLEL:
+        raise LauncherError(
+            f"{args.command} runs on one process, this is a job of {MPI.COMM_WORLD.size}; commands "
+            f"for several: {', '.join(PARALLEL)}"
+        )
+    return MPI.COMM_WORLD
+
+
+@contextmanager
+def silence() -> Iterator[None]:
+    """Print nothing: the first process says it for all."""
+    nowhere = stdio.StringIO()
+    with contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
+        yield
+
+
+def give_up_stdout() -> None:
+    """Drop what stdout cannot take (a closed pipe, a full disk): Python would try again at exit."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def scattered(args: argparse.Namespace, x: Any, places: list[slice]) -> NDArray[Any]:
+    """Give each rank its part of the vector of rank 0, where that lies in these places of its own.
+
+    What all ranks have in the first place comes first in the vector, and so on.
+    """
+    if not is_parallel(args.comm):
+        return x
+    parts = []
+    first = 0
+    for place in places:
+        own = place.stop - place.start
+        total = args.comm.allreduce(own)
+        part = None if x is None else x[first : first + total]
+        parts.append(scatter_rows(args.comm, part, own))
+        first += total
+    with on_all(args.comm):
+        if x is not None and len(x) != first:
+            raise ValueError(f"x: expected {first} rows, got {len(x)}")
+    return np.concatenate(parts)
+
+
+def gathered(args: argparse.Namespace, y: NDArray[Any], places: list[slice]) -> Any:
+    """Do the inverse of `scattered`: the vector on rank 0, None on the others."""
+    if not is_parallel(args.comm):
+        return y
+    parts = [gather_rows(args.comm, y[place]) for place in places]
+    return np.concatenate([part for part in parts if part is not None]) if args.first else None
+
+
+def read_vector(args: argparse.Namespace, path: str, key: str | None = None) -> Any:
+    """Read a vector on rank 0; None on the others."""
+    with on_all(args.comm):
+        return io.read_vector(path, key=key) if args.first else None
