@@ -39,7 +39,7 @@ constexpr double kLeastRow = std::numeric_limits<T>::digits > 24 ? 0x1p-900 : 0x
 // 2^-exponent A, without rows that are nothing; a copy only where that is another matrix.
 template <class T>
 DistRows<T> scaled(const DistRows<T>& given, int exponent, bool in_range) {
-  auto kept = in_range ? std::nullopt : within_range(given);
+  auto kept = in_range ? std::nullopt : within_range(given, diagonal(given));
   if (exponent == 0) return kept ? *std::move(kept) : view_of(given);
   const DistRows<T>& A = kept ? *kept : given;
   auto out = with_values<T>(A, [&](Index, Index p) { return A.rows.data[p]; });
@@ -98,6 +98,19 @@ Sizes sizes_of(const DistRows<T>& A) {
     out.least = scale > 0 && scale < out.least ? scale : out.least;
   }
   return {A.comm.max(out.entry), A.comm.min(out.least), A.comm.max(out.most)};
+}
+
+// The same by the diagonal alone, where all rows have one, as bounds: nothing where these are
+// further apart than `spread`.
+template <class T>
+std::optional<Sizes> about_sizes_of(const DistRows<T>& A, double spread) {
+  Sizes out;
+  for (T d : diagonal(A)) out.least = std::min<double>(out.least, std::abs(d));
+  out.least = A.comm.min(out.least);
+  out.entry = A.comm.max(largest_magnitude(A.rows.nnz(), A.rows.data));
+  out.most = out.entry;
+  if (!(out.most <= spread * out.least)) return {};
+  return out;
 }
 
 // The same, without what a row has from the units of others where A is symmetric: of D S D,
@@ -189,7 +202,7 @@ class MatrixSolve {
   MatrixSolve(const DistRows<T>& A, const Operator<T>* M, const KrylovParams& params,
               const KrylovCallback<T>& callback)
       : A_(A),
-        sizes_(sizes_of(A)),
+        sizes_(sizes(A, params)),
         exponent_(exponent_of(sizes_.entry)),
         scaled_A_(scaled(A, exponent_, sizes_.least >= kLeastRow<T> * sizes_.entry)),
         scaled_M_(M && exponent_ != 0 ? scaled(*M, exponent_, A.own()) : Operator<T>{}),
@@ -236,6 +249,11 @@ class MatrixSolve {
 
   bool is_zero(const T* x) const {
     return std::all_of(x, x + A_.own(), [](T value) { return value == 0; });
+  }
+
+  static Sizes sizes(const DistRows<T>& A, const KrylovParams& params) {
+    const auto about = about_sizes_of(A, krylov::largest_spread(params.rtol));
+    return about ? *about : sizes_of(A);
   }
 
   // Even: minres takes square roots of r^T M r.

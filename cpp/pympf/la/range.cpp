@@ -7,9 +7,9 @@
 namespace pympf {
 
 template <class T>
-std::optional<DistRows<T>> within_range(const DistRows<T>& A) {
+std::optional<DistRows<T>> within_range(const DistRows<T>& A, const std::vector<T>& diagonal) {
   double least = std::numeric_limits<double>::infinity(), largest = 0;
-  for (T d : diagonal(A)) {
+  for (T d : diagonal) {
     const double magnitude = std::abs(double{d});
     largest = std::max(largest, magnitude);
     if (magnitude > 0) least = std::min(least, magnitude);
@@ -23,7 +23,9 @@ std::optional<DistRows<T>> within_range(const DistRows<T>& A) {
   });
 }
 
-template std::optional<DistRows<float>> within_range(const DistRows<float>&);
-template std::optional<DistRows<double>> within_range(const DistRows<double>&);
+template std::optional<DistRows<float>> within_range(const DistRows<float>&,
+                                                     const std::vector<float>&);
+template std::optional<DistRows<double>> within_range(const DistRows<double>&,
+                                                      const std::vector<double>&);
 
 }  // namespace pympf

@@ -10,8 +10,8 @@
 namespace pympf {
 
 // A with zeros for entries below 2^-1000 (float: 2^-120) of the largest diagonal entry; nothing
-// where no diagonal entry is below that. Collective; one pass over the diagonal where it is not.
+// where no entry of the diagonal, which is given, is below that. Collective.
 template <class T>
-std::optional<DistRows<T>> within_range(const DistRows<T>& A);
+std::optional<DistRows<T>> within_range(const DistRows<T>& A, const std::vector<T>& diagonal);
 
 }  // namespace pympf

@@ -133,25 +133,27 @@ struct Preconditioner<T>::Impl {
   bool whole = true;  // not while new values come in, nor after that was interrupted
 
   void take(const DistRows<T>& given) {
-    const std::optional<DistRows<T>> kept = within_range(given);
+    const std::vector<T> d = diagonal(given);
+    const std::optional<DistRows<T>> kept = within_range(given, d);
     const DistRows<T>& A = kept ? *kept : given;
-    build(A);
+    build(A, kept ? diagonal(A) : d);
     finish(A);
     verify(A);
   }
 
   // New values on the same pattern.
   void refresh(const DistRows<T>& given) {
-    const std::optional<DistRows<T>> kept = within_range(given);
+    std::vector<T> d = diagonal(given);
+    const std::optional<DistRows<T>> kept = within_range(given, d);
     const DistRows<T>& A = kept ? *kept : given;
-    const std::vector<T> d = diagonal(A);
+    if (kept) d = diagonal(A);
     negative = is_negative(A.comm, d);
     const auto refreshed = [&](auto& cycles) {
       refresh_levels(working_copy(A, negative), used, cycles->levels, report);
     };
     if (is_companion || params.cycle == CycleKind::additive ||
         std::holds_alternative<TwoLevel>(kind))
-      build(A);
+      build(A, d);
     else if (std::holds_alternative<Jacobi<T>>(kind))
       refresh_diagonal(A, d);
     else if (auto* single = std::get_if<std::unique_ptr<Cycles<float>>>(&kind))
@@ -166,7 +168,7 @@ struct Preconditioner<T>::Impl {
 
   // Takes the next rung, as the one that is there `why`; false when none is left. Collective.
   bool fall_back(const DistRows<T>& given, const std::string& why) {
-    const std::optional<DistRows<T>> kept = within_range(given);
+    const std::optional<DistRows<T>> kept = within_range(given, diagonal(given));
     const DistRows<T>& A = kept ? *kept : given;
     const bool is_single = std::holds_alternative<std::unique_ptr<Cycles<float>>>(kind);
     if (std::holds_alternative<Jacobi<T>>(kind)) return false;
@@ -213,12 +215,11 @@ struct Preconditioner<T>::Impl {
   // What is there no longer fits.
   void build_anew(const DistRows<T>& A, const std::string& why) {
     const std::string before = report.method;
-    build(A);
+    build(A, diagonal(A));
     report.reason += concat("; chosen anew in place of ", before, ": ", why);
   }
 
-  void build(const DistRows<T>& A) {
-    const std::vector<T> d = diagonal(A);
+  void build(const DistRows<T>& A, const std::vector<T>& d) {
     negative = is_negative(A.comm, d);
     used = params;
     report = {};
