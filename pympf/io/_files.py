@@ -31,7 +31,6 @@ FORMAT_ERRORS = (
     ArithmeticError,
     NotImplementedError,
     RuntimeError,
-    MemoryError,
     csv.Error,
     struct.error,
     tokenize.TokenError,
@@ -63,9 +62,13 @@ def reading(path: Path, kind: str) -> Iterator[None]:
     ------
     OSError
         If the block raises one of `FORMAT_ERRORS`, or an OSError that does not name the file.
+    MemoryError
+        If there is too little memory: readers check the sizes that a file announces.
     """
     try:
         yield
+    except MemoryError as error:
+        raise MemoryError(f"{path}: too little memory to read this {kind} file") from error
     except ChoiceError:
         raise
     except FORMAT_ERRORS as error:

@@ -280,6 +280,33 @@ def test_too_little_memory_is_an_error(name, threads):
     assert printed[-1] == "0"
 
 
+@pytest.mark.parametrize("suffix", [".npz", ".mtx", ".h5", ".mat", ".petsc"])
+def test_too_little_memory_to_read_a_file_is_no_damage(tmp_path, suffix):
+    path = tmp_path / f"A{suffix}"
+    pympf.io.write_matrix(path, pympf.gallery.poisson((300, 300)))
+    printed = run(
+        f"""
+    import os, resource
+    import pympf.io
+
+    pympf.io.read_matrix({str(path)!r})
+    used = int(open("/proc/self/statm").read().split()[0]) * 4096
+    for megabytes in (1, 600):
+        child = os.fork()
+        if child == 0:
+            resource.setrlimit(resource.RLIMIT_AS, (used + megabytes * 2**20,) * 2)
+            try:
+                print(pympf.io.read_matrix({str(path)!r}).nnz, flush=True)
+            except MemoryError as error:
+                print(str(error).split(": ")[-1].replace(" ", "_"), flush=True)
+            os._exit(0)
+        os.waitpid(child, 0)
+    """
+    ).split()
+    assert printed == [printed[0], "448800"]
+    assert printed[0].startswith("too_little_memory_to_read_this")
+
+
 def test_the_library_changes_nobodys_settings():
     printed = run(
         """
