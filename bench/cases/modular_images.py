@@ -52,10 +52,8 @@ def points(tiny: bool) -> list[dict[str, Any]]:
         kinds += [{"k": k} for k in (1, 2, 4, 8)]
         if data == "cifar10" and seed < 3:
             kinds += [{"side": 16, "k": k} for k in (4, 6)]
-        found += [
-            {**common, "seed": seed, **kind, "method": way} for kind in kinds for way in three
-        ]
-    return found
+        found += [{"seed": seed, **kind, "method": way} for kind in kinds for way in three]
+    return [{**common, "threads": 1, **point} for point in found]
 
 
 # ---- images --------------------------------------------------------------------------------------
