@@ -57,7 +57,8 @@ class Hats:
         bins = z.astype(np.int64).ravel()
         number = np.bincount(bins, minlength=rows * knots) + self.smoothing
         total = np.bincount(bins, np.broadcast_to(r, z.shape).ravel(), rows * knots)
-        share: Array = (total * total / number).reshape(rows, -1).sum(axis=1) / (r @ r)
+        power = r @ r + np.finfo(np.float64).tiny
+        share: Array = (total * total / number).reshape(rows, -1).sum(axis=1) / power
         return share
 
     def fit(self, z: Array, r: Array) -> tuple[Array, Array, Array]:
