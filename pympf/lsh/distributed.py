@@ -10,13 +10,14 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 import pympf._lsh as _engine
 from pympf._mpi import check_communicator, handle, on_all, own
 from pympf.lsh._gates import as_rows, checked_ids, checked_integer, checked_number, real_dtype
+from pympf.lsh._settings import Settings
 from pympf.lsh.families import HashFamily, checked_family
 from pympf.lsh.table import ragged
 
 __all__ = ["DistributedTable"]
 
 
-class DistributedTable:
+class DistributedTable(Settings):
     """A hash table of points that live on the ranks where they were added.
 
     Collective. Each bucket is owned by the rank that the hash of its key names. A query travels to
@@ -54,6 +55,9 @@ class DistributedTable:
         single = self.dtype == np.float32
         kind = _engine.DistributedTable32 if single else _engine.DistributedTable64
         self._table = kind(self.family._family, None if comm is None else handle(comm))
+
+    def _parameters(self) -> dict[str, Any]:
+        return {"family": self.family, "comm": self._comm, "dtype": self.dtype}
 
     def __len__(self) -> int:
         return self._table.size

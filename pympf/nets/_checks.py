@@ -32,6 +32,15 @@ def as_values(y: ArrayLike, n: int) -> Array:
     return y
 
 
+def as_outputs(Y: ArrayLike, n: int, k: int | None = None) -> Array:
+    """Check values of n points, shape (n,) or (n, k), and return them in two dimensions."""
+    Y = np.asarray(Y)
+    Y = as_points(Y.reshape(-1, 1) if Y.ndim == 1 else Y)
+    if len(Y) != n or (k is not None and Y.shape[1] != k):
+        raise ValueError(f"expected values of shape ({n}, {k or 'k'}), got {Y.shape}")
+    return Y
+
+
 def _as_real(x: ArrayLike, name: str) -> Array:
     x = np.asarray(x)
     if x.dtype.kind not in "fiub":

@@ -132,6 +132,17 @@ def test_what_is_wrong_on_one_rank_is_an_error_on_all(failing, points, error, me
     assert ids[3:].ravel().tolist() == list(range(3, 50))
 
 
+def test_settings_make_another_table_on_the_same_ranks():
+    distributed = DistributedTable(FAMILIES[0], COMM, dtype=np.float32)
+    distributed.add(part(clustered(20, 0)))
+    twin = DistributedTable(**distributed.get_params(deep=False))
+    assert (len(twin), twin.dtype, twin.family) == (0, np.float32, FAMILIES[0])
+    twin.add(part(clustered(30, 0)))
+    assert (len(twin), len(distributed)) == (30, 20)
+    assert twin.set_params(family__n_functions=2).family.n_functions == 2
+    assert len(twin) == 0
+
+
 def test_what_differs_between_ranks_is_an_error_on_all():
     distributed = DistributedTable(FAMILIES[0], COMM)
     X = clustered(5, 0)

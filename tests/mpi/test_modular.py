@@ -18,7 +18,7 @@ def test_pursuit_has_the_same_bits(linear):
     X = f.sample(600)
     options = {
         "projection": "linear" if linear else "distance",
-        "n_starts": 1100,
+        "n_starts": 6000,
         "n_directions": 3,
         "patience": 1,
     }

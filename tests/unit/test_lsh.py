@@ -382,6 +382,25 @@ def test_settings_are_those_of_scikit_learn(made, rng):
         assert twin.set_params(family=other).family is other
 
 
+def test_a_distributed_table_has_settings_too():
+    base = pytest.importorskip("sklearn.base")
+    made = DistributedTable(HyperplaneHash(3, 4), dtype=np.float32)
+    made.add(np.eye(3))
+    assert made.get_params(deep=False) == {
+        "family": made.family,
+        "comm": None,
+        "dtype": np.dtype(np.float32),
+    }
+    twin = base.clone(made)
+    assert (len(twin), twin.get_params()["family__n_functions"]) == (0, 4)
+    assert twin.set_params(family__n_functions=6, dtype=np.float64) is twin
+    assert (twin.family.n_functions, twin.dtype, made.family.n_functions) == (6, np.float64, 4)
+    twin.add(np.eye(3))
+    assert twin.query(np.eye(3), k=1)[1].tolist() == [[0], [1], [2]]
+    with pytest.raises(ValueError, match=r"families; did you mean family\?"):
+        twin.set_params(families=None)
+
+
 def test_buckets_in_a_pipeline(rng):
     pipeline = pytest.importorskip("sklearn.pipeline")
     X = rng.standard_normal((40, 3))

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from pympf.nets import SineWaves, pursuit, similarity
-from pympf.nets.modular.pursuit import _descend, _Grid, _step
+from pympf.nets.modular._directions import descend, promising, step
+from pympf.nets.modular._hats import Hats
 
-GRID = _Grid(-2.0, 2.0, 0.25, 1.5)
+GRID = Hats(-2.0, 2.0, 0.25, 1.5)
 
 
 def hats(z, grid):
@@ -44,7 +45,7 @@ def test_a_step_is_that_of_gauss_and_newton(projection):
     rest, slope = rng.standard_normal((2, 2, 30))
     rest *= 1e-3  # so that the step stays small
     z = U @ X.T if projection == "linear" else np.linalg.norm(X - U[:, np.newaxis], axis=2)
-    moved = _step(U, X, rest, slope, z, projection)
+    moved = step(U, X, rest, slope, z, projection)
     for j in range(2):
         by_u = X if projection == "linear" else -(X - U[j]) / z[j][:, np.newaxis]
         J = slope[j][:, np.newaxis] * by_u
@@ -61,11 +62,33 @@ def test_descent_finds_a_direction_nearby(projection):
     f.frequencies[:] = 2.0
     X = f.sample(1000)
     y = f(X) - f(X).mean()
-    grid = _Grid(-4.2 if projection == "linear" else 0.0, 6.0, 0.15, 2.0)
+    grid = Hats(-4.2 if projection == "linear" else 0.0, 6.0, 0.15, 2.0)
     start = f.directions + 0.15
-    U, explained = _descend(start, X, y, grid, projection, 8)
+    U, explained = descend(start, X, y, grid, projection, 8)
     assert explained[0] > 0.98
     assert np.linalg.norm(U - f.directions) < 0.05
+
+
+def test_starts_are_screened_by_means_over_bins():
+    rng = np.random.default_rng(6)
+    z, r = rng.uniform(-2.5, 2.5, (2, 300)), rng.standard_normal(300)
+    share = GRID.explained(z, r)
+    for j in range(2):
+        bins = np.rint((np.clip(z[j], -2, 2) - GRID.low) / GRID.spacing)
+        parts = [r[bins == b] for b in np.unique(bins)]
+        exact = sum(part.sum() ** 2 / (len(part) + GRID.smoothing) for part in parts)
+        np.testing.assert_allclose(share[j], exact / (r @ r), rtol=1e-9)
+
+
+def test_of_many_directions_those_near_a_module_descend():
+    f = SineWaves(4, k=1, tau=1, seed=3)
+    X = f.sample(1000)
+    grid, y = Hats(-4.2, 4.2, 0.15, 2.0), f(X) - f(X).mean()
+    U = np.random.default_rng(7).standard_normal((2500, 4))
+    U /= np.linalg.norm(U, axis=1, keepdims=True)
+    found, explained = promising(U, X, y, grid, "linear")
+    assert len(found) == 25
+    assert abs(found[explained.argmax()] @ f.directions[0]) > 0.999
 
 
 @pytest.mark.parametrize("linear", [True, False])

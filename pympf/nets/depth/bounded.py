@@ -20,32 +20,40 @@ References
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
-from typing import Any, TypeAlias
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.linalg import block_diag
-from scipy.special import ndtri
 
-from pympf.nets._checks import Array, as_count, as_points, as_positive, random_numbers
+from pympf.nets._checks import (
+    Array,
+    as_count,
+    as_outputs,
+    as_points,
+    as_positive,
+    random_numbers,
+)
 from pympf.nets.depth import activations as sigma
+from pympf.nets.depth._layers import (
+    BoundedLayer,
+    checked_layers,
+    loss_and_gradients,
+    of_dsm,
+    of_mlp,
+    outputs_of_layers,
+    random_layers,
+)
 from pympf.nets.depth._storage import load_parts, save_parts
 from pympf.nets.model import make_optimizer
-from pympf.nets.modular.mlp import EPS, MLP
+from pympf.nets.modular.mlp import MLP
 from pympf.nets.sparse_model import DSM
 from pympf.nets.train import decaying, descend
 
-__all__ = ["BoundedNetwork", "CompressionError", "compression_error", "identity", "product"]
+__all__ = ["ROUNDING", "BoundedNetwork"]
 
 ROUNDING = 1 + 1e-12
 """Norms that are equal on paper may differ by rounding."""
-
-
-BoundedLayer: TypeAlias = tuple[Array, Array, sigma.Activation]
-"""W, b and σ of x -> σ(Wx + b)."""
 
 
 class BoundedNetwork:
@@ -77,29 +85,8 @@ class BoundedNetwork:
         biases: Sequence[ArrayLike] | None = None,
         activations: sigma.Activation | Sequence[sigma.Activation] = "relu",
     ) -> None:
-        self.weights = [_as_matrix(W).copy() for W in weights]
-        if not self.weights:
-            raise ValueError("expected at least one layer, got no weights")
-        single = all(W.dtype == np.float32 for W in self.weights)
-        self.dtype = np.dtype(np.float32 if single else np.float64)
-        self.weights = [W.astype(self.dtype, copy=False) for W in self.weights]
-        for below, above in pairwise(self.weights):
-            if above.shape[1] != len(below):
-                raise ValueError(f"expected a layer of {len(below)} inputs, got {above.shape[1]}")
-        if biases is None:
-            biases = [np.zeros(len(W)) for W in self.weights]
-        if len(biases) != self.depth:
-            raise ValueError(f"expected a bias for each of {self.depth} layers, got {len(biases)}")
-        pairs = zip(self.weights, biases, strict=True)
-        self.biases = [_as_bias(b, len(W), self.dtype) for W, b in pairs]
-        if isinstance(activations, str) or callable(activations):
-            activations = [activations] * self.depth
-        if len(activations) != self.depth:
-            raise ValueError(
-                f"expected an activation for each of {self.depth} layers, got {len(activations)}"
-            )
-        given = zip(activations, self.weights, strict=True)
-        self.activations = [sigma.checked(a, len(W)) for a, W in given]
+        self.weights, self.biases, self.activations = checked_layers(weights, biases, activations)
+        self.dtype = self.weights[0].dtype
 
     @classmethod
     def random(
@@ -140,19 +127,9 @@ class BoundedNetwork:
         >>> f.depth, round(f.norm_bound(), 12)
         (2, 2.0)
         """
-        if len(sizes) < 2:
-            raise ValueError(f"expected sizes of inputs and outputs, got {list(sizes)}")
-        sizes = [as_count(size, "size") for size in sizes]
         rng = random_numbers(seed, "bounded network")
-        weights, biases = [], []
-        for layer, (inputs, outputs) in enumerate(pairwise(sizes), 2):
-            gain = 1 if layer == len(sizes) else 2  # the last layer has no ReLU behind it
-            W = rng.standard_normal((outputs, inputs)) * np.sqrt(gain / inputs)
-            if norm is not None:
-                W *= as_positive(norm, "norm") / np.linalg.norm(W)
-            weights.append(W.astype(dtype))
-            biases.append((rng.uniform(-1, 1, outputs) / np.sqrt(inputs)).astype(dtype))
-        return cls(weights, biases, [activation] * (len(sizes) - 2) + ["identity"])
+        weights, biases = random_layers(sizes, norm, np.dtype(dtype), rng)
+        return cls(weights, biases, [activation] * (len(weights) - 1) + ["identity"])
 
     @classmethod
     def of(cls, model: DSM | MLP) -> BoundedNetwork:
@@ -181,7 +158,7 @@ class BoundedNetwork:
         >>> f.sizes, bool(abs(f(X) - model.predict(X)).max() < 1e-9)
         ([1, 16, 1], True)
         """
-        return cls(*(_of_mlp(model) if isinstance(model, MLP) else _of_dsm(model)))
+        return cls(*(of_mlp(model) if isinstance(model, MLP) else of_dsm(model)))
 
     def __repr__(self) -> str:
         return f"BoundedNetwork(sizes={self.sizes}, norm_bound={self.norm_bound():.4g})"
@@ -325,10 +302,8 @@ class BoundedNetwork:
         >>> [Z.shape for Z in identity(3, 2).forward([[1.0, 2.0, 3.0]])]
         [(1, 3), (1, 3), (1, 3)]
         """
-        outputs = [as_points(X, self.n_features).astype(self.dtype, copy=False)]
-        for W, b, activation in self._layers():
-            outputs.append(sigma.evaluate(activation, outputs[-1] @ W.T + b))
-        return outputs
+        X = as_points(X, self.n_features).astype(self.dtype, copy=False)
+        return outputs_of_layers(self._layers(), X)
 
     # ---- parts and combinations ------------------------------------------------------------------
     def slice(self, i: int, j: int) -> BoundedNetwork:
@@ -405,23 +380,9 @@ class BoundedNetwork:
         >>> BoundedNetwork([[[2.0]]]).loss_and_gradients([[1.0]], [0.0])
         (4.0, [array([[4.]]), array([4.])])
         """
-        layers = self._layers()
-        inputs, slopes = [as_points(X, self.n_features).astype(self.dtype, copy=False)], []
-        for W, b, activation in layers:
-            Z = inputs[-1] @ W.T + b
-            slopes.append(sigma.slope(activation, Z))
-            inputs.append(sigma.evaluate(activation, Z))
-        outputs = inputs.pop()
-        residual = outputs - as_outputs(Y, len(outputs), outputs.shape[1]).astype(self.dtype)
-        delta = residual * self.dtype.type(2 / len(residual))
-        gradients: list[Array] = []
-        for (W, _, _), below, slope in zip(
-            reversed(layers), reversed(inputs), reversed(slopes), strict=True
-        ):
-            delta = delta * slope
-            gradients = [delta.T @ below, delta.sum(axis=0), *gradients]
-            delta = delta @ W if below is not inputs[0] else delta
-        return float(np.square(residual).sum()) / len(residual), gradients
+        X = as_points(X, self.n_features).astype(self.dtype, copy=False)
+        Y = as_outputs(Y, len(X), self.sizes[-1]).astype(self.dtype, copy=False)
+        return loss_and_gradients(self._layers(), X, Y)
 
     def fit(
         self,
@@ -522,206 +483,10 @@ class BoundedNetwork:
         return load_parts(path, cls)
 
 
-def _of_dsm(model: DSM) -> tuple[list[Array], list[Array], list[str]]:
-    if any(layer.routing is not None for layer in model.layers):
-        raise ValueError("expected a dense model, got one whose inputs activate some units only")
-    weights = [layer.projection for layer in model.layers] + [model.weights[None, :]]
-    biases = [layer.offset for layer in model.layers] + [np.array([model.intercept])]
-    return weights, biases, [layer.activation for layer in model.layers] + ["identity"]
-
-
-def _of_mlp(net: MLP) -> tuple[list[Array], list[Array], list[str]]:
-    """Fold normalization into the layer before it: γ (z - μ)/√(σ² + eps) + β."""
-    if net.copies != 1:
-        raise ValueError(f"expected one network, got an MLP of {net.copies} copies")
-    weights, biases = [W[0].T for W in net.weights], [b[0, 0] for b in net.biases]
-    for layer, gain in enumerate(net.scales):
-        factor = gain[0, 0] / np.sqrt(net.variances[layer][0, 0] + EPS)
-        weights[layer] = weights[layer] * factor[:, None]
-        biases[layer] = (biases[layer] - net.means[layer][0, 0]) * factor + net.offsets[layer][0, 0]
-    return weights, biases, ["relu"] * (len(weights) - 1) + ["identity"]
-
-
-def _shared(layers: list[BoundedLayer]) -> BoundedNetwork:
+def _shared(parts: list[BoundedLayer]) -> BoundedNetwork:
     """Make a network that works on the same arrays, not on copies."""
-    weights, biases, activations = zip(*layers, strict=True)
+    weights, biases, activations = zip(*parts, strict=True)
     network = BoundedNetwork(weights, biases, list(activations))
     if all(array.dtype == network.dtype for array in (*weights, *biases)):
         network.weights, network.biases = list(weights), list(biases)
     return network
-
-
-def _as_matrix(W: ArrayLike) -> Array:
-    if np.ndim(W) != 2:
-        raise ValueError(f"expected weights of shape (outputs, inputs), got {np.shape(W)}")
-    return as_points(W)
-
-
-def _as_bias(b: ArrayLike, units: int, dtype: Any) -> Array:
-    b = as_outputs(b, units, 1)[:, 0]
-    return b.astype(dtype)
-
-
-def as_outputs(Y: ArrayLike, n: int, k: int | None = None) -> Array:
-    """Check values of n points, shape (n,) or (n, k), and return them in two dimensions."""
-    Y = np.asarray(Y)
-    Y = as_points(Y.reshape(-1, 1) if Y.ndim == 1 else Y)
-    if len(Y) != n or (k is not None and Y.shape[1] != k):
-        raise ValueError(f"expected values of shape ({n}, {k or 'k'}), got {Y.shape}")
-    return Y
-
-
-# ---- combinations --------------------------------------------------------------------------------
-def identity(n_features: int, depth: int, *, bound: float | None = None) -> BoundedNetwork:
-    """Make the identity of R^n in d layers; each weight matrix has the norm √n.
-
-    Not collective.
-
-    Parameters
-    ----------
-    n_features : int
-        n.
-    depth : int
-        d.
-    bound : float, optional
-        B: ReLU layers that are the identity where all |x_i| ≤ B, the last layer's σ apart.
-
-    Returns
-    -------
-    BoundedNetwork
-        Of identity layers, or of ReLU layers and a last one that is linear.
-
-    Examples
-    --------
-    >>> from pympf.nets import identity
-    >>> identity(2, 3, bound=5.0)([[-4.0, 3.0]])
-    array([[-4.,  3.]])
-    """
-    n_features, depth = as_count(n_features, "n_features"), as_count(depth, "depth")
-    weights = [np.eye(n_features)] * depth
-    if bound is None or depth == 1:
-        return BoundedNetwork(weights, activations="identity")
-    shift = np.full(n_features, as_positive(bound, "bound"))
-    biases = [shift, *[0 * shift] * (depth - 2), -shift]
-    return BoundedNetwork(weights, biases, ["relu"] * (depth - 1) + ["identity"])
-
-
-def product(*networks: BoundedNetwork) -> BoundedNetwork:
-    """Put networks of one depth side by side: (x, y) → (f(x), g(y)).
-
-    Not collective. Each norm is the root of the sum of squares: √k Λ for k equal networks.
-
-    Parameters
-    ----------
-    *networks : BoundedNetwork
-        All of the same depth.
-
-    Returns
-    -------
-    BoundedNetwork
-        On the Cartesian product of the input spaces.
-
-    Examples
-    --------
-    >>> from pympf.nets import BoundedNetwork, product
-    >>> f = BoundedNetwork([[[3.0]]])
-    >>> product(f, f)([[1.0, 2.0]])
-    array([[3., 6.]])
-    """
-    if not networks or len({f.depth for f in networks}) > 1:
-        raise ValueError(
-            f"expected networks of one depth, got depths {[f.depth for f in networks]}"
-        )
-    layers = range(networks[0].depth)
-    return BoundedNetwork(
-        [block_diag(*(f.weights[i] for f in networks)) for i in layers],
-        [np.concatenate([f.biases[i] for f in networks]) for i in layers],
-        [_side_by_side([(f.activations[i], len(f.weights[i])) for f in networks]) for i in layers],
-    )
-
-
-def _side_by_side(parts: list[tuple[sigma.Activation, int]]) -> sigma.Activation:
-    first = parts[0][0]
-    if all(activation == first for activation, _ in parts) and not isinstance(first, tuple):
-        return first
-    names: list[str] = []
-    for activation, units in parts:
-        if not isinstance(activation, str | tuple):
-            raise ValueError("expected activations with names in a product of different ones")
-        names += [activation] * units if isinstance(activation, str) else activation
-    return tuple(names)
-
-
-# ---- compression ---------------------------------------------------------------------------------
-@dataclass(frozen=True)
-class CompressionError:
-    """An estimate of E‖f(x) - h(x)‖², and where it lies at the confidence asked for."""
-
-    mean: float
-    low: float
-    high: float
-    points: int
-
-
-def compression_error(
-    f: Callable[[Array], Array],
-    h: Callable[[Array], Array],
-    X: ArrayLike,
-    *,
-    confidence: float = 0.95,
-    bound: float | None = None,
-) -> CompressionError:
-    """Estimate how well h stands for f, E‖f(x) - h(x)‖², from points of the distribution.
-
-    Not collective.
-
-    Parameters
-    ----------
-    f, h : callable
-        Map points of shape (n, d) to values of shape (n,) or (n, k).
-    X : array_like, shape (n, d)
-        At least two independent points.
-    confidence : float
-        Probability with which the interval should hold the mean.
-    bound : float, optional
-        The largest that ‖f(x) - h(x)‖² can be: then the interval holds at every n (empirical
-        Bernstein bound [1]_); without it by the central limit theorem, for large n.
-
-    Returns
-    -------
-    CompressionError
-        Mean and interval; the interval never goes below zero.
-
-    References
-    ----------
-    .. [1] A. Maurer, M. Pontil, "Empirical Bernstein bounds and sample variance penalization",
-       COLT 2009, theorem 4.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from pympf.nets import compression_error
-    >>> found = compression_error(np.sum, np.sum, np.ones((4, 2)))
-    Traceback (most recent call last):
-    ...
-    ValueError: expected values of shape (4, k), got (1, 1)
-    >>> compression_error(lambda X: X[:, 0], lambda X: 0 * X[:, 0], [[1.0], [2.0], [3.0]]).mean
-    4.666666666666667
-    """
-    X = as_points(X)
-    if len(X) < 2:
-        raise ValueError(f"expected at least 2 points for a confidence interval, got {len(X)}")
-    if not 0 < confidence < 1:
-        raise ValueError(f"expected confidence of (0, 1), got {confidence}")
-    values = as_outputs(np.atleast_1d(f(X)), len(X)).astype(np.float64)
-    others = as_outputs(np.atleast_1d(h(X)), len(X), values.shape[1])
-    squares = np.square(values - others).sum(axis=1)
-    n, mean, spread = len(X), float(squares.mean()), float(squares.std(ddof=1))
-    if bound is None:
-        reach = float(ndtri((1 + confidence) / 2)) * spread / np.sqrt(n)
-        return CompressionError(mean, max(0.0, mean - reach), mean + reach, n)
-    if squares.max() > as_positive(bound, "bound") * ROUNDING:
-        raise ValueError(f"expected squares of at most {bound:g}, got {squares.max():g}")
-    logarithm = np.log(4 / (1 - confidence))
-    reach = float(spread * np.sqrt(2 * logarithm / n) + 7 * bound * logarithm / (3 * (n - 1)))
-    return CompressionError(mean, max(0.0, mean - reach), min(bound, mean + reach), n)

@@ -20,10 +20,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pympf.nets._checks import Array, as_count, as_points
-from pympf.nets.depth.bounded import BoundedNetwork, as_outputs
+from pympf.nets._checks import Array, as_count, as_outputs, as_points
+from pympf.nets.depth.bounded import BoundedNetwork
 from pympf.nets.depth.parities import as_inputs, corners, parity, parity_values, random_corners
-from pympf.nets.depth.queries import read_parity
+from pympf.nets.depth.parity_learning import read_parity
 from pympf.nets.model import Model, make_optimizer
 from pympf.nets.modular.mlp import MLP
 from pympf.nets.train import decaying, descend

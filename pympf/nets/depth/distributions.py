@@ -16,8 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pympf.nets._checks import Array, as_count, as_points, as_positive, random_numbers
-from pympf.nets.depth.bounded import as_outputs
+from pympf.nets._checks import Array, as_count, as_outputs, as_points, as_positive, random_numbers
 from pympf.nets.depth.parities import corners, random_corners
 
 __all__ = ["CubeFace", "Finite", "Perturbation", "total_variation"]

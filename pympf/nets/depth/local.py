@@ -35,7 +35,8 @@ from pympf.nets._checks import (
     as_positive,
     random_numbers,
 )
-from pympf.nets.depth.bounded import BoundedNetwork, identity, product
+from pympf.nets.depth.bounded import BoundedNetwork
+from pympf.nets.depth.combinations import identity, product
 from pympf.nets.layer import Layer
 from pympf.nets.lstsq import least_squares
 

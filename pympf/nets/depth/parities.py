@@ -24,8 +24,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pympf.nets._checks import Array, as_choice, as_count, as_points, random_numbers
-from pympf.nets.depth.bounded import BoundedNetwork, as_outputs
+from pympf.nets._checks import Array, as_choice, as_count, as_outputs, as_points, random_numbers
+from pympf.nets.depth.bounded import BoundedNetwork
 
 __all__ = [
     "MOST_BITS",

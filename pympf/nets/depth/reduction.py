@@ -23,11 +23,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pympf.nets._checks import Array, as_count, as_points, as_positive
-from pympf.nets.depth.bounded import ROUNDING, BoundedNetwork, as_outputs
+from pympf.nets._checks import Array, as_count, as_outputs, as_points, as_positive
+from pympf.nets.depth.bounded import ROUNDING, BoundedNetwork
 from pympf.nets.depth.distributions import CubeFace, Perturbation
 from pympf.nets.depth.parities import as_bits, least_norm, parity, parity_values
-from pympf.nets.depth.queries import gf2_solve
+from pympf.nets.depth.parity_learning import gf2_solve
 
 __all__ = [
     "Adversary",

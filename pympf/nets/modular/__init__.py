@@ -10,6 +10,7 @@ from pympf.nets.modular.kernel_rule import kernel_objective, kernel_rule
 from pympf.nets.modular.mlp import MLP
 from pympf.nets.modular.models import Modular, Monolithic
 from pympf.nets.modular.projections import focus, random_similarity, screened, similarity
+from pympf.nets.modular.pseudo_inverse import pseudo_inverse_moment, pseudo_inverse_sample
 from pympf.nets.modular.pursuit import Pursuit, pursuit
 from pympf.nets.modular.sample_complexity import (
     SampleComplexity,
@@ -18,16 +19,14 @@ from pympf.nets.modular.sample_complexity import (
 )
 from pympf.nets.modular.scaling_laws import (
     Losses,
-    PowerLaw,
     PowerLawFit,
     fit_power_law,
     linear_loss,
     modular_loss,
-    pseudo_inverse_moment,
-    pseudo_inverse_sample,
     samples_limit,
     samples_needed,
 )
+from pympf.nets.modular.spectra import PowerLaw
 from pympf.nets.modular.tasks import SineWaves, compose, project
 
 __all__ = [

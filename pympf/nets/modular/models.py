@@ -16,7 +16,6 @@ References
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -27,143 +26,21 @@ from pympf.nets._checks import (
     Array,
     as_choice,
     as_count,
-    as_points,
-    as_values,
     random_numbers,
 )
+from pympf.nets.modular._network import Network, as_outputs_of
 from pympf.nets.modular.kernel_rule import kernel_rule
 from pympf.nets.modular.mlp import MLP
-from pympf.nets.modular.projections import as_labels, screened
+from pympf.nets.modular.projections import screened
 from pympf.nets.modular.pursuit import pursuit
 from pympf.nets.modular.tasks import PROJECTIONS, project
-from pympf.nets.train import Adam, Cosine, descend
 
 __all__ = ["INITS", "Modular", "Monolithic"]
 
 INITS = ("random", "kernel", "pursuit", "screened")
 
-BLOCK = 2**20
-"""Numbers of one layer that are in memory at once when a network is evaluated."""
 
-
-class _Network(ABC):
-    """What both share: the gate, the losses and the loop over batches."""
-
-    n_features: int
-    outputs: int | tuple[int, int]
-    dtype: np.dtype[Any]
-    _level, _unit = 0.0, 1.0
-
-    @abstractmethod
-    def _forward(self, X: Array) -> tuple[Array, Any]: ...
-
-    @abstractmethod
-    def _backward(self, tape: Any, slope: Array) -> list[Array]: ...
-
-    @abstractmethod
-    def _evaluate(self, X: Array) -> Array: ...
-
-    @abstractmethod
-    def _widest(self) -> int: ...
-
-    @property
-    @abstractmethod
-    def parameters(self) -> list[Array]:
-        """What training changes."""
-
-    def _train(
-        self, X: Array, y: Array, steps: int, learning_rate: float, batch: int, seed: int
-    ) -> None:
-        n = len(X)
-        batch = min(as_count(batch, "batch"), n)
-        steps = as_count(steps, "steps", 0)
-        epochs = -(-steps // -(-n // batch))
-        X, total = X.astype(self.dtype, copy=False), epochs * -(-n // batch)
-
-        def gradient(chosen: Array) -> tuple[float, list[Array]]:
-            output, tape = self._forward(X[chosen])
-            loss, slope = self._loss(output, y[chosen])
-            return loss, self._backward(tape, slope)
-
-        optimizer = Cosine(Adam(learning_rate), max(1, total))
-        self.losses = descend(
-            gradient, self.parameters, n, optimizer, epochs=epochs, batch=batch, seed=seed
-        )
-
-    def _checked(self, X: ArrayLike, y: ArrayLike) -> tuple[Array, Array]:
-        """Check what is to be learned; values become of mean zero and deviation one."""
-        X = as_points(X, self.n_features)
-        if len(X) < 2:
-            raise ValueError(f"expected at least 2 points, got {len(X)}")
-        if not isinstance(self.outputs, tuple):
-            y = as_values(y, len(X))
-            self._level, self._unit = float(y.mean()), float(y.std())
-            if not self._unit:
-                raise ValueError("expected values y that differ, got a constant")
-            return X, ((y - self._level) / self._unit).astype(self.dtype)
-        y = as_labels(y, len(X), self.outputs[0])
-        if y.max() >= self.outputs[1]:
-            raise ValueError(f"expected classes below {self.outputs[1]}, got {y.max()}")
-        return X, y
-
-    def _loss(self, output: Array, y: Array) -> tuple[float, Array]:
-        n = len(output)
-        if y.ndim == 1:
-            rest = output[:, 0] - y
-            return float(rest @ rest) / n, (2 / n) * rest[:, np.newaxis]
-        scores = output.reshape(n, *self._parts())
-        scores = scores - scores.max(axis=2, keepdims=True)
-        share = np.exp(scores)
-        share /= share.sum(axis=2, keepdims=True)
-        told = y[:, :, np.newaxis]
-        chance = np.take_along_axis(share, told, axis=2)
-        np.put_along_axis(share, told, chance - 1, axis=2)
-        loss = -float(np.log(np.maximum(chance, 1e-30)).mean())
-        return loss, share.reshape(n, -1) / y.size
-
-    def _parts(self) -> tuple[int, int]:
-        assert isinstance(self.outputs, tuple)
-        return self.outputs
-
-    def predict(self, X: ArrayLike) -> Array:
-        """Evaluate: values, or the classes of the parts.
-
-        Not collective.
-
-        Parameters
-        ----------
-        X : array_like, shape (n, m)
-            Points.
-
-        Returns
-        -------
-        ndarray of float64, shape (n,), or of int, shape (n, k)
-            Values, or classes.
-
-        Examples
-        --------
-        >>> from pympf.nets import Monolithic
-        >>> Monolithic(2).predict([[0.0, 1.0]]).shape
-        (1,)
-        """
-        X = as_points(X, self.n_features).astype(self.dtype, copy=False)
-        step = max(1, BLOCK // self._widest())
-        parts = [self._evaluate(X[i : i + step]) for i in range(0, len(X), step)]
-        output = np.concatenate(parts)
-        if isinstance(self.outputs, tuple):
-            return output.reshape(len(X), *self.outputs).argmax(axis=2)
-        return self._level + self._unit * output[:, 0].astype(np.float64)
-
-
-def _outputs(outputs: int | tuple[int, int]) -> tuple[int, int | tuple[int, int]]:
-    """Outputs of the last layer, and how they are read."""
-    if isinstance(outputs, tuple):
-        k, classes = as_count(outputs[0], "parts"), as_count(outputs[1], "classes", 2)
-        return k * classes, (k, classes)
-    return as_count(outputs, "outputs", 1, 1), 1
-
-
-class Monolithic(_Network):
+class Monolithic(Network):
     """A fully connected ReLU network.
 
     Parameters
@@ -199,7 +76,7 @@ class Monolithic(_Network):
         seed: int = 0,
     ) -> None:
         self.n_features = as_count(n_features, "n_features")
-        width, self.outputs = _outputs(outputs)
+        width, self.outputs = as_outputs_of(outputs)
         sizes = [self.n_features, *hidden, width]
         self.net = MLP(sizes, normalize=normalize, seed=seed)
         self.dtype = self.net.dtype
@@ -270,7 +147,7 @@ class Monolithic(_Network):
         return max(self.net.sizes)
 
 
-class Modular(_Network):
+class Modular(Network):
     """K modules, each a network of a projection of the input.
 
     Parameters
@@ -334,7 +211,7 @@ class Modular(_Network):
         self.shared, self.train_projections = bool(shared), bool(train_projections)
         if shared and not (linear and len(hidden)):
             raise ValueError("expected shared modules with linear projections and a hidden layer")
-        width, self.outputs = _outputs(outputs)
+        width, self.outputs = as_outputs_of(outputs)
         if not shared and width > 1:
             raise ValueError(f"expected shared=True for outputs={outputs}")
         rng = random_numbers(seed, "projections")

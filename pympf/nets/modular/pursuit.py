@@ -25,7 +25,7 @@ References
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -42,6 +42,8 @@ from pympf.nets._checks import (
     as_values,
     random_numbers,
 )
+from pympf.nets.modular._directions import FARTHEST, LOT, STEPS, descend, promising
+from pympf.nets.modular._hats import Hats
 from pympf.nets.modular.tasks import PROJECTIONS, project
 
 __all__ = ["Pursuit", "pursuit"]
@@ -55,13 +57,7 @@ FINEST = SPACING / 8
 REACH = 4.2
 """How far the hat functions of u·x go; f is constant beyond."""
 
-FARTHEST = 1.5
-"""Centres stay within this distance of the mean of the points."""
-
-STARTS_AT_ONCE, SCREEN = 50, 10
-"""Starts that descend together; directions that are tried for each. Ranks share such lots."""
-
-MOST_STARTS = 10**4
+MOST_STARTS = 5 * 10**4
 """Directions that a first round tries by default, at most."""
 
 SEARCH_POINTS = 2000
@@ -70,14 +66,11 @@ SEARCH_POINTS = 2000
 CANDIDATES = 8
 """The best starts, which go on with all points."""
 
-STEPS, SWEEPS = 8, 2
-"""Gauss-Newton steps of a start; rounds of backfitting after each new module."""
+SWEEPS = 2
+"""Rounds of backfitting after each new module."""
 
 GAIN = 0.995
 """A module is kept if it leaves at most this share of the held-out error, and see `tolerance`."""
-
-DAMPING = {"linear": 0.05, "distance": 0.1}
-"""Share of the mean eigenvalue that is added to the Gauss-Newton matrix."""
 
 
 @dataclass(frozen=True)
@@ -138,140 +131,11 @@ class Pursuit:
         return self._fit.level + values
 
 
-# ---- hat functions -------------------------------------------------------------------------------
-@dataclass(frozen=True)
-class _Grid:
-    """Hat functions at equal distances, and least squares in them."""
-
-    low: float
-    high: float
-    spacing: float
-    smoothing: float
-
-    @property
-    def knots(self) -> int:
-        return int(np.ceil((self.high - self.low) / self.spacing)) + 1
-
-    def finer(self, c: Array) -> tuple[_Grid, Array]:
-        """Halve the spacing; the functions with weights c stay as they are."""
-        grid = replace(self, spacing=self.spacing / 2)
-        z = grid.low + grid.spacing * np.arange(grid.knots)
-        return grid, self.evaluate(np.broadcast_to(z, (len(c), len(z))), c)
-
-    def place(self, z: Array) -> tuple[Array, Array]:
-        """The knot on the left, and how far z is on the way to the next."""
-        s = np.clip((z - self.low) / self.spacing, 0, np.nextafter(self.knots - 1, 0))
-        left = s.astype(np.int64)
-        return left, s - left
-
-    def evaluate(self, z: Array, c: Array) -> Array:
-        """Sum up hat functions; z of shape (P, n), c of shape (P, knots)."""
-        left, w = self.place(z)
-        left += np.arange(len(c))[:, np.newaxis] * self.knots
-        low = c.ravel()[left]
-        return low + w * (c.ravel()[left + 1] - low)
-
-    def fit(self, z: Array, r: Array) -> tuple[Array, Array, Array]:
-        """Fit r by functions of each row of z: their values, slopes and weights of hat functions.
-
-        The normal equations are tridiagonal: in each interval they need the sums of 1, w, w², r
-        and wr over its points.
-        """
-        rows, knots = len(z), self.knots
-        left, w = self.place(z)
-        left += np.arange(rows)[:, np.newaxis] * knots
-        flat, weight = left.ravel(), w.ravel()
-        value = np.broadcast_to(r, z.shape).ravel()
-
-        def sums(of: Array | None) -> Array:
-            return np.bincount(flat, of, rows * knots).reshape(rows, knots)
-
-        one, first, second = sums(None), sums(weight), sums(weight * weight)
-        sum_r, sum_wr = sums(value), sums(weight * value)
-        diagonal, right = one - 2 * first + second + 3 * self.smoothing, sum_r - sum_wr
-        diagonal[:, [0, -1]] -= self.smoothing
-        diagonal[:, 1:] += second[:, :-1]
-        right[:, 1:] += sum_wr[:, :-1]
-        c = _tridiagonal(diagonal, (first - second)[:, :-1] - self.smoothing, right)
-        low = c.ravel()[left]
-        rise = c.ravel()[left + 1] - low
-        return low + w * rise, rise / self.spacing, c
-
-
-def _tridiagonal(diagonal: Array, beside: Array, right: Array) -> Array:
-    """Solve positive definite systems of shape (P, knots) by elimination, all at once."""
-    d, b = diagonal.T.copy(), right.T.copy()
-    e = np.ascontiguousarray(beside.T)
-    for i in range(1, len(d)):
-        factor = e[i - 1] / d[i - 1]
-        d[i] -= factor * e[i - 1]
-        b[i] -= factor * b[i - 1]
-    b[-1] /= d[-1]
-    for i in range(len(d) - 2, -1, -1):
-        b[i] = (b[i] - e[i] * b[i + 1]) / d[i]
-    return np.ascontiguousarray(b.T)
-
-
-# ---- directions ----------------------------------------------------------------------------------
-def _descend(
-    U: Array, X: Array, r: Array, grid: _Grid, projection: str, steps: int
-) -> tuple[Array, Array]:
-    """Improve each row of U; gives the best on its way and its share of r² that is explained."""
-    best, explained = U.copy(), np.full(len(U), -np.inf)
-    power = r @ r
-    for step in range(steps + 1):
-        z = project(X, U, projection)
-        f, slope, _ = grid.fit(z, r)
-        rest = r - f
-        gain = 1 - np.einsum("ij,ij->i", rest, rest) / power
-        better = gain > explained
-        best[better], explained[better] = U[better], gain[better]
-        if step < steps:
-            U = _step(U, X, rest, slope, z, projection)
-    return best, explained
-
-
-def _searched(U: Array, X: Array, r: Array, grid: _Grid, projection: str) -> tuple[Array, Array]:
-    """Improve the best tenth of a lot of directions."""
-    parts = [U[i : i + STARTS_AT_ONCE] for i in range(0, len(U), STARTS_AT_ONCE)]
-    gain = np.concatenate([_descend(part, X, r, grid, projection, 0)[1] for part in parts])
-    best = np.argsort(-gain, kind="stable")[: max(1, len(U) // SCREEN)]
-    return _descend(U[best], X, r, grid, projection, STEPS)
-
-
-def _step(U: Array, X: Array, rest: Array, slope: Array, z: Array, projection: str) -> Array:
-    """A Gauss-Newton step, back onto the sphere, or into the ball of centres."""
-    count, m = U.shape
-    if projection == "distance":  # ∂z = -(x - u)/z
-        slope = slope / np.maximum(z, 1e-9)
-    squares, product = slope * slope, rest * slope
-    J, b = np.zeros((count, m * m)), product @ X
-    block = max(1, 2**21 // (m * m))
-    for i in range(0, len(X), block):
-        x = X[i : i + block]
-        outer = (x[:, :, np.newaxis] * x[:, np.newaxis, :]).reshape(len(x), -1)
-        J += squares[:, i : i + block] @ outer
-    J = J.reshape(count, m, m)
-    if projection == "distance":
-        b = product.sum(axis=1, keepdims=True) * U - b
-        cross = (squares @ X)[:, :, np.newaxis] * U[:, np.newaxis, :]
-        total = squares.sum(axis=1)[:, np.newaxis, np.newaxis]
-        J += total * U[:, :, np.newaxis] * U[:, np.newaxis, :] - cross - cross.transpose(0, 2, 1)
-    mean = np.trace(J, axis1=1, axis2=2) / m
-    damping = DAMPING[projection] * mean + np.finfo(np.float64).tiny
-    J[:, np.arange(m), np.arange(m)] += damping[:, np.newaxis]
-    U = U + np.linalg.solve(J, b[:, :, np.newaxis])[:, :, 0]
-    length = np.linalg.norm(U, axis=1, keepdims=True)
-    if projection == "linear":
-        return U / np.where(length > 0, length, 1.0)
-    return U * np.minimum(1, FARTHEST / np.maximum(length, 1e-9))
-
-
 @dataclass
 class _Fit:
     """Modules so far, in coordinates of mean zero and mean square one, and their scale."""
 
-    grid: _Grid
+    grid: Hats
     projection: str
     center: Array
     scale: float
@@ -294,7 +158,7 @@ class _Fit:
         r = r - values.sum(axis=0)
         for j in range(len(self.U)):
             r = r + values[j]
-            u, _ = _descend(self.U[j : j + 1], X, r, self.grid, self.projection, steps)
+            u, _ = descend(self.U[j : j + 1], X, r, self.grid, self.projection, steps)
             f, _, c = self.grid.fit(project(X, u, self.projection), r)
             self.U[j], self.c[j] = u[0], c[0]
             r = r - f[0]
@@ -308,7 +172,7 @@ def _prepared(X: Array, y: Array, projection: str, smoothing: float) -> _Fit:
     if projection == "distance":
         radius = np.linalg.norm((X - center) / scale, axis=1)
         low, high = 0.0, float(np.quantile(radius, 0.999)) + FARTHEST
-    grid = _Grid(low, high, SPACING, smoothing)
+    grid = Hats(low, high, SPACING, smoothing)
     m = X.shape[1]
     empty = np.zeros((0, m)), np.zeros((0, grid.knots))
     return _Fit(grid, projection, center, scale, float(y.mean(dtype=np.float64)), *empty)
@@ -348,7 +212,7 @@ def pursuit(
         Modules at most; 4m + 8 by default.
     n_starts : int, optional
         Directions that a round tries, and twice as many after each that failed;
-        max(500 m, 100 m²) by default, and at most 10⁴.
+        max(500 m, 50 m³) by default, and at most 5·10⁴.
     smoothing : float
         λ, in points: the weight of sizes and differences of neighbouring hat functions.
     tolerance : float
@@ -387,7 +251,7 @@ def pursuit(
         m = X.shape[1]
         as_choice(projection, "projection", PROJECTIONS)
         n_directions = 4 * m + 8 if n_directions is None else as_count(n_directions, "n_directions")
-        default = min(max(500 * m, 100 * m**2), MOST_STARTS)
+        default = min(max(500 * m, 50 * m**3), MOST_STARTS)
         n_starts = default if n_starts is None else as_count(n_starts, "n_starts")
         patience, tolerance = as_count(patience, "patience"), as_positive(tolerance, "tolerance")
         smoothing = as_positive(smoothing, "smoothing")
@@ -479,13 +343,12 @@ class _Search:
         U = self._draw(starts)
         some = self.rng.permutation(len(self.X))[:SEARCH_POINTS]
         search = partial(
-            _searched, X=self.X[some], r=self.left[some], grid=grid, projection=projection
+            promising, X=self.X[some], r=self.left[some], grid=grid, projection=projection
         )
-        lot = STARTS_AT_ONCE * SCREEN
-        found = _mpi.spread(self.comm, search, [U[i : i + lot] for i in range(0, starts, lot)])
+        found = _mpi.spread(self.comm, search, [U[i : i + LOT] for i in range(0, starts, LOT)])
         U, gain = (np.concatenate(part) for part in zip(*found, strict=True))
         U = U[np.argsort(-gain, kind="stable")[:CANDIDATES]]
-        U, _ = _descend(U, self.X, self.left, grid, projection, STEPS)
+        U, _ = descend(U, self.X, self.left, grid, projection, STEPS)
         _, _, c = grid.fit(project(self.X, U, projection), self.left)
         held = grid.evaluate(project(self.X_held, U, projection), c)
         errors = np.square(self.left_held - held).mean(axis=1)

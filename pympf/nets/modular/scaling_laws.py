@@ -1,8 +1,8 @@
 """The theory of modular networks: losses of a linear model with random features, in closed form.
 
     paper                                    here
-    F(n, p) = E ‖R†‖_F²                      pseudo_inverse_moment
-    λ_i = c (i^{-Ω^{-m}} - (i+1)^{-Ω^{-m}})  PowerLaw: head(p) = Tr Λ_1, tail(p) = Tr Λ_2
+    F(n, p) = E ‖R†‖_F²                      pseudo_inverse_moment (pseudo_inverse.py)
+    λ_i = c (i^{-Ω^{-m}} - (i+1)^{-Ω^{-m}})  PowerLaw (spectra.py): head(p) = Tr Λ_1, …
     theorem 1                                linear_loss
     theorem 2                                modular_loss
     figure 3                                 samples_needed, samples_limit
@@ -15,7 +15,6 @@ References
 ----------
 .. [1] A. Boopathy, S. Jiang, W. Yue, J. Hwang, A. Iyer, I. Fiete, "Breaking neural network scaling
    laws with modularity", sections 3 and 4.1, appendices A to D.
-.. [2] I. Dumitriu, A. Edelman, "Matrix models for beta ensembles", J. Math. Phys. 43, 2002.
 """
 
 from __future__ import annotations
@@ -27,23 +26,19 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import least_squares
 
-from pympf.nets._checks import Array, as_count, as_positive, random_numbers
+from pympf.nets._checks import Array, as_count, as_positive
+from pympf.nets.modular.pseudo_inverse import as_counts, pseudo_inverse_moment
+from pympf.nets.modular.spectra import PowerLaw, traces_of
 
 __all__ = [
     "Losses",
-    "PowerLaw",
     "PowerLawFit",
     "fit_power_law",
     "linear_loss",
     "modular_loss",
-    "pseudo_inverse_moment",
-    "pseudo_inverse_sample",
     "samples_limit",
     "samples_needed",
 ]
-
-MEDIAN_DRAWS = 2001
-"""Draws behind a median: its standard error is about 2 % of the quartiles' distance."""
 
 
 class Losses(NamedTuple):
@@ -51,277 +46,6 @@ class Losses(NamedTuple):
 
     train: Array
     test: Array
-
-
-# ---- the pseudo-inverse of a Gaussian matrix -----------------------------------------------------
-def pseudo_inverse_moment(
-    n: ArrayLike, p: ArrayLike, *, median: bool = False, ridge: float = 0.0
-) -> Array:
-    """Compute F(n, p) = E ‖R†‖_F² of a Gaussian matrix R with n rows and p columns.
-
-    min(n, p)/(|n - p| - 1) for |n - p| >= 2, and infinite otherwise: the smallest squared singular
-    value then has the density of χ²_1 or χ²_2 at zero, whose inverse has no mean.
-
-    Not collective.
-
-    Parameters
-    ----------
-    n, p : array_like of int
-        Rows and columns, 1 or more; they broadcast.
-    median : bool
-        Give the median of ‖R†‖_F² instead, which is finite: 2001 draws of a fixed seed.
-    ridge : float
-        γ > 0 gives E tr RᵀR (RᵀR + γ)⁻² to leading order in n and p (Marchenko and Pastur),
-        ((γ + n + p)/((γ + n - p)² + 4γp)^{1/2} - 1)/2, for plots.
-
-    Returns
-    -------
-    ndarray of float64
-        F(n, p).
-
-    Examples
-    --------
-    >>> from pympf.nets import pseudo_inverse_moment
-    >>> pseudo_inverse_moment([20, 10, 10], [10, 20, 11])
-    array([1.11111111, 1.11111111,        inf])
-    >>> float(pseudo_inverse_moment(10, 10, ridge=1.0).round(2))
-    1.14
-    """
-    n, p = _counts(n, "n"), _counts(p, "p")
-    if median:
-        if ridge:
-            raise ValueError(f"expected a median without a ridge, got ridge={ridge}")
-        middle = np.frompyfunc(_median_of_pseudo_inverse, 2, 1)
-        return np.asarray(middle(n, p), dtype=np.float64)
-    if ridge:
-        gamma = as_positive(ridge, "ridge")
-        root = np.sqrt((gamma + n - p) ** 2 + 4 * gamma * p)
-        return ((gamma + n + p) / root - 1) / 2
-    gap = np.abs(n - p) - 1
-    with np.errstate(divide="ignore"):
-        return np.where(gap > 0, np.minimum(n, p) / np.maximum(gap, 0), np.inf)
-
-
-def _median_of_pseudo_inverse(n: float, p: float) -> float:
-    return float(np.median(pseudo_inverse_sample(int(n), int(p), MEDIAN_DRAWS)))
-
-
-def pseudo_inverse_sample(n: int, p: int, size: int, *, seed: int = 0) -> Array:
-    """Draw ‖R†‖_F² of Gaussian matrices with n rows and p columns, each in O(min(n, p)).
-
-    R has the singular values of a bidiagonal matrix of independent χ variables [1]_; the squared
-    norms of the rows of its inverse follow one another.
-
-    Not collective.
-
-    Parameters
-    ----------
-    n, p : int
-        Rows and columns.
-    size : int
-        How many draws.
-    seed : int
-        Seed of the draws.
-
-    Returns
-    -------
-    ndarray, shape (size,)
-        The draws.
-
-    References
-    ----------
-    .. [1] I. Dumitriu, A. Edelman, "Matrix models for beta ensembles", J. Math. Phys. 43, 2002.
-
-    Examples
-    --------
-    >>> from pympf.nets import pseudo_inverse_sample
-    >>> bool(abs(pseudo_inverse_sample(20, 10, 20000).mean() - 10 / 9) < 0.02)
-    True
-    """
-    n, p = sorted((as_count(n, "n"), as_count(p, "p")), reverse=True)
-    size, rng = as_count(size, "size"), random_numbers(seed, "pseudo-inverse")
-    row = 1 / rng.chisquare(n, size)
-    total = row.copy()
-    for i in range(1, p):  # diagonal χ_{n-i}, below it χ_{p-i}
-        row = (1 + rng.chisquare(p - i, size) * row) / rng.chisquare(n - i, size)
-        total += row
-    return total
-
-
-def _counts(value: ArrayLike, name: str) -> Array:
-    counts = np.asarray(value)
-    if counts.dtype.kind not in "iuf" or not (counts >= 1).all():
-        raise ValueError(f"expected {name} of numbers at least 1, got {value!r}")
-    return counts.astype(np.float64)
-
-
-# ---- spectra -------------------------------------------------------------------------------------
-@dataclass(frozen=True)
-class PowerLaw:
-    """The spectrum λ_i = c (i^{-q} - (i+1)^{-q}) with q = Ω^{-m}.
-
-    Its traces telescope. (Σ λ)²/Σ λ², the effective dimension, is about Ω^{2m}.
-
-    Parameters
-    ----------
-    c : float
-        Tr Λ, the loss of predicting zero.
-    omega : float
-        Ω > 1.
-    m : float or ndarray
-        Dimension of the input.
-
-    References
-    ----------
-    .. [1] Equation 19; c = 1.15, Ω = 1.57 are the fit of appendix E.2.
-
-    Examples
-    --------
-    >>> from pympf.nets import PowerLaw
-    >>> law = PowerLaw(m=3)
-    >>> bool(abs(law.head(10) + law.tail(10) - law.trace) < 1e-15)
-    True
-    """
-
-    c: float = 1.15
-    omega: float = 1.57
-    m: Any = 1
-
-    def __post_init__(self) -> None:
-        as_positive(self.c, "c")
-        if not 1 < self.omega < np.inf:
-            raise ValueError(f"expected omega above 1 and finite, got {self.omega}")
-        if not (np.asarray(self.m) >= 0).all():
-            raise ValueError(f"expected m at least 0, got {self.m}")
-
-    @property
-    def exponent(self) -> Any:
-        """q = Ω^{-m}."""
-        return self.omega ** -np.asarray(self.m, dtype=np.float64)
-
-    @property
-    def trace(self) -> float:
-        """Tr Λ = c."""
-        return self.c
-
-    def tail(self, p: ArrayLike) -> Array:
-        """Sum the eigenvalues after the first p: Tr Λ_2 = c (p+1)^{-q}.
-
-        Not collective.
-
-        Parameters
-        ----------
-        p : array_like
-            How many come before.
-
-        Returns
-        -------
-        ndarray
-            Tr Λ_2.
-
-        Examples
-        --------
-        >>> from pympf.nets import PowerLaw
-        >>> float(PowerLaw(c=2.0, m=0).tail(1))
-        1.0
-        """
-        return self.c * (np.asarray(p, dtype=np.float64) + 1) ** -self.exponent
-
-    def head(self, p: ArrayLike) -> Array:
-        """Sum the first p eigenvalues: Tr Λ_1 = c - Tr Λ_2.
-
-        Not collective.
-
-        Parameters
-        ----------
-        p : array_like
-            How many.
-
-        Returns
-        -------
-        ndarray
-            Tr Λ_1.
-
-        Examples
-        --------
-        >>> from pympf.nets import PowerLaw
-        >>> float(PowerLaw(c=2.0, m=0).head(3))
-        1.5
-        """
-        return self.c - self.tail(p)
-
-    def eigenvalues(self, count: int) -> Array:
-        """Give the first eigenvalues.
-
-        Not collective.
-
-        Parameters
-        ----------
-        count : int
-            How many.
-
-        Returns
-        -------
-        ndarray, shape (count,)
-            λ_1, λ_2, ...; from differences that do not cancel.
-
-        Examples
-        --------
-        >>> from pympf.nets import PowerLaw
-        >>> PowerLaw(c=1.0, m=0).eigenvalues(2).round(6)
-        array([0.5     , 0.166667])
-        """
-        i, q = np.arange(1.0, as_count(count, "count") + 1), float(self.exponent)
-        return -self.c * i**-q * np.expm1(-q * np.log1p(1 / i))
-
-    def at(self, m: Any) -> PowerLaw:
-        """Give the law of another dimension.
-
-        Not collective.
-
-        Parameters
-        ----------
-        m : float or ndarray
-            Dimension of the input.
-
-        Returns
-        -------
-        PowerLaw
-            With the same c and Ω.
-
-        Examples
-        --------
-        >>> from pympf.nets import PowerLaw
-        >>> PowerLaw().at(4).m
-        4
-        """
-        return replace(self, m=m)
-
-
-@dataclass(frozen=True)
-class _Spectrum:
-    """Any finite spectrum, with the traces of a `PowerLaw`."""
-
-    sums: Array
-
-    @property
-    def trace(self) -> float:
-        return float(self.sums[-1])
-
-    def head(self, p: Array) -> Array:
-        return self.sums[np.minimum(p, len(self.sums) - 1).astype(np.intp)]
-
-    def tail(self, p: Array) -> Array:
-        return np.where(p < len(self.sums) - 1, self.trace - self.head(p), 0.0)
-
-
-def _traces(spectrum: Any) -> Any:
-    if isinstance(spectrum, PowerLaw):
-        return spectrum
-    eigenvalues = np.asarray(spectrum, dtype=np.float64)
-    if eigenvalues.ndim != 1 or not (np.isfinite(eigenvalues) & (eigenvalues >= 0)).all():
-        raise ValueError("expected a spectrum: a PowerLaw, or finite numbers at least zero")
-    return _Spectrum(np.concatenate([[0.0], np.cumsum(eigenvalues)]))
 
 
 # ---- theorems ------------------------------------------------------------------------------------
@@ -359,7 +83,7 @@ def linear_loss(n: ArrayLike, p: ArrayLike, spectrum: Any, *, outputs: int = 1) 
     >>> losses.test.round(3), losses.train.round(3)
     (array([0.885,   inf]), array([0.314, 0.   ]))
     """
-    n, p, law = _counts(n, "n"), _counts(p, "p"), _traces(spectrum)
+    n, p, law = as_counts(n, "n"), as_counts(p, "p"), traces_of(spectrum)
     return _losses(n, p, law.head(p), law.tail(p), as_count(outputs, "outputs"))
 
 
@@ -421,7 +145,7 @@ def modular_loss(
     >>> float(modular_loss(200, 60, 10, bottleneck=2, printed=True).test.round(3))
     0.311
     """
-    n, p = _counts(n, "n"), _counts(p, "p")
+    n, p = as_counts(n, "n"), as_counts(p, "p")
     m = as_count(m, "m")
     b = as_count(bottleneck, "bottleneck", 1, m)
     law = (law or PowerLaw()).at(b)
@@ -486,7 +210,7 @@ def samples_needed(
     loss, d, law = as_positive(loss, "loss"), as_count(outputs, "outputs"), law or PowerLaw()
     m = np.asarray(m, dtype=np.float64)
     if p is not None:
-        return _points(loss, _counts(p, "p"), law.at(m), d)
+        return _points(loss, as_counts(p, "p"), law.at(m), d)
     law = law.at(m[..., np.newaxis])
     with np.errstate(over="ignore"):
         least = np.maximum((d * law.c / loss) ** (1 / law.exponent), 1.0)
@@ -531,7 +255,7 @@ def samples_limit(loss: float, p: ArrayLike, m: ArrayLike, *, law: PowerLaw | No
     2400.0
     """
     loss, law = as_positive(loss, "loss"), (law or PowerLaw()).at(m)
-    p = _counts(p, "p")
+    p = as_counts(p, "p")
     if loss > law.c:
         return p * (1 + law.c / (loss - law.c)) * np.ones_like(law.exponent)
     with np.errstate(over="ignore"):
@@ -591,7 +315,7 @@ def fit_power_law(
     (1.15, 1.57, 0.85)
     """
     d, loss = as_count(outputs, "outputs"), np.asarray(train_loss, dtype=np.float64)
-    n, size, m, loss = np.broadcast_arrays(_counts(n, "n"), _counts(parameters, "p"), m, loss)
+    n, size, m, loss = np.broadcast_arrays(as_counts(n, "n"), as_counts(parameters, "p"), m, loss)
     if loss.size < 3 or not np.isfinite(loss).all():
         raise ValueError(f"expected at least 3 losses, all finite, got {loss.tolist()}")
 
