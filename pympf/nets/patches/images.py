@@ -96,7 +96,7 @@ def resize(X: ArrayLike, size: int | tuple[int, int], *, antialias: bool = True)
 
     References
     ----------
-    .. [1] Thesis, section 4.5.3: images of other resolutions are made by bilinear interpolation.
+    .. [1] Thesis, section 4.4.4: images of other resolutions are made by bilinear interpolation.
 
     Examples
     --------
