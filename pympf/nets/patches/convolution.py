@@ -77,16 +77,16 @@ class Pointwise(_Weighted):
     ) -> None:
         super().__init__((outputs, inputs), 2 / inputs, rng, dtype, bias)
 
-    def forward(self, x: Array, run: Pass = Pass(), below: bool = False) -> tuple[Array, Any]:
+    def _forward(self, x: Array, run: Pass, below: bool) -> tuple[Array, Any]:
         rows = x.reshape(len(x), -1)
         y = (self.parameters["weights"] @ rows).reshape(-1, *x.shape[1:])
-        return self._biased(y), rows if self.learns(run) else None
+        return self._biased(y), rows if self._learns(run) else None
 
-    def backward(
-        self, tape: Any, g: Array, run: Pass, below: bool = False
+    def _backward(
+        self, tape: Any, g: Array, run: Pass, below: bool
     ) -> tuple[dict[str, Array], Array | None]:
         rows = g.reshape(len(g), -1)
-        gradients = self._gradients(rows @ tape.T, rows) if self.learns(run) else {}
+        gradients = self._gradients(rows @ tape.T, rows) if self._learns(run) else {}
         if not below:
             return gradients, None
         return gradients, (self.parameters["weights"].T @ rows).reshape(-1, *g.shape[1:])
@@ -121,20 +121,20 @@ class Convolution(_Weighted):
         super().__init__((outputs, inputs, 3, 3), 2 / (9 * inputs), rng, dtype, bias)
         self.stride = stride
 
-    def forward(self, x: Array, run: Pass = Pass(), below: bool = False) -> tuple[Array, Any]:
+    def _forward(self, x: Array, run: Pass, below: bool) -> tuple[Array, Any]:
         columns, out = self._columns(x), [-(-side // self.stride) for side in x.shape[2:]]
         weights = self.parameters["weights"].reshape(-1, len(columns))
         y = (weights @ columns).reshape(-1, x.shape[1], *out)
-        keep = columns if self.learns(run) else None
-        return self._biased(y), (x.shape, keep) if self.learns(run) or below else None
+        keep = columns if self._learns(run) else None
+        return self._biased(y), (x.shape, keep) if self._learns(run) or below else None
 
-    def backward(
-        self, tape: Any, g: Array, run: Pass, below: bool = False
+    def _backward(
+        self, tape: Any, g: Array, run: Pass, below: bool
     ) -> tuple[dict[str, Array], Array | None]:
         shape, columns = tape
         rows, weights = g.reshape(len(g), -1), self.parameters["weights"]
         gradients = {}
-        if self.learns(run):
+        if self._learns(run):
             gradients = self._gradients((rows @ columns.T).reshape(weights.shape), rows)
         if not below:
             return gradients, None
@@ -209,7 +209,7 @@ class Depthwise(_Weighted):
         super().__init__((channels, 3, 3), 2 / 9, rng, dtype, bias)
         self.stride = stride
 
-    def forward(self, x: Array, run: Pass = Pass(), below: bool = False) -> tuple[Array, Any]:
+    def _forward(self, x: Array, run: Pass, below: bool) -> tuple[Array, Any]:
         channels, n, *sides = x.shape
         out = [-(-side // self.stride) for side in sides]
         basis = self._basis(tuple(sides), tuple(out))
@@ -217,16 +217,16 @@ class Depthwise(_Weighted):
         matrix = (weights @ basis).reshape(channels, -1, self._outputs(sides, out))
         stacked = self._stacked(x, out)
         y = np.matmul(stacked, matrix).reshape(channels, n, *out)
-        keep = stacked if self.learns(run) else None
-        tape = (x.shape, keep, matrix) if self.learns(run) or below else None
+        keep = stacked if self._learns(run) else None
+        tape = (x.shape, keep, matrix) if self._learns(run) or below else None
         return self._biased(y), tape
 
-    def backward(
-        self, tape: Any, g: Array, run: Pass, below: bool = False
+    def _backward(
+        self, tape: Any, g: Array, run: Pass, below: bool
     ) -> tuple[dict[str, Array], Array | None]:
         shape, stacked, matrix = tape
         rows, gradients = g.reshape(len(g), -1, matrix.shape[2]), {}
-        if self.learns(run):
+        if self._learns(run):
             product = np.matmul(stacked.transpose(0, 2, 1), rows).reshape(len(g), -1)
             weights = product @ self._basis(shape[2:], g.shape[2:]).T
             gradients = self._gradients(weights.reshape(-1, 3, 3), g)
@@ -295,14 +295,14 @@ class Linear(_Weighted):
     ) -> None:
         super().__init__((outputs, inputs), 1 / inputs, rng, dtype, True)
 
-    def forward(self, x: Array, run: Pass = Pass(), below: bool = False) -> tuple[Array, Any]:
+    def _forward(self, x: Array, run: Pass, below: bool) -> tuple[Array, Any]:
         y = x @ self.parameters["weights"].T + self.parameters["bias"]
-        return y, x if self.learns(run) else None
+        return y, x if self._learns(run) else None
 
-    def backward(
-        self, tape: Any, g: Array, run: Pass, below: bool = False
+    def _backward(
+        self, tape: Any, g: Array, run: Pass, below: bool
     ) -> tuple[dict[str, Array], Array | None]:
         gradients = {}
-        if self.learns(run):
+        if self._learns(run):
             gradients = self._named(weights=g.T @ tape, bias=g.sum(axis=0))
         return gradients, g @ self.parameters["weights"] if below else None

@@ -44,6 +44,10 @@ class Pass(NamedTuple):
     momentum: float = MOMENTUM
 
 
+INFERENCE = Pass()
+"""Nothing learns, and nothing is kept."""
+
+
 class Layer:
     """A function of images with parameters, and its derivative.
 
@@ -60,21 +64,21 @@ class Layer:
     kind: ClassVar[str]
     group: ClassVar[str] = ""
 
-    def __init__(self, *, rng: np.random.Generator, dtype: Any) -> None:
+    def __init__(self, *, rng: np.random.Generator | None = None, dtype: Any = np.float32) -> None:
         self.name = self.kind
         self.dtype = np.dtype(dtype)
         self.parameters: dict[str, Array] = {}
         self.statistics: dict[str, Array] = {}
 
-    def leaves(self) -> Iterator[Layer]:
+    def _leaves(self) -> Iterator[Layer]:
         """Give the layers that are not made of others, from the bottom."""
         yield self
 
-    def learns(self, run: Pass) -> bool:
+    def _learns(self, run: Pass) -> bool:
         """Tell whether a pass wants gradients of this layer's parameters."""
         return self.group in run.groups
 
-    def forward(self, x: Array, run: Pass = Pass(), below: bool = False) -> tuple[Array, Any]:
+    def forward(self, x: Array, run: Pass = INFERENCE, below: bool = False) -> tuple[Array, Any]:
         """Compute the layer's output.
 
         Not collective.
@@ -102,7 +106,7 @@ class Layer:
         >>> ReLU6().forward(np.array([[[[-1.0, 3.0, 7.0]]]]))[0]
         array([[[[0., 3., 6.]]]])
         """
-        raise NotImplementedError
+        return self._forward(x, run, below)
 
     def backward(
         self, tape: Any, g: Array, run: Pass, below: bool = False
@@ -138,6 +142,14 @@ class Layer:
         >>> layer.backward(tape, np.ones_like(output), run, below=True)
         ({}, array([[[[0., 1.]]]]))
         """
+        return self._backward(tape, g, run, below)
+
+    def _forward(self, x: Array, run: Pass, below: bool) -> tuple[Array, Any]:
+        raise NotImplementedError
+
+    def _backward(
+        self, tape: Any, g: Array, run: Pass, below: bool
+    ) -> tuple[dict[str, Array], Array | None]:
         raise NotImplementedError
 
     def _named(self, **gradients: Array) -> dict[str, Array]:
@@ -169,8 +181,9 @@ class BatchNorm(Layer):
         self.parameters = {"scale": one, "bias": zero}
         self.statistics = {"mean": zero.copy(), "variance": one.copy()}
 
-    def forward(self, x: Array, run: Pass = Pass(), below: bool = False) -> tuple[Array, Any]:
+    def _forward(self, x: Array, run: Pass, below: bool) -> tuple[Array, Any]:
         rows = x.reshape(len(x), -1)
+        mean: Array | None
         if run.statistics == "frozen":
             mean, variance = self.statistics["mean"], self.statistics["variance"]
         else:
@@ -186,23 +199,23 @@ class BatchNorm(Layer):
             rows, mean, offset = centred, None, self.parameters["bias"]
         else:
             offset = self.parameters["bias"] - mean * slope
-        learns = self.learns(run)
+        learns = self._learns(run)
         keep = learns or (below and run.statistics == "batch")
         y = np.multiply(rows, slope[:, None], out=None if keep else rows)
         y += offset[:, None]
         tape = (rows if keep else None, mean, inverse) if learns or below else None
         return y.reshape(x.shape), tape
 
-    def backward(
-        self, tape: Any, g: Array, run: Pass, below: bool = False
+    def _backward(
+        self, tape: Any, g: Array, run: Pass, below: bool
     ) -> tuple[dict[str, Array], Array | None]:
         x, mean, inverse = tape
         rows, gradients = g.reshape(len(g), -1), {}
         batch = run.statistics == "batch"
-        if batch or self.learns(run):
+        if batch or self._learns(run):
             total, product = rows.sum(axis=1), np.einsum("ij,ij->i", rows, x)
             scale = (product if mean is None else product - mean * total) * inverse
-            if self.learns(run):
+            if self._learns(run):
                 gradients = self._named(scale=scale, bias=total)
         if not below:
             return gradients, None
@@ -225,15 +238,12 @@ class ReLU6(Layer):
 
     kind = "relu6"
 
-    def __init__(self, *, rng: np.random.Generator | None = None, dtype: Any = np.float32) -> None:
-        super().__init__(rng=rng, dtype=dtype)
-
-    def forward(self, x: Array, run: Pass = Pass(), below: bool = False) -> tuple[Array, Any]:
+    def _forward(self, x: Array, run: Pass, below: bool) -> tuple[Array, Any]:
         y = np.clip(x, 0, 6, out=x)
         return y, y if below else None
 
-    def backward(
-        self, tape: Any, g: Array, run: Pass, below: bool = False
+    def _backward(
+        self, tape: Any, g: Array, run: Pass, below: bool
     ) -> tuple[dict[str, Array], Array | None]:
         return {}, g * ((tape > 0) & (tape < 6)) if below else None
 
@@ -243,15 +253,12 @@ class GlobalMean(Layer):
 
     kind = "mean"
 
-    def __init__(self, *, rng: np.random.Generator | None = None, dtype: Any = np.float32) -> None:
-        super().__init__(rng=rng, dtype=dtype)
-
-    def forward(self, x: Array, run: Pass = Pass(), below: bool = False) -> tuple[Array, Any]:
+    def _forward(self, x: Array, run: Pass, below: bool) -> tuple[Array, Any]:
         y = np.ascontiguousarray(x.reshape(*x.shape[:2], -1).mean(axis=2).T)
         return y, x.shape if below else None
 
-    def backward(
-        self, tape: Any, g: Array, run: Pass, below: bool = False
+    def _backward(
+        self, tape: Any, g: Array, run: Pass, below: bool
     ) -> tuple[dict[str, Array], Array | None]:
         if not below:
             return {}, None
@@ -271,31 +278,31 @@ class Chain(Layer):
     kind = "chain"
 
     def __init__(self, layers: Sequence[Layer]) -> None:
-        super().__init__(rng=None, dtype=layers[0].dtype)
+        super().__init__(dtype=layers[0].dtype)
         self.layers = list(layers)
 
-    def leaves(self) -> Iterator[Layer]:
+    def _leaves(self) -> Iterator[Layer]:
         for layer in self.layers:
-            yield from layer.leaves()
+            yield from layer._leaves()
 
-    def learns(self, run: Pass) -> bool:
-        return any(layer.learns(run) for layer in self.layers)
+    def _learns(self, run: Pass) -> bool:
+        return any(layer._learns(run) for layer in self.layers)
 
-    def forward(self, x: Array, run: Pass = Pass(), below: bool = False) -> tuple[Array, Any]:
+    def _forward(self, x: Array, run: Pass, below: bool) -> tuple[Array, Any]:
         tapes = []
         for layer in self.layers:
             x, tape = layer.forward(x, run, below)
             tapes.append((below, tape))
-            below |= layer.learns(run)
+            below |= layer._learns(run)
         return x, tapes
 
-    def backward(
-        self, tape: Any, g: Array, run: Pass, below: bool = False
+    def _backward(
+        self, tape: Any, g: Array, run: Pass, below: bool
     ) -> tuple[dict[str, Array], Array | None]:
         gradients: dict[str, Array] = {}
         by_input: Array | None = g
         for layer, (deeper, kept) in zip(self.layers[::-1], tape[::-1], strict=True):
-            if by_input is None or not (deeper or layer.learns(run)):
+            if by_input is None or not (deeper or layer._learns(run)):
                 return gradients, None
             own, by_input = layer.backward(kept, by_input, run, deeper)
             gradients |= own
@@ -313,15 +320,15 @@ class Residual(Chain):
 
     kind = "residual"
 
-    def forward(self, x: Array, run: Pass = Pass(), below: bool = False) -> tuple[Array, Any]:
-        y, tape = super().forward(x, run, below)
+    def _forward(self, x: Array, run: Pass, below: bool) -> tuple[Array, Any]:
+        y, tape = super()._forward(x, run, below)
         y += x
         return y, tape
 
-    def backward(
-        self, tape: Any, g: Array, run: Pass, below: bool = False
+    def _backward(
+        self, tape: Any, g: Array, run: Pass, below: bool
     ) -> tuple[dict[str, Array], Array | None]:
-        gradients, by_input = super().backward(tape, g, run, below)
+        gradients, by_input = super()._backward(tape, g, run, below)
         if by_input is not None:
             by_input += g
         return gradients, by_input

@@ -127,7 +127,7 @@ class Network:
         rng = {"last": random_numbers(seed, "last"), "": random_numbers(seed, "network")}
         self._chain = Chain(self._layers(structure, rng))
         self._body, self._last = Chain(self._chain.layers[:-1]), self._chain.layers[-1]
-        for number, layer in enumerate(self._body.leaves()):
+        for number, layer in enumerate(self._body._leaves()):
             layer.name = f"{number:02d}.{layer.kind}"
         self._last.name = "last"
 
@@ -173,7 +173,7 @@ class Network:
         wanted = as_groups(groups)
         return {
             f"{layer.name}.{key}": array
-            for layer in self._chain.leaves()
+            for layer in self._chain._leaves()
             if layer.group in wanted
             for key, array in layer.parameters.items()
         }
@@ -196,7 +196,7 @@ class Network:
         """
         return {
             f"{layer.name}.{key}": array
-            for layer in self._chain.leaves()
+            for layer in self._chain._leaves()
             for key, array in layer.statistics.items()
         }
 
@@ -222,7 +222,7 @@ class Network:
         True
         """
         known = self.parameters() | self.statistics()
-        homes = {layer.name: layer for layer in self._chain.leaves()}
+        homes = {layer.name: layer for layer in self._chain._leaves()}
         for name, array in arrays.items():
             layer, _, key = name.rpartition(".")
             if name not in known:
