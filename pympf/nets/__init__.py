@@ -146,7 +146,7 @@ from pympf.nets.targets import (
     Subspace,
     monomials,
 )
-from pympf.nets.train import SGD, Adam, Cosine, RMSProp, descend, loss_and_gradient
+from pympf.nets.train import SGD, Adam, Cosine, Exponential, RMSProp, descend, loss_and_gradient
 
 __all__ = [
     "DSM",
@@ -168,6 +168,7 @@ __all__ = [
     "DenseBound",
     "Distilled",
     "Expert",
+    "Exponential",
     "Finite",
     "HeavyParity",
     "Hypercube",

@@ -2,9 +2,11 @@
 
 References
 ----------
-.. [1] Thesis, chapter 4.
+.. [1] P. K. Mudrakarta, M. Sandler, A. Zhmoginov, A. Howard, "K for the price of 1:
+   parameter-efficient multi-task and transfer learning", ICLR 2019; the thesis's chapter 4.
 """
 
+from pympf.nets.patches.convolution import Convolution, Depthwise, Linear, Pointwise
 from pympf.nets.patches.folding import (
     components,
     convex_hull_keeps_class,
@@ -12,19 +14,36 @@ from pympf.nets.patches.folding import (
     preimage,
 )
 from pympf.nets.patches.images import ImageSet, digits, load_images, resize
+from pympf.nets.patches.layers import BatchNorm, Chain, GlobalMean, Layer, Pass, ReLU6, Residual
+from pympf.nets.patches.network import Network, cross_entropy, mobilenet_v2, residual_network
 from pympf.nets.patches.scales import ScaleBiasNetwork
 from pympf.nets.patches.scenes import SHAPES, Scenes
 
 __all__ = [
     "SHAPES",
+    "BatchNorm",
+    "Chain",
+    "Convolution",
+    "Depthwise",
+    "GlobalMean",
     "ImageSet",
+    "Layer",
+    "Linear",
+    "Network",
+    "Pass",
+    "Pointwise",
+    "ReLU6",
+    "Residual",
     "ScaleBiasNetwork",
     "Scenes",
     "components",
     "convex_hull_keeps_class",
+    "cross_entropy",
     "digits",
     "fold_function",
     "load_images",
+    "mobilenet_v2",
     "preimage",
+    "residual_network",
     "resize",
 ]
