@@ -18,6 +18,8 @@ from pympf.nets.patches.layers import BatchNorm, Chain, GlobalMean, Layer, Pass,
 from pympf.nets.patches.network import Network, cross_entropy, mobilenet_v2, residual_network
 from pympf.nets.patches.scales import ScaleBiasNetwork
 from pympf.nets.patches.scenes import SHAPES, Scenes
+from pympf.nets.patches.server import TaskTraining, train_tasks
+from pympf.nets.patches.tasks import Task
 
 __all__ = [
     "SHAPES",
@@ -36,6 +38,8 @@ __all__ = [
     "Residual",
     "ScaleBiasNetwork",
     "Scenes",
+    "Task",
+    "TaskTraining",
     "components",
     "convex_hull_keeps_class",
     "cross_entropy",
@@ -46,4 +50,5 @@ __all__ = [
     "preimage",
     "residual_network",
     "resize",
+    "train_tasks",
 ]
