@@ -8,6 +8,8 @@ from pympf.nets.patches import Scenes, Task, residual_network, train_tasks
 pytest.importorskip("mpi4py")
 from mpi4py import MPI
 
+from .jobs import run_job, starts_a_job
+
 pytestmark = pytest.mark.mpi
 COMM = MPI.COMM_WORLD
 KINDS = ("shape", "texture", "orientation")
@@ -161,3 +163,26 @@ def test_one_rank_trains_serially():
     told = train_tasks(shared, comm=MPI.COMM_SELF, steps=3)
     assert np.array_equal(numbers(alone), numbers(shared))
     assert told.waited_s.tolist() == [0]
+
+
+@starts_a_job
+def test_a_server_that_fails_ends_the_job_with_its_message(tmp_path):
+    """The workers wait for it: after ten seconds the job ends."""
+    code, printed = run_job(
+        tmp_path,
+        """
+        from mpi4py import MPI
+        from pympf.nets.patches import Scenes, Task, residual_network, train_tasks
+        from pympf.nets.patches.tasks import Blocks
+
+        def update(self, messages):
+            raise MemoryError("the server is full")
+
+        Blocks.update = update
+        X, labels = Scenes(8, classes=4).sample(64)
+        tasks = [Task(residual_network((3, 8, 8), 4, [(1, 8, 1)]), X, labels["shape"])]
+        train_tasks(tasks, comm=MPI.COMM_WORLD, steps=3, batch=8)
+        """,
+    )
+    assert code != 0
+    assert "the server is full" in printed

@@ -151,7 +151,7 @@ def train_tasks(
     >>> bool((first == second).all())
     True
     """
-    start, tasks = time.perf_counter(), list(tasks)
+    start, tasks = time.perf_counter(), _checked(tasks)
     as_choice(mode, "mode", ("synchronous", "asynchronous"))
     bound = None if max_staleness is None else as_count(max_staleness, "max_staleness", 0)
     plan = Plan(
@@ -176,12 +176,26 @@ def train_tasks(
         return _on_ranks(comm, plan, blocks, learner, tasks, start)
 
 
+def _checked(tasks: Sequence[Task]) -> list[Task]:
+    """Refuse what is no task, and networks that cannot be trained together."""
+    tasks = list(tasks)
+    for task in tasks:
+        if not isinstance(task, Task):
+            raise TypeError(f"expected tasks, got {type(task).__name__}")
+    if not tasks:
+        raise ValueError("expected at least one task, got none")
+    if len({id(task.network) for task in tasks}) < len(tasks):
+        raise ValueError("expected a network of its own for each task, got one twice")
+    dtypes = {task.network.dtype.name for task in tasks}
+    if len(dtypes) > 1:
+        raise ValueError(f"expected networks of the same dtype, got {sorted(dtypes)}")
+    return tasks
+
+
 def _workers(
     tasks: int, comm: Any, servers: int, workers: int | None
 ) -> list[tuple[int, int, int]]:
     """Give task, part and parts of each worker."""
-    if tasks == 0:
-        raise ValueError("expected at least one task, got none")
     if comm is not None:
         check_communicator(comm)
     if not is_parallel(comm):
