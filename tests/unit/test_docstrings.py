@@ -11,6 +11,7 @@ import pytest
 import pympf
 import pympf.lsh
 import pympf.nets
+import pympf.nets.patches
 
 COMPILED = {"pympf._core", "pympf._float64", "pympf._float32", "pympf._lsh"}
 NAMES = ["pympf"] + [
@@ -39,7 +40,8 @@ def test_examples_run(name, tmp_path, monkeypatch):
 
 def public_functions():
     """Give the functions, and the methods of the classes, that the faces of the package export."""
-    for module in (pympf, pympf.gallery, pympf.io, pympf.la, pympf.lsh, pympf.nets):
+    faces = (pympf, pympf.gallery, pympf.io, pympf.la, pympf.lsh, pympf.nets, pympf.nets.patches)
+    for module in faces:
         for name in module.__all__:
             thing = getattr(module, name)
             if inspect.isfunction(thing):

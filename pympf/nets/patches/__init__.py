@@ -6,24 +6,36 @@ References
    parameter-efficient multi-task and transfer learning", ICLR 2019; the thesis's chapter 4.
 """
 
+from pympf.nets.patches.architectures import mobilenet_v2, residual_network
 from pympf.nets.patches.convolution import Convolution, Depthwise, Linear, Pointwise
 from pympf.nets.patches.layers import BatchNorm, Chain, GlobalMean, Layer, Pass, ReLU6, Residual
-from pympf.nets.patches.network import Network, cross_entropy, mobilenet_v2, residual_network
+from pympf.nets.patches.model import cross_entropy
+from pympf.nets.patches.network import Network
+from pympf.nets.patches.patches import DepthwiseFilters, LastLayer, Patch, ScaleBias
+from pympf.nets.patches.transfer import SETS, Transferred, patch_of, transfer
 
 __all__ = [
+    "SETS",
     "BatchNorm",
     "Chain",
     "Convolution",
     "Depthwise",
+    "DepthwiseFilters",
     "GlobalMean",
+    "LastLayer",
     "Layer",
     "Linear",
     "Network",
     "Pass",
+    "Patch",
     "Pointwise",
     "ReLU6",
     "Residual",
+    "ScaleBias",
+    "Transferred",
     "cross_entropy",
     "mobilenet_v2",
+    "patch_of",
     "residual_network",
+    "transfer",
 ]

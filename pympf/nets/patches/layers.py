@@ -228,6 +228,36 @@ class BatchNorm(Layer):
             d -= (slope * total / m)[:, None]
         return gradients, d.reshape(g.shape)
 
+    def merged_into(self, parameters: dict[str, Array]) -> dict[str, Array]:
+        """Give the weights and the bias of the convolution before, with this one folded in.
+
+        Not collective.
+
+        Parameters
+        ----------
+        parameters : dict of ndarray
+            "weights", the outputs along the first axis, and perhaps "bias".
+
+        Returns
+        -------
+        dict of ndarray
+            γ/σ W and β + γ/σ (b - μ).
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from pympf.nets.patches import BatchNorm
+        >>> norm = BatchNorm(1, dtype=np.float64)
+        >>> norm.parameters["bias"][0] = 3
+        >>> norm.merged_into({"weights": np.array([[2.0]])})["bias"]
+        array([3.])
+        """
+        mean, variance = (self.statistics[key].astype(np.float64) for key in ("mean", "variance"))
+        slope = self.parameters["scale"] / np.sqrt(variance + EPS)
+        bias = self.parameters["bias"] + slope * (parameters.get("bias", 0.0) - mean)
+        weights = parameters["weights"] * slope.reshape(-1, *[1] * (parameters["weights"].ndim - 1))
+        return {"weights": weights.astype(self.dtype), "bias": bias.astype(self.dtype)}
+
     def _follow(self, mean: Array, variance: Array, share: float) -> None:
         for key, value in (("mean", mean), ("variance", variance)):
             self.statistics[key] += self.dtype.type(share) * (value - self.statistics[key])
