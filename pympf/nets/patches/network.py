@@ -269,7 +269,7 @@ class Network(Patchable):
         >>> bool(abs(folded.decision_function(X) - net.decision_function(X)).max() < 1e-5)
         True
         >>> len(net.layers), len(folded.layers)
-        (44, 28)
+        (45, 29)
         """
         merged: list[dict[str, Array]] = []
         for layer in self.layers:
