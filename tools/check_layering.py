@@ -77,7 +77,7 @@ def check_cxx(path: Path, source: str) -> Iterator[Violation]:
 # ---- Python --------------------------------------------------------------------------------------
 
 # Imported inside the functions that use them: `import pympf` is quick and needs none of them.
-LAZY = {"h5py", "matplotlib", "mpi4py", "petsc4py", "pyamg", "skimage", "sklearn"}
+LAZY = {"PIL", "h5py", "matplotlib", "mpi4py", "petsc4py", "pyamg", "skimage", "sklearn"}
 # The classes there are scikit-learn's, and the module is itself imported where it is used.
 ESTIMATORS = Path("pympf/nets/estimators.py")
 

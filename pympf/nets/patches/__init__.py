@@ -8,20 +8,31 @@ References
 
 from pympf.nets.patches.architectures import mobilenet_v2, residual_network
 from pympf.nets.patches.convolution import Convolution, Depthwise, Linear, Pointwise
+from pympf.nets.patches.folding import (
+    components,
+    convex_hull_keeps_class,
+    fold_function,
+    preimage,
+)
+from pympf.nets.patches.images import ImageSet, digits, load_images, resize
 from pympf.nets.patches.layers import BatchNorm, Chain, GlobalMean, Layer, Pass, ReLU6, Residual
 from pympf.nets.patches.model import cross_entropy
 from pympf.nets.patches.network import Network
 from pympf.nets.patches.patches import DepthwiseFilters, LastLayer, Patch, ScaleBias
+from pympf.nets.patches.scales import ScaleBiasNetwork
+from pympf.nets.patches.scenes import SHAPES, Scenes
 from pympf.nets.patches.transfer import SETS, Transferred, patch_of, transfer
 
 __all__ = [
     "SETS",
+    "SHAPES",
     "BatchNorm",
     "Chain",
     "Convolution",
     "Depthwise",
     "DepthwiseFilters",
     "GlobalMean",
+    "ImageSet",
     "LastLayer",
     "Layer",
     "Linear",
@@ -32,10 +43,19 @@ __all__ = [
     "ReLU6",
     "Residual",
     "ScaleBias",
+    "ScaleBiasNetwork",
+    "Scenes",
     "Transferred",
+    "components",
+    "convex_hull_keeps_class",
     "cross_entropy",
+    "digits",
+    "fold_function",
+    "load_images",
     "mobilenet_v2",
     "patch_of",
+    "preimage",
     "residual_network",
+    "resize",
     "transfer",
 ]
