@@ -40,15 +40,8 @@ def test_examples_run(name, tmp_path, monkeypatch):
 
 def public_functions():
     """Give the functions, and the methods of the classes, that the faces of the package export."""
-    for module in (
-        pympf,
-        pympf.gallery,
-        pympf.io,
-        pympf.la,
-        pympf.lsh,
-        pympf.nets,
-        pympf.nets.patches,
-    ):
+    faces = (pympf, pympf.gallery, pympf.io, pympf.la, pympf.lsh, pympf.nets, pympf.nets.patches)
+    for module in faces:
         for name in module.__all__:
             thing = getattr(module, name)
             if inspect.isfunction(thing):

@@ -180,6 +180,14 @@ def test_statistics_follow_the_batches_unless_they_are_frozen():
         assert same == (statistics == "frozen")
 
 
+def test_networks_without_normalization_have_no_statistics():
+    tasks = two_tasks()
+    for task in tasks:
+        task.network = task.network.fold()
+    told = train_tasks(tasks, steps=2, learning_rate=1e-4)
+    assert np.isfinite(told.losses).all()
+
+
 # ---- slices --------------------------------------------------------------------------------------
 @pytest.mark.parametrize("servers", [1, 2, 3, 7])
 def test_slices_of_servers_make_up_the_whole(servers):

@@ -6,6 +6,7 @@ References
    parameter-efficient multi-task and transfer learning", ICLR 2019; the thesis's chapter 4.
 """
 
+from pympf.nets.patches.architectures import mobilenet_v2, residual_network
 from pympf.nets.patches.convolution import Convolution, Depthwise, Linear, Pointwise
 from pympf.nets.patches.folding import (
     components,
@@ -15,31 +16,40 @@ from pympf.nets.patches.folding import (
 )
 from pympf.nets.patches.images import ImageSet, digits, load_images, resize
 from pympf.nets.patches.layers import BatchNorm, Chain, GlobalMean, Layer, Pass, ReLU6, Residual
-from pympf.nets.patches.network import Network, cross_entropy, mobilenet_v2, residual_network
+from pympf.nets.patches.model import cross_entropy
+from pympf.nets.patches.network import Network
+from pympf.nets.patches.patches import DepthwiseFilters, LastLayer, Patch, ScaleBias
 from pympf.nets.patches.scales import ScaleBiasNetwork
 from pympf.nets.patches.scenes import SHAPES, Scenes
 from pympf.nets.patches.server import TaskTraining, train_tasks
 from pympf.nets.patches.tasks import Task
+from pympf.nets.patches.transfer import SETS, Transferred, patch_of, transfer
 
 __all__ = [
+    "SETS",
     "SHAPES",
     "BatchNorm",
     "Chain",
     "Convolution",
     "Depthwise",
+    "DepthwiseFilters",
     "GlobalMean",
     "ImageSet",
+    "LastLayer",
     "Layer",
     "Linear",
     "Network",
     "Pass",
+    "Patch",
     "Pointwise",
     "ReLU6",
     "Residual",
+    "ScaleBias",
     "ScaleBiasNetwork",
     "Scenes",
     "Task",
     "TaskTraining",
+    "Transferred",
     "components",
     "convex_hull_keeps_class",
     "cross_entropy",
@@ -47,8 +57,10 @@ __all__ = [
     "fold_function",
     "load_images",
     "mobilenet_v2",
+    "patch_of",
     "preimage",
     "residual_network",
     "resize",
     "train_tasks",
+    "transfer",
 ]

@@ -4,8 +4,8 @@ Images are arrays (C, N, H, W), channels first of all: a pointwise convolution i
 matrices, and batch normalization works on contiguous rows.
 
 A pass keeps no more than its backward pass will need: a layer's tape is None unless the layer
-itself, or one below it, learns. Where nothing is kept, `BatchNorm` and `ReLU6` overwrite their
-input, which nobody else holds.
+itself, or one below it, learns. `BatchNorm` and `ReLU6` overwrite their input: in a network it is
+what a convolution or a normalization has just computed, and nobody else holds it.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class Layer:
         Parameters
         ----------
         x : ndarray, shape (C, N, H, W)
-            Images.
+            Images; `BatchNorm` and `ReLU6` overwrite them.
         run : Pass
             What the pass is for.
         below : bool
@@ -183,26 +183,21 @@ class BatchNorm(Layer):
 
     def _forward(self, x: Array, run: Pass, below: bool) -> tuple[Array, Any]:
         rows = x.reshape(len(x), -1)
-        mean: Array | None
-        if run.statistics == "frozen":
-            mean, variance = self.statistics["mean"], self.statistics["variance"]
-        else:
-            mean = rows.mean(axis=1)
-            centred = rows - mean[:, None]
-            variance = np.einsum("ij,ij->i", centred, centred) / self.dtype.type(rows.shape[1])
-            self._follow(mean, variance, run.momentum)
-            if run.statistics == "running":
-                mean, variance = self.statistics["mean"], self.statistics["variance"]
+        mean, variance = self.statistics["mean"], self.statistics["variance"]
+        if run.statistics != "frozen":
+            found = rows @ np.ones_like(rows[0]) / self.dtype.type(rows.shape[1])
+            rows -= found[:, None]  # squares of what is left do not cancel
+            spread = _dots(rows, rows) / self.dtype.type(rows.shape[1])
+            self._follow(found, spread, run.momentum)
+            if run.statistics == "batch":
+                mean, variance = found, spread
+            mean = mean - found
         inverse = 1 / np.sqrt(variance + self.dtype.type(EPS))
         slope = self.parameters["scale"] * inverse
-        if run.statistics == "batch":
-            rows, mean, offset = centred, None, self.parameters["bias"]
-        else:
-            offset = self.parameters["bias"] - mean * slope
         learns = self._learns(run)
         keep = learns or (below and run.statistics == "batch")
         y = np.multiply(rows, slope[:, None], out=None if keep else rows)
-        y += offset[:, None]
+        y += (self.parameters["bias"] - mean * slope)[:, None]
         tape = (rows if keep else None, mean, inverse) if learns or below else None
         return y.reshape(x.shape), tape
 
@@ -211,26 +206,60 @@ class BatchNorm(Layer):
     ) -> tuple[dict[str, Array], Array | None]:
         x, mean, inverse = tape
         rows, gradients = g.reshape(len(g), -1), {}
-        batch = run.statistics == "batch"
-        if batch or self._learns(run):
-            total, product = rows.sum(axis=1), np.einsum("ij,ij->i", rows, x)
-            scale = (product if mean is None else product - mean * total) * inverse
+        slope = self.parameters["scale"] * inverse
+        if x is not None:
+            total = rows @ np.ones_like(rows[0])
+            scale = (_dots(rows, x) - mean * total) * inverse
             if self._learns(run):
                 gradients = self._named(scale=scale, bias=total)
         if not below:
             return gradients, None
-        slope = self.parameters["scale"] * inverse
         d = rows * slope[:, None]
-        if batch:  # μ and σ are functions of x, too
+        if run.statistics == "batch":  # μ and σ are functions of x, too
             m = self.dtype.type(rows.shape[1])
             x *= (-slope * inverse * scale / m)[:, None]
             d += x
             d -= (slope * total / m)[:, None]
         return gradients, d.reshape(g.shape)
 
+    def merged_into(self, parameters: dict[str, Array]) -> dict[str, Array]:
+        """Give the weights and the bias of the convolution before, with this one folded in.
+
+        Not collective.
+
+        Parameters
+        ----------
+        parameters : dict of ndarray
+            "weights", the outputs along the first axis, and perhaps "bias".
+
+        Returns
+        -------
+        dict of ndarray
+            γ/σ W and β + γ/σ (b - μ).
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from pympf.nets.patches import BatchNorm
+        >>> norm = BatchNorm(1, dtype=np.float64)
+        >>> norm.parameters["bias"][0] = 3
+        >>> norm.merged_into({"weights": np.array([[2.0]])})["bias"]
+        array([3.])
+        """
+        mean, variance = (self.statistics[key].astype(np.float64) for key in ("mean", "variance"))
+        slope = self.parameters["scale"] / np.sqrt(variance + EPS)
+        bias = self.parameters["bias"] + slope * (parameters.get("bias", 0.0) - mean)
+        weights = parameters["weights"] * slope.reshape(-1, *[1] * (parameters["weights"].ndim - 1))
+        return {"weights": weights.astype(self.dtype), "bias": bias.astype(self.dtype)}
+
     def _follow(self, mean: Array, variance: Array, share: float) -> None:
         for key, value in (("mean", mean), ("variance", variance)):
             self.statistics[key] += self.dtype.type(share) * (value - self.statistics[key])
+
+
+def _dots(a: Array, b: Array) -> Array:
+    """Give the inner products of the rows of a with those of b."""
+    return np.matmul(a[:, None, :], b[:, :, None])[:, 0, 0]
 
 
 class ReLU6(Layer):

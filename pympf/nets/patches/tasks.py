@@ -22,7 +22,8 @@ from numpy.typing import ArrayLike
 
 from pympf.nets._checks import Array, as_count, as_real, random_numbers
 from pympf.nets.patches.checks import GROUPS, as_groups, as_images, as_labels
-from pympf.nets.patches.network import Loss, Network, cross_entropy
+from pympf.nets.patches.model import Loss, cross_entropy
+from pympf.nets.patches.network import Network
 from pympf.nets.train import Optimizer
 
 __all__ = ["Blocks", "Learner", "Task", "private_groups", "rounds"]
@@ -115,7 +116,7 @@ class Blocks:
                     )
                 self.users[key] = self.users.get(key, 0) + 1
                 if key not in self.values:
-                    self.values[key] = np.concatenate([a.ravel() for a in arrays.values()])
+                    self.values[key] = _flat(arrays, network)
                     self.sizes[key] = self.values[key].size
         self._optimizers: dict[Key, Optimizer] = {}
 
@@ -203,6 +204,11 @@ def _keys(task: int, private: Sequence[tuple[str, ...]]) -> list[Key]:
     return keys
 
 
+def _flat(arrays: Mapping[str, Array], network: Network) -> Array:
+    """Put arrays, of which there may be none, one after the other."""
+    return np.concatenate([np.empty(0, network.dtype), *(a.ravel() for a in arrays.values())])
+
+
 def _all_arrays(network: Network) -> dict[str, Array]:
     """Give all arrays of a network in the order of its blocks."""
     groups = [_arrays(network, group) for group in (*GROUPS, RUNNING)]
@@ -268,7 +274,7 @@ class Learner:
                 raise ValueError(f"expected {self.n} labels, got {len(self._labels)}")
         self.batch = min(as_count(batch, "batch"), self.n)
         self._kept = _all_arrays(network)
-        self.values = np.concatenate([array.ravel() for array in self._kept.values()])
+        self.values = _flat(self._kept, network)
         # The statistics are the last block of the vector.
         measured = sum(array.size for array in network.statistics().values())
         self._running = self.values[len(self.values) - measured :]
