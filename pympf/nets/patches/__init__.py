@@ -6,6 +6,8 @@ References
    parameter-efficient multi-task and transfer learning", ICLR 2019; the thesis's chapter 4.
 """
 
+from typing import Any
+
 from pympf.nets.patches.architectures import mobilenet_v2, residual_network
 from pympf.nets.patches.convolution import Convolution, Depthwise, Linear, Pointwise
 from pympf.nets.patches.folding import (
@@ -41,6 +43,7 @@ __all__ = [
     "Network",
     "Pass",
     "Patch",
+    "PatchClassifier",
     "Pointwise",
     "ReLU6",
     "Residual",
@@ -64,3 +67,12 @@ __all__ = [
     "train_tasks",
     "transfer",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the estimator when it is asked for: it needs scikit-learn."""
+    if name == "PatchClassifier":
+        from pympf.nets.patches import estimator
+
+        return estimator.PatchClassifier
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
