@@ -23,6 +23,8 @@ from pympf.nets.patches.network import Network
 from pympf.nets.patches.patches import DepthwiseFilters, LastLayer, Patch, ScaleBias
 from pympf.nets.patches.scales import ScaleBiasNetwork
 from pympf.nets.patches.scenes import SHAPES, Scenes
+from pympf.nets.patches.server import TaskTraining, train_tasks
+from pympf.nets.patches.tasks import Task
 from pympf.nets.patches.transfer import SETS, Transferred, patch_of, transfer
 
 __all__ = [
@@ -48,6 +50,8 @@ __all__ = [
     "ScaleBias",
     "ScaleBiasNetwork",
     "Scenes",
+    "Task",
+    "TaskTraining",
     "Transferred",
     "components",
     "convex_hull_keeps_class",
@@ -60,6 +64,7 @@ __all__ = [
     "preimage",
     "residual_network",
     "resize",
+    "train_tasks",
     "transfer",
 ]
 

@@ -238,7 +238,7 @@ def convex_hull_keeps_class(
 def _exact(number: Any, name: str) -> Fraction:
     """Give a number as a fraction; a float by its shortest decimal."""
     if isinstance(number, Rational) and not isinstance(number, bool | np.integer):
-        return Fraction(number.numerator, number.denominator)
+        return Fraction(number)
     try:
         return Fraction(str(number))
     except ValueError:
@@ -277,7 +277,8 @@ def _pieces(row: list[Fraction], printed: bool) -> Iterator[tuple[Any, Any, Frac
         sign, bias = (-1) ** j, row[j] - Fraction(2 * j, at)
         units.append((-bias / 2, 2 * sign, sign * bias))
     units.sort()
-    slope, value, start = Fraction(0), row[p], -np.inf
+    slope, value = Fraction(0), row[p]
+    start: Any = -np.inf
     for kink, more, at_zero in units:
         yield start, kink, factor * slope, factor * value
         slope, value, start = slope + more, value + at_zero, kink
