@@ -13,7 +13,6 @@ never on the test**, and the accuracies on the test images are means over the se
 those of the processor.
 """
 
-import os
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,6 +20,7 @@ from typing import Any, NamedTuple
 import measure
 import numpy as np
 import tables
+from images import FOLDER, collection, there
 
 from pympf.nets import patches
 from pympf.nets._checks import random_numbers
@@ -65,12 +65,13 @@ FIGURE = (0.001, 0.003, 0.01, 0.03, 0.1)
 # ---- what to measure -----------------------------------------------------------------------------
 def points(tiny: bool) -> list[dict[str, Any]]:
     if tiny:
-        common = {"source": "random", "target": "digits", "seeds": 1, "images": 100}
-        found = [{"part": "transfer", **common, "train": train} for train in RATES]
-        found += [{"part": "rates", "target": "digits", "train": "all", "images": 100}]
+        common = {"source": "random", "target": "digits", "seeds": 1, "images": 60}
+        sets = ("last", "scale-bias", "all")
+        found = [{"part": "transfer", **common, "train": train} for train in sets]
+        found += [{"part": "rates", "target": "digits", "train": "all", "images": 60}]
         return [point | {"threads": 1} for point in ({"part": "arithmetic"}, *found)]
-    if folder() is None:
-        raise FileNotFoundError("expected PYMPF_IMAGES to name the folder of the images")
+    if not there():
+        raise FileNotFoundError(f"expected {FOLDER} to name the folder of the images")
     found = [{"part": "arithmetic"}, {"part": "source", "source": "cifar-10"}]
     for train in ("last", "scale-bias", "scale-bias+last", "all"):
         found.append({"part": "rates", "target": "fashion-mnist", "train": train, "images": 4000})
@@ -99,10 +100,6 @@ def run(part: str, threads: int = 1, **point: Any) -> dict[str, Any]:
 
 
 # ---- images --------------------------------------------------------------------------------------
-def folder() -> str | None:
-    return os.environ.get("PYMPF_IMAGES")
-
-
 class Images(NamedTuple):
     """Images to train with, to choose the rate with, and to test with."""
 
@@ -112,25 +109,9 @@ class Images(NamedTuple):
     n_classes: int
 
 
-def load(name: str) -> patches.ImageSet:
-    """Images of 16 × 16 pixels in three channels, normalized; decoded once and kept."""
-    if name == "digits":
-        found = patches.digits(size=SIDE, channels=3, n_test=400)
-    else:
-        kept = measure.SCRATCH / f"patches_{name}_{SIDE}.npz"
-        if not kept.exists():
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            found = patches.load_images(folder(), name, size=SIDE, channels=3)
-            np.savez(kept, *found)
-        with np.load(kept) as file:
-            found = patches.ImageSet(*(file[f"arr_{i}"] for i in range(4)))
-    X_train, X_test = ((X - 0.47) / 0.25 for X in (found.X_train, found.X_test))
-    return found._replace(X_train=X_train, X_test=X_test)
-
-
 def split(name: str, images: int) -> Images:
     """Hold some of the training images out; of Omniglot the last two drawers of 15."""
-    found = load(name)
+    found = collection(name, SIDE)
     order = random_numbers(0, "held out").permutation(len(found.y_train))
     if name == "omniglot":  # each character has its drawers one behind the other
         places = np.arange(len(order)).reshape(-1, 15)
@@ -159,7 +140,7 @@ def pretrained(source: str, seed: int = 0) -> patches.Network:
         return patches.residual_network((3, SIDE, SIDE), 10, seed=seed)
     kept = measure.SCRATCH / f"patches_{source}.h5"
     if not kept.exists():
-        found = load("cifar-10")
+        found = collection("cifar-10", SIDE)
         X, y, n_classes, epochs, augment = found.X_train, found.y_train, 10, 3, flip
         if source == "rotation":
             rng = random_numbers(0, "rotation")
@@ -173,7 +154,7 @@ def pretrained(source: str, seed: int = 0) -> patches.Network:
 
 
 def run_source(source: str) -> dict[str, Any]:
-    network, found = pretrained(source), load("cifar-10")
+    network, found = pretrained(source), collection("cifar-10", SIDE)
     return {"accuracy": 100 * network.score(found.X_test, found.y_test), "counts": network.count()}
 
 
@@ -261,12 +242,12 @@ def run_arithmetic() -> dict[str, Any]:
 
 # ---- tables --------------------------------------------------------------------------------------
 PUBLISHED = {
-    "last": ("84.5, 55, 45.9", "29.2 | 0"),
-    "scale-bias+last": ("90.4, 81, 70.7", "47.8 | 20"),
-    "scale-bias": ("79.5, 33, 52.3", "6.4 | 2.3"),
-    "all": ("93.3, 92.3, 87.3", "71.8 | 71.8"),
+    "last": ("84.5, 55, 45.9", "29.2, 0"),
+    "scale-bias+last": ("90.4, 81, 70.7", "47.8, 20"),
+    "scale-bias": ("79.5, 33, 52.3", "6.4, 2.3"),
+    "all": ("93.3, 92.3, 87.3", "71.8, 71.8"),
 }
-"""Of tables 4.2 (Flowers, Cars, Aircraft) and 4.3 (from COCO | from random, to ImageNet)."""
+"""Of tables 4.2 (Flowers, Cars, Aircraft) and 4.3 (from COCO, from random, to ImageNet)."""
 
 PRINTED = (
     ("S/B parameters of MobileNetV2", "34K", ("counts", "scale-bias")),
@@ -299,7 +280,8 @@ def _arithmetic(rows: list[tables.Row]) -> str:
 
 def _cell(row: tables.Row) -> str:
     spread = max(row["accuracies"]) - min(row["accuracies"])
-    return f"{row['accuracy']:.1f} ± {spread / 2:.1f} ({row['rate']:g})"
+    more = f" ± {spread / 2:.1f}" if len(row["accuracies"]) > 1 else ""
+    return f"{row['accuracy']:.1f}{more} ({row['rate']:g})"
 
 
 def _table(rows: list[tables.Row], first: str, published: int, text: str) -> str:

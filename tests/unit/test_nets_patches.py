@@ -18,7 +18,8 @@ from pympf.nets.patches import (
     residual_network,
     transfer,
 )
-from tests.unit.test_nets_patches_network import SHAPE, small, task
+
+from .test_nets_patches_network import SHAPE, small, task
 
 KINDS = {
     "scale-bias": ScaleBias(),
@@ -172,7 +173,7 @@ def test_statistics_belong_to_the_patch():
 def test_pretrained_weights_with_patches_do_not_change():
     net, X, y = patched("last")
     for change in (lambda: net.fit(X, y), lambda: net.recompute_statistics(X)):
-        with pytest.raises(ValueError, match="active patch.*'last'"):
+        with pytest.raises(ValueError, match=r"active patch.*'last'"):
             change()
     net.delete_patch("last")
     net.fit(X, y, epochs=1)  # without patches it is an ordinary network again
