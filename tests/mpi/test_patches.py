@@ -147,6 +147,14 @@ def test_a_worker_without_images_is_an_error_on_all():
         train_tasks(tasks, comm=COMM, steps=2)
 
 
+@pytest.mark.skipif(COMM.size < 3, reason="two workers of a task are needed")
+def test_workers_of_a_task_have_the_same_images():
+    tasks = make(1)
+    tasks[0].X = tasks[0].X + (COMM.rank == 2)
+    with pytest.raises(ValueError, match="task 0 on all its workers, got others on rank 2"):
+        train_tasks(tasks, comm=COMM, steps=2)
+
+
 @needs_two
 def test_too_few_ranks_and_other_settings_are_errors_on_all():
     with pytest.raises(ValueError, match=f"expected at least .* ranks .* got {COMM.size}"):

@@ -48,7 +48,7 @@ class PatchClassifier(ClassifierMixin, BaseEstimator):
     optimizer : {"adam", "rmsprop", "sgd"}
         The rule of the steps.
     statistics : {"batch", "running", "frozen"}, optional
-        As of `Network.fit`.
+        As of `Network.fit`. With "batch" statistics, `fit` ends with those of all its images.
     warm_start : bool
         Whether `fit` goes on from the patch that there is.
     random_state : int, RandomState or None
@@ -126,7 +126,11 @@ class PatchClassifier(ClassifierMixin, BaseEstimator):
             self._check_known(classes)
         else:
             self._start(X, classes)
-        return self._train(X, y, epochs=self.epochs)
+        self._train(X, y, epochs=self.epochs)
+        words = self.network_._choices(None, self.statistics)[1]
+        if words == "batch":  # running means of few steps would lag behind
+            self.network_.recompute_statistics(self._images(X))
+        return self
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None) -> PatchClassifier:
         """Go on training with some images, each used once, at a constant rate.

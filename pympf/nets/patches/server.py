@@ -172,6 +172,7 @@ def train_tasks(
         blocks = rule.blocks(plan, tasks, private)
         learner = _learner_of(comm.rank, plan, feed, tasks)
     same_on_all(comm, blocks.sizes, "what tasks share")
+    _same_images(comm, learner)
     with together(comm):
         return _on_ranks(comm, plan, blocks, learner, tasks, start)
 
@@ -330,6 +331,22 @@ def _learner_of(rank: int, plan: Plan, feed: _Feed, tasks: Sequence[Task]) -> Le
         return None
     number = plan.workers[rank - plan.servers][0]
     return feed.learner(number, tasks[number], _parts(plan, number))
+
+
+def _same_images(comm: Any, learner: Learner | None) -> None:
+    """Refuse other images on another worker of a task."""
+    first: dict[int, tuple[int, int]] = {}
+    mine = None if learner is None else (learner.number, learner.checksum())
+    for rank, found in enumerate(comm.allgather(mine)):
+        if found is None:
+            continue
+        task, checksum = found
+        other, expected = first.setdefault(task, (rank, checksum))
+        if checksum != expected:
+            raise ValueError(
+                f"expected the same images and labels of task {task} on all its workers, got "
+                f"others on rank {rank} than on rank {other}"
+            )
 
 
 def _parts(plan: Plan, task: int) -> int:

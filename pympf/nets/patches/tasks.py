@@ -12,6 +12,7 @@ References
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy, deepcopy
 from dataclasses import dataclass
@@ -35,7 +36,7 @@ Key = tuple[str, int]
 """Of a block: its group, and the first task that has it."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Task:
     """A network with the images that it is to learn from.
 
@@ -269,9 +270,11 @@ class Learner:
         if task.loss is cross_entropy:
             self._labels = as_labels(task.y, self.n, network.n_classes)
         else:
-            self._labels = as_real(task.y, "y")
-            if len(self._labels) != self.n:
-                raise ValueError(f"expected {self.n} labels, got {len(self._labels)}")
+            as_real(task.y, "y")
+            self._labels = np.asarray(task.y)
+            if self._labels.shape[:1] != (self.n,):
+                shape = self._labels.shape
+                raise ValueError(f"expected labels of shape ({self.n}, ...), got {shape}")
         self.batch = min(as_count(batch, "batch"), self.n)
         self._kept = _all_arrays(network)
         self.values = _flat(self._kept, network)
@@ -279,6 +282,10 @@ class Learner:
         measured = sum(array.size for array in network.statistics().values())
         self._running = self.values[len(self.values) - measured :]
         self._epoch, self._order = -1, np.empty(0, np.intp)
+
+    def checksum(self) -> int:
+        """Tell other images or labels apart."""
+        return zlib.crc32(np.ascontiguousarray(self._labels), zlib.crc32(self._images))
 
     def __enter__(self) -> Learner:
         self.task.network.bind(dict(_views(self.values, self.task.network)))
