@@ -67,7 +67,7 @@ class PatchClassifier(ClassifierMixin, BaseEstimator):
     >>> from pympf.nets.patches import PatchClassifier
     >>> X = np.random.default_rng(0).standard_normal((200, 4))
     >>> y = np.where(X[:, 0] > X[:, 1], "left", "right")
-    >>> bool(PatchClassifier(random_state=0).fit(X, y).score(X, y) > 0.9)
+    >>> bool(PatchClassifier(random_state=0).fit(X, y).score(X, y) > 0.85)
     True
     """
 
