@@ -48,6 +48,8 @@ def test_images_are_told_with_and_without_a_base(images, base):
     patched = PatchClassifier(base=base, learning_rate=0.03, **options).fit(X, y)
     assert patched.network_.active_patch == "fitted"
     assert base.patches == {}
+    again = PatchClassifier(base=patched.network_, patch="last", **options).fit(X, y)
+    assert list(again.network_.patches) == ["fitted"]
     assert patched.score(X_test, y_test) > 0.4  # of ten classes, from two
 
 

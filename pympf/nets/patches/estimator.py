@@ -258,6 +258,8 @@ class PatchClassifier(ClassifierMixin, BaseEstimator):
         else:
             network = copy.deepcopy(self.base)
             network.set_patch(None)
+            for name in network.patches:
+                network.delete_patch(name)
         network.add_patch(NAME, patch_of(self.patch, len(classes), self._seed))
         network.set_patch(NAME)
         if self.patch.startswith("statistics"):
