@@ -342,9 +342,8 @@ def draw(rows: list[tables.Row], folder: Path) -> None:
         sizes = [20 + 40 * i for i in range(len(rates))]
         axes[1].scatter([row["parameters"]] * len(rates), values, s=sizes, alpha=0.6, **style)
     axes[0].set(xscale="log", xlabel="learning rate", ylabel="accuracy, %", title="Figure 4.5")
-    axes[1].set(
-        xscale="log", xlabel="trained parameters", title="the larger the dot, the larger the rate"
-    )
+    title = "the larger the dot, the larger the rate"
+    axes[1].set(xscale="log", xlabel="trained parameters", title=title, xlim=(1e3, 1e5))
     for ax in axes:
         ax.grid(alpha=0.3)
     axes[0].legend(fontsize=8)
