@@ -212,7 +212,38 @@ class Adam:
             w -= self.learning_rate / first * m / (np.sqrt(v / second) + self.eps)
 
 
-class Cosine:
+class _Falling:
+    """An optimizer whose rate is multiplied by a function of the steps done."""
+
+    def __init__(self, optimizer: Optimizer) -> None:
+        self.optimizer, self.learning_rate = optimizer, optimizer.learning_rate
+        self._done = 0
+
+    def _factor(self) -> float:
+        raise NotImplementedError
+
+    def step(self, parameters: Parameters, gradients: Parameters) -> None:
+        """Change parameters in place.
+
+        Not collective.
+
+        Parameters
+        ----------
+        parameters, gradients : sequence of ndarray
+            Of the same shapes; the parameters are overwritten.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from pympf.nets import SGD, Cosine
+        >>> Cosine(SGD(), 10).step([np.ones(1)], [np.ones(1)])
+        """
+        self.optimizer.learning_rate = self.learning_rate * self._factor()
+        self.optimizer.step(parameters, gradients)
+        self._done += 1
+
+
+class Cosine(_Falling):
     """An optimizer whose rate falls to zero along half a cosine: rate (1 + cos(π t/steps))/2.
 
     Parameters
@@ -234,33 +265,14 @@ class Cosine:
     """
 
     def __init__(self, optimizer: Optimizer, steps: int) -> None:
-        self.optimizer, self.steps = optimizer, as_count(steps, "steps")
-        self.learning_rate = optimizer.learning_rate
-        self._done = 0
+        super().__init__(optimizer)
+        self.steps = as_count(steps, "steps")
 
-    def step(self, parameters: Parameters, gradients: Parameters) -> None:
-        """Change parameters in place.
-
-        Not collective.
-
-        Parameters
-        ----------
-        parameters, gradients : sequence of ndarray
-            Of the same shapes; the parameters are overwritten.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from pympf.nets import SGD, Cosine
-        >>> Cosine(SGD(), 10).step([np.ones(1)], [np.ones(1)])
-        """
-        share = (1 + cos(pi * min(1.0, self._done / self.steps))) / 2
-        self.optimizer.learning_rate = self.learning_rate * share
-        self.optimizer.step(parameters, gradients)
-        self._done += 1
+    def _factor(self) -> float:
+        return (1 + cos(pi * min(1.0, self._done / self.steps))) / 2
 
 
-class Exponential:
+class Exponential(_Falling):
     """An optimizer whose rate falls by a factor after each so many steps: rate·decay^⌊t/every⌋.
 
     Parameters
@@ -284,32 +296,14 @@ class Exponential:
     """
 
     def __init__(self, optimizer: Optimizer, every: int, decay: float = 0.98) -> None:
-        self.optimizer, self.every = optimizer, as_count(every, "every")
+        super().__init__(optimizer)
+        self.every = as_count(every, "every")
         if not 0 < decay <= 1:
             raise ValueError(f"expected decay of (0, 1], got {decay}")
-        self.learning_rate, self.decay = optimizer.learning_rate, float(decay)
-        self._done = 0
+        self.decay = float(decay)
 
-    def step(self, parameters: Parameters, gradients: Parameters) -> None:
-        """Change parameters in place.
-
-        Not collective.
-
-        Parameters
-        ----------
-        parameters, gradients : sequence of ndarray
-            Of the same shapes; the parameters are overwritten.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from pympf.nets import SGD, Exponential
-        >>> Exponential(SGD(), every=10).step([np.ones(1)], [np.ones(1)])
-        """
-        factor = self.decay ** (self._done // self.every)
-        self.optimizer.learning_rate = self.learning_rate * factor
-        self.optimizer.step(parameters, gradients)
-        self._done += 1
+    def _factor(self) -> float:
+        return self.decay ** (self._done // self.every)
 
 
 SCHEDULES = ("cosine", "exponential", "constant")

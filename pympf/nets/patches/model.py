@@ -29,6 +29,9 @@ KINDS: dict[str, type[Layer]] = {
     for layer in (Convolution, Pointwise, Depthwise, BatchNorm, ReLU6, GlobalMean, Linear)
 }
 
+PIXELS = 25_600
+"""Of the images that are worked on at once: their activations stay near the processor."""
+
 Structure = Sequence[Sequence[Any]]
 Loss = Callable[[Array, Array], tuple[float, Array]]
 
@@ -327,7 +330,7 @@ class LayeredModel:
         gradients, _ = self._chain.backward(tape, slope.astype(self.dtype, copy=False), run)
         return value, {name: gradients[name] for name in self.parameters(wanted)}
 
-    def features(self, X: ArrayLike, *, batch: int = 100) -> Array:
+    def features(self, X: ArrayLike, *, batch: int | None = None) -> Array:
         """Compute what the last layer gets: means over the image.
 
         Not collective.
@@ -336,8 +339,8 @@ class LayeredModel:
         ----------
         X : array_like, shape (n, channels, height, width)
             Images.
-        batch : int
-            Images at once.
+        batch : int, optional
+            Images at once; by default as many as have 25 600 pixels together, and at least 4.
 
         Returns
         -------
@@ -351,13 +354,16 @@ class LayeredModel:
         >>> residual_network((3, 16, 16), 10).features(np.zeros((2, 3, 16, 16))).shape
         (2, 128)
         """
-        return self._features(as_images(X, self.shape, self.dtype), as_count(batch, "batch"))
+        return self._features(as_images(X, self.shape, self.dtype), batch)
 
-    def _features(self, images: Array, batch: int = 100) -> Array:
+    def _features(self, images: Array, batch: int | None = None) -> Array:
+        if batch is None:
+            batch = max(4, PIXELS // (images.shape[2] * images.shape[3]))
+        batch = as_count(batch, "batch")
         parts = range(0, images.shape[1], batch)
         return np.concatenate([self._body.forward(images[:, i : i + batch])[0] for i in parts])
 
-    def decision_function(self, X: ArrayLike, *, batch: int = 100) -> Array:
+    def decision_function(self, X: ArrayLike, *, batch: int | None = None) -> Array:
         """Compute the logits.
 
         Not collective.
@@ -366,8 +372,8 @@ class LayeredModel:
         ----------
         X : array_like, shape (n, channels, height, width)
             Images.
-        batch : int
-            Images at once.
+        batch : int, optional
+            Images at once; by default as many as have 25 600 pixels together, and at least 4.
 
         Returns
         -------
@@ -383,7 +389,7 @@ class LayeredModel:
         """
         return self._last.forward(self.features(X, batch=batch))[0]
 
-    def predict_proba(self, X: ArrayLike, *, batch: int = 100) -> Array:
+    def predict_proba(self, X: ArrayLike, *, batch: int | None = None) -> Array:
         """Compute the probabilities of the classes: softmax of the logits.
 
         Not collective.
@@ -392,8 +398,8 @@ class LayeredModel:
         ----------
         X : array_like, shape (n, channels, height, width)
             Images.
-        batch : int
-            Images at once.
+        batch : int, optional
+            Images at once; by default as many as have 25 600 pixels together, and at least 4.
 
         Returns
         -------
@@ -410,7 +416,7 @@ class LayeredModel:
         """
         return softmax(self.decision_function(X, batch=batch))
 
-    def predict(self, X: ArrayLike, *, batch: int = 100) -> Array:
+    def predict(self, X: ArrayLike, *, batch: int | None = None) -> Array:
         """Give the most likely class of each image.
 
         Not collective.
@@ -419,8 +425,8 @@ class LayeredModel:
         ----------
         X : array_like, shape (n, channels, height, width)
             Images.
-        batch : int
-            Images at once.
+        batch : int, optional
+            Images at once; by default as many as have 25 600 pixels together, and at least 4.
 
         Returns
         -------
@@ -436,7 +442,7 @@ class LayeredModel:
         """
         return self.decision_function(X, batch=batch).argmax(axis=1)
 
-    def score(self, X: ArrayLike, y: ArrayLike, *, batch: int = 100) -> float:
+    def score(self, X: ArrayLike, y: ArrayLike, *, batch: int | None = None) -> float:
         """Compute the share of images whose class is predicted.
 
         Not collective.
@@ -447,8 +453,8 @@ class LayeredModel:
             Images.
         y : array_like of int, shape (n,)
             Their classes.
-        batch : int
-            Images at once.
+        batch : int, optional
+            Images at once; by default as many as have 25 600 pixels together, and at least 4.
 
         Returns
         -------

@@ -178,6 +178,11 @@ class Network(Patchable):
     ) -> tuple[tuple[str, ...], str]:
         """Check what learns, and choose the statistics by it."""
         wanted = self._learning(groups)
+        if not self.parameters(wanted):
+            raise ValueError(
+                f"expected groups of which the network has parameters, got {', '.join(wanted)}; "
+                f"a folded network has no scale-bias"
+            )
         words = ("frozen" if wanted == ("last",) else "batch") if statistics is None else statistics
         return wanted, as_choice(words, "statistics", STATISTICS)
 
