@@ -325,7 +325,7 @@ def test_bad_tasks_are_refused():
         train_tasks(tasks, private=())
     tasks = two_tasks()
     tasks[1].network.add_patch("mine", ScaleBias())
-    with pytest.raises(ValueError, match="without patches.* got one with mine"):
+    with pytest.raises(ValueError, match=r"without patches.* got one with mine"):
         train_tasks(tasks)
     with pytest.raises(TypeError, match="expected tasks"):
         train_tasks([network()])
