@@ -208,6 +208,8 @@ def _tasks(rows: list[tables.Row], part: str, published: dict[str, str]) -> str:
     lines = []
     for way, words in published.items():
         of = tables.only(rows, way=way)
+        if not of:
+            continue
         mean = 100 * np.mean([row["accuracies"] for row in of], axis=0)
         lines.append([way, *_words(mean), of[0]["parameters"], len(of), words])
         again = [row["recomputed"] for row in of if "recomputed" in row]
@@ -223,7 +225,7 @@ def _words(percent: np.ndarray) -> list[str]:
 
 def _closed(rows: list[tables.Row]) -> str:
     rows = tables.only(rows, part="sizes")
-    if not rows:
+    if not all(tables.only(rows, way=way) for way in SIZES):
         return ""
     ours, shared, alone = (
         np.mean([row["accuracies"] for row in tables.only(rows, way=way)], axis=0) for way in SIZES
