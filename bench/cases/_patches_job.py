@@ -11,8 +11,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from mpi4py import MPI
 
@@ -30,40 +28,45 @@ def wait_for_all() -> None:
         time.sleep(1e-3)
 
 
-def speeds(task: Any, turns: int, steps: int) -> tuple[dict[str, list[float]], dict[str, Any]]:
-    """Images per second of each way in each turn; what the last one told."""
+def speeds(data: list[str], n: int, turns: int, steps: int) -> dict[str, Any]:
+    """Images per second of each way in each turn, shares of waiting, and processor seconds."""
+    task = patches_tasks.make(data[:1], n)[0][0]
     pair = COMM.Split(0 if COMM.rank < 2 else MPI.UNDEFINED)
-    found: dict[str, list[float]] = {f"{mode}, {workers}": [] for workers, mode in WAYS}
-    told = {}
+    names = [f"{mode}, {workers}" for workers, mode in WAYS]
+    found: dict[str, Any] = {"images_per_s": {name: [] for name in names}}
+    found |= {"waited": {}, "cpu": {name: [] for name in names}}
     for turn in range(turns + 1):
-        for workers, mode in WAYS:
+        for (workers, mode), name in zip(WAYS, names, strict=True):
             wait_for_all()
             comm = pair if workers == 1 else COMM
             if comm == MPI.COMM_NULL:
                 continue
-            result = patches.train_tasks([task], comm=comm, mode=mode, steps=steps)
-            name = f"{mode}, {workers}"
-            told[name] = (result.waited_s / result.wall_s).tolist()
+            start = time.process_time()
+            told = patches.train_tasks([task], comm=comm, mode=mode, steps=steps)
+            cpu = comm.gather(time.process_time() - start)
             if turn:  # the first one warms up
-                found[name].append(64 * steps / result.wall_s)
-    return found, {"waited": told, "message_bytes": result.message_bytes}
+                found["images_per_s"][name].append(64 * steps / told.wall_s)
+                found["cpu"][name].append(cpu)
+                found["waited"][name] = (told.waited_s / told.wall_s).tolist()
+                found["message_bytes"] = told.message_bytes
+    return found
+
+
+def asynchronous(data: list[str], n: int, steps: int) -> dict[str, Any]:
+    """Accuracies and staleness of a whole training of both tasks."""
+    made = patches_tasks.make(data, n)
+    tasks = [task for task, _, _ in made]
+    told = patches.train_tasks(tasks, comm=COMM, mode="asynchronous", steps=steps)
+    accuracies = patches_tasks.scores(made) if COMM.rank == 0 else []
+    return {"staleness": told.staleness.tolist(), "accuracies": accuracies}
 
 
 def main() -> None:
     point = json.loads(sys.argv[1])
-    made = patches_tasks.make(point["data"], point["n"])
-    one = patches_tasks.make(point["data"][:1], point["n"])[0][0]
-    images_per_s, told = speeds(one, point["turns"], point["speed"])
-    tasks = [task for task, _, _ in made]
-    training = patches.train_tasks(tasks, comm=COMM, mode="asynchronous", steps=point["steps"])
+    part = {"speed": speeds, "asynchronous": asynchronous}[point.pop("part")]
+    found = part(**point)
     if COMM.rank == 0:
-        found = {"images_per_s": images_per_s, **told, "staleness": training.staleness.tolist()}
-        found["accuracies"] = patches_tasks.scores(made)
-        ratios = {
-            mode: float(np.median(np.divide(*(images_per_s[f"{mode}, {w}"] for w in (2, 1)))))
-            for mode in ("synchronous", "asynchronous")
-        }
-        print(json.dumps(found | {"ratios": ratios}))
+        print(json.dumps(found))
 
 
 main()
