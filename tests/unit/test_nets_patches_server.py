@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pympf.nets import SGD
-from pympf.nets.patches import Scenes, Task, cross_entropy, residual_network, train_tasks
+from pympf.nets.patches import ScaleBias, Scenes, Task, cross_entropy, residual_network, train_tasks
 from pympf.nets.patches.tasks import Blocks, Learner, private_groups
 from pympf.nets.patches.turns import APPLY, SEND, Turns
 
@@ -323,6 +323,10 @@ def test_bad_tasks_are_refused():
     tasks[1].network = tasks[0].network
     with pytest.raises(ValueError, match="a network of its own"):
         train_tasks(tasks, private=())
+    tasks = two_tasks()
+    tasks[1].network.add_patch("mine", ScaleBias())
+    with pytest.raises(ValueError, match=r"without patches.* got one with mine"):
+        train_tasks(tasks)
     with pytest.raises(TypeError, match="expected tasks"):
         train_tasks([network()])
     with pytest.raises(TypeError, match="mpi4py communicator"):

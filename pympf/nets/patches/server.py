@@ -187,6 +187,12 @@ def _checked(tasks: Sequence[Task]) -> list[Task]:
         raise ValueError("expected at least one task, got none")
     if len({id(task.network) for task in tasks}) < len(tasks):
         raise ValueError("expected a network of its own for each task, got one twice")
+    for task in tasks:
+        if task.network.patches:
+            raise ValueError(
+                f"expected networks without patches, whose pretrained weights must not change; got "
+                f"one with {', '.join(task.network.patches)}: `merge` gives a network of its own"
+            )
     dtypes = {task.network.dtype.name for task in tasks}
     if len(dtypes) > 1:
         raise ValueError(f"expected networks of the same dtype, got {sorted(dtypes)}")
