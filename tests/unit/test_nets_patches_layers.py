@@ -180,6 +180,18 @@ def test_three_words_for_statistics():
     assert_allclose(y, expected, atol=1e-12)
 
 
+def test_running_statistics_are_constants_of_the_gradient():
+    """The gradient is the one by the same statistics, frozen."""
+    rng = np.random.default_rng(0)
+    images, y = rng.standard_normal((3, 8, 16, 16)), rng.integers(0, 10, 8)
+    net = residual_network((3, 16, 16), 10, dtype=np.float64)
+    loss, running = net.gradient(images, y, statistics="running")
+    again, frozen = net.gradient(images, y, statistics="frozen")
+    assert loss == pytest.approx(again, rel=1e-12)
+    for name, g in frozen.items():
+        assert_allclose(running[name], g, atol=1e-10)
+
+
 def test_large_means_do_not_spoil_the_variance():
     x = (1e3 + np.random.default_rng(0).standard_normal((1, 16, 8, 8))).astype(np.float32)
     layer = BatchNorm(1)
