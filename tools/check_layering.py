@@ -77,9 +77,9 @@ def check_cxx(path: Path, source: str) -> Iterator[Violation]:
 # ---- Python --------------------------------------------------------------------------------------
 
 # Imported inside the functions that use them: `import pympf` is quick and needs none of them.
-LAZY = {"h5py", "matplotlib", "mpi4py", "petsc4py", "pyamg", "skimage", "sklearn"}
-# The classes there are scikit-learn's, and the module is itself imported where it is used.
-ESTIMATORS = Path("pympf/nets/estimators.py")
+LAZY = {"PIL", "h5py", "matplotlib", "mpi4py", "petsc4py", "pyamg", "skimage", "sklearn"}
+# The classes there are scikit-learn's, and the modules are themselves imported where they are used.
+ESTIMATORS = {Path("pympf/nets/estimators.py"), Path("pympf/nets/patches/estimator.py")}
 
 
 class Import(NamedTuple):
@@ -131,7 +131,7 @@ def check_python(path: Path, source: str) -> Iterator[Violation]:
         path.is_relative_to(f"pympf/{name}") for name in ("ref", "nets", "explain")
     )
     for name, line, at_top in imports(path, source):
-        if at_top and name.split(".")[0] in LAZY - ({"sklearn"} if path == ESTIMATORS else set()):
+        if at_top and name.split(".")[0] in LAZY - ({"sklearn"} if path in ESTIMATORS else set()):
             yield Violation(path, line, f"imports {name} at the top; import it where it is used")
         in_cli = path == Path("pympf/__main__.py") or path.is_relative_to("pympf/cli")
         if is_in(name, "pympf.cli") and not in_cli:

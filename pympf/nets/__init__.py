@@ -143,7 +143,7 @@ from pympf.nets.targets import (
     Subspace,
     monomials,
 )
-from pympf.nets.train import SGD, Adam, Cosine, RMSProp, descend, loss_and_gradient
+from pympf.nets.train import SGD, Adam, Cosine, Exponential, RMSProp, descend, loss_and_gradient
 
 __all__ = [
     "DSM",
@@ -165,6 +165,7 @@ __all__ = [
     "DenseBound",
     "Distilled",
     "Expert",
+    "Exponential",
     "Finite",
     "HeavyParity",
     "Hypercube",

@@ -14,7 +14,7 @@ Array = NDArray[Any]
 
 def as_points(X: ArrayLike, n_features: int | None = None) -> Array:
     """Check inputs and return them in C order, float32 or float64, shape (n, d)."""
-    X = _as_real(X, "X")
+    X = as_real(X, "X")
     if X.ndim != 2 or 0 in X.shape:
         raise ValueError(
             f"expected points in an array of shape (n, d) with n, d >= 1, got {X.shape}"
@@ -26,7 +26,7 @@ def as_points(X: ArrayLike, n_features: int | None = None) -> Array:
 
 def as_values(y: ArrayLike, n: int) -> Array:
     """Check the target values of n points and return them, float32 or float64, shape (n,)."""
-    y = _as_real(y, "y")
+    y = as_real(y, "y")
     if y.shape != (n,):
         raise ValueError(f"expected one target value for each of {n} points, got shape {y.shape}")
     return y
@@ -41,7 +41,7 @@ def as_outputs(Y: ArrayLike, n: int, k: int | None = None) -> Array:
     return Y
 
 
-def _as_real(x: ArrayLike, name: str) -> Array:
+def as_real(x: ArrayLike, name: str) -> Array:
     x = np.asarray(x)
     if x.dtype.kind not in "fiub":
         raise TypeError(f"expected real numbers in {name}, got dtype {x.dtype}")

@@ -16,10 +16,21 @@ from typing import Protocol
 
 import numpy as np
 
-from pympf.nets._checks import Array, as_count, as_positive, random_numbers
+from pympf.nets._checks import Array, as_choice, as_count, as_positive, random_numbers
 from pympf.nets.rows import Rows
 
-__all__ = ["SGD", "Adam", "Cosine", "Optimizer", "RMSProp", "descend", "loss_and_gradient"]
+__all__ = [
+    "SGD",
+    "Adam",
+    "Cosine",
+    "Exponential",
+    "Optimizer",
+    "RMSProp",
+    "decaying",
+    "descend",
+    "loss_and_gradient",
+    "scheduled",
+]
 
 Parameters = Sequence[Array]
 
@@ -201,7 +212,38 @@ class Adam:
             w -= self.learning_rate / first * m / (np.sqrt(v / second) + self.eps)
 
 
-class Cosine:
+class _Falling:
+    """An optimizer whose rate is multiplied by a function of the steps done."""
+
+    def __init__(self, optimizer: Optimizer) -> None:
+        self.optimizer, self.learning_rate = optimizer, optimizer.learning_rate
+        self._done = 0
+
+    def _factor(self) -> float:
+        raise NotImplementedError
+
+    def step(self, parameters: Parameters, gradients: Parameters) -> None:
+        """Change parameters in place.
+
+        Not collective.
+
+        Parameters
+        ----------
+        parameters, gradients : sequence of ndarray
+            Of the same shapes; the parameters are overwritten.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from pympf.nets import SGD, Cosine
+        >>> Cosine(SGD(), 10).step([np.ones(1)], [np.ones(1)])
+        """
+        self.optimizer.learning_rate = self.learning_rate * self._factor()
+        self.optimizer.step(parameters, gradients)
+        self._done += 1
+
+
+class Cosine(_Falling):
     """An optimizer whose rate falls to zero along half a cosine: rate (1 + cos(π t/steps))/2.
 
     Parameters
@@ -223,34 +265,100 @@ class Cosine:
     """
 
     def __init__(self, optimizer: Optimizer, steps: int) -> None:
-        self.optimizer, self.steps = optimizer, as_count(steps, "steps")
-        self.learning_rate = optimizer.learning_rate
-        self._done = 0
+        super().__init__(optimizer)
+        self.steps = as_count(steps, "steps")
 
-    def step(self, parameters: Parameters, gradients: Parameters) -> None:
-        """Change parameters in place.
-
-        Not collective.
-
-        Parameters
-        ----------
-        parameters, gradients : sequence of ndarray
-            Of the same shapes; the parameters are overwritten.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from pympf.nets import SGD, Cosine
-        >>> Cosine(SGD(), 10).step([np.ones(1)], [np.ones(1)])
-        """
-        share = (1 + cos(pi * min(1.0, self._done / self.steps))) / 2
-        self.optimizer.learning_rate = self.learning_rate * share
-        self.optimizer.step(parameters, gradients)
-        self._done += 1
+    def _factor(self) -> float:
+        return (1 + cos(pi * min(1.0, self._done / self.steps))) / 2
 
 
-def decaying(optimizer: Optimizer, n: int, *, epochs: int = 50, batch: int = 32) -> Cosine:
-    """Let the rate of an optimizer fall to zero over a training.
+class Exponential(_Falling):
+    """An optimizer whose rate falls by a factor after each so many steps: rate·decay^⌊t/every⌋.
+
+    Parameters
+    ----------
+    optimizer : Optimizer
+        A fresh one, with the rate of the first steps.
+    every : int
+        Steps at one rate.
+    decay : float
+        The factor, of (0, 1].
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from pympf.nets import SGD, Exponential
+    >>> w, rule = np.array([1.0]), Exponential(SGD(0.5), every=1, decay=0.5)
+    >>> for _ in range(2):
+    ...     rule.step([w], [np.ones(1)])
+    >>> w.round(6)
+    array([0.25])
+    """
+
+    def __init__(self, optimizer: Optimizer, every: int, decay: float = 0.98) -> None:
+        super().__init__(optimizer)
+        self.every = as_count(every, "every")
+        if not 0 < decay <= 1:
+            raise ValueError(f"expected decay of (0, 1], got {decay}")
+        self.decay = float(decay)
+
+    def _factor(self) -> float:
+        return self.decay ** (self._done // self.every)
+
+
+SCHEDULES = ("cosine", "exponential", "constant")
+"""How a rate may fall over a training."""
+
+
+def scheduled(
+    optimizer: Optimizer,
+    n: int,
+    schedule: str = "cosine",
+    *,
+    epochs: int = 50,
+    batch: int = 32,
+    least: int = 1,
+    decay: float = 0.98,
+    every: float = 2.5,
+) -> Optimizer:
+    """Let the rate of an optimizer fall over a training.
+
+    Not collective.
+
+    Parameters
+    ----------
+    optimizer : Optimizer
+        A fresh one.
+    n, epochs, batch, least : int
+        As of `descend`.
+    schedule : {"cosine", "exponential", "constant"}
+        To zero along half a cosine; by the factor `decay` after each `every` epochs; not at all.
+    decay, every : float
+        Of the exponential schedule; 0.98 and 2.5 in the thesis's chapter 4.
+
+    Returns
+    -------
+    Optimizer
+        With the number of steps that `descend` will take.
+
+    Examples
+    --------
+    >>> from pympf.nets.train import SGD, scheduled
+    >>> scheduled(SGD(), 100, "exponential", batch=10, every=2.5).every
+    25
+    """
+    as_choice(schedule, "schedule", SCHEDULES)
+    epochs, batch = as_count(epochs, "epochs", 0), as_count(batch, "batch")
+    steps = sum(1 for _ in _starts(n, batch, least))
+    if schedule == "constant":
+        return optimizer
+    if schedule == "cosine":
+        return Cosine(optimizer, max(1, epochs * steps))
+    return Exponential(optimizer, max(1, round(as_positive(every, "every") * steps)), decay)
+
+
+def decaying(optimizer: Optimizer, n: int, *, epochs: int = 50, batch: int = 32) -> Optimizer:
+    """Let the rate of an optimizer fall to zero over a training: `scheduled` by the cosine.
 
     Not collective.
 
@@ -263,7 +371,7 @@ def decaying(optimizer: Optimizer, n: int, *, epochs: int = 50, batch: int = 32)
 
     Returns
     -------
-    Cosine
+    Optimizer
         With the number of steps that `descend` will take.
 
     Examples
@@ -272,8 +380,12 @@ def decaying(optimizer: Optimizer, n: int, *, epochs: int = 50, batch: int = 32)
     >>> decaying(SGD(), 100, epochs=3).steps
     12
     """
-    epochs, batch = as_count(epochs, "epochs", 0), as_count(batch, "batch")
-    return Cosine(optimizer, max(1, epochs * -(-n // batch)))
+    return scheduled(optimizer, n, "cosine", epochs=epochs, batch=batch)
+
+
+def _starts(n: int, batch: int, least: int) -> range:
+    """Give the first places of an epoch's batches: all that have at least `least` points."""
+    return range(0, max(1, n - least + 1), batch)
 
 
 def _decay(value: float, name: str) -> float:
@@ -327,6 +439,7 @@ def descend(
     *,
     epochs: int = 50,
     batch: int = 32,
+    least: int = 1,
     seed: int = 0,
     progress: Callable[[int, float], None] | None = None,
 ) -> list[float]:
@@ -348,6 +461,8 @@ def descend(
         How often every point is used; 50 in the paper.
     batch : int
         Points of a step; the paper does not tell it.
+    least : int
+        The last batch of an epoch is left out if it has fewer points, and is not the only one.
     seed : int
         Seed of the order.
     progress : callable, optional
@@ -368,16 +483,16 @@ def descend(
     True
     """
     epochs, batch = as_count(epochs, "epochs", 0), as_count(batch, "batch")
-    rng = random_numbers(seed, "batches")
+    rng, starts = random_numbers(seed, "batches"), _starts(n, batch, as_count(least, "least"))
     losses = []
     for epoch in range(1, epochs + 1):
         order, loss = rng.permutation(n), 0.0
-        for start in range(0, n, batch):
+        for start in starts:
             chosen = order[start : start + batch]
             batch_loss, gradients = gradient(chosen)
             optimizer.step(parameters, gradients)
             loss += batch_loss * len(chosen)
-        losses.append(loss / n)
+        losses.append(loss / min(n, starts[-1] + batch))
         if progress is not None:
             progress(epoch, losses[-1])
     return losses

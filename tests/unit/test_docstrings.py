@@ -14,6 +14,7 @@ import pympf.explain.examples
 import pympf.lsh
 import pympf.nets
 import pympf.nets.graph
+import pympf.nets.patches
 
 COMPILED = {"pympf._core", "pympf._float64", "pympf._float32", "pympf._lsh"}
 NAMES = ["pympf"] + [
@@ -43,7 +44,7 @@ def test_examples_run(name, tmp_path, monkeypatch):
 def public_functions():
     """Give the functions, and the methods of the classes, that the faces of the package export."""
     faces = (pympf, pympf.gallery, pympf.io, pympf.la, pympf.lsh, pympf.nets)
-    faces += (pympf.nets.graph, pympf.explain, pympf.explain.examples)
+    faces += (pympf.nets.graph, pympf.nets.patches, pympf.explain, pympf.explain.examples)
     for module in faces:
         for name in module.__all__:
             thing = getattr(module, name)

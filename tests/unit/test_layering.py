@@ -69,6 +69,7 @@ def test_refused(tmp_path, name, source, line, text):
         ("pympf/__main__.py", "from .cli import main"),
         ("pympf/a.py", "def f():\n    import h5py"),
         ("pympf/nets/estimators.py", "from sklearn.base import BaseEstimator"),
+        ("pympf/nets/patches/estimator.py", "from sklearn.base import BaseEstimator"),
         ("pympf/a.py", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import h5py"),
     ],
 )
