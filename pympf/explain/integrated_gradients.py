@@ -140,8 +140,8 @@ class IntegratedGradients:
         Parameters
         ----------
         inputs : array_like, or tuple, list or dict of array_like
-            One point, without an axis for a batch. Several inputs move along the line together; a
-            dict goes to the forward function by name.
+            One point, without an axis for a batch. Several inputs (a tuple, or a list of ndarray)
+            move along the line together; a dict goes to the forward function by name.
         baselines : array_like, number, or as `inputs`, optional
             Of the shapes of the inputs; zeros by default. With one more leading axis they are a
             distribution of baselines, over which attributions are averaged.
@@ -191,7 +191,8 @@ class IntegratedGradients:
         ((1,), (2,), True)
         """
         as_choice(method, "method", METHODS)
-        steps, batch = as_count(n_steps, "n_steps"), as_count(internal_batch_size, "batch size")
+        steps = as_count(n_steps, "n_steps")
+        batch = as_count(internal_batch_size, "internal_batch_size")
         tol, most = as_positive(tol, "tol"), as_count(max_steps, "max_steps")
         keys, arrays = _unpacked(inputs, "inputs")
         several = isinstance(target, list)
@@ -325,8 +326,9 @@ def _warn(result: Attribution, method: str, tol: float, strict: bool) -> None:
 
 # ---- input ---------------------------------------------------------------------------------------
 def _is_many(x: Any) -> bool:
-    """Tell whether these are several inputs; a list of numbers is one."""
-    return isinstance(x, tuple) or (isinstance(x, list) and any(np.ndim(part) > 0 for part in x))
+    """Tell whether these are several inputs; nested lists of numbers are one."""
+    arrays = isinstance(x, list) and any(isinstance(part, np.ndarray) for part in x)
+    return isinstance(x, tuple) or arrays
 
 
 def _unpacked(inputs: Any, what: str) -> tuple[list[str], list[Array]]:
