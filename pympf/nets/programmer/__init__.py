@@ -1,0 +1,37 @@
+"""Neural Programmer: questions over tables, 15 operators soft and hard, programs of four steps."""
+
+from pympf.nets.programmer.operators import (
+    BUILDS_ON,
+    OPERATORS,
+    STEPS,
+    USES_COLUMN,
+    apply_step,
+    execute,
+    used,
+)
+from pympf.nets.programmer.table import (
+    COLUMN_TOKEN,
+    TABLE_TOKEN,
+    Answer,
+    Program,
+    Question,
+    Table,
+    read_number,
+)
+
+__all__ = [
+    "BUILDS_ON",
+    "COLUMN_TOKEN",
+    "OPERATORS",
+    "STEPS",
+    "TABLE_TOKEN",
+    "USES_COLUMN",
+    "Answer",
+    "Program",
+    "Question",
+    "Table",
+    "apply_step",
+    "execute",
+    "read_number",
+    "used",
+]
