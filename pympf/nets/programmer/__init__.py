@@ -1,5 +1,6 @@
 """Neural Programmer: questions over tables, 15 operators soft and hard, programs of four steps."""
 
+from pympf.nets.programmer.model import Epoch, NeuralProgrammer, is_answer
 from pympf.nets.programmer.operators import (
     BUILDS_ON,
     OPERATORS,
@@ -18,6 +19,7 @@ from pympf.nets.programmer.table import (
     Table,
     read_number,
 )
+from pympf.nets.programmer.vocabulary import Vocabulary
 
 __all__ = [
     "BUILDS_ON",
@@ -27,11 +29,15 @@ __all__ = [
     "TABLE_TOKEN",
     "USES_COLUMN",
     "Answer",
+    "Epoch",
+    "NeuralProgrammer",
     "Program",
     "Question",
     "Table",
+    "Vocabulary",
     "apply_step",
     "execute",
+    "is_answer",
     "read_number",
     "used",
 ]

@@ -1,0 +1,612 @@
+"""Neural Programmer: a network that answers questions over tables by programs of four steps."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+
+from pympf.nets import graph
+from pympf.nets._checks import Array, as_count, as_positive, random_numbers
+from pympf.nets.graph import Graph, Node
+from pympf.nets.programmer.encode import Batch, encode, header_words
+from pympf.nets.programmer.network import Selections, initial, inputs_of, select
+from pympf.nets.programmer.operators import OPERATORS, STEPS, USES_COLUMN, execute
+from pympf.nets.programmer.soft import answer_loss, program_loss, run
+from pympf.nets.programmer.storage import State, load_state, save_state
+from pympf.nets.programmer.table import Answer, Program, Question, Table
+from pympf.nets.programmer.vocabulary import SPECIAL, UNKNOWN, Vocabulary
+from pympf.nets.train import Adam, Cosine, decaying, descend
+
+__all__ = ["Epoch", "NeuralProgrammer", "is_answer"]
+
+ROOM = 8  # words that an attack may add to the longest question of the training
+AT_ONCE = 250
+Self = TypeVar("Self", bound="NeuralProgrammer")
+
+
+class Epoch(NamedTuple):
+    """What an epoch of training came to.
+
+    Parameters
+    ----------
+    number : int
+        From 1.
+    loss : float
+        The mean over the questions.
+    cpu_s : float
+        Seconds of the processor, without the validation.
+    accuracy : float
+        On the questions of the validation, NaN without.
+    by_intent : dict
+        The same for each intent.
+
+    Examples
+    --------
+    >>> from pympf.nets.programmer import Epoch
+    >>> Epoch(1, 2.5, 3.0, 0.4, {}).loss
+    2.5
+    """
+
+    number: int
+    loss: float
+    cpu_s: float
+    accuracy: float
+    by_intent: dict[str, float]
+
+
+def is_answer(given: Answer | None, wanted: Answer | None) -> bool:
+    """Tell whether an answer is the wanted one; a count may also be wanted as a text.
+
+    Not collective.
+
+    Parameters
+    ----------
+    given, wanted : int, frozenset of str or None
+        Answers.
+
+    Returns
+    -------
+    bool
+        None is never right.
+
+    Examples
+    --------
+    >>> from pympf.nets.programmer import is_answer
+    >>> is_answer(3, 3), is_answer(3, frozenset({"3"})), is_answer(frozenset({"3"}), 3)
+    (True, True, False)
+    """
+    if given is None or wanted is None:
+        return False
+    return given == wanted or (isinstance(given, int) and wanted == frozenset({str(given)}))
+
+
+class NeuralProgrammer:
+    """Answers questions over tables.
+
+    Parameters
+    ----------
+    width : int
+        d of the vectors and the states; 256 in the paper.
+    epochs : int
+        How often every question is used.
+    batch : int
+        Questions of a step.
+    learning_rate : float
+        Of Adam; it falls along half a cosine.
+    program_share : float
+        Share of the questions whose program is seen, of [0, 1]; 0 is training from answers.
+    answers : bool
+        Whether answers are seen, those of all questions.
+    dropout, word_dropout : float
+        Share of the activations, and of the words that become unk, in training.
+    least : int
+        How often a word has to be there to be known.
+    length : int, optional
+        The most words of a question; default eight more than the longest in training.
+    either : bool
+        Whether an answer of one text that is a number may be a count, as in WikiTableQuestions.
+    clip : float
+        The largest norm of a gradient.
+    seed : int
+        The same seed gives the same network.
+
+    Attributes
+    ----------
+    parameters_ : dict of ndarray
+        The weights.
+    vocabulary_ : Vocabulary
+        The words.
+    length_ : int
+        The most words of a question.
+    history_ : list of Epoch
+        The training.
+
+    References
+    ----------
+    .. [1] A. Neelakantan, Q. Le, M. Abadi, A. McCallum, D. Amodei, "Learning a natural language
+       interface with Neural Programmer", ICLR 2017.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from pympf.nets.programmer import NeuralProgrammer, Question, Table
+    >>> table = Table(("nation", "gold"), (("Fiji", "Peru"), ("1", "5")))
+    >>> ask = lambda *words: Question(words, table, np.zeros((2, 2), bool), np.zeros(2, bool))
+    >>> most = ask("who", "has", "most").changed(answer=frozenset({"Peru"}))
+    >>> count = ask("how", "many").changed(answer=2)
+    >>> model = NeuralProgrammer(8, epochs=40, batch=2, least=1, dropout=0, seed=1)
+    >>> model = model.fit([most, count] * 8)
+    >>> model.predict([count])
+    [2]
+    """
+
+    def __init__(
+        self,
+        width: int = 32,
+        *,
+        epochs: int = 20,
+        batch: int = 50,
+        learning_rate: float = 3e-3,
+        program_share: float = 0.0,
+        answers: bool = True,
+        dropout: float = 0.1,
+        word_dropout: float = 0.05,
+        least: int = 10,
+        length: int | None = None,
+        either: bool = False,
+        clip: float = 1.0,
+        seed: int = 0,
+    ) -> None:
+        self.width, self.epochs, self.batch = width, epochs, batch
+        self.learning_rate, self.clip = learning_rate, clip
+        self.program_share, self.answers, self.either = program_share, answers, either
+        self.dropout, self.word_dropout = dropout, word_dropout
+        self.least, self.length, self.seed = least, length, seed
+        self.parameters_: dict[str, Array] = {}
+        self.vocabulary_ = Vocabulary()
+        self.length_ = 0
+        self.history_: list[Epoch] = []
+
+    # ---- training --------------------------------------------------------------------------------
+    def fit(
+        self: Self,
+        questions: Sequence[Question],
+        validation: Sequence[Question] = (),
+        *,
+        checkpoint: str | os.PathLike[str] | None = None,
+        progress: Callable[[Epoch], None] | None = None,
+    ) -> Self:
+        """Train the network.
+
+        Not collective.
+
+        Parameters
+        ----------
+        questions : sequence of Question
+            With answers, or with programs, or both.
+        validation : sequence of Question
+            Other ones, for `history_`.
+        checkpoint : path, optional
+            A file that is replaced after each epoch. If it is there, the training goes on from it,
+            and comes to the same network as one that was not interrupted.
+        progress : callable, optional
+            Called after each epoch.
+
+        Returns
+        -------
+        NeuralProgrammer
+            This one.
+
+        Raises
+        ------
+        ValueError
+            If there are no questions, a parameter is out of range, or the checkpoint belongs to
+            other parameters.
+
+        Examples
+        --------
+        See the class.
+        """
+        self._check(questions)
+        tables = {id(question.table): question.table for question in questions}
+        headers = (word for table in tables.values() for word in header_words(table))
+        texts = [*(question.words for question in questions), *headers]
+        self.vocabulary_ = Vocabulary.of(texts, self.least)
+        longest = max(len(question.words) for question in questions)
+        self.length_ = longest + ROOM if self.length is None else as_count(self.length, "length")
+        self.parameters_ = initial(self.width, len(self.vocabulary_), self.seed)
+        self.history_ = []
+        optimizer = decaying(
+            Adam(self.learning_rate, eps=1e-6), len(questions), epochs=self.epochs, batch=self.batch
+        )
+        if checkpoint is not None and Path(checkpoint).exists():
+            self._resume(load_state(checkpoint), optimizer)
+        everything = self._encode(questions)
+        for number in range(len(self.history_) + 1, self.epochs + 1):
+            self._epoch(number, everything, optimizer, validation)
+            if checkpoint is not None:
+                save_state(self._state(optimizer), checkpoint)
+            if progress is not None:
+                progress(self.history_[-1])
+        return self
+
+    def _check(self, questions: Sequence[Question]) -> None:
+        for name in ("width", "epochs", "batch", "least"):
+            as_count(getattr(self, name), name)
+        as_positive(self.clip, "clip")
+        for name, most in (("program_share", 1.0), ("dropout", 0.99), ("word_dropout", 0.99)):
+            if not 0 <= getattr(self, name) <= most:
+                raise ValueError(f"expected {name} of [0, {most:g}], got {getattr(self, name)}")
+        if not questions:
+            raise ValueError("expected at least one question to train with, got none")
+        if not (self.answers or self.program_share):
+            raise ValueError("expected answers or programs to train with, got answers=False")
+
+    def _epoch(
+        self,
+        number: int,
+        everything: Batch,
+        optimizer: Cosine,
+        validation: Sequence[Question],
+    ) -> None:
+        start = time.process_time()
+        rng = random_numbers(self.seed, f"dropout of epoch {number}")
+        n = len(everything.words)
+        seen = random_numbers(self.seed, "programs seen").random(n) < self.program_share
+        names = list(self.parameters_)
+
+        def gradient(chosen: Array) -> tuple[float, list[Array]]:
+            return self._gradient(everything.take(chosen), seen[chosen], rng, names)
+
+        (loss,) = descend(
+            gradient,
+            list(self.parameters_.values()),
+            n,
+            optimizer,
+            epochs=1,
+            batch=self.batch,
+            seed=self.seed * 100_003 + number,  # each epoch has an order of its own
+        )
+        cpu_s = time.process_time() - start
+        accuracy, by_intent = self._validate(validation)
+        self.history_.append(Epoch(number, loss, cpu_s, accuracy, by_intent))
+
+    def _gradient(
+        self, batch: Batch, seen: Array, rng: np.random.Generator, names: list[str]
+    ) -> tuple[float, list[Array]]:
+        lost = rng.random(batch.words.shape) < self.word_dropout
+        batch.words[lost & (batch.words >= len(SPECIAL))] = SPECIAL.index(UNKNOWN)
+        weights = {name: graph.variable(self.parameters_[name]) for name in names}
+
+        def drop(x: Node) -> Node:
+            kept = rng.random(x.shape) >= self.dropout
+            return x * (kept / (1 - self.dropout))
+
+        selections = select(dict(weights), inputs_of(dict(weights), batch), drop)
+        losses = []
+        if self.answers:
+            losses.append(answer_loss(batch, run(batch, selections)))
+        if self.program_share:
+            losses.append(program_loss(batch, selections, seen))
+        loss = graph.mean(graph.stack(losses, axis=0)) * float(len(losses))
+        gradients = Graph(loss).grad(loss, list(weights.values()))
+        norm = np.sqrt(sum(float((g * g).sum()) for g in gradients))
+        scale = min(1.0, self.clip / max(norm, 1e-12))
+        return float(loss.value), [scale * g for g in gradients]
+
+    def _validate(self, questions: Sequence[Question]) -> tuple[float, dict[str, float]]:
+        verdicts = defaultdict(list)
+        for question, given in zip(questions, self.predict(questions), strict=True):
+            verdicts[question.intent].append(is_answer(given, question.answer))
+        every = [verdict for some in verdicts.values() for verdict in some]
+        by_intent = {intent: float(np.mean(some)) for intent, some in sorted(verdicts.items())}
+        return (float(np.mean(every)) if every else float("nan")), by_intent
+
+    # ---- answers ---------------------------------------------------------------------------------
+    def _encode(self, questions: Sequence[Question]) -> Batch:
+        if not self.parameters_:
+            raise ValueError("expected a network that was trained, call fit first")
+        return encode(questions, self.vocabulary_, self.length_, either=self.either)
+
+    def selections(self, questions: Sequence[Question]) -> Selections:
+        """Compute the probabilities of operators and columns.
+
+        Not collective.
+
+        Parameters
+        ----------
+        questions : sequence of Question
+            B of them.
+
+        Returns
+        -------
+        Selections
+            Nodes of shape (B, 15) and (B, n) for each step.
+
+        Examples
+        --------
+        See `pympf.nets.programmer.network.select`.
+        """
+        return select(
+            dict(self.parameters_), inputs_of(dict(self.parameters_), self._encode(questions))
+        )
+
+    def programs(self, questions: Iterable[Question]) -> list[Program]:
+        """Give the most probable program of each question.
+
+        Not collective.
+
+        Parameters
+        ----------
+        questions : iterable of Question
+            Of any tables.
+
+        Returns
+        -------
+        list of tuple of (operator, column)
+            Four steps; the column is None where the operator uses none.
+
+        Examples
+        --------
+        See `predict`.
+        """
+        questions, result = list(questions), []
+        for start in range(0, len(questions), AT_ONCE):
+            selections = self.selections(questions[start : start + AT_ONCE])
+            operators = [probs.value.argmax(1) for probs in selections.operators]
+            columns = [probs.value.argmax(1) for probs in selections.columns]
+            for b in range(len(operators[0])):
+                names = [OPERATORS[operators[k][b]] for k in range(STEPS)]
+                result.append(
+                    tuple(
+                        (name, int(columns[k][b]) if name in USES_COLUMN else None)
+                        for k, name in enumerate(names)
+                    )
+                )
+        return result
+
+    def program(self, question: Question) -> Program:
+        """Give the most probable program of a question.
+
+        Not collective.
+
+        Parameters
+        ----------
+        question : Question
+            About any table.
+
+        Returns
+        -------
+        tuple of (operator, column)
+            Four steps.
+
+        Examples
+        --------
+        See `programs`.
+        """
+        return self.programs([question])[0]
+
+    def default_program(self, table: Table) -> Program:
+        """Give the program of the empty question of a table (equation 3.1).
+
+        Not collective.
+
+        Parameters
+        ----------
+        table : Table
+            Any.
+
+        Returns
+        -------
+        tuple of (operator, column)
+            Four steps.
+
+        Examples
+        --------
+        See `programs`.
+        """
+        n, m = table.shape
+        return self.program(Question((), table, np.zeros((n, m), bool), np.zeros(n, bool)))
+
+    def predict(self, questions: Iterable[Question]) -> list[Answer | None]:
+        """Answer questions by their most probable programs, run hard.
+
+        Not collective.
+
+        Parameters
+        ----------
+        questions : iterable of Question
+            Of any tables.
+
+        Returns
+        -------
+        list of int, frozenset of str, or None
+            None where a program neither counts nor prints.
+
+        Examples
+        --------
+        See the class.
+        """
+        questions = list(questions)
+        programs = self.programs(questions)
+        return [execute(program, q) for program, q in zip(programs, questions, strict=True)]
+
+    def score(self, questions: Sequence[Question]) -> float:
+        """Give the share of right answers.
+
+        Not collective.
+
+        Parameters
+        ----------
+        questions : sequence of Question
+            With answers.
+
+        Returns
+        -------
+        float
+            Of [0, 1].
+
+        Examples
+        --------
+        See `predict`.
+        """
+        return self._validate(questions)[0]
+
+    # ---- parameters and files --------------------------------------------------------------------
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Give the parameters of the constructor.
+
+        Not collective.
+
+        Parameters
+        ----------
+        deep : bool
+            Without effect; scikit-learn passes it.
+
+        Returns
+        -------
+        dict
+            By name.
+
+        Examples
+        --------
+        >>> from pympf.nets.programmer import NeuralProgrammer
+        >>> NeuralProgrammer(16).get_params()["width"]
+        16
+        """
+        names = "width epochs batch learning_rate program_share answers dropout word_dropout"
+        names += " least length either clip seed"
+        return {name: getattr(self, name) for name in names.split()}
+
+    def set_params(self: Self, **parameters: Any) -> Self:
+        """Set parameters of the constructor.
+
+        Not collective.
+
+        Parameters
+        ----------
+        **parameters
+            By name.
+
+        Returns
+        -------
+        NeuralProgrammer
+            This one.
+
+        Raises
+        ------
+        ValueError
+            If there is no such parameter.
+
+        Examples
+        --------
+        >>> from pympf.nets.programmer import NeuralProgrammer
+        >>> NeuralProgrammer().set_params(width=8).width
+        8
+        """
+        for name, value in parameters.items():
+            if name not in self.get_params():
+                allowed = ", ".join(self.get_params())
+                raise ValueError(f"expected a parameter of {allowed}, got {name!r}")
+            setattr(self, name, value)
+        return self
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the network to an HDF5 file, whole or not at all.
+
+        Not collective.
+
+        Parameters
+        ----------
+        path : path
+            Created or replaced.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written.
+
+        Examples
+        --------
+        See `load`.
+        """
+        save_state(self._state(None), path)
+
+    @classmethod
+    def load(cls: type[Self], path: str | os.PathLike[str]) -> Self:
+        """Read a network from a file, a checkpoint too.
+
+        Not collective.
+
+        Parameters
+        ----------
+        path : path
+            Of `save`.
+
+        Returns
+        -------
+        NeuralProgrammer
+            With the same answers.
+
+        Raises
+        ------
+        OSError
+            If the file is no whole network.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from pympf.nets.programmer import NeuralProgrammer, Question, Table
+        >>> table = Table(("gold",), (("1", "5"),))
+        >>> count = Question(("many",), table, np.zeros((1, 2)), np.ones(1), answer=2)
+        >>> NeuralProgrammer(4, epochs=1).fit([count]).save("np.h5")
+        >>> NeuralProgrammer.load("np.h5").width
+        4
+        """
+        state = load_state(path)
+        model = cls(**state.settings)
+        model._restore(state)
+        return model
+
+    def _state(self, optimizer: Cosine | None) -> State:
+        moments: list[Array] = []
+        if optimizer is not None:
+            moments = [moment for pair in optimizer.optimizer._moments for moment in pair]  # type: ignore[attr-defined]
+        history = [epoch._asdict() for epoch in self.history_]
+        return State(
+            self.get_params(),
+            self.parameters_,
+            self.vocabulary_.words,
+            self.length_,
+            history,
+            moments,
+        )
+
+    def _restore(self, state: State) -> None:
+        self.parameters_, self.length_ = dict(state.parameters), state.length
+        self.vocabulary_ = Vocabulary(state.words)
+        self.history_ = [Epoch(**epoch) for epoch in state.history]
+
+    def _resume(self, state: State, optimizer: Cosine) -> None:
+        mine, words = self.get_params(), self.vocabulary_.words
+        if state.settings != mine or tuple(state.words) != words:
+            other = {k: v for k, v in state.settings.items() if v != mine.get(k)}
+            raise ValueError(
+                f"expected a checkpoint of these parameters and questions, got one with "
+                f"{other or 'other words'}"
+            )
+        self._restore(state)
+        if state.moments:
+            adam, pairs = (
+                optimizer.optimizer,
+                zip(state.moments[::2], state.moments[1::2], strict=True),
+            )
+            adam._moments = list(pairs)  # type: ignore[attr-defined]
+            steps = len(self.history_) * optimizer.steps // self.epochs
+            adam._steps = optimizer._done = steps  # type: ignore[attr-defined]
