@@ -1,5 +1,26 @@
 """Questions over tables: data, programs, pruning, rules, and the analysis of what answers them."""
 
+from pympf.explain.tables.analysis import (
+    IntentRules,
+    column_synonyms,
+    default_programs,
+    intent_of,
+    intent_rules,
+    known_synonyms,
+    operator_triggers,
+    score_synonyms,
+)
+from pympf.explain.tables.attacks import (
+    Phrases,
+    ablate_subject,
+    attack,
+    concatenate,
+    concatenation,
+    distractors,
+    drop_words,
+    propose_phrases,
+    reorder,
+)
 from pympf.explain.tables.evaluate import (
     Value,
     denotation,
@@ -8,10 +29,25 @@ from pympf.explain.tables.evaluate import (
     to_value,
     to_values,
 )
+from pympf.explain.tables.faithfulness import (
+    accuracy,
+    drop_terms,
+    faithfulness,
+    overstability,
+    rank_words,
+)
 from pympf.explain.tables.fictitious import distractor_row, fictitious, reorder_rows
 from pympf.explain.tables.generate import generate_questions, generate_table, zipf
 from pympf.explain.tables.grammar import DOMAINS, FLUFF, GROUPS, INTENTS, PROGRAMS, SYNONYMS
+from pympf.explain.tables.heatmap import heatmap_html, plot_heatmap
 from pympf.explain.tables.matches import ask, match_cells, match_headers, numbers_in, words_of
+from pympf.explain.tables.programmer import (
+    COLUMN_PATHS,
+    Attributable,
+    NeuralProgrammer,
+    Selection,
+    SelectionAttributions,
+)
 from pympf.explain.tables.prune import (
     Programs,
     augment,
@@ -20,6 +56,7 @@ from pympf.explain.tables.prune import (
     prune,
     spurious,
 )
+from pympf.explain.tables.report import Report
 from pympf.explain.tables.rules import RuleBased
 from pympf.explain.tables.wtq import (
     Example,
@@ -40,6 +77,7 @@ from pympf.nets.programmer import (
 )
 
 __all__ = [
+    "COLUMN_PATHS",
     "DOMAINS",
     "FLUFF",
     "GROUPS",
@@ -48,34 +86,63 @@ __all__ = [
     "PROGRAMS",
     "SYNONYMS",
     "Answer",
+    "Attributable",
     "Example",
+    "IntentRules",
+    "NeuralProgrammer",
+    "Phrases",
     "Program",
     "Programs",
     "Question",
+    "Report",
     "RuleBased",
+    "Selection",
+    "SelectionAttributions",
     "Table",
     "Value",
     "WikiTableQuestions",
+    "ablate_subject",
+    "accuracy",
     "apply_step",
     "ask",
+    "attack",
     "augment",
+    "column_synonyms",
+    "concatenate",
+    "concatenation",
     "consistent",
+    "default_programs",
     "denotation",
     "distractor_row",
+    "distractors",
     "draw_programs",
+    "drop_terms",
+    "drop_words",
     "execute",
+    "faithfulness",
     "fictitious",
     "generate_questions",
     "generate_table",
+    "heatmap_html",
+    "intent_of",
+    "intent_rules",
     "is_right",
+    "known_synonyms",
     "match_cells",
     "match_headers",
     "normalize",
     "numbers_in",
+    "operator_triggers",
+    "overstability",
+    "plot_heatmap",
+    "propose_phrases",
     "prune",
+    "rank_words",
     "read_csv_table",
     "read_tsv",
+    "reorder",
     "reorder_rows",
+    "score_synonyms",
     "spurious",
     "to_value",
     "to_values",

@@ -168,7 +168,7 @@ def encode(
 
 
 def _steps(question: Question) -> list[tuple[int, tuple[str, int | None]]]:
-    """Number the steps of a program from behind: a shorter one is understood to begin with reset."""
+    """Number the steps of a program; a shorter one is understood to begin with reset."""
     program = question.program
     if program is None:
         return []

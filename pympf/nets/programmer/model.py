@@ -16,7 +16,7 @@ from pympf.nets._checks import Array, as_count, as_positive, random_numbers
 from pympf.nets.graph import Graph, Node
 from pympf.nets.programmer.encode import Batch, encode, header_words
 from pympf.nets.programmer.network import Selections, initial, inputs_of, select
-from pympf.nets.programmer.operators import OPERATORS, STEPS, USES_COLUMN, execute
+from pympf.nets.programmer.operators import OPERATORS, USES_COLUMN, execute
 from pympf.nets.programmer.soft import answer_loss, program_loss, run
 from pympf.nets.programmer.storage import State, load_state, save_state
 from pympf.nets.programmer.table import Answer, Program, Question, Table
@@ -356,17 +356,20 @@ class NeuralProgrammer:
         --------
         See `predict`.
         """
-        questions, result = list(questions), []
+        return self._programs(list(questions))
+
+    def _programs(self, questions: Sequence[Question], every_column: bool = False) -> list[Program]:
+        result: list[Program] = []
         for start in range(0, len(questions), AT_ONCE):
             selections = self.selections(questions[start : start + AT_ONCE])
-            operators = [probs.value.argmax(1) for probs in selections.operators]
-            columns = [probs.value.argmax(1) for probs in selections.columns]
-            for b in range(len(operators[0])):
-                names = [OPERATORS[operators[k][b]] for k in range(STEPS)]
+            operators = np.stack([probs.value.argmax(1) for probs in selections.operators], 1)
+            columns = np.stack([probs.value.argmax(1) for probs in selections.columns], 1)
+            for some, others in zip(operators, columns, strict=True):
+                steps = zip((OPERATORS[i] for i in some), map(int, others), strict=True)
                 result.append(
                     tuple(
-                        (name, int(columns[k][b]) if name in USES_COLUMN else None)
-                        for k, name in enumerate(names)
+                        (name, column if every_column or name in USES_COLUMN else None)
+                        for name, column in steps
                     )
                 )
         return result

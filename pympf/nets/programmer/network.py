@@ -6,7 +6,7 @@
     ques_context = F1(dec_state, enc_…)    ques_context_k, by the weights attention_k
     op_controller = F2(…)                  op_controller_k
     op_probs = softmax(F3(op_controller))  op_probs_k
-    col_controller = F4(…, op_probs)       col_controller_k, after col_query_k, which knows no op_probs
+    col_controller = F4(…, op_probs)       col_controller_k, from col_query_k and op_probs_k
     F5, F6, F7                             col_logits_soft_k, col_logits_tm_k, col_logits_cm_k
     col_probs                              col_probs_k
 

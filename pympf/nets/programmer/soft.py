@@ -1,7 +1,7 @@
 """The operators soft, and the loss of what they compute: what training from answers differentiates.
 
-Every operator acts on a selection s of [0, 1]^m, mixed by the probabilities of operators and columns.
-With one-hot probabilities this is the hard execution of `operators`, which the tests check.
+Every operator acts on a selection s of [0, 1]^m, mixed by the probabilities of operators and
+columns. With one-hot probabilities this is the hard execution of `operators`, which the tests check.
 
 References
 ----------
