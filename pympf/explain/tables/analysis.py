@@ -1,4 +1,4 @@
-"""What words do to a network: defaults, triggers, intents, rules, synonyms (sections 3.2 and 3.3)."""
+"""What words do to a network: defaults, triggers, intents, synonyms (sections 3.2 and 3.3)."""
 
 from __future__ import annotations
 
@@ -439,8 +439,7 @@ def score_synonyms(
             found.terms[best[0]] in known[one.chosen]
             for found in chosen
             for one in found.selections
-            if (best := _best_words(one, found.terms, group)) or True
-            if best
+            if (best := _best_words(one, found.terms, group))
         ]
         pairs = column_synonyms(chosen, group, least=least)
         words = dict(zip(pairs.column("column"), pairs.column("words"), strict=True))

@@ -213,6 +213,7 @@ def propose_phrases(
     --------
     See `concatenation`.
     """
+    attributions = list(attributions)
     triggers: Counter[str] = Counter()
     said: Counter[str] = Counter()
     for found in attributions:
@@ -220,10 +221,9 @@ def propose_phrases(
         for one in found.selections:
             if one.kind == "operator":
                 triggers.update(found.terms[i] for i in one.top(top))
-    named = {
-        text for found in attributions for column in found.question.table.cells for text in column
-    }
-    barred = {TABLE_TOKEN, COLUMN_TOKEN, *MATCH_TERMS, *leave_out} | named
+    barred = {TABLE_TOKEN, COLUMN_TOKEN, *MATCH_TERMS, *leave_out}
+    for found in attributions:
+        barred |= {text for column in found.question.table.cells for text in column}
 
     def plain(words: Iterable[tuple[str, int]]) -> list[str]:
         return [word for word, _ in words if word not in barred and read_number(word) is None]
@@ -309,8 +309,8 @@ def ablate_subject(
     Returns
     -------
     Question
-        With the noun in the place of the subject, and the matches of the new words; itself if it has
-        no subject.
+        With the noun in the place of the subject, and the matches of the new words; itself if it
+        has no subject.
 
     Examples
     --------
@@ -349,9 +349,9 @@ def distractors(
 
     A question takes part if it is answered right, and if a neutral row changes neither the true
     answer nor the model's. Each of its content words is repeated with probability `repeat`. A row
-    is of group 1 if it lacks one of the important words, by attribution to all operators and
-    columns; what goes to the table matches belongs to the names that match. An attack fails when
-    the answer stays.
+    is of group 1 if it lacks one of the important words, by attribution to all selections; what
+    goes to the table matches belongs to the names that match. An attack fails when the answer
+    stays. As a control, the same attacks are split by as many random words.
 
     Not collective.
 
@@ -362,7 +362,7 @@ def distractors(
     questions : sequence of Question
         With answers and programs.
     attacks : int
-        How many at the most; each question is attacked as often as is needed.
+        How many; each question is attacked as often as is needed.
     important : int
         Important words of a question.
     repeat : float
@@ -373,38 +373,51 @@ def distractors(
     Returns
     -------
     Report
-        For both groups: attacks, the share that fails, its standard deviation; and the difference.
+        For both groups: attacks, the share that fails, its standard deviation; then the difference,
+        and that of the control.
+
+    Raises
+    ------
+    ValueError
+        If no question takes part.
 
     Examples
     --------
     >>> from pympf.explain.tables import NeuralProgrammer, distractors, generate_questions
-    >>> questions = generate_questions(12, seed=1)
-    >>> model = NeuralProgrammer(12, epochs=2, program_share=1.0, least=2).fit(questions)
+    >>> questions = generate_questions(40, seed=1, vague=0, intents={"LOOKUP": 1, "FIRST": 1})
+    >>> model = NeuralProgrammer(12, epochs=5, program_share=1.0, least=2).fit(questions)
     >>> distractors(model, questions[:9], attacks=9).column("group")[:2]
     ['1: an important word is missing', '2: none is missing']
     """
     rng = random_numbers(seed, "distractors")
     used = _unmoved(model, questions, rng)
     if not used:
-        raise ValueError("expected a question that is right with and without a neutral row")
+        raise ValueError("expected a question that a neutral row leaves right, there is none")
     weights = [_word_weights(found) for found in model.attribute(used)]
-    asked, missing, answers = [], [], model.predict(used)
+    asked, missing, control = [], [], []
     for number in range(as_count(attacks, "attacks")):
         question, weight = used[number % len(used)], weights[number % len(used)]
-        content = list(weight)
-        said = [word for word in content if rng.random() < repeat]
-        ranked = sorted(content, key=lambda word: -weight[word])[:important]
-        asked.append(distractor_row(question, said, rng))
-        missing.append(not set(ranked) <= set(said))
-    given = model.predict(asked)
-    failed = np.array([a == answers[i % len(used)] for i, a in enumerate(given)])
-    groups = np.array(missing)
-    rates = [_rate(failed[groups]), _rate(failed[~groups])]
-    names = ("1: an important word is missing", "2: none is missing")
-    rows = [(name, *rate) for name, rate in zip(names, rates, strict=True)]
-    spread = sqrt(rates[0][2] ** 2 + rates[1][2] ** 2)
-    rows.append(("difference", len(failed), rates[0][1] - rates[1][1], spread))
+        said = {word for word in weight if rng.random() < repeat}
+        asked.append(distractor_row(question, [word for word in weight if word in said], rng))
+        ranked = sorted(weight, key=lambda word: -weight[word])
+        missing.append(not said.issuperset(ranked[:important]))
+        control.append(not said.issuperset(rng.permutation(ranked)[:important]))
+    answers = model.predict(used)
+    failed = np.array([a == answers[i % len(used)] for i, a in enumerate(model.predict(asked))])
+    rows = _split(failed, np.array(missing))
+    rows.append(("difference by random words", *_split(failed, np.array(control))[-1][1:]))
     return Report("Distractor rows", ("group", "attacks", "fail", "sigma"), rows)
+
+
+def _split(failed: np.ndarray, first: np.ndarray) -> list[tuple[str, int, float, float]]:
+    """Compare the rates of two groups, and give their difference with its standard deviation."""
+    one, two = _rate(failed[first]), _rate(failed[~first])
+    spread = sqrt(one[2] ** 2 + two[2] ** 2)
+    return [
+        ("1: an important word is missing", *one),
+        ("2: none is missing", *two),
+        ("difference", len(failed), one[1] - two[1], spread),
+    ]
 
 
 def _rate(failed: np.ndarray) -> tuple[int, float, float]:

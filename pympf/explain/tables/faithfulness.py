@@ -1,4 +1,4 @@
-"""Do attributions name what a selection depends on (section 3.2.3)? And how few words does it take?"""
+"""Whether attributions name what selections depend on, and how few words it takes to be right."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from pympf.explain.tables.matches import COMMON, with_tokens
+from pympf.explain.tables.matches import with_tokens
 from pympf.nets._checks import as_choice, random_numbers
 from pympf.nets.programmer import Question, Table, execute
 
@@ -123,8 +123,8 @@ def distractor_row(question: Question, said: Sequence[str] = (), seed: int | Rng
 
     Not collective. What AddSent does to a paragraph: an irrelevant fact (section 3.4.2). The row
     stands at a random place. Its texts are the words ``said`` and one more; names of other rows are
-    left out. Its numbers are those of some row. A text matches the question when it repeats a word
-    that is not among the most common ones.
+    left out. Its numbers are those of some row. A text matches the question when it repeats the
+    text of a cell that the question names.
 
     Parameters
     ----------
@@ -150,7 +150,7 @@ def distractor_row(question: Question, said: Sequence[str] = (), seed: int | Rng
     rng = seed if isinstance(seed, Rng) else random_numbers(seed, "distractor rows")
     table = question.table
     place, like = int(rng.integers(table.shape[1] + 1)), int(rng.integers(table.shape[1]))
-    columns, spoken = [], set(said) - COMMON
+    columns = []
     matches = np.zeros(len(table.columns), dtype=bool)
     for j, column in enumerate(table.cells):
         text = column[like]
@@ -158,7 +158,7 @@ def distractor_row(question: Question, said: Sequence[str] = (), seed: int | Rng
             here = {cell for cell, named in zip(column, question.cells[j], strict=True) if named}
             repeated = [word for word in said if word in here or word not in column]
             text = " ".join([*repeated, "elsewhere"])
-            matches[j] = not spoken.isdisjoint(repeated)
+            matches[j] = not here.isdisjoint(repeated)
         columns.append((*column[:place], text, *column[place:]))
     cells = np.insert(question.cells, place, matches, axis=1)
     return replace(

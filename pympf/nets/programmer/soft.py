@@ -25,7 +25,7 @@ from pympf.nets.programmer.operators import OPERATORS
 __all__ = ["Outputs", "answer_loss", "program_loss", "run"]
 
 PRINT_COST, COUNT_COST = 50.0, 3.0
-TINY, SMALL = 1e-9, 1e-6  # of logarithms; the second bounds the cost of a cell printed for sure
+TINY, SMALL = 1e-9, 1e-6  # of logarithms; the latter bounds the cost of a wrong cell
 
 
 class Outputs(NamedTuple):
