@@ -18,7 +18,8 @@ RED, BLUE = (178, 24, 43), (33, 102, 172)
 def _grid(found: SelectionAttributions) -> tuple[list[str], Array]:
     """Give the labels of the selections and a column of shares for each, in parts of its sum."""
     labels = [f"{one.kind[:3]} {one.step + 1}: {one.chosen}" for one in found.selections]
-    values = np.array([one.values for one in found.selections]).reshape(len(labels), -1)
+    shape = len(labels), len(found.terms)
+    values = np.array([one.values for one in found.selections]).reshape(shape)
     sums = np.abs(values).sum(1, keepdims=True)
     return labels, np.divide(values, sums, out=np.zeros_like(values), where=sums > 0).T
 

@@ -17,7 +17,7 @@ from pympf.nets.graph import Graph, Node
 from pympf.nets.programmer.encode import Batch, encode, header_words
 from pympf.nets.programmer.network import Selections, initial, inputs_of, select
 from pympf.nets.programmer.operators import OPERATORS, USES_COLUMN, execute
-from pympf.nets.programmer.soft import answer_loss, program_loss, run
+from pympf.nets.programmer.soft import answer_loss, negative_entropy, program_loss, run
 from pympf.nets.programmer.storage import State, load_state, save_state
 from pympf.nets.programmer.table import Answer, Program, Question, Table
 from pympf.nets.programmer.vocabulary import SPECIAL, UNKNOWN, Vocabulary
@@ -111,6 +111,9 @@ class NeuralProgrammer:
         The most words of a question; default eight more than the longest in training.
     either : bool
         Whether an answer of one text that is a number may be a count, as in WikiTableQuestions.
+    entropy : float
+        Weight of a reward for undecided selections, which falls to 0 over the first half of the
+        epochs: it keeps training from answers from settling on the first operator that helps.
     clip : float
         The largest norm of a gradient.
     seed : int
@@ -160,6 +163,7 @@ class NeuralProgrammer:
         least: int = 10,
         length: int | None = None,
         either: bool = False,
+        entropy: float = 0.0,
         clip: float = 1.0,
         seed: int = 0,
     ) -> None:
@@ -167,6 +171,7 @@ class NeuralProgrammer:
         self.learning_rate, self.clip = learning_rate, clip
         self.program_share, self.answers, self.either = program_share, answers, either
         self.dropout, self.word_dropout = dropout, word_dropout
+        self.entropy = entropy
         self.least, self.length, self.seed = least, length, seed
         self.parameters_: dict[str, Array] = {}
         self.vocabulary_ = Vocabulary()
@@ -260,9 +265,10 @@ class NeuralProgrammer:
         n = len(everything.words)
         seen = random_numbers(self.seed, "programs seen").random(n) < self.program_share
         names = list(self.parameters_)
+        reward = self.entropy * max(0.0, 1 - 2 * (number - 1) / self.epochs)
 
         def gradient(chosen: Array) -> tuple[float, list[Array]]:
-            return self._gradient(everything.take(chosen), seen[chosen], rng, names)
+            return self._gradient(everything.take(chosen), seen[chosen], reward, rng, names)
 
         (loss,) = descend(
             gradient,
@@ -278,7 +284,12 @@ class NeuralProgrammer:
         self.history_.append(Epoch(number, loss, cpu_s, accuracy, by_intent))
 
     def _gradient(
-        self, batch: Batch, seen: Array, rng: np.random.Generator, names: list[str]
+        self,
+        batch: Batch,
+        seen: Array,
+        reward: float,
+        rng: np.random.Generator,
+        names: list[str],
     ) -> tuple[float, list[Array]]:
         lost = rng.random(batch.words.shape) < self.word_dropout
         batch.words[lost & (batch.words >= len(SPECIAL))] = SPECIAL.index(UNKNOWN)
@@ -294,6 +305,8 @@ class NeuralProgrammer:
             losses.append(answer_loss(batch, run(batch, selections)))
         if self.program_share:
             losses.append(program_loss(batch, selections, seen))
+        if reward:
+            losses.append(negative_entropy(selections) * reward)
         loss = graph.mean(graph.stack(losses, axis=0)) * float(len(losses))
         gradients = Graph(loss).grad(loss, list(weights.values()))
         norm = np.sqrt(sum(float((g * g).sum()) for g in gradients))
@@ -484,7 +497,7 @@ class NeuralProgrammer:
         16
         """
         names = "width epochs batch learning_rate program_share answers dropout word_dropout"
-        names += " least length either clip seed"
+        names += " least length either entropy clip seed"
         return {name: getattr(self, name) for name in names.split()}
 
     def set_params(self: Self, **parameters: Any) -> Self:

@@ -1,7 +1,7 @@
 """The operators soft, and the loss of what they compute: what training from answers differentiates.
 
 Every operator acts on a selection s of [0, 1]^m, mixed by the probabilities of operators and
-columns. With one-hot probabilities this is the hard execution of `operators`, which the tests check.
+columns. With one-hot probabilities this is the hard execution, as the tests check.
 
 References
 ----------
@@ -22,10 +22,11 @@ from pympf.nets.programmer.encode import Batch
 from pympf.nets.programmer.network import Selections
 from pympf.nets.programmer.operators import OPERATORS
 
-__all__ = ["Outputs", "answer_loss", "program_loss", "run"]
+__all__ = ["Outputs", "answer_loss", "negative_entropy", "program_loss", "run"]
 
 PRINT_COST, COUNT_COST = 50.0, 3.0
-TINY, SMALL = 1e-9, 1e-6  # of logarithms; the latter bounds the cost of a wrong cell
+# Of logarithms; the second bounds the cost of a wrong cell.
+TINY, SMALL = 1e-9, 1e-6
 
 
 class Outputs(NamedTuple):
@@ -116,9 +117,11 @@ def _step(batch: Batch, op_probs: Node, col_probs: Node, rows: Node | Array) -> 
 def answer_loss(batch: Batch, outputs: Outputs) -> Node:
     """Compute the loss of each question by its answer.
 
-    A count costs min((c - a)²/(2 rows), 3). Cells cost 50/#cells times the cross-entropy of what is
-    printed; of the cells that hold a text of the answer the most probable one counts, the others
-    are neither right nor wrong. An answer that can be either costs the soft minimum of both.
+    A count costs x = (c - a)²/(2 rows), bounded by 3: 3 (1 - exp(-x/3)). (The published min(x, 3)
+    has no gradient where a is large, so that large counts would not be learned.) Cells cost
+    50/#cells times the cross-entropy of what is printed; of the cells that hold a text of the
+    answer the most probable one counts, the others are neither right nor wrong. An answer that can
+    be either costs the soft minimum of both.
 
     Not collective.
 
@@ -140,7 +143,8 @@ def answer_loss(batch: Batch, outputs: Outputs) -> Node:
     """
     wanted = batch.count >= 0
     off = outputs.count - np.where(wanted, batch.count, 0.0)
-    of_count = graph.minimum(graph.square(off) * (0.5 / batch.rows.sum(1)), COUNT_COST)
+    of_count = graph.square(off) * (0.5 / batch.rows.sum(1) / COUNT_COST)
+    of_count = (1 - graph.exp(-of_count)) * COUNT_COST
     right, wrong = _targets(batch, outputs.printed.value)
     cells = (batch.present[:, :, np.newaxis] & (batch.rows[:, np.newaxis] > 0)).sum((1, 2))
     cost = -PRINT_COST / cells[:, np.newaxis, np.newaxis]
@@ -200,3 +204,32 @@ def program_loss(batch: Batch, selections: Selections, seen: Array) -> Node:
             picked = graph.pick(probs, np.maximum(target, 0))
             terms.append(graph.log(picked, TINY) * np.where(counts, -1.0, 0.0))
     return graph.sum(graph.stack(terms), 1)
+
+
+def negative_entropy(selections: Selections) -> Node:
+    """Compute Σ p log p of operators and columns, summed over the steps.
+
+    Not collective.
+
+    Parameters
+    ----------
+    selections : Selections
+        Probabilities.
+
+    Returns
+    -------
+    Node, shape (B,)
+        0 where all is decided.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from pympf.nets.graph import variable
+    >>> from pympf.nets.programmer.network import Selections
+    >>> from pympf.nets.programmer.soft import negative_entropy
+    >>> half = variable(np.array([[0.5, 0.5]]))
+    >>> negative_entropy(Selections([half], [half])).value.round(3)
+    array([-1.386])
+    """
+    every = [*selections.operators, *selections.columns]
+    return graph.sum(graph.stack([graph.sum(p * graph.log(p, TINY), 1) for p in every]), 1)
