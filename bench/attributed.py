@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from pympf.nets import Adam, descend
 from pympf.nets import graph as G
 
 Network = tuple[Callable[[Any], Any], tuple[int, ...]]
@@ -127,9 +126,7 @@ def _attention(torch: Any, width: int) -> tuple[Any, Any]:
     class Module(torch.nn.Module):  # type: ignore[misc, name-defined]
         def __init__(self) -> None:
             super().__init__()
-            self.q, self.k, self.v = (
-                torch.nn.Linear(width, width, bias=False) for _ in range(3)
-            )
+            self.q, self.k, self.v = (torch.nn.Linear(width, width, bias=False) for _ in range(3))
             self.out = torch.nn.Linear(width, 5)
 
         def forward(self, x: Any) -> Any:

@@ -172,18 +172,14 @@ def test_files_keep_the_network(tmp_path):
         NeuralProgrammer.load(tmp_path / "no.h5")
 
 
-@pytest.mark.parametrize(
-    ("settings", "least"),
-    [({"program_share": 1.0, "answers": False}, 0.6), ({"program_share": 0.0}, 0.2)],
-    ids=["programs", "answers"],
-)
-def test_programs_teach_and_answers_teach(settings, least):
-    only = {"COUNT_ALL": 1, "LAST": 1, "FIRST": 1}
-    questions = generate_questions(50, seed=1, vague=0, intents=only)
-    test = generate_questions(20, seed=2, vague=0, intents=only)
-    model = NeuralProgrammer(12, epochs=8, batch=10, least=3, **settings).fit(questions, test)
+@pytest.mark.parametrize("settings", [{"program_share": 1.0, "answers": False}, {}])
+def test_programs_teach_and_answers_teach(settings):
+    only = {"COUNT_ALL": 1, "LAST": 1} if settings else {"LAST": 1}
+    questions = generate_questions(40, seed=1, vague=0, intents=only)
+    test = generate_questions(12, seed=2, vague=0, intents=only)
+    model = NeuralProgrammer(16, epochs=10, batch=10, least=3, **settings).fit(questions, test)
     assert model.history_[-1].loss < 0.75 * model.history_[0].loss
-    assert model.score(test) > least
+    assert model.score(test) > 0.9
     assert set(model.history_[-1].by_intent) == set(only)
 
 

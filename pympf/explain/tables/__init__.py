@@ -56,7 +56,6 @@ from pympf.explain.tables.prune import (
     prune,
     spurious,
 )
-from pympf.explain.tables.report import Report
 from pympf.explain.tables.rules import RuleBased
 from pympf.explain.tables.wtq import (
     Example,
@@ -94,7 +93,6 @@ __all__ = [
     "Program",
     "Programs",
     "Question",
-    "Report",
     "RuleBased",
     "Selection",
     "SelectionAttributions",

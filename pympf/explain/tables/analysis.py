@@ -7,13 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
+from pympf.explain.result_table import ResultTable
 from pympf.explain.tables.programmer import (
     MATCH_TERMS,
     NeuralProgrammer,
     Selection,
     SelectionAttributions,
 )
-from pympf.explain.tables.report import Report
 from pympf.nets.programmer import COLUMN_TOKEN, TABLE_TOKEN, Program, Question, Table, used
 
 __all__ = [
@@ -36,7 +36,7 @@ def _operators(program: Program) -> str:
 
 def default_programs(
     model: NeuralProgrammer, tables: Iterable[Table], *, top: int = 3, words: int = 10
-) -> Report:
+) -> ResultTable:
     """Give the default programs, and the column names that they are due to (table 3.2).
 
     Not collective.
@@ -54,7 +54,7 @@ def default_programs(
 
     Returns
     -------
-    Report
+    ResultTable
         A row for each program: how many tables, and headers.
 
     Examples
@@ -76,12 +76,12 @@ def default_programs(
         (program, count, tuple(word for word, _ in headers[program].most_common(words)))
         for program, count in counts.most_common()
     ]
-    return Report("Default programs", ("program", "tables", "column names"), rows)
+    return ResultTable("Default programs", ("program", "tables", "column names"), rows)
 
 
 def operator_triggers(
     attributions: Iterable[SelectionAttributions], *, top: int = 2, least: int = 3
-) -> Report:
+) -> ResultTable:
     """Give the words to which each operator is due.
 
     Not collective.
@@ -97,7 +97,7 @@ def operator_triggers(
 
     Returns
     -------
-    Report
+    ResultTable
         A row for each operator: how often it was chosen against its default, the terms, the most
         frequent first, and how often each.
 
@@ -117,7 +117,7 @@ def operator_triggers(
         frequent = [(term, n) for term, n in counts[operator].most_common() if n >= least]
         terms, numbers = zip(*frequent, strict=True) if frequent else ((), ())
         rows.append((operator, count, terms, numbers))
-    return Report("Operator triggers", ("operator", "chosen", "terms", "times"), rows)
+    return ResultTable("Operator triggers", ("operator", "chosen", "terms", "times"), rows)
 
 
 # ---- intents -------------------------------------------------------------------------------------
@@ -250,7 +250,7 @@ def intent_rules(
     top: int = 3,
     least: int = 2,
     least_program: int = 10,
-) -> tuple[Report, Report, IntentRules]:
+) -> tuple[ResultTable, ResultTable, IntentRules]:
     """Read intents and the words that tell them off the attributions (tables 3.3 and 3.4).
 
     Not collective.
@@ -268,9 +268,9 @@ def intent_rules(
 
     Returns
     -------
-    programs : Report
+    programs : ResultTable
         Sequences of operators and their intents (table 3.3).
-    words : Report
+    words : ResultTable
         Intents, words, and how often (table 3.4).
     rules : IntentRules
         The same as a classifier.
@@ -305,8 +305,8 @@ def intent_rules(
     ranked = sorted(rules.items(), key=lambda item: (item[1][0], -item[1][1], item[0]))
     listed = [(intent, rule, count) for rule, (intent, count) in ranked]
     return (
-        Report("Intents of programs", ("operators", "intent", "questions"), table),
-        Report("Words that tell an intent", ("intent", "words", "times"), listed),
+        ResultTable("Intents of programs", ("operators", "intent", "questions"), table),
+        ResultTable("Words that tell an intent", ("intent", "words", "times"), listed),
         IntentRules(rules),
     )
 
@@ -319,7 +319,7 @@ def column_synonyms(
     top: int = 3,
     least: int = 3,
     keep: int = 5,
-) -> Report:
+) -> ResultTable:
     """Give the words to which the choice of each column is due (table 3.5).
 
     Not collective.
@@ -337,7 +337,7 @@ def column_synonyms(
 
     Returns
     -------
-    Report
+    ResultTable
         A row for each header: how often it was chosen, words, and how often each.
 
     Examples
@@ -359,7 +359,7 @@ def column_synonyms(
         words, numbers = zip(*frequent, strict=True) if frequent else ((), ())
         rows.append((header, count, words, numbers))
     title = f"Column synonyms by {group or 'all'} paths"
-    return Report(title, ("column", "chosen", "words", "times"), rows)
+    return ResultTable(title, ("column", "chosen", "words", "times"), rows)
 
 
 def _best_words(one: Selection, terms: Sequence[str], group: str | None) -> list[int]:
@@ -367,14 +367,14 @@ def _best_words(one: Selection, terms: Sequence[str], group: str | None) -> list
     return [i for i in one.top(len(terms), group) if i < words and terms[i] not in TOKENS]
 
 
-def known_synonyms(synonyms: Report) -> dict[str, set[str]]:
+def known_synonyms(synonyms: ResultTable) -> dict[str, set[str]]:
     """Give extracted synonyms in the form that `RuleBased` takes.
 
     Not collective.
 
     Parameters
     ----------
-    synonyms : Report
+    synonyms : ResultTable
         Of `column_synonyms`.
 
     Returns
@@ -384,8 +384,9 @@ def known_synonyms(synonyms: Report) -> dict[str, set[str]]:
 
     Examples
     --------
-    >>> from pympf.explain.tables import Report, known_synonyms
-    >>> known_synonyms(Report("", ("column", "chosen", "words"), [("nation", 3, ("country",))]))
+    >>> from pympf.explain import ResultTable
+    >>> from pympf.explain.tables import known_synonyms
+    >>> known_synonyms(ResultTable("", ("column", "chosen", "words"), [("nation", 3, ("country",))]))
     {'nation': {'country'}}
     """
     pairs = zip(synonyms.column("column"), synonyms.column("words"), strict=True)
@@ -399,7 +400,7 @@ def score_synonyms(
     *,
     numbers_only: bool = False,
     least: int = 3,
-) -> Report:
+) -> ResultTable:
     """Compare the words found by groups of paths with known synonyms.
 
     Not collective. Only selections count whose question has a synonym of the column in it.
@@ -419,7 +420,7 @@ def score_synonyms(
 
     Returns
     -------
-    Report
+    ResultTable
         For each group: selections; the share whose first word is a synonym; precision and recall of
         extracted pairs; the share of headers whose first word is one.
 
@@ -457,7 +458,7 @@ def score_synonyms(
             )
         )
     columns = ("paths", "selections", "first word right", "precision", "recall", "header right")
-    return Report("Synonyms by groups of paths", columns, rows)
+    return ResultTable("Synonyms by groups of paths", columns, rows)
 
 
 def _scored(

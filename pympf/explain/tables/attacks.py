@@ -12,12 +12,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pympf.explain.result_table import ResultTable
 from pympf.explain.tables.faithfulness import right
 from pympf.explain.tables.fictitious import distractor_row, reorder_rows
 from pympf.explain.tables.grammar import FLUFF
 from pympf.explain.tables.matches import COMMON, match_headers, with_tokens
 from pympf.explain.tables.programmer import MATCH_TERMS, Attributable, SelectionAttributions
-from pympf.explain.tables.report import Report
 from pympf.nets._checks import as_choice, as_count, random_numbers
 from pympf.nets.programmer import (
     COLUMN_TOKEN,
@@ -44,7 +44,7 @@ Change = Callable[[Question], Question]
 
 def attack(
     model: Attributable, questions: Sequence[Question], changes: dict[str, Change]
-) -> Report:
+) -> ResultTable:
     """Measure the accuracy under attacks, by each and by all of them.
 
     Not collective.
@@ -60,7 +60,7 @@ def attack(
 
     Returns
     -------
-    Report
+    ResultTable
         The accuracy without attack, under each, and on the union: a question counts there when it
         is right under every one, and without. Also the share of answers that stay the same.
 
@@ -83,7 +83,7 @@ def attack(
         rows.append((name, float(verdicts.mean()), float(np.mean(same))))
         every &= verdicts
     rows.append(("union", float(every.mean()), float("nan")))
-    return Report("Attacks", ("attack", "accuracy", "same answer"), rows)
+    return ResultTable("Attacks", ("attack", "accuracy", "same answer"), rows)
 
 
 def drop_words(question: Question, words: Collection[str] = FLUFF) -> Question:
@@ -242,7 +242,7 @@ def propose_phrases(
 
 def concatenation(
     model: Attributable, questions: Sequence[Question], phrases: Phrases
-) -> tuple[Report, Report]:
+) -> tuple[ResultTable, ResultTable]:
     """Measure attack phrases and baseline phrases, as prefixes and suffixes (table 3.9).
 
     Not collective.
@@ -258,7 +258,7 @@ def concatenation(
 
     Returns
     -------
-    attacks, baselines : Report
+    attacks, baselines : ResultTable
         As of `attack`; the last row is the union over prefixes and suffixes.
 
     Examples
@@ -344,7 +344,7 @@ def distractors(
     important: int = 2,
     repeat: float = 0.5,
     seed: int = 0,
-) -> Report:
+) -> ResultTable:
     """Attack by rows that repeat words of the question, and predict from attributions which fail.
 
     A question takes part if it is answered right, and if a neutral row changes neither the true
@@ -372,7 +372,7 @@ def distractors(
 
     Returns
     -------
-    Report
+    ResultTable
         For both groups: attacks, the share that fails, its standard deviation; then the difference,
         and that of the control.
 
@@ -406,7 +406,7 @@ def distractors(
     failed = np.array([a == answers[i % len(used)] for i, a in enumerate(model.predict(asked))])
     rows = _split(failed, np.array(missing))
     rows.append(("difference by random words", *_split(failed, np.array(control))[-1][1:]))
-    return Report("Distractor rows", ("group", "attacks", "fail", "sigma"), rows)
+    return ResultTable("Distractor rows", ("group", "attacks", "fail", "sigma"), rows)
 
 
 def _split(failed: np.ndarray, first: np.ndarray) -> list[tuple[str, int, float, float]]:

@@ -7,13 +7,13 @@ from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 
+from pympf.explain.result_table import ResultTable
 from pympf.explain.tables.programmer import (
     MATCH_TERMS,
     Attributable,
     NeuralProgrammer,
     SelectionAttributions,
 )
-from pympf.explain.tables.report import Report
 from pympf.nets._checks import as_count, random_numbers
 from pympf.nets.programmer import Question, is_answer
 
@@ -60,7 +60,7 @@ def faithfulness(
     top: int = 3,
     share: float = 0.1,
     seed: int = 0,
-) -> Report:
+) -> ResultTable:
     """Measure whether operators change without their important terms, and stay without the others.
 
     Not collective.
@@ -80,7 +80,7 @@ def faithfulness(
 
     Returns
     -------
-    Report
+    ResultTable
         For each step, from 1: selections, how often the operator changed without the important
         terms and without random ones, and how often it stayed without the unimportant ones.
 
@@ -117,7 +117,7 @@ def faithfulness(
         *("step", "selections", f"changed without top {top}", f"changed without {top} random"),
         f"same without those below {share:.0%}",
     )
-    return Report("Faithfulness", columns, rows)
+    return ResultTable("Faithfulness", columns, rows)
 
 
 # ---- overstability -------------------------------------------------------------------------------
@@ -193,7 +193,7 @@ def overstability(
     *,
     draws: int = 3,
     seed: int = 0,
-) -> Report:
+) -> ResultTable:
     """Measure the accuracy on questions of which only some words are left (figure 3.5).
 
     Not collective. Matches stay; words out of the vocabulary are words as others.
@@ -215,7 +215,7 @@ def overstability(
 
     Returns
     -------
-    Report
+    ResultTable
         For each size, the accuracy relative to that on the whole questions, by the first words and
         by random words.
 
@@ -236,7 +236,7 @@ def overstability(
             for words in (set(ranked[:count]), *others)
         )
         rows.append((size, best / max(whole, 1e-12), float(np.mean(some)) / max(whole, 1e-12)))
-    return Report("Overstability", ("words", "accuracy", "random words"), rows)
+    return ResultTable("Overstability", ("words", "accuracy", "random words"), rows)
 
 
 def _only(question: Question, words: Collection[str]) -> Question:
