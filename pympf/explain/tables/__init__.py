@@ -41,6 +41,7 @@ from pympf.explain.tables.generate import generate_questions, generate_table, zi
 from pympf.explain.tables.grammar import DOMAINS, FLUFF, GROUPS, INTENTS, PROGRAMS, SYNONYMS
 from pympf.explain.tables.heatmap import heatmap_html, plot_heatmap
 from pympf.explain.tables.matches import ask, match_cells, match_headers, numbers_in, words_of
+from pympf.explain.tables.oracle import answerable
 from pympf.explain.tables.programmer import (
     COLUMN_PATHS,
     Attributable,
@@ -101,6 +102,7 @@ __all__ = [
     "WikiTableQuestions",
     "ablate_subject",
     "accuracy",
+    "answerable",
     "apply_step",
     "ask",
     "attack",

@@ -386,7 +386,7 @@ def known_synonyms(synonyms: ResultTable) -> dict[str, set[str]]:
     --------
     >>> from pympf.explain import ResultTable
     >>> from pympf.explain.tables import known_synonyms
-    >>> known_synonyms(ResultTable("", ("column", "chosen", "words"), [("nation", 3, ("country",))]))
+    >>> known_synonyms(ResultTable("", ("column", "words"), [("nation", ("country",))]))
     {'nation': {'country'}}
     """
     pairs = zip(synonyms.column("column"), synonyms.column("words"), strict=True)

@@ -74,15 +74,16 @@ def attack(
     """
     before = right(model, questions)
     answers = model.predict(questions)
-    every = before.copy()
+    every, unmoved = before.copy(), np.ones(len(questions), dtype=bool)
     rows: list[tuple[str, float, float]] = [("none", float(before.mean()), 1.0)]
     for name, change in changes.items():
         attacked = [change(question) for question in questions]
         verdicts = right(model, attacked)
-        same = [a == b for a, b in zip(answers, model.predict(attacked), strict=True)]
-        rows.append((name, float(verdicts.mean()), float(np.mean(same))))
-        every &= verdicts
-    rows.append(("union", float(every.mean()), float("nan")))
+        given = model.predict(attacked)
+        same = np.array([a == b for a, b in zip(answers, given, strict=True)])
+        rows.append((name, float(verdicts.mean()), float(same.mean())))
+        every, unmoved = every & verdicts, unmoved & same
+    rows.append(("union", float(every.mean()), float(unmoved.mean())))
     return ResultTable("Attacks", ("attack", "accuracy", "same answer"), rows)
 
 

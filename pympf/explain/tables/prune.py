@@ -51,6 +51,8 @@ class Programs:
         The choices of a free step.
     finals : list of (operator, column)
         The choices of the last one.
+    selected : ndarray of bool, shape (u, m)
+        The different selections before the final step.
     shape : tuple of int
         The shape of the array of verdicts: one axis for each free step, one for the final one.
 
@@ -71,7 +73,7 @@ class Programs:
         self.finals: list[Step] = [step for step in every if step[0] in ("count", "print")]
         self.steps: list[Step] = [step for step in every if step not in self.finals]
         self.shape = (len(self.steps),) * free + (len(self.finals),)
-        self._selected, self._places = self._run(free)
+        self.selected, self._places = self._run(free)
 
     def _run(self, free: int) -> tuple[np.ndarray, np.ndarray]:
         """Give the different selections, shape (u, m), and which of them each beginning has."""
@@ -106,15 +108,15 @@ class Programs:
         See the class.
         """
         texts = self.question.table.texts
-        right = np.zeros((len(self._selected), len(self.finals)), dtype=bool)
+        right = np.zeros((len(self.selected), len(self.finals)), dtype=bool)
         for f, (operator, column) in enumerate(self.finals):
             if operator == "count":
                 if isinstance(answer, int):
-                    right[:, f] = self._selected.sum(1) == answer
+                    right[:, f] = self.selected.sum(1) == answer
             elif isinstance(answer, frozenset) and answer:
                 wanted = np.array([text in answer for text in texts[column]])
-                only = ~(self._selected & ~wanted).any(1)
-                named = [(self._selected & (texts[column] == text)).any(1) for text in answer]
+                only = ~(self.selected & ~wanted).any(1)
+                named = [(self.selected & (texts[column] == text)).any(1) for text in answer]
                 right[:, f] = only & np.all(named, axis=0)
         return right[self._places]
 
