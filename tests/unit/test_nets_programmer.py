@@ -47,13 +47,13 @@ def test_hard_execution_is_soft_execution_of_one_hot_selections(rng):
         for b, (question, program) in enumerate(zip(QUESTIONS, programs, strict=True)):
             hard = execute(program, question)
             if program[-1][0] == "count":
-                assert outputs.count.value[b] == hard
+                assert outputs.counted.value[b] == hard
                 assert not outputs.printed.value[b].any()
             else:
                 n, m = question.table.shape
                 printed = outputs.printed.value[b, :n, :m] > 0.5
                 assert frozenset(question.table.texts[printed]) == hard
-                assert outputs.count.value[b] == 0
+                assert outputs.counted.value[b] == 0
 
 
 def test_gradients_of_all_weights_are_those_of_central_differences(rng):

@@ -194,7 +194,9 @@ def _question(
     number = rng.choice(columns["x"])
     if is_vague:
         number = table.groups.index(domain.numbers[0])
-    role = {"n": columns["n"][0], "c": next(iter(columns["c"]), None), "x": int(number)}
+    role = {"n": columns["n"][0], "x": int(number)}
+    if columns["c"]:
+        role["c"] = columns["c"][0]
     if sort and intent in ("SORT_MAX", "SORT_MIN"):
         order = table.order[role["x"]]
         table = table.take_rows(order if intent == "SORT_MAX" else order[::-1])
@@ -207,9 +209,9 @@ def _question(
     return None if answer == frozenset() else replace(question, answer=answer)
 
 
-def _text(table: Table, intent: str, role: Mapping[str, int | None], rng: Rng) -> str:
-    def word(column: int | None) -> str:
-        return "" if column is None else str(rng.choice(GROUPS[table.groups[column]]))
+def _text(table: Table, intent: str, role: Mapping[str, int], rng: Rng) -> str:
+    def word(kind: str) -> str:
+        return str(rng.choice(GROUPS[table.groups[role[kind]]])) if kind in role else ""
 
     rows = table.shape[1]
     names = table.cells[role["c" if intent == "COUNT" else "n"]]
@@ -217,7 +219,7 @@ def _text(table: Table, intent: str, role: Mapping[str, int | None], rng: Rng) -
     other = (i + int(rng.integers(1, rows))) % rows
     template = str(rng.choice(TEMPLATES[intent]))
     fill = {"e": names[i], "f": names[other], "v": table.cells[role["x"]][int(rng.integers(rows))]}
-    return template.format(n=word(role["n"]), c=word(role["c"]), x=word(role["x"]), **fill)
+    return template.format(n=word("n"), c=word("c"), x=word("x"), **fill)
 
 
 def _vague_text(rng: Rng) -> str:

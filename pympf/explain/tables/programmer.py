@@ -22,6 +22,7 @@ from pympf.explain.integrated_gradients import Attribution, IntegratedGradients
 from pympf.explain.line import Paths
 from pympf.nets import programmer
 from pympf.nets._checks import Array
+from pympf.nets.graph import value
 from pympf.nets.programmer import (
     OPERATORS,
     Answer,
@@ -265,7 +266,7 @@ class NeuralProgrammer(programmer.NeuralProgrammer):
         options: dict[str, Any],
     ) -> Attribution:
         known = inputs_of(dict(self.parameters_), self._encode([question]))
-        qw, tm, cm, cnames = (np.asarray(getattr(x, "value", x))[0] for x in known[:4])
+        qw, tm, cm, cnames = (value(x)[0] for x in known[:4])
         dummies = np.broadcast_to(self.parameters_["word_vectors"][0], qw.shape)
 
         def forward(qw: Any, tm: Any, cm: Any) -> Any:
@@ -341,15 +342,12 @@ class NeuralProgrammer(programmer.NeuralProgrammer):
         program = self.program(empty)
 
         def forward(cnames: Any) -> Any:
-            qw, tm, cm = (
-                np.repeat(np.asarray(getattr(part, "value", part)), len(cnames), axis=0)
-                for part in known[:3]
-            )
+            qw, tm, cm = (np.repeat(value(part), len(cnames), axis=0) for part in known[:3])
             inputs = Inputs(qw, tm, cm, cnames, known.said, known.present)
             return select(dict(self.parameters_), inputs).operators[-1]
 
         result = IntegratedGradients(forward).attribute(
-            np.asarray(known.cnames.value)[0],
+            value(known.cnames)[0],
             target=[(f"op_probs_{k}", OPERATORS.index(op)) for k, (op, _) in enumerate(program)],
             **({"tol": TOL} | options),
         )

@@ -233,7 +233,8 @@ class RuleBased:
         """
         items = lexical_items(question, self.matches, self.synonyms, self.triggers)
         meant = {i for item in items for i in range(item.start, item.stop)}
-        kinds, best = _kinds(question), (-np.inf, (RESET, RESET, RESET, ("print", 0)))
+        kinds = _kinds(question)
+        best: tuple[float, Program] = (-np.inf, (RESET, RESET, RESET, ("print", 0)))
         for symbols, action in RULES:
             for values, score, said in _parses(symbols, 0, items, kinds):
                 score -= SKIPPED * len(meant - said)

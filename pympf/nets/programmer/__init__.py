@@ -1,6 +1,6 @@
 """Neural Programmer: questions over tables, 15 operators soft and hard, programs of four steps."""
 
-from pympf.nets.programmer.model import Epoch, NeuralProgrammer, is_answer
+from pympf.nets.programmer.model import NeuralProgrammer
 from pympf.nets.programmer.operators import (
     BUILDS_ON,
     OPERATORS,
@@ -19,6 +19,7 @@ from pympf.nets.programmer.table import (
     Table,
     read_number,
 )
+from pympf.nets.programmer.training import Epoch, is_answer
 from pympf.nets.programmer.vocabulary import Vocabulary
 
 __all__ = [

@@ -3,87 +3,35 @@
 from __future__ import annotations
 
 import os
-import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
-from pympf.nets import graph
-from pympf.nets._checks import Array, as_count, as_positive, random_numbers
-from pympf.nets.graph import Graph, Node
+from pympf.nets._checks import Array, as_count, as_positive
 from pympf.nets.programmer.encode import Batch, encode, header_words
 from pympf.nets.programmer.network import Selections, initial, inputs_of, select
 from pympf.nets.programmer.operators import OPERATORS, USES_COLUMN, execute
-from pympf.nets.programmer.soft import answer_loss, negative_entropy, program_loss, run
-from pympf.nets.programmer.storage import State, load_state, save_state
+from pympf.nets.programmer.storage import load_state, save_state
 from pympf.nets.programmer.table import Answer, Program, Question, Table
-from pympf.nets.programmer.vocabulary import SPECIAL, UNKNOWN, Vocabulary
-from pympf.nets.train import Adam, Cosine, decaying, descend
+from pympf.nets.programmer.training import (
+    Epoch,
+    is_answer,
+    restore,
+    resume,
+    state_of,
+    train_epoch,
+)
+from pympf.nets.programmer.vocabulary import Vocabulary
+from pympf.nets.train import Adam, decaying
 
-__all__ = ["Epoch", "NeuralProgrammer", "is_answer"]
+__all__ = ["NeuralProgrammer"]
 
 ROOM = 8  # words that an attack may add to the longest question of the training
 AT_ONCE = 250
 Self = TypeVar("Self", bound="NeuralProgrammer")
-
-
-class Epoch(NamedTuple):
-    """What an epoch of training came to.
-
-    Parameters
-    ----------
-    number : int
-        From 1.
-    loss : float
-        The mean over the questions.
-    cpu_s : float
-        Seconds of the processor, without the validation.
-    accuracy : float
-        On the questions of the validation, NaN without.
-    by_intent : dict
-        The same for each intent.
-
-    Examples
-    --------
-    >>> from pympf.nets.programmer import Epoch
-    >>> Epoch(1, 2.5, 3.0, 0.4, {}).loss
-    2.5
-    """
-
-    number: int
-    loss: float
-    cpu_s: float
-    accuracy: float
-    by_intent: dict[str, float]
-
-
-def is_answer(given: Answer | None, wanted: Answer | None) -> bool:
-    """Tell whether an answer is the wanted one; a count may also be wanted as a text.
-
-    Not collective.
-
-    Parameters
-    ----------
-    given, wanted : int, frozenset of str or None
-        Answers.
-
-    Returns
-    -------
-    bool
-        None is never right.
-
-    Examples
-    --------
-    >>> from pympf.nets.programmer import is_answer
-    >>> is_answer(3, 3), is_answer(3, frozenset({"3"})), is_answer(frozenset({"3"}), 3)
-    (True, True, False)
-    """
-    if given is None or wanted is None:
-        return False
-    return given == wanted or (isinstance(given, int) and wanted == frozenset({str(given)}))
 
 
 class NeuralProgrammer:
@@ -231,12 +179,13 @@ class NeuralProgrammer:
             Adam(self.learning_rate, eps=1e-6), len(questions), epochs=self.epochs, batch=self.batch
         )
         if checkpoint is not None and Path(checkpoint).exists():
-            self._resume(load_state(checkpoint), optimizer)
+            resume(self, load_state(checkpoint), optimizer)
         everything = self._encode(questions)
         for number in range(len(self.history_) + 1, self.epochs + 1):
-            self._epoch(number, everything, optimizer, validation)
+            loss, cpu_s = train_epoch(self, number, everything, optimizer)
+            self.history_.append(Epoch(number, loss, cpu_s, *self._validate(validation)))
             if checkpoint is not None:
-                save_state(self._state(optimizer), checkpoint)
+                save_state(state_of(self, optimizer), checkpoint)
             if progress is not None:
                 progress(self.history_[-1])
         return self
@@ -252,66 +201,6 @@ class NeuralProgrammer:
             raise ValueError("expected at least one question to train with, got none")
         if not (self.answers or self.program_share):
             raise ValueError("expected answers or programs to train with, got answers=False")
-
-    def _epoch(
-        self,
-        number: int,
-        everything: Batch,
-        optimizer: Cosine,
-        validation: Sequence[Question],
-    ) -> None:
-        start = time.process_time()
-        rng = random_numbers(self.seed, f"dropout of epoch {number}")
-        n = len(everything.words)
-        seen = random_numbers(self.seed, "programs seen").random(n) < self.program_share
-        names = list(self.parameters_)
-        reward = self.entropy * max(0.0, 1 - 2 * (number - 1) / self.epochs)
-
-        def gradient(chosen: Array) -> tuple[float, list[Array]]:
-            return self._gradient(everything.take(chosen), seen[chosen], reward, rng, names)
-
-        (loss,) = descend(
-            gradient,
-            list(self.parameters_.values()),
-            n,
-            optimizer,
-            epochs=1,
-            batch=self.batch,
-            seed=self.seed * 100_003 + number,  # each epoch has an order of its own
-        )
-        cpu_s = time.process_time() - start
-        accuracy, by_intent = self._validate(validation)
-        self.history_.append(Epoch(number, loss, cpu_s, accuracy, by_intent))
-
-    def _gradient(
-        self,
-        batch: Batch,
-        seen: Array,
-        reward: float,
-        rng: np.random.Generator,
-        names: list[str],
-    ) -> tuple[float, list[Array]]:
-        lost = rng.random(batch.words.shape) < self.word_dropout
-        batch.words[lost & (batch.words >= len(SPECIAL))] = SPECIAL.index(UNKNOWN)
-        weights = {name: graph.variable(self.parameters_[name]) for name in names}
-
-        def drop(x: Node) -> Node:
-            kept = rng.random(x.shape) >= self.dropout
-            return x * (kept / (1 - self.dropout))
-
-        selections = select(dict(weights), inputs_of(dict(weights), batch), drop)
-        losses = []
-        if self.answers:
-            losses.append(answer_loss(batch, run(batch, selections)))
-        if self.program_share:
-            losses.append(program_loss(batch, selections, seen))
-        if reward:
-            losses.append(negative_entropy(selections) * reward)
-        loss = graph.mean(graph.stack(losses, axis=0)) * float(len(losses))
-        gradients = Graph(loss).grad(loss, list(weights.values()))
-        norm = np.sqrt(sum(float((g * g).sum()) for g in gradients))
-        scale = min(1.0, self.clip / max(norm, 1e-12))
-        return float(loss.value), [scale * g for g in gradients]
 
     def _validate(self, questions: Sequence[Question]) -> tuple[float, dict[str, float]]:
         verdicts = defaultdict(list)
@@ -552,7 +441,7 @@ class NeuralProgrammer:
         --------
         See `load`.
         """
-        save_state(self._state(None), path)
+        save_state(state_of(self), path)
 
     @classmethod
     def load(cls: type[Self], path: str | os.PathLike[str]) -> Self:
@@ -587,42 +476,5 @@ class NeuralProgrammer:
         """
         state = load_state(path)
         model = cls(**state.settings)
-        model._restore(state)
+        restore(model, state)
         return model
-
-    def _state(self, optimizer: Cosine | None) -> State:
-        moments: list[Array] = []
-        if optimizer is not None:
-            moments = [moment for pair in optimizer.optimizer._moments for moment in pair]  # type: ignore[attr-defined]
-        history = [epoch._asdict() for epoch in self.history_]
-        return State(
-            self.get_params(),
-            self.parameters_,
-            self.vocabulary_.words,
-            self.length_,
-            history,
-            moments,
-        )
-
-    def _restore(self, state: State) -> None:
-        self.parameters_, self.length_ = dict(state.parameters), state.length
-        self.vocabulary_ = Vocabulary(state.words)
-        self.history_ = [Epoch(**epoch) for epoch in state.history]
-
-    def _resume(self, state: State, optimizer: Cosine) -> None:
-        mine, words = self.get_params(), self.vocabulary_.words
-        if state.settings != mine or tuple(state.words) != words:
-            other = {k: v for k, v in state.settings.items() if v != mine.get(k)}
-            raise ValueError(
-                f"expected a checkpoint of these parameters and questions, got one with "
-                f"{other or 'other words'}"
-            )
-        self._restore(state)
-        if state.moments:
-            adam, pairs = (
-                optimizer.optimizer,
-                zip(state.moments[::2], state.moments[1::2], strict=True),
-            )
-            adam._moments = list(pairs)  # type: ignore[attr-defined]
-            steps = len(self.history_) * optimizer.steps // self.epochs
-            adam._steps = optimizer._done = steps  # type: ignore[attr-defined]

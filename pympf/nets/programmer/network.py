@@ -22,7 +22,7 @@ References
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -146,12 +146,12 @@ def inputs_of(parameters: Parameters, batch: Batch) -> Inputs:
     )
 
 
-def _as_is(x: Node) -> Node:
+def _as_is(x: Any) -> Any:
     return x
 
 
 def select(
-    parameters: Parameters, inputs: Inputs, drop: Callable[[Node], Node] = _as_is
+    parameters: Parameters, inputs: Inputs, drop: Callable[[Any], Node] = _as_is
 ) -> Selections:
     """Compute the selections of all four steps.
 

@@ -34,7 +34,7 @@ class Outputs(NamedTuple):
 
     Parameters
     ----------
-    count : Node, shape (B,)
+    counted : Node, shape (B,)
         The count, times the probability to count.
     printed : Node, shape (B, n, m)
         How probable each cell is printed.
@@ -44,7 +44,7 @@ class Outputs(NamedTuple):
     See `run`.
     """
 
-    count: Node
+    counted: Node
     printed: Node
 
 
@@ -76,7 +76,7 @@ def run(batch: Batch, selections: Selections) -> Outputs:
     >>> table = Table(("gold",), (("1", "5"),))
     >>> batch = encode([Question((), table, np.zeros((1, 2)), np.ones(1))], Vocabulary(), 1)
     >>> hard = [variable(np.eye(15)[[OPERATORS.index(op)]]) for op in ("reset", "max", "count")]
-    >>> run(batch, Selections(hard, [variable(np.ones((1, 1)))] * 3)).count.value
+    >>> run(batch, Selections(hard, [variable(np.ones((1, 1)))] * 3)).counted.value
     array([1.])
     """
     rows: Node | Array = batch.rows
@@ -86,7 +86,7 @@ def run(batch: Batch, selections: Selections) -> Outputs:
     op_probs, col_probs = last
     kept = graph.multiply(rows, op_probs[:, [OPERATORS.index("print")]])
     return Outputs(
-        count=op_probs[:, OPERATORS.index("count")] * graph.sum(rows, 1),
+        counted=op_probs[:, OPERATORS.index("count")] * graph.sum(rows, 1),
         printed=graph.einsum("bn,bm->bnm", col_probs, kept),
     )
 
@@ -142,7 +142,7 @@ def answer_loss(batch: Batch, outputs: Outputs) -> Node:
     See `NeuralProgrammer`.
     """
     wanted = batch.count >= 0
-    off = outputs.count - np.where(wanted, batch.count, 0.0)
+    off = outputs.counted - np.where(wanted, batch.count, 0.0)
     of_count = graph.square(off) * (0.5 / batch.rows.sum(1) / COUNT_COST)
     of_count = (1 - graph.exp(-of_count)) * COUNT_COST
     right, wrong = _targets(batch, outputs.printed.value)
