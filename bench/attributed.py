@@ -1,6 +1,5 @@
-"""Networks that the attribution benchmarks look at, on our graph and, where there is one, in torch."""
+"""Networks of equal weights in torch and on our graph, whose attributions are timed."""
 
-from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -8,76 +7,7 @@ import numpy as np
 
 from pympf.nets import graph as G
 
-Network = tuple[Callable[[Any], Any], tuple[int, ...]]
-"""A forward function and the shape of an input."""
 
-
-def relu_net(*sizes: int, seed: int = 0) -> Network:
-    rng = np.random.default_rng(seed)
-    weights = [
-        (rng.standard_normal((a, b)) * 1.4 / np.sqrt(a), rng.standard_normal(b) * 0.3)
-        for a, b in pairwise(sizes)
-    ]
-    return (lambda x: _relu(weights, x)), sizes[:1]
-
-
-def _relu(weights: Any, x: Any) -> Any:
-    for w, b in weights[:-1]:
-        x = G.relu(x @ w + b)
-    return G.softmax(x @ weights[-1][0] + weights[-1][1])
-
-
-def recurrent_net(kind: str, steps: int, width: int, units: int, seed: int = 0) -> Network:
-    """A GRU or LSTM, and a softmax of its last output."""
-    rng = np.random.default_rng(seed)
-    layer, gates = (G.gru_layer, 3) if kind == "gru" else (G.lstm_layer, 4)
-    W = rng.standard_normal((width, gates * units)) * 1.5 / np.sqrt(width)
-    U = rng.standard_normal((units, gates * units)) * 1.2 / np.sqrt(units)
-    b, V = rng.standard_normal(gates * units) * 0.1, rng.standard_normal((units, 5))
-    V *= 2 / np.sqrt(units)
-    return (lambda x: G.softmax(layer(x, W, U, b)[:, -1] @ V)), (steps, width)
-
-
-def attention_net(steps: int, width: int, layers: int = 2, seed: int = 0) -> Network:
-    """Layers of self-attention and of a tanh layer, with layer norm before each."""
-    rng = np.random.default_rng(seed)
-
-    def draw(a: int, b: int, gain: float) -> Any:
-        return rng.standard_normal((a, b)) * gain / np.sqrt(a)
-
-    shapes = ((width, width, 1.5), (width, width, 1.5), (width, width, 1.0))
-    shapes += ((width, 64, 1.0), (64, width, 1.0))
-    weights = [[draw(*shape) for shape in shapes] for _ in range(layers)]
-    V, places = draw(width, 5, 2.0), draw(steps, width, 0.3 * np.sqrt(steps))
-
-    def forward(x: Any) -> Any:
-        x = x + places
-        for Q, K, W, A, B in weights:
-            y = G.layer_norm(x)
-            scores = G.einsum("bth,bsh->bts", y @ Q, y @ K) * (1 / np.sqrt(width))
-            x = x + G.einsum("bts,bsd->btd", G.softmax(scores), y @ W)
-            x = x + G.tanh(G.layer_norm(x) @ A) @ B
-        return G.softmax(G.mean(G.layer_norm(x), 1) @ V)
-
-    return forward, (steps, width)
-
-
-# ---- trained -------------------------------------------------------------------------------------
-def trained_reader(epochs: int = 30, n: int = 4000, seed: int = 0) -> tuple[Any, Any, Any, float]:
-    """A decoder that reads a sequence of words in three hops, trained until it is sure.
-
-    The first word is a key; the word that follows its second occurrence is the next key, twice
-    more; the last one is the answer. Attention of three hops, each with the softmax of the hop
-    before in its query, is what Neural Programmer and its like are made of.
-    """
-    rng = np.random.default_rng(seed)
-    words, pairs, width = 12, 6, 24
-    keys = np.argsort(rng.random((n, words)), axis=1)[:, :pairs]
-    answers = np.take_along_axis(keys, np.roll(np.arange(pairs), 1)[np.newaxis], axis=1)
-    return words, keys, answers, float(width)
-
-
-# ---- torch ---------------------------------------------------------------------------------------
 def speed_cases(torch: Any) -> dict[str, tuple[Any, Any, tuple[int, ...], int]]:
     """Six networks of equal weights: name -> (torch module, ours, shape of an input, steps)."""
     return {
@@ -88,6 +18,12 @@ def speed_cases(torch: Any) -> dict[str, tuple[Any, Any, tuple[int, ...], int]]:
         "attention 12 × 32": (*_attention(torch, 32), (12, 32), 64),
         "attention 32 × 64": (*_attention(torch, 64), (32, 64), 256),
     }
+
+
+def _relu(weights: Any, x: Any) -> Any:
+    for w, b in weights[:-1]:
+        x = G.relu(x @ w + b)
+    return G.softmax(x @ weights[-1][0] + weights[-1][1])
 
 
 def _numbers(parameter: Any) -> Any:

@@ -9,8 +9,11 @@ import re
 import pytest
 
 import pympf
+import pympf.explain
+import pympf.explain.examples
 import pympf.lsh
 import pympf.nets
+import pympf.nets.graph
 
 COMPILED = {"pympf._core", "pympf._float64", "pympf._float32", "pympf._lsh"}
 NAMES = ["pympf"] + [
@@ -39,7 +42,9 @@ def test_examples_run(name, tmp_path, monkeypatch):
 
 def public_functions():
     """Give the functions, and the methods of the classes, that the faces of the package export."""
-    for module in (pympf, pympf.gallery, pympf.io, pympf.la, pympf.lsh, pympf.nets):
+    faces = (pympf, pympf.gallery, pympf.io, pympf.la, pympf.lsh, pympf.nets)
+    faces += (pympf.nets.graph, pympf.explain, pympf.explain.examples)
+    for module in faces:
         for name in module.__all__:
             thing = getattr(module, name)
             if inspect.isfunction(thing):
