@@ -272,7 +272,9 @@ def run_wtq(questions: int) -> dict[str, Any]:
         return {"skipped": f"no {archive}: set PYMPF_SHARED"}
     with tempfile.TemporaryDirectory() as folder, tarfile.open(archive) as files:
         files.extractall(folder, filter="data")
-        return qa.answerable(qa.WikiTableQuestions(folder), "random-split-1-dev", questions)
+        return qa.answerable(
+            qa.WikiTableQuestions(folder), "random-split-1-dev", questions, steps=3
+        )
 
 
 # ---- the page ------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from pympf.cli import main
 from pympf.explain import Paths, ResultTable
 from pympf.explain.tables import (
     COLUMN_PATHS,
@@ -38,6 +39,7 @@ from pympf.explain.tables import (
     reorder,
     score_synonyms,
 )
+from pympf.explain.tables.commands import TABLE_COMMANDS
 
 TABLE = Table(("nation", "gold"), (("Fiji", "Peru", "Chad"), ("1", "5", "3")))
 
@@ -298,3 +300,29 @@ def test_a_table_is_looked_up_and_nothing_is_not_drawn():
     with pytest.raises(ValueError, match="expected a selection that is not the default"):
         plot_heatmap(nothing)
     assert heatmap_html(nothing).count("<tr>") == 3
+
+
+# ---- the command line ----------------------------------------------------------------------------
+def test_every_command_gives_a_table(model, tmp_path, capsys):
+    path = str(tmp_path / "np.h5")
+    model.save(path)
+    few = ["--tables", "6", "--seed", "1"]
+    with_model = [*few, "--questions", "8"]
+    commands = [
+        ["programmer", str(tmp_path / "new.h5"), "--tables", "6", "--epochs", "1", "--width", "4"],
+        *([name, path, *with_model] for name in ("defaults", "faithfulness", "triggers")),
+        *([name, path, *with_model] for name in ("intents", "synonyms", "overstability")),
+        ["attacks", path, *with_model],
+        ["heatmaps", path, *with_model, "--html", str(tmp_path / "page.html")],
+        ["distractors", path, "--tables", "60", "--seed", "1", "--questions", "200"],
+        ["prune", *few],
+        ["rules", *few],
+    ]
+    for command in commands:
+        assert main(["explain", *command]) == 0
+        title, columns, *_ = capsys.readouterr().out.splitlines()
+        assert title
+        assert len(columns.split()) >= 2
+    assert "<table>" in (tmp_path / "page.html").read_text()
+    assert NeuralProgrammer.load(tmp_path / "new.h5").width == 4
+    assert {command[0] for command in commands} == {name for name, *_ in TABLE_COMMANDS}
