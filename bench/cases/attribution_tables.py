@@ -191,7 +191,8 @@ def run_reorder(seen: str, seed: int, tables: int, epochs: int) -> dict[str, Any
     test = generate_questions(max(6, tables // 6), 2, **shape)
     if seen.endswith("fictitious"):  # as many questions, of which a quarter has the true table
         train = qa.augment(train[: len(train) // 4], 3)
-    model = _programmer(float(seen == "programs"), epochs, seed)
+    by_program = {"answers": False, "batch": 20} if seen == "programs" else {}
+    model = _programmer(float(seen == "programs"), epochs, seed, **by_program)
     change, curve = qa.reorder(), []
     chosen = {name: [q for q in test if q.intent == name] for name in ("SORT_MAX", "SORT_MIN")}
     moved = {name: [change(q) for q in some] for name, some in chosen.items()}

@@ -117,7 +117,7 @@ def test_extracted_synonyms_help_the_rule_based_system():
     only = {"vague": 0, "intents": {"SORT_MAX": 1, "SORT_MIN": 1}}
     train, test = generate_questions(300, seed=1, **only), generate_questions(60, seed=2, **only)
     model = NeuralProgrammer(16, epochs=7, batch=20, program_share=1.0, least=3).fit(train)
-    assert accuracy(model, test) > 0.8
+    assert accuracy(model, test) > 0.7
     found = model.attribute(train[:150], paths={"direct": COLUMN_PATHS["direct"]})
     scores = {}
     for group in (None, "direct"):
@@ -157,7 +157,7 @@ def test_distractor_rows_fail_more_without_an_important_word(model):
 def test_reordered_rows_undo_what_a_sorted_table_taught():
     """Where tables are always sorted by what is asked for, `first` is learned for the maximum."""
     shape = {"sorted_by_question": True, "vague": 0, "intents": {"SORT_MAX": 1}}
-    train, test = generate_questions(80, 1, **shape), generate_questions(20, 2, **shape)
+    train, test = generate_questions(160, 1, **shape), generate_questions(20, 2, **shape)
     model = NeuralProgrammer(16, epochs=10, batch=20, least=3).fit(train)
     table = attack(model, test, {"rows": reorder()})
     assert table.lookup("none", "accuracy") > 0.9

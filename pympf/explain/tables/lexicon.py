@@ -146,7 +146,8 @@ def lexical_items(
 ) -> list[Item]:
     """Give all meanings of the words of a question.
 
-    Not collective. Words of the stop list match no header, unless they trigger something.
+    Not collective. Words of the stop list match no header. A trigger is found without its words of
+    the stop list, too, so that a question may do without them.
 
     Parameters
     ----------
@@ -176,8 +177,8 @@ def lexical_items(
     items = [
         Item(operator, None, 1.0 * (stop - start), start, stop)
         for operator, phrases in triggers.items()
-        for phrase in phrases
-        for start, stop in _spans(words, phrase.split())
+        for phrase in _with_short_ones(phrases)
+        for start, stop in _spans(words, phrase)
     ]
     named = {(int(j), question.table.cells[j][i]) for j, i in np.argwhere(question.cells)}
     for j, cell in sorted(named):
@@ -193,6 +194,13 @@ def lexical_items(
                 if score:
                     items.append(Item("column", j, score, i, i + 1))
     return items
+
+
+def _with_short_ones(phrases: Sequence[str]) -> list[tuple[str, ...]]:
+    """Add the phrases without words of the stop list, which a question may lack."""
+    whole = [tuple(phrase.split()) for phrase in phrases]
+    short = [tuple(word for word in phrase if word not in FLUFF) for phrase in whole]
+    return list(dict.fromkeys(phrase for phrase in whole + short if phrase))
 
 
 def _spans(words: Sequence[str], phrase: Sequence[str]) -> list[tuple[int, int]]:
