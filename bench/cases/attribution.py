@@ -329,6 +329,6 @@ def draw(rows: list[tables.Row], folder: Path) -> None:
         ax.grid(alpha=0.3)
     axes[0, 0].set_ylabel("largest |δ|")
     axes[1, 0].set_ylabel("largest |δ|")
-    axes[0, 0].legend(fontsize=7)
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside right center", fontsize=8)
     figure.savefig(folder / PICTURE, dpi=110)
     pyplot.close(figure)
