@@ -1,9 +1,14 @@
 """What the tests of the engine share: tolerances, matrices, and comparisons bit for bit."""
 
+import os
 import resource
+import tarfile
+import tempfile
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
+import pytest
 import scipy.sparse as sp
 from hypothesis import strategies as st
 
@@ -145,3 +150,16 @@ def file_size_limit(size):
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def wikitablequestions():
+    """Give the folder of the data set's files, or skip: nothing is shipped."""
+    shared = Path(os.environ.get("PYMPF_SHARED", "/work/shared"))
+    archive = shared / "data" / "attribution" / "wikitablequestions.tar.xz"
+    if not archive.exists():
+        pytest.skip(f"no questions at {archive}: set PYMPF_SHARED")
+    folder = Path(tempfile.gettempdir()) / f"pympf_wtq_{os.getuid()}"
+    if not (folder / "LICENSE").exists():
+        with tarfile.open(archive) as files:
+            files.extractall(folder, filter="data")
+    return folder

@@ -14,6 +14,7 @@ import numpy as np
 
 from pympf.explain.integrated_gradients import METHODS, IntegratedGradients
 from pympf.explain.result_table import ResultTable
+from pympf.explain.tables.commands import TABLE_COMMANDS
 from pympf.nets import BoundedNetwork
 from pympf.nets.graph import network
 
@@ -88,5 +89,6 @@ ANALYSES: tuple[Analysis, ...] = (
         _declare_attribute,
         _run_attribute,
     ),
+    *(Analysis(*command) for command in TABLE_COMMANDS),
 )
 """All analyses, in the order of the help."""

@@ -97,6 +97,39 @@ class ResultTable:
         place = list(self.columns).index(name)
         return [row[place] for row in self.rows]
 
+    def lookup(self, key: Any, name: str) -> Any:
+        """Give an entry of the row that begins with a key.
+
+        Not collective.
+
+        Parameters
+        ----------
+        key : object
+            The first entry of the row.
+        name : str
+            One of `columns`.
+
+        Returns
+        -------
+        object
+            The entry.
+
+        Raises
+        ------
+        ValueError
+            If there is no such row or column.
+
+        Examples
+        --------
+        >>> from pympf.explain import ResultTable
+        >>> ResultTable("", ["a", "b"], [["x", 1], ["y", 2]]).lookup("y", "b")
+        2
+        """
+        keys = [row[0] for row in self.rows]
+        if key not in keys:
+            raise ValueError(f"expected a row of {', '.join(map(str, keys))}, got {key!r}")
+        return self.column(name)[keys.index(key)]
+
     def __str__(self) -> str:
         cells = [[str(name) for name in self.columns]]
         cells += [[_text(entry) for entry in row] for row in self.rows]
