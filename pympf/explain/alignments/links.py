@@ -98,7 +98,8 @@ def parse_pharaoh(line: str) -> Links:
     >>> parse_pharaoh("0-0 1p0").sure
     frozenset({(0, 0)})
     """
-    sure, possible = [], []
+    sure: list[Link] = []
+    possible: list[Link] = []
     for text in line.split():
         match = LINK.fullmatch(text)
         if match is None or (match[2] != SURE and match[4]):

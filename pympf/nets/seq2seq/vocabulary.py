@@ -1,0 +1,183 @@
+"""Words as numbers, and sentences as padded rows of numbers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pympf.nets._checks import as_count
+
+__all__ = ["END", "PAD", "START", "UNKNOWN", "Vocabulary", "length_batches", "padded"]
+
+PAD, UNKNOWN, START, END = range(4)
+SPECIAL = ("<pad>", "<unk>", "<s>", "</s>")
+
+Ids = NDArray[np.int64]
+
+
+class Vocabulary:
+    """The words of a language that a network knows; all others are one, `<unk>`.
+
+    Parameters
+    ----------
+    words : iterable of str
+        Their numbers begin with 4, in this order; `<pad>`, `<unk>`, `<s>`, `</s>` are 0 to 3.
+
+    Examples
+    --------
+    >>> from pympf.nets.seq2seq import Vocabulary
+    >>> words = Vocabulary(["a", "b"])
+    >>> words.encode(["b", "c"])
+    [5, 1]
+    >>> words.decode([5, 1])
+    ('b', '<unk>')
+    """
+
+    def __init__(self, words: Iterable[str]) -> None:
+        self.words = [*SPECIAL, *words]
+        self._numbers = {word: number for number, word in enumerate(self.words)}
+        if len(self._numbers) != len(self.words):
+            twice = [word for word, times in Counter(self.words).items() if times > 1]
+            raise ValueError(f"expected every word once and none of {SPECIAL}, got {twice} again")
+
+    @classmethod
+    def of(cls, sentences: Iterable[Sequence[str]], min_count: int = 1) -> Vocabulary:
+        """Collect the words of a text, the frequent ones first.
+
+        Not collective.
+
+        Parameters
+        ----------
+        sentences : iterable of sequences of str
+            The text.
+        min_count : int
+            How often a word has to occur.
+
+        Returns
+        -------
+        Vocabulary
+
+        Examples
+        --------
+        >>> from pympf.nets.seq2seq import Vocabulary
+        >>> Vocabulary.of([["b", "a", "b"]]).words[4:]
+        ['b', 'a']
+        """
+        least = as_count(min_count, "min_count")
+        counts = Counter(word for sentence in sentences for word in sentence)
+        return cls(word for word, count in counts.most_common() if count >= least)
+
+    def __len__(self) -> int:
+        return len(self.words)
+
+    def encode(self, sentence: Iterable[str]) -> list[int]:
+        """Give the numbers of words.
+
+        Not collective.
+
+        Parameters
+        ----------
+        sentence : iterable of str
+            Words.
+
+        Returns
+        -------
+        list of int
+
+        Examples
+        --------
+        >>> from pympf.nets.seq2seq import Vocabulary
+        >>> Vocabulary(["a"]).encode(["a"])
+        [4]
+        """
+        return [self._numbers.get(word, UNKNOWN) for word in sentence]
+
+    def decode(self, ids: Iterable[int]) -> tuple[str, ...]:
+        """Give the words of numbers.
+
+        Not collective.
+
+        Parameters
+        ----------
+        ids : iterable of int
+            Numbers of words.
+
+        Returns
+        -------
+        tuple of str
+
+        Examples
+        --------
+        >>> from pympf.nets.seq2seq import Vocabulary
+        >>> Vocabulary(["a"]).decode([4, 3])
+        ('a', '</s>')
+        """
+        return tuple(self.words[i] for i in ids)
+
+
+def padded(sentences: Sequence[Sequence[int]]) -> Ids:
+    """Put sentences under one another, with `PAD` behind the short ones.
+
+    Not collective.
+
+    Parameters
+    ----------
+    sentences : sequence of sequences of int
+        Numbers of words.
+
+    Returns
+    -------
+    ndarray of int, shape (sentences, longest)
+
+    Examples
+    --------
+    >>> from pympf.nets.seq2seq import padded
+    >>> padded([[5], [4, 6]])
+    array([[5, 0],
+           [4, 6]])
+    """
+    rows = np.full((len(sentences), max(map(len, sentences), default=0)), PAD, dtype=np.int64)
+    for row, sentence in zip(rows, sentences, strict=True):
+        row[: len(sentence)] = sentence
+    return rows
+
+
+def length_batches(
+    lengths: NDArray[np.int64], batch: int, rng: np.random.Generator
+) -> Iterator[Ids]:
+    """Cut sentences into batches of nearly equal lengths, in random order.
+
+    Padding costs as much as words do. Sentences are sorted by their lengths, those of equal lengths
+    at random, so that the batches differ from epoch to epoch.
+
+    Not collective.
+
+    Parameters
+    ----------
+    lengths : ndarray of int, shape (n, sides)
+        Lengths of the sides of each pair; sorted by the first, then by the next.
+    batch : int
+        Pairs of a batch.
+    rng : numpy.random.Generator
+        Where chance comes from.
+
+    Yields
+    ------
+    ndarray of int
+        Places of the pairs of a batch.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from pympf.nets.seq2seq import length_batches
+    >>> lengths = np.array([[1, 9], [5, 5], [1, 8], [5, 4]])
+    >>> sorted(sorted(b.tolist()) for b in length_batches(lengths, 2, np.random.default_rng(0)))
+    [[0, 2], [1, 3]]
+    """
+    order = np.lexsort([rng.random(len(lengths)), *lengths.T[::-1]])
+    starts = np.arange(0, len(order), batch)
+    for start in rng.permutation(starts):
+        yield order[start : start + batch]
