@@ -10,6 +10,7 @@ from pympf.explain.alignments.scores import (
     score_alignments,
     score_links,
 )
+from pympf.explain.alignments.soft import KINDS, SoftAlignments, soft_alignments
 from pympf.explain.alignments.symmetrize import (
     SYMMETRIZATIONS,
     best_sources,
@@ -21,12 +22,14 @@ from pympf.explain.alignments.synthetic import AlignedPair, SyntheticLanguages
 
 __all__ = [
     "IBM1",
+    "KINDS",
     "SYMMETRIZATIONS",
     "AlignedPair",
     "AlignmentScores",
     "Interval",
     "Links",
     "SentencePair",
+    "SoftAlignments",
     "SyntheticLanguages",
     "best_sources",
     "best_targets",
@@ -39,4 +42,5 @@ __all__ = [
     "read_pharaoh",
     "score_alignments",
     "score_links",
+    "soft_alignments",
 ]

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pympf.nets._checks import Array, as_choice, as_count, as_positive, random_numbers
-from pympf.nets.graph import Node, embed, exp, grad, pick, value, variable
+from pympf.nets.graph import Node, embed, grad, log_softmax, value, variable
 from pympf.nets.seq2seq._storage import load_parts, save_parts
 from pympf.nets.seq2seq.network import (
     CELLS,
@@ -22,8 +22,8 @@ from pympf.nets.seq2seq.network import (
     decode,
     encode,
     initial_parameters,
-    log_probabilities,
     logits,
+    word_probabilities,
 )
 from pympf.nets.seq2seq.search import State, beam_search
 from pympf.nets.seq2seq.vocabulary import (
@@ -201,7 +201,9 @@ class Seq2Seq:
         for epoch in range(1, self.epochs + 1):
             loss = words = 0.0
             for chosen in length_batches(lengths, self.batch, rng):
-                part, count = self._step([x[i] for i in chosen], [y[i] for i in chosen], optimizer, noise)
+                part, count = self._step(
+                    [x[i] for i in chosen], [y[i] for i in chosen], optimizer, noise
+                )
                 loss, words = loss + part, words + count
             self.losses.append(loss / words)
             if progress is not None:
@@ -217,11 +219,12 @@ class Seq2Seq:
         given, wanted = words, padded([[*t, END] for t in y])
         embedded = self._dropped(embed(P["source_words"], rows), noise)
         encoded = encode(P, embedded, rows != PAD, self.cell)
-        features = self._dropped(decode(P, encoded, given, self.query).features, noise)
+        out = decode(P, encoded, given, self.query)
         there = wanted != PAD
         count = int(there.sum())
         weights = there.astype(np.float32) / np.float32(count)
-        loss = cross_entropy(logits(P, features), wanted, weights)
+        z = logits(P, out, lambda features: self._dropped(features, noise))
+        loss = cross_entropy(z, wanted, weights)
         gradients = grad(loss, list(P.values()))
         _clip(gradients, self.clip)
         optimizer.step(list(self.parameters.values()), gradients)
@@ -293,8 +296,8 @@ class Seq2Seq:
         def step(last: NDArray[np.int64], state: State) -> tuple[Array, State]:
             known: Any = Encoded(state[0], state[1], state[2], state[4:])  # type: ignore[arg-type]
             out = decode(P, known, last[:, None], self.query, context=state[3])
-            after = tuple(value(part) for part in (out.context, *out.state))
-            return log_probabilities(P, out.features).value[:, 0], (*state[:3], *after)
+            after = tuple(value(part) for part in (out.contexts[-1], *out.state))
+            return log_softmax(logits(P, out)).value[:, 0], (*state[:3], *after)
 
         return step, first
 
@@ -329,7 +332,7 @@ class Seq2Seq:
             wanted = padded([[*t, END] for t in block])
             given = padded([[START, *t] for t in block])
             encoded = encode(P, P["source_words"][rows], rows != PAD, self.cell)
-            best = logits(P, decode(P, encoded, given, self.query).features).value.argmax(axis=-1)
+            best = logits(P, decode(P, encoded, given, self.query)).value.argmax(axis=-1)
             there = wanted != PAD
             right += int((best == wanted)[there].sum())
             words += int(there.sum())
@@ -337,7 +340,7 @@ class Seq2Seq:
 
     # ---- what it looks at ------------------------------------------------------------------------
     def embed(self, source: Sequence[str]) -> Array:
-        """Give the vectors of words, as inputs of `target_probabilities`.
+        """Give the vectors of words, as inputs of `word_probabilities`.
 
         Not collective.
 
@@ -360,13 +363,13 @@ class Seq2Seq:
         rows = self.source_vocabulary.encode(source)
         return self.parameters["source_words"][rows].astype(np.float64)
 
-    def target_probabilities(
+    def word_probabilities(
         self, embedded: Node | ArrayLike, target: Sequence[str], *, log: bool = False
-    ) -> Node:
+    ) -> list[Node]:
         """Give the chances of the words of a translation, each after the true ones before it.
 
         The graph is made in float64. Its nodes have names: `encoder_states`, `final_state`, and for
-        each word t of the target, from 1, `attention_t`, `context_t` and `state_t`.
+        each word t of the target, from 1, `attention_t`, `context_t`, `state_t`, `probability_t`.
 
         Not collective.
 
@@ -381,21 +384,19 @@ class Seq2Seq:
 
         Returns
         -------
-        Node
-            Shape (n, L).
+        list of Node
+            One of shape (n,) for each word.
 
         Examples
         --------
         >>> from pympf.nets.seq2seq import Seq2Seq
         >>> net = Seq2Seq(epochs=0, embedding=8).fit([["eau"]], [["water"]])
-        >>> net.target_probabilities(net.embed(["eau"])[None], ["water"]).shape
-        (1, 1)
+        >>> net.word_probabilities(net.embed(["eau"])[None], ["water"])
+        [<Node 'probability_1': exp, float64 (1,)>]
         """
         y = self._target(target)
         P = self._float64()
-        log_p = log_probabilities(P, self._decoded(P, embedded, y).features)
-        chosen = pick(log_p, y[None])
-        return chosen if log else exp(chosen)
+        return word_probabilities(P, self._decoded(P, embedded, y), y, log)
 
     def attention(self, source: Sequence[str], target: Sequence[str]) -> Array:
         """Give the attention weights of a translation: the soft alignment of section 3.3.2.

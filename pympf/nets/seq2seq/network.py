@@ -4,10 +4,10 @@
     e_tj  = v · tanh(h_j K + s Q),  α_t = softmax(e_t)                          attention_t
     c_t   = Σ_j α_tj h_j                                                        context_t
     s_t   = RNN(y_{t-1}, c, s_{t-1}),  s_0 = tanh(final W)                      state_t
-    p_t   = softmax(tanh(s_t S + c_t C + y_{t-1} Y + b) V + b')                 log_probabilities
+    p_t   = softmax(tanh(s_t S + c_t C + y_{t-1} Y + b) V + b')                 probability_t
 
-Attention is asked by s = s_{t-1} *before* the state is updated, which then takes c = c_t [1]_, or by
-s = s_t *after* that, when the update has taken c = c_{t-1}. t counts from 1, as in the names.
+Attention is asked by s = s_{t-1} *before* the state is updated, which then takes c = c_t [1]_, or
+by s = s_t *after* that, when the update has taken c = c_{t-1}. t counts from 1, as in the names.
 
 References
 ----------
@@ -17,7 +17,7 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,6 +30,7 @@ from pympf.nets.graph import (
     concatenate,
     einsum,
     embed,
+    exp,
     gru_layer,
     gru_step,
     log_softmax,
@@ -43,7 +44,18 @@ from pympf.nets.graph import (
     value,
 )
 
-__all__ = ["CELLS", "QUERIES", "Decoded", "Encoded", "decode", "encode", "initial_parameters"]
+__all__ = [
+    "CELLS",
+    "QUERIES",
+    "Decoded",
+    "Encoded",
+    "cross_entropy",
+    "decode",
+    "encode",
+    "initial_parameters",
+    "logits",
+    "word_probabilities",
+]
 
 CELLS = {"gru": 3, "lstm": 4}
 """Gates of each kind of cell."""
@@ -83,20 +95,23 @@ class Decoded(NamedTuple):
 
     Parameters
     ----------
-    features : Node, shape (n, L, D)
-        What the last layer makes words of.
+    words : Node, shape (n, L, D) or (1, L, D)
+        Vectors of the given words.
     attention : list of Node, shapes (n, T)
         α_t.
+    contexts : list of Node, shapes (n, E)
+        c_t.
+    outputs : list of Node, shapes (n, H)
+        s_t.
     state : tuple of Node, shape (n, H)
-        The last one.
-    context : Node, shape (n, E)
-        The last one.
+        The last s_t, and the cell of an LSTM.
     """
 
-    features: Node
+    words: Node
     attention: list[Node]
+    contexts: list[Node]
+    outputs: list[Node]
     state: State
-    context: Value
 
 
 def initial_parameters(
@@ -249,37 +264,61 @@ def decode(
     >>> from pympf.nets.seq2seq.network import decode, encode, initial_parameters
     >>> P = initial_parameters((9, 9), 4, 5, cell="lstm", bidirectional=True, seed=0)
     >>> encoded = encode(P, np.zeros((2, 3, 4), np.float32), np.ones((2, 3), bool), "lstm")
-    >>> decode(P, encoded, np.array([[2, 4]]), "before").features.shape
-    (2, 2, 4)
+    >>> len(decode(P, encoded, np.array([[2, 4]]), "before").attention)
+    2
     """
     words = embed(P["target_words"], given)
     inputs = matmul(words, P["decoder_W"]) + P["decoder_b"]
     if context is None:
         context = np.zeros_like(encoded.states.value[:, 0])
-    state = encoded.state
-    found: dict[str, list[Any]] = {"attention": [], "context": [], "state": []}
+    out = Decoded(words, [], [], [], encoded.state)
     for t in range(given.shape[1]):
+        state = out.state
         if query == "before":
             attention, context = _attend(P, encoded, state[0])
             state = _update(P, inputs[:, t], context, state)
         else:
             state = _update(P, inputs[:, t], context, state)
             attention, context = _attend(P, encoded, state[0])
-        for name, node in (("attention", attention), ("context", context), ("state", state[0])):
-            found[name].append(node.named(f"{name}_{t + 1}"))
-    sums = matmul(stack(found["state"]), P["output_S"])
-    sums = sums + matmul(stack(found["context"]), P["output_C"])
-    features = tanh(sums + (matmul(words, P["output_Y"]) + P["output_b"]))
-    return Decoded(features, found["attention"], state, context)
+        out.attention.append(attention.named(f"attention_{t + 1}"))
+        out.contexts.append(context.named(f"context_{t + 1}"))
+        out.outputs.append(state[0].named(f"state_{t + 1}"))
+        out = out._replace(state=state)
+    return out
 
 
-def log_probabilities(P: Parameters, features: Value) -> Node:
-    """log p_t of all words, shape (n, L, words)."""
-    return log_softmax(logits(P, features)).named("log_probabilities")
+def logits(P: Parameters, out: Decoded, drop: Callable[[Node], Node] | None = None) -> Node:
+    """Give the arguments of the last softmax for all words, shape (n, L, words).
+
+    `drop`, where there is one, changes the features that they are computed from.
+    """
+    features = _features(P, stack(out.outputs), stack(out.contexts), out.words)
+    return _last_layer(P, features if drop is None else drop(features))
 
 
-def logits(P: Parameters, features: Value) -> Node:
-    """The arguments of the last softmax, shape (n, L, words)."""
+def word_probabilities(
+    P: Parameters, out: Decoded, words: NDArray[np.int64], log: bool
+) -> list[Node]:
+    """Give the chance of each word of a target, or its logarithm, in nodes of shape (n,).
+
+    They are computed one by one, so that a sweep from one of them sees nothing of later words.
+    """
+    found = []
+    parts = zip(out.outputs, out.contexts, words, strict=True)
+    for t, (state, context, word) in enumerate(parts):
+        features = _features(P, state, context, out.words[:, t])
+        log_p = log_softmax(_last_layer(P, features))[:, int(word)]
+        found.append((log_p if log else exp(log_p)).named(f"probability_{t + 1}"))
+    return found
+
+
+def _features(P: Parameters, state: Node, context: Node, word: Node) -> Node:
+    """What the last layer makes words of, shape (..., D)."""
+    sums = matmul(state, P["output_S"]) + matmul(context, P["output_C"])
+    return tanh(sums + (matmul(word, P["output_Y"]) + P["output_b"]))
+
+
+def _last_layer(P: Parameters, features: Node) -> Node:
     return matmul(features, P["output_V"]) + P["output_b2"]
 
 
