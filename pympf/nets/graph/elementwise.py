@@ -181,7 +181,7 @@ def maximum(a: Value, b: Value) -> Node:
     va, vb = values(a, b)
     first = va >= vb
     node = _binary("maximum", np.maximum(va, vb), a, b, lambda g: g * first, lambda g: g * ~first)
-    node.crossing = va - vb
+    node.crossing = lambda: va - vb
     return node
 
 
@@ -209,7 +209,7 @@ def minimum(a: Value, b: Value) -> Node:
     va, vb = values(a, b)
     first = va <= vb
     node = _binary("minimum", np.minimum(va, vb), a, b, lambda g: g * first, lambda g: g * ~first)
-    node.crossing = va - vb
+    node.crossing = lambda: va - vb
     return node
 
 
@@ -271,7 +271,7 @@ def relu(a: Value) -> Node:
     array([0., 2.])
     """
     (v,) = values(a)
-    return record("relu", np.maximum(v, 0), [a], lambda g, _: [g * (v > 0)], crossing=v)
+    return record("relu", np.maximum(v, 0), [a], lambda g, _: [g * (v > 0)], crossing=lambda: v)
 
 
 def absolute(a: Value) -> Node:
@@ -296,7 +296,7 @@ def absolute(a: Value) -> Node:
     array([1., 2.])
     """
     (v,) = values(a)
-    return record("absolute", np.abs(v), [a], lambda g, _: [g * np.sign(v)], crossing=v)
+    return record("absolute", np.abs(v), [a], lambda g, _: [g * np.sign(v)], crossing=lambda: v)
 
 
 def tanh(a: Value) -> Node:
@@ -400,9 +400,7 @@ def log(a: Value, eps: float = 0.0) -> Node:
     (v,) = values(a)
     if eps:
         v = v + v.dtype.type(eps)
-    with np.errstate(divide="ignore", invalid="ignore"):  # who asks for attributions is told where
-        y = np.log(v)
-    return record("log", y, [a], lambda g, _: [g / v])
+    return record("log", np.log(v), [a], lambda g, _: [g / v])
 
 
 def square(a: Value) -> Node:

@@ -2,8 +2,9 @@
 
 By the chain rule the derivative of an output is a sum over all paths to it, of the products of the
 derivatives along each path. A sweep that starts at the output and drops what arrives at some nodes
-sums the paths that avoid them; two sweeps, from the output to v and from v on, sum the paths through
-v. So a group of paths costs a few sweeps, however many paths there are (thesis, section 3.3.1).
+sums the paths that avoid them; two sweeps, from the output to v and from v on, sum the paths
+through v. So a group of paths costs a few sweeps, however many paths there are (thesis, section
+3.3.1).
 """
 
 from __future__ import annotations
@@ -48,12 +49,12 @@ class Graph:
         for output in outputs:
             if not isinstance(output, Node):
                 raise TypeError(f"expected nodes of a graph, got {type(output).__name__}")
-        found = {node._number: node for node in outputs}
+        found = {node.number: node for node in outputs}
         to_do = list(outputs)
         while to_do:
             for parent in to_do.pop().parents:
-                if parent is not None and parent._number not in found:
-                    found[parent._number] = parent
+                if parent is not None and parent.number not in found:
+                    found[parent.number] = parent
                     to_do.append(parent)
         # A node is made after its parents, so that numbers order the graph.
         self.nodes = [found[number] for number in sorted(found)]
@@ -151,20 +152,20 @@ class Graph:
 
         def parents_with_names(node: Node) -> list[Node]:
             """Named nodes, on the way to the source, that reach this one past no other name."""
-            if node._number not in next_named:
+            if node.number not in next_named:
                 found: dict[int, Node] = {}
-                to_do, seen = [node], {node._number}
+                to_do, seen = [node], {node.number}
                 while to_do:
                     for parent in to_do.pop().parents:
-                        if parent is None or parent._number not in below | {start._number}:
+                        if parent is None or parent.number not in below | {start.number}:
                             continue
                         if parent.name is not None:
-                            found[parent._number] = parent
-                        elif parent._number not in seen:
-                            seen.add(parent._number)
+                            found[parent.number] = parent
+                        elif parent.number not in seen:
+                            seen.add(parent.number)
                             to_do.append(parent)
-                next_named[node._number] = [found[number] for number in sorted(found)]
-            return next_named[node._number]
+                next_named[node.number] = [found[number] for number in sorted(found)]
+            return next_named[node.number]
 
         def walk(node: Node, tail: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
             if node is start:
@@ -201,13 +202,13 @@ class Graph:
 
     def _reached_from(self, sources: Sequence[Node]) -> set[int]:
         """Give the numbers of the sources and of all that depends on them."""
-        key = tuple(source._number for source in sources)
+        key = tuple(source.number for source in sources)
         if key not in self._reaches:
             reached = set(key)
             for node in self.nodes:
                 for parent in node.parents:
-                    if parent is not None and parent._number in reached:
-                        reached.add(node._number)
+                    if parent is not None and parent.number in reached:
+                        reached.add(node.number)
                         break
             self._reaches[key] = reached
         return self._reaches[key]
@@ -320,40 +321,40 @@ class Graph:
         leaves = [self.node(which) for which in inputs]
         g = np.ones_like(start.value) if seed is None else _as_seed(seed, start)
         stops, avoided = self._group(through, avoid)
-        places = {stop._number: len(stops) - k for k, stop in enumerate(stops)}
+        places = {stop.number: len(stops) - k for k, stop in enumerate(stops)}
         lost = len(stops) + 1
         reached = self._reached_from(leaves)
-        adjoints: dict[int, dict[int, Array]] = {start._number: {0: g}}
+        adjoints: dict[int, dict[int, Array]] = {start.number: {0: g}}
         results: dict[int, Array] = {}
         for node in self._backwards(start, reached):
-            found = adjoints.pop(node._number, None)
+            found = adjoints.pop(node.number, None)
             if found is None:
                 continue
             passed: dict[int, Array] = {}
             for state, adjoint in found.items():
-                if node._number in avoided:
+                if node.number in avoided:
                     state = lost
-                elif places.get(node._number) == state + 1:
+                elif places.get(node.number) == state + 1:
                     state += 1
                 passed[state] = passed[state] + adjoint if state in passed else adjoint
             others = [adjoint for state, adjoint in passed.items() if state != len(stops)]
             if others:
-                results[node._number] = np.sum(others, axis=0) if len(others) > 1 else others[0]
+                results[node.number] = np.sum(others, axis=0) if len(others) > 1 else others[0]
             for state, adjoint in passed.items():
                 for parent, part in self._contributions(node, adjoint, reached):
-                    below = adjoints.setdefault(parent._number, {})
+                    below = adjoints.setdefault(parent.number, {})
                     below[state] = below[state] + part if state in below else part
-        return [results.get(leaf._number, np.zeros_like(leaf.value)) for leaf in leaves]
+        return [results.get(leaf.number, np.zeros_like(leaf.value)) for leaf in leaves]
 
     def _group(self, through: Any, avoid: Any) -> tuple[list[Node], set[int]]:
-        """Give the nodes to pass, in the order of the dataflow, and the numbers of those to avoid."""
+        """Give the nodes to pass, in the order of the dataflow, and numbers of those to avoid."""
         for name, given in (("through", through), ("avoid", avoid)):
             if isinstance(given, str | Node):
                 raise TypeError(f"expected a list of nodes for {name}, got {given!r}")
-        stops = sorted({self.node(w) for w in through}, key=lambda node: node._number)
-        avoided = {self.node(which)._number for which in avoid}
+        stops = sorted({self.node(w) for w in through}, key=lambda node: node.number)
+        avoided = {self.node(which).number for which in avoid}
         for stop in stops:
-            if stop._number in avoided:
+            if stop.number in avoided:
                 raise ValueError(f"expected to pass or to avoid {stop.name or stop}, got both")
         return stops, avoided
 
@@ -368,14 +369,14 @@ class Graph:
 
     def _backwards(self, start: Node, reached: set[int]) -> Iterator[Node]:
         for node in reversed(self.nodes):
-            if node._number <= start._number and node._number in reached:
+            if node.number <= start.number and node.number in reached:
                 yield node
 
     def _contributions(
         self, node: Node, g: Array, reached: set[int]
     ) -> Iterator[tuple[Node, Array]]:
         if node._back is not None:
-            wanted = [parent is not None and parent._number in reached for parent in node.parents]
+            wanted = [parent is not None and parent.number in reached for parent in node.parents]
             for parent, part, want in zip(node.parents, node._back(g, wanted), wanted, strict=True):
                 if want and parent is not None:
                     yield parent, part
@@ -385,12 +386,12 @@ class Graph:
     ) -> list[Array | None]:
         """Carry an adjoint from a node to others; None where no path leads."""
         reached = self._reached_from(targets)
-        numbers = {target._number for target in targets}
+        numbers = {target.number for target in targets}
         lowest = min(numbers)
-        adjoints, owned = {start._number: g}, set()
+        adjoints, owned = {start.number: g}, set()
         results: dict[int, Array] = {}
         for node in self._backwards(start, reached):
-            number = node._number
+            number = node.number
             if number < lowest:
                 break
             found = adjoints.pop(number, None)
@@ -400,9 +401,9 @@ class Graph:
                 results[number] = found
             if node._into is not None:  # few entries: add them in place
                 (parent,) = node.parents
-                if parent is None or parent._number not in reached:
+                if parent is None or parent.number not in reached:
                     continue
-                below = parent._number
+                below = parent.number
                 if below not in owned:
                     old = adjoints.get(below)
                     adjoints[below] = (
@@ -412,7 +413,7 @@ class Graph:
                 node._into(adjoints[below], found)
                 continue
             for parent, part in self._contributions(node, found, reached):
-                below = parent._number
+                below = parent.number
                 if below not in adjoints:
                     adjoints[below] = part
                 elif below in owned:
@@ -420,7 +421,7 @@ class Graph:
                 else:
                     adjoints[below] = adjoints[below] + part
                     owned.add(below)
-        return [results.get(target._number) for target in targets]
+        return [results.get(target.number) for target in targets]
 
 
 def _as_seed(seed: Array, output: Node) -> Array:

@@ -29,8 +29,8 @@ _numbers = count()
 class Node:
     """A value of a dataflow graph.
 
-    Operators make nodes; `variable` makes the leaves. Arithmetic (``+ - * / @``), comparisons apart,
-    and indexing work as on arrays.
+    Operators make nodes; `variable` makes the leaves. Arithmetic (``+ - * / @``) and indexing work
+    as on arrays.
 
     Attributes
     ----------
@@ -40,12 +40,14 @@ class Node:
         The operator.
     name : str or None
         What `named` gave it.
+    number : int
+        Nodes are numbered as they are made, so that a node comes after its parents.
     parents : tuple of Node or None
         The arguments of the operator, None for constants.
     regime : ndarray of int, shape (n, ...), or None
         Which of its pieces a function that jumps is on, for each point (routing, buckets).
-    crossing : ndarray, shape (n, ...), or None
-        The function has a kink where an entry of this changes its sign.
+    crossing : callable or None
+        Gives an array of shape (n, ...); there is a kink where an entry of it changes its sign.
 
     Examples
     --------
@@ -60,11 +62,11 @@ class Node:
     __slots__ = (
         "_back",
         "_into",
-        "_number",
         "_tracked",
         "crossing",
         "kind",
         "name",
+        "number",
         "parents",
         "regime",
         "value",
@@ -77,11 +79,11 @@ class Node:
         self.name: str | None = None
         self.parents: tuple[Node | None, ...] = ()
         self.regime: Array | None = None
-        self.crossing: Array | None = None
+        self.crossing: Callable[[], Array] | None = None
         self._back: Back | None = None
         self._into: Callable[[Array, Array], None] | None = None
         self._tracked = False
-        self._number = next(_numbers)
+        self.number = next(_numbers)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -248,7 +250,7 @@ def record(
     back: Back,
     *,
     regime: Array | None = None,
-    crossing: Array | None = None,
+    crossing: Callable[[], Array] | None = None,
 ) -> Node:
     """Make the node of an operator: any function with a hand-written reverse sweep.
 
@@ -265,7 +267,9 @@ def record(
     back : callable
         Maps the adjoint of the value, and a list of bool that says which are wanted, to the
         adjoints of all arguments; what is not wanted may be None.
-    regime, crossing : ndarray, optional
+    regime : ndarray of int, optional
+        As of `Node`.
+    crossing : callable, optional
         As of `Node`.
 
     Returns

@@ -45,7 +45,7 @@ def matmul(a: Value, b: Value) -> Node:
     va, vb = values(a, b)
     if va.ndim < 2 or vb.ndim < 2 or va.shape[-1] != vb.shape[-2]:
         raise ValueError(
-            f"expected shapes (..., m, k) and (..., k, n) of a product, got {va.shape} and {vb.shape}"
+            f"expected factors of shapes (..., m, k) and (..., k, n), got {va.shape} and {vb.shape}"
         )
     if vb.ndim > 2:
         return record("matmul", va @ vb, [a, b], lambda g, wanted: _matmul_back(va, vb, g, wanted))

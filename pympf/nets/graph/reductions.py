@@ -161,9 +161,14 @@ def _extreme(kind: str, a: Value, v: Array, which: Array, axis: int) -> Node:
         np.put_along_axis(total, places, np.expand_dims(g, axis), axis)
         return [total]
 
-    node = record(kind, np.squeeze(result, axis), [a], back)
-    node.crossing = v - result  # another entry is the extreme one where this changes
-    return node
+    def crossing() -> Array:
+        """How far each entry is beyond all others; another one becomes the extreme at 0."""
+        above = v if kind == "largest" else -v
+        two = np.sort(above, axis=axis).take([-2, -1], axis) if v.shape[axis] > 1 else above
+        second, first = np.split(two, [two.shape[axis] - 1], axis)
+        return above - np.where(above == first, second, first) if second.size else above
+
+    return record(kind, np.squeeze(result, axis), [a], back, crossing=crossing)
 
 
 def softmax(a: Value, axis: int = -1) -> Node:
