@@ -272,8 +272,8 @@ class Seq2Seq:
         [('water',)]
         """
         self._check_fitted()
+        _check_filled(sources, "sources")
         x = [self.source_vocabulary.encode(sentence) for sentence in sources]
-        _check_filled(x, "sources")
         found: list[tuple[str, ...]] = []
         for start in range(0, len(x), BLOCK):
             block = x[start : start + BLOCK]
