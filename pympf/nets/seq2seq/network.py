@@ -214,8 +214,8 @@ def encode(P: Parameters, embedded: Value, mask: NDArray[np.bool_], cell: str) -
     layer = gru_layer if cell == "gru" else lstm_layer
 
     def read(name: str, reverse: bool) -> Node:
-        weights = (P[f"{name}_{part}"] for part in "WUb")
-        return layer(embedded, *weights, mask=mask, reverse=reverse)
+        W, U, b = (P[f"{name}_{part}"] for part in "WUb")
+        return layer(embedded, W, U, b, mask=mask, reverse=reverse)
 
     states = read("encoder", False)
     final = states[:, -1]
@@ -275,15 +275,15 @@ def decode(
     for t in range(given.shape[1]):
         state = out.state
         if query == "before":
-            attention, context = _attend(P, encoded, state[0])
-            state = _update(P, inputs[:, t], context, state)
+            attention, seen = _attend(P, encoded, state[0])
+            state = _update(P, inputs[:, t], seen, state)
         else:
             state = _update(P, inputs[:, t], context, state)
-            attention, context = _attend(P, encoded, state[0])
+            attention, seen = _attend(P, encoded, state[0])
         out.attention.append(attention.named(f"attention_{t + 1}"))
-        out.contexts.append(context.named(f"context_{t + 1}"))
+        out.contexts.append(seen.named(f"context_{t + 1}"))
         out.outputs.append(state[0].named(f"state_{t + 1}"))
-        out = out._replace(state=state)
+        out, context = out._replace(state=state), seen
     return out
 
 
@@ -366,7 +366,7 @@ def _additive_scores(keys: Value, query: Value, v: Value) -> Node:
     return record("additive_scores", a @ v_value, [keys, query, v], back)
 
 
-def _update(P: Parameters, word: Node, context: Value, state: State) -> State:
+def _update(P: Parameters, word: Node, context: Value, state: State) -> tuple[Node, ...]:
     """s_t of the gates' share of a word, a context and s_{t-1}."""
     inputs = word + matmul(context, P["decoder_C"])
     if len(state) == 1:
