@@ -1,4 +1,4 @@
-"""The command ``pympf``: factor, solve, apply, info, convert, demo."""
+"""The command ``pympf``: factor, solve, apply, info, convert, demo, explain."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def _main(arguments: Sequence[str] | None) -> int:
     place = launched()
     first = place is None or place[0] == 0
     with contextlib.nullcontext() if first else _silence():
-        args, unknown = _parser().parse_known_args(arguments)
+        args, unknown = _parser(arguments).parse_known_args(arguments)
         if unknown:
             args.usage_error(
                 f"unrecognized arguments: {' '.join(unknown)}{_hint(unknown[0], args)}"
@@ -554,6 +554,15 @@ def _lines(silent: bool) -> Iterator[Callable[[str], None]]:
             print(file=sys.stderr)
 
 
+# What networks looked at
+
+
+def _explain(args: argparse.Namespace) -> int:
+    table = args.analyse(args)
+    _report(args, {"title": table.title, "rows": table.records(), "notes": table.notes}, table)
+    return 0
+
+
 # The parser
 
 
@@ -565,7 +574,7 @@ class _Version(argparse.Action):
         parser.exit()
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(arguments: Sequence[str] | None) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="pympf",
         description="Multiresolution factorization of sparse symmetric matrices, "
@@ -580,7 +589,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for add in (_add_factor, _add_solve, _add_apply, _add_info, _add_convert, _add_demo):
         add(commands)
-    for command in commands.choices.values():
+    analyses = _add_explain(commands, sys.argv[1:] if arguments is None else arguments)
+    for command in (*commands.choices.values(), *analyses):
         command.set_defaults(flags=[flag for a in command._actions for flag in a.option_strings])
     return parser
 
@@ -716,6 +726,21 @@ def _add_demo(commands: Any) -> None:
     command = _add(commands, "demo", _demo, "segment a photograph by solving a large system")
     command.add_argument("--large", action="store_true", help="about two million unknowns")
     command.add_argument("--output", type=Path, metavar="DIR", help="where to write the pictures")
+
+
+def _add_explain(commands: Any, arguments: Sequence[str]) -> list[argparse.ArgumentParser]:
+    text = "show what a network looked at"
+    command = commands.add_parser("explain", help=text, description=f"{text.capitalize()}.")
+    if "explain" not in arguments:
+        return []
+    from pympf.explain.commands import ANALYSES  # whose imports the other commands do without
+
+    choices = command.add_subparsers(dest="analysis", required=True, metavar="ANALYSIS")
+    for analysis in ANALYSES:
+        parser = _add(choices, analysis.name, _explain, analysis.text)
+        parser.set_defaults(analyse=analysis.run)
+        analysis.declare(parser)
+    return list(choices.choices.values())
 
 
 def _add_matrix(command: argparse.ArgumentParser, name: str) -> None:

@@ -119,16 +119,28 @@ def is_in(name: str, module: str) -> bool:
     return name == module or name.startswith(module + ".")
 
 
+def is_allowed_in_explain(name: str) -> bool:
+    """Tell whether a module is in explain, or a public one of nets or its gate for arguments."""
+    private = any(part.startswith("_") for part in name.split(".") if part != "_checks")
+    return is_in(name, "pympf.explain") or (is_in(name, "pympf.nets") and not private)
+
+
 def check_python(path: Path, source: str) -> Iterator[Violation]:
     """Check one file of the Python package; `path` is relative to the root of the tree."""
-    in_ref, in_nets = (path.is_relative_to(f"pympf/{name}") for name in ("ref", "nets"))
+    in_ref, in_nets, in_explain = (
+        path.is_relative_to(f"pympf/{name}") for name in ("ref", "nets", "explain")
+    )
     for name, line, at_top in imports(path, source):
         if at_top and name.split(".")[0] in LAZY - ({"sklearn"} if path == ESTIMATORS else set()):
             yield Violation(path, line, f"imports {name} at the top; import it where it is used")
         if is_in(name, "pympf.cli") and path != Path("pympf/__main__.py"):
             yield Violation(path, line, "imports pympf.cli; only __main__ does that")
-        if is_in(name, "pympf.nets") and not in_nets:
-            yield Violation(path, line, "imports pympf.nets; nothing outside nets does that")
+        if is_in(name, "pympf.nets") and not (in_nets or in_explain):
+            yield Violation(path, line, "imports pympf.nets; only nets and explain do that")
+        if is_in(name, "pympf.explain") and not in_explain and path != Path("pympf/cli.py"):
+            yield Violation(path, line, "imports pympf.explain; only explain and cli do that")
+        if in_explain and is_in(name, "pympf") and not is_allowed_in_explain(name):
+            yield Violation(path, line, f"imports {name}; explain uses the public face of nets")
         if in_ref and is_in(name, "pympf") and not is_in(name, "pympf.ref"):
             text = f"imports {name}; the numpy twins stand without the compiled core"
             yield Violation(path, line, text)

@@ -16,7 +16,9 @@ from pympf.explain.integrated_gradients import (
     IntegratedGradients,
 )
 from pympf.explain.line import Paths
+from pympf.explain.result_table import ResultTable
 from pympf.explain.rules import FIXED_RULES, quadrature
+from pympf.explain.slices import Slice
 
 __all__ = [
     "FIXED_RULES",
@@ -27,5 +29,7 @@ __all__ = [
     "Jump",
     "Paths",
     "Piece",
+    "ResultTable",
+    "Slice",
     "quadrature",
 ]

@@ -32,6 +32,9 @@ FINEST = 2.0**-44
 ROUNDING = 1e-12
 """A jump that is smaller, next to 1 or to the value, is none."""
 
+MOST_JUMPS = 10_000
+"""A path with more of them is refused."""
+
 INSIDE = 1e-7
 """Signs are compared so far inside the ends of a piece, in parts of its width."""
 
@@ -197,6 +200,11 @@ class Integral:
             wide = change & (gaps > FINEST)
             if not wide.any():
                 break
+            if wide.sum() > MOST_JUMPS:
+                raise ValueError(
+                    f"expected at most {MOST_JUMPS} jumps along the path, got more; a routing that "
+                    "hashes the input jumps everywhere, and then there are no attributions"
+                )
             points = _joined(
                 [points, _points(self.line, points.alphas[:-1][wide] + gaps[wide] / 2)]
             )

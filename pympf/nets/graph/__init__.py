@@ -29,6 +29,7 @@ from pympf.nets.graph.elementwise import (
     where,
 )
 from pympf.nets.graph.graph import Graph, grad
+from pympf.nets.graph.networks import network
 from pympf.nets.graph.node import Node, Value, record, value, variable
 from pympf.nets.graph.products import einsum, matmul
 from pympf.nets.graph.recurrent import gru_layer, gru_step, lstm_layer, lstm_step
@@ -81,6 +82,7 @@ __all__ = [
     "mean",
     "minimum",
     "multiply",
+    "network",
     "permute",
     "pick",
     "record",

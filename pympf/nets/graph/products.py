@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -81,7 +82,8 @@ def einsum(subscripts: str, *operands: Value) -> Node:
         As ``"bd,bqd->bq"``: an arrow, no ellipsis, no index twice in one operand. Two operands
         become products of matrices.
     *operands : Node or array_like
-        As many as the subscripts name.
+        As many as the subscripts name. Of two, one may have length 1 along an index that both have
+        and that stays.
 
     Returns
     -------
@@ -144,10 +146,11 @@ def _adjoint(
     mine = inputs[place]
     there = "".join(index for index in mine if index in known)
     result = _sum_products((output, *others), there, [g, *arrays[:place], *arrays[place + 1 :]])
+    shape = arrays[place].shape
     if there == mine:
-        return result
+        return reduced(result, shape)
     missing = tuple(i for i, index in enumerate(mine) if index not in known)
-    return np.broadcast_to(np.expand_dims(result, missing), arrays[place].shape)
+    return np.broadcast_to(np.expand_dims(result, missing), shape)
 
 
 def _sum_products(inputs: tuple[str, ...], output: str, arrays: list[Array]) -> Array:
@@ -181,18 +184,20 @@ def _pair(left: str, right: str, output: str) -> Callable[[Array, Array], Array]
         if lonely[1]:
             b = b.sum(axis=lonely[1])
         a, b = a.transpose(order_left), b.transpose(order_right)
-        shape = (*a.shape[: nb + nr], *b.shape[nb + ns :])
+        own = (*a.shape[nb : nb + nr], *b.shape[nb + ns :])
         if ns == 0:
-            a = a.reshape(*a.shape, *[1] * len(columns))
-            b = b.reshape(*b.shape[:nb], *[1] * nr, *b.shape[nb:])
-            return (a * b).transpose(order)
-        depth = 1
-        for n in a.shape[nb + nr :]:
-            depth *= n
-        if depth == 0 or 0 in shape:
-            return np.zeros(shape, np.result_type(a, b)).transpose(order)
-        a = a.reshape(*a.shape[:nb], -1, depth)
-        b = b.reshape(*b.shape[:nb], depth, -1)
-        return np.matmul(a, b).reshape(shape).transpose(order)
+            a = a.reshape((*a.shape, *[1] * len(columns)))
+            b = b.reshape((*b.shape[:nb], *[1] * nr, *b.shape[nb:]))
+            return np.asarray(a * b).transpose(order)
+        if a.shape[nb + nr :] != b.shape[nb : nb + ns]:
+            raise ValueError(
+                f"expected equal lengths of the indices {''.join(summed)}, got "
+                f"{a.shape[nb + nr :]} and {b.shape[nb : nb + ns]}"
+            )
+        depth, height, width = (prod(n) for n in (a.shape[nb + nr :], own[:nr], own[nr:]))
+        a = a.reshape((*a.shape[:nb], height, depth))
+        b = b.reshape((*b.shape[:nb], depth, width))
+        product = np.matmul(a, b)  # an index of the batch may have length 1 in one of them
+        return product.reshape((*product.shape[:nb], *own)).transpose(order)
 
     return run
