@@ -19,6 +19,7 @@ from pympf.explain.alignments.symmetrize import (
     hard_alignment,
 )
 from pympf.explain.alignments.synthetic import AlignedPair, SyntheticLanguages
+from pympf.explain.alignments.tables import align_text, alignment_table
 
 __all__ = [
     "IBM1",
@@ -31,6 +32,8 @@ __all__ = [
     "SentencePair",
     "SoftAlignments",
     "SyntheticLanguages",
+    "align_text",
+    "alignment_table",
     "best_sources",
     "best_targets",
     "grow_diag_final_and",
