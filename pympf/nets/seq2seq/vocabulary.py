@@ -17,6 +17,12 @@ SPECIAL = ("<pad>", "<unk>", "<s>", "</s>")
 
 Ids = NDArray[np.int64]
 
+MIXED = 1.5
+"""Words by which lengths in a batch of `length_batches` are mixed."""
+
+SECOND = 100
+"""How many words of the target weigh as much as one of the source."""
+
 
 class Vocabulary:
     """The words of a language that a network knows; all others are one, `<unk>`.
@@ -148,17 +154,18 @@ def padded(sentences: Sequence[Sequence[int]]) -> Ids:
 def length_batches(
     lengths: NDArray[np.int64], batch: int, rng: np.random.Generator
 ) -> Iterator[Ids]:
-    """Cut sentences into batches of nearly equal lengths, in random order.
+    """Cut pairs into batches of nearly equal lengths, in random order.
 
-    Padding costs as much as words do. Sentences are sorted by their lengths, those of equal lengths
-    at random, so that the batches differ from epoch to epoch.
+    Padding costs as much as words do, but a batch of one length is a biased sample. So pairs are
+    sorted by the length of the source, with up to `MIXED` words more by chance, and then by that of
+    the target.
 
     Not collective.
 
     Parameters
     ----------
-    lengths : ndarray of int, shape (n, sides)
-        Lengths of the sides of each pair; sorted by the first, then by the next.
+    lengths : ndarray of int, shape (n, 2)
+        Lengths of source and target of each pair.
     batch : int
         Pairs of a batch.
     rng : numpy.random.Generator
@@ -173,11 +180,12 @@ def length_batches(
     --------
     >>> import numpy as np
     >>> from pympf.nets.seq2seq import length_batches
-    >>> lengths = np.array([[1, 9], [5, 5], [1, 8], [5, 4]])
+    >>> lengths = np.array([[1, 9], [9, 5], [1, 8], [9, 4]])
     >>> sorted(sorted(b.tolist()) for b in length_batches(lengths, 2, np.random.default_rng(0)))
     [[0, 2], [1, 3]]
     """
-    order = np.lexsort([rng.random(len(lengths)), *lengths.T[::-1]])
+    key = lengths[:, 0] + lengths[:, 1] / SECOND + MIXED * rng.random(len(lengths))
+    order = np.argsort(key, kind="stable")
     starts = np.arange(0, len(order), batch)
     for start in rng.permutation(starts):
         yield order[start : start + batch]
