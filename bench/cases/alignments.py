@@ -7,7 +7,8 @@ over all paths, with attention weights cut (R1: the thesis's path-specific) and 
 100 new pairs, adaptive quadrature to 1e-2 of a probability. *Real*: Tatoeba French–English, 9672
 pairs, words seen twice, ten epochs; 47 of these pairs aligned by hand (sure and possible links);
 where `PYMPF_ATTRIBUTION` names the folder with `tatoeba-fr-en-bpe.tar.xz` and
-`tatoeba-fr-en-gold.txt`. Differences to all paths and to attention have 95 % intervals of a paired
+`tatoeba-fr-en-gold.txt`. *S alone*: links of the best source word of each word, not merged.
+Differences to all paths and to attention have 95 % intervals of a paired
 bootstrap over sentences. *Articles* (synthetic): where the largest score of an article is, whose
 form the noun decides: at the article of the source (a sure link), at a noun (a possible one),
 elsewhere. Seconds are those of the processor; δ is the largest Σ attributions - (F(x) - F(0)).
@@ -50,6 +51,7 @@ THESIS = {
         "weights_cut": (0.7813, 0.3892, 0.7105),
     },
 }
+FINAL = "grow-diag-final-and"
 TEXT, GOLD = "tatoeba-fr-en-bpe.tar.xz", "tatoeba-fr-en-gold.txt"
 
 
@@ -59,16 +61,15 @@ def points(tiny: bool) -> list[dict[str, Any]]:
         small = {"pairs": 60, "tests": 3, "epochs": 1, "hidden": 8, "seed": 0, "threads": 1}
         return [{"text": "synthetic", **kind, **small} for kind in (_kind(), _kind(cell="lstm"))]
     full = {"pairs": 10_000, "tests": 100, "epochs": 5, "hidden": 96, "threads": 1}
-    found = [
-        {"text": "synthetic", **_kind(bidirectional=both, query=query), "seed": seed, **full}
-        for seed in range(3)
-        for query in ("before", "after")
-        for both in (True, False)
-    ]
-    found.append({"text": "synthetic", **_kind(cell="lstm"), "seed": 0, **full})
+    synthetic, both = {"text": "synthetic", "seed": 0, **full}, (True, False)
+    found = [synthetic | _kind(bidirectional=way) for way in both]
     if folder() is not None:
-        real = full | {"text": "tatoeba", "epochs": 10, "tests": 47, "pairs": 9672, "seed": 0}
-        found += [real | _kind(), real | _kind(bidirectional=False)]
+        real = synthetic | {"text": "tatoeba", "epochs": 10, "tests": 47, "pairs": 9672}
+        found += [real | _kind(bidirectional=way) for way in both]
+    for other in ({"query": "after"}, {"cell": "lstm"}):
+        found += [synthetic | _kind(bidirectional=way, **other) for way in both]
+    for seed in (1, 2):
+        found += [synthetic | _kind(bidirectional=way) | {"seed": seed} for way in both]
     return found
 
 
@@ -98,6 +99,10 @@ def run(text: str, pairs: int, tests: int, threads: int = 1, **network: Any) -> 
         kind: list(alignments.score_alignments(M, gold)) for kind, M in matrices.items()
     }
     scores["ibm1"] = [None, None, *alignments.score_links(links, gold)[2:]]
+    alone = {
+        kind: alignments.score_alignments(M, gold, "sources").one_minus_aer
+        for kind, M in matrices.items()
+    }
     result = {
         "train_cpu_s": trained - start,
         "align_cpu_s": (aligned - trained) / len(test),
@@ -105,6 +110,7 @@ def run(text: str, pairs: int, tests: int, threads: int = 1, **network: Any) -> 
         "gradient_points": float(np.mean([each.n_points for each in found])),
         "accuracy": net.score(*_sides(valid)),
         "scores": scores,
+        "alone": alone | {"ibm1": None},
         "intervals": _intervals(matrices, gold),
     }
     if text == "synthetic":
@@ -140,12 +146,13 @@ def _sides(pairs: Any) -> tuple[list[Any], list[Any]]:
 def _intervals(matrices: dict[str, Any], gold: Any) -> dict[str, list[float]]:
     """Differences with their bounds: [difference, low, high] by "kind - kind: score"."""
     compared = [("weights_cut", "all_paths"), ("weights_cut", "attention")]
+    measured = [("match", FINAL), ("one_minus_aer", FINAL), ("one_minus_aer", "sources")]
     return {
-        f"{one} - {two}: {score}": list(
-            alignments.paired_bootstrap(matrices[one], matrices[two], gold, score)
+        f"{one} - {two}: {score}, {method}": list(
+            alignments.paired_bootstrap(matrices[one], matrices[two], gold, score, method=method)
         )
         for one, two in compared
-        for score in ("match", "one_minus_aer")
+        for score, method in measured
     }
 
 
@@ -187,19 +194,30 @@ def _name(row: tables.Row) -> str:
 
 def _scores(rows: list[tables.Row]) -> str:
     header = ("network", "accuracy of words", "alignment", "match", "mass", "1 − AER")
-    header += ("precision", "recall", "training, s", "alignment, s per pair", "points", "δ")
+    header += (
+        "precision",
+        "recall",
+        "1 − AER, S alone",
+        "training, s",
+        "alignment, s per pair",
+        "points",
+        "δ",
+    )
     lines = []
     for row in rows:
         for kind, name in NAMES.items():
             numbers = [None if n is None else f"{n:.3f}" for n in row["scores"][kind]]
+            alone = row["alone"][kind]
             line = [_name(row), f"{row['accuracy']:.3f}", name, *numbers]
+            line.append(None if alone is None else f"{alone:.3f}")
             cost = [row["train_cpu_s"], row["align_cpu_s"], int(row["gradient_points"])]
             lines.append([*line, *cost, f"{row['delta']:.0e}"])
     return tables.markdown(header, lines)
 
 
 def _differences(rows: list[tables.Row]) -> str:
-    header = ("network", "R1 − all paths: match", "1 − AER", "R1 − attention: match", "1 − AER")
+    header = ("network", "R1 − all paths: match", "1 − AER", "1 − AER, S alone")
+    header += ("R1 − attention: match", "1 − AER", "1 − AER, S alone")
     lines = [
         [_name(row), *("{:+.3f} [{:.3f}, {:.3f}]".format(*d) for d in row["intervals"].values())]
         for row in rows

@@ -26,7 +26,7 @@ def declare_translator(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cell", choices=("gru", "lstm"), default="gru")
     parser.add_argument("--unidirectional", action="store_true", help="read sources once")
     parser.add_argument(
-        "--query", choices=("after", "before"), default="after", help="the state's update"
+        "--query", choices=("before", "after"), default="before", help="the state's update"
     )
     for name, value in (("epochs", 5), ("embedding", 64), ("hidden", 96), ("min-count", 1)):
         parser.add_argument(f"--{name}", type=int, default=value, help=f"(default: {value})")

@@ -16,7 +16,6 @@ References
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,6 +24,7 @@ from numpy.typing import NDArray
 
 from pympf.explain.alignments.links import Alignment
 from pympf.explain.alignments.symmetrize import SYMMETRIZATIONS, best_sources
+from pympf.nets._checks import as_choice, as_count
 
 __all__ = ["IBM1"]
 
@@ -50,9 +50,7 @@ class IBM1:
     """
 
     def __init__(self, iterations: int = 6) -> None:
-        self.iterations = operator.index(iterations)
-        if self.iterations < 1:
-            raise ValueError(f"expected iterations of at least 1, got {iterations}")
+        self.iterations = as_count(iterations, "iterations")
 
     def fit(self, sources: Sentences, targets: Sentences) -> IBM1:
         """Learn how words translate.
@@ -150,8 +148,7 @@ class IBM1:
         >>> IBM1().fit([["eau"]], [["water"]]).align(["eau"], ["water"])
         frozenset({(0, 0)})
         """
-        if method not in SYMMETRIZATIONS:
-            raise ValueError(f"expected method of {', '.join(SYMMETRIZATIONS)}, got {method!r}")
+        as_choice(method, "method", tuple(SYMMETRIZATIONS))
         S = self._direction("_forward").best(source, target)
         T = self._direction("_backward").best(target, source)
         return SYMMETRIZATIONS[method](S, frozenset((i, j) for j, i in T))

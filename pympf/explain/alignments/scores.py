@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from pympf.explain.alignments.links import Alignment, Links
 from pympf.explain.alignments.symmetrize import as_soft, best_sources, hard_alignment
+from pympf.nets._checks import as_choice, as_count, random_numbers
 
 __all__ = ["AlignmentScores", "Interval", "paired_bootstrap", "score_alignments", "score_links"]
 
@@ -207,11 +208,10 @@ def paired_bootstrap(
     >>> paired_bootstrap([good] * 5, [bad] * 5, [gold] * 5)
     Interval(difference=1.0, low=1.0, high=1.0)
     """
-    if score not in AlignmentScores._fields:
-        allowed = ", ".join(AlignmentScores._fields)
-        raise ValueError(f"expected score to be one of {allowed}, got {score!r}")
-    if samples < 1 or not 0 < level < 1:
-        raise ValueError(f"expected samples >= 1 and 0 < level < 1, got {samples} and {level}")
+    as_choice(score, "score", AlignmentScores._fields)
+    samples = as_count(samples, "samples")
+    if not 0 < level < 1:
+        raise ValueError(f"expected level between 0 and 1, got {level}")
     one, two = _count(first, gold, method), _count(second, gold, method)
     place, n = AlignmentScores._fields.index(score), len(gold)
 
@@ -219,7 +219,7 @@ def paired_bootstrap(
         a, b = (c.scores(None if weights is None else weights @ c.rows) for c in (one, two))
         return float(a[place] - b[place])
 
-    rng = np.random.default_rng(seed)
+    rng = random_numbers(seed, "bootstrap")
     drawn = rng.multinomial(n, np.full(n, 1 / n), samples)
     tail = (1 - level) / 2
     bounds = np.nanquantile([difference(weights) for weights in drawn], [tail, 1 - tail])

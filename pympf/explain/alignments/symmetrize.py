@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pympf.explain.alignments.links import Alignment, Link
+from pympf.nets._checks import as_choice
 
 __all__ = [
     "SYMMETRIZATIONS",
@@ -171,9 +172,7 @@ def hard_alignment(M: ArrayLike, method: str = "grow-diag-final-and") -> Alignme
     >>> sorted(hard_alignment([[0.9, 0.8], [0.1, 0.2]], "intersection"))
     [(0, 0)]
     """
-    if method not in SYMMETRIZATIONS:
-        allowed = ", ".join(SYMMETRIZATIONS)
-        raise ValueError(f"expected method to be one of {allowed}, got {method!r}")
+    as_choice(method, "method", tuple(SYMMETRIZATIONS))
     return SYMMETRIZATIONS[method](best_sources(M), best_targets(M))
 
 

@@ -8,7 +8,6 @@ whose translation depends on the object, and words that come from nothing.
 
 from __future__ import annotations
 
-import operator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pympf.explain.alignments.links import Link, Links
+from pympf.nets._checks import as_count, random_numbers
 
 __all__ = ["AlignedPair", "SyntheticLanguages"]
 
@@ -127,9 +127,8 @@ class SyntheticLanguages:
     ) -> None:
         sizes = {"nouns": nouns, "verbs": verbs, "adjectives": adjectives}
         for name, size in (sizes | {"adverbs": adverbs, "compounds": compounds}).items():
-            if operator.index(size) < 1:
-                raise ValueError(f"expected {name} of at least 1, got {size}")
-        rng = np.random.default_rng(seed)
+            as_count(size, name)
+        rng = random_numbers(seed, "languages")
         genders, animate = rng.integers(GENDERS, size=nouns), rng.random(nouns) < 0.5
         self._nouns = [
             _Noun(f"n{i}", (f"N{i}",), int(genders[i]), bool(animate[i])) for i in range(nouns)
@@ -165,10 +164,8 @@ class SyntheticLanguages:
         >>> len(SyntheticLanguages().draw(3))
         3
         """
-        if operator.index(n) < 0:
-            raise ValueError(f"expected n of at least 0, got {n}")
-        rng = np.random.default_rng(seed)
-        return [self._sentence(rng) for _ in range(n)]
+        rng = random_numbers(seed, "sentences")
+        return [self._sentence(rng) for _ in range(as_count(n, "n", 0))]
 
     def _sentence(self, rng: np.random.Generator) -> AlignedPair:
         """[adverb] subject [adverb] object [not] [particle] verb -> subject verb object adverb."""

@@ -53,9 +53,9 @@ class Seq2Seq:
         Kind of the recurrent cells.
     bidirectional : bool
         Whether the encoder also reads from the end, so that its states know what follows.
-    query : {"after", "before"}
-        Whether the decoder's state asks for attention after it was updated (as GNMT and
-        `tensorflow/nmt` do), or before ([1]_).
+    query : {"before", "after"}
+        Whether the decoder's state asks for attention before it is updated ([1]_), or after (as
+        GNMT and `tensorflow/nmt` do).
     embedding, hidden : int
         Sizes of the vectors of words and of the states.
     epochs, batch : int
@@ -101,7 +101,7 @@ class Seq2Seq:
         *,
         cell: str = "gru",
         bidirectional: bool = True,
-        query: str = "after",
+        query: str = "before",
         embedding: int = 64,
         hidden: int = 96,
         epochs: int = 5,

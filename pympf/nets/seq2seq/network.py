@@ -60,7 +60,7 @@ __all__ = [
 CELLS = {"gru": 3, "lstm": 4}
 """Gates of each kind of cell."""
 
-QUERIES = ("after", "before")
+QUERIES = ("before", "after")
 
 EXCLUDED = -1e4
 """What is added to the attention scores of padding: finite, so that nothing becomes NaN."""
