@@ -9,8 +9,10 @@ import re
 import pytest
 
 import pympf
+import pympf.explain.alignments
 import pympf.lsh
 import pympf.nets
+import pympf.nets.seq2seq
 
 COMPILED = {"pympf._core", "pympf._float64", "pympf._float32", "pympf._lsh"}
 NAMES = ["pympf"] + [
@@ -39,7 +41,8 @@ def test_examples_run(name, tmp_path, monkeypatch):
 
 def public_functions():
     """Give the functions, and the methods of the classes, that the faces of the package export."""
-    for module in (pympf, pympf.gallery, pympf.io, pympf.la, pympf.lsh, pympf.nets):
+    rooms = (pympf.nets.seq2seq, pympf.explain.alignments)
+    for module in (pympf, pympf.gallery, pympf.io, pympf.la, pympf.lsh, pympf.nets, *rooms):
         for name in module.__all__:
             thing = getattr(module, name)
             if inspect.isfunction(thing):
