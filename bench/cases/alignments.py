@@ -27,6 +27,7 @@ from pympf.explain import alignments
 from pympf.nets.seq2seq import Seq2Seq
 
 TITLE = "Word alignments: attention, integrated gradients by paths, IBM model 1"
+PICTURE = "alignments.png"
 NAMES = {
     "attention": "attention",
     "all_paths": "all paths",
@@ -233,3 +234,44 @@ def _where(rows: list[tables.Row]) -> str:
         if "articles" in row
     ]
     return tables.markdown(header, lines)
+
+
+# ---- the picture ---------------------------------------------------------------------------------
+def draw(rows: list[tables.Row], folder: Path) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    groups = _groups(rows)
+    figure, axes = pyplot.subplots(2, 1, figsize=(10, 6), sharex=True, layout="constrained")
+    for ax, score, text in zip(axes, (0, 2), ("match score", "1 − AER"), strict=True):
+        for number, (kind, name) in enumerate(NAMES.items()):
+            for place, runs in enumerate(groups.values()):
+                values = [run[kind][score] for run in runs if kind in run]
+                values = [value for value in values if value is not None]
+                if values:
+                    low, middle, high = min(values), float(np.mean(values)), max(values)
+                    label = name if place == len(groups) - 1 else None
+                    style = {"color": f"C{number}", "label": label, "width": 0.16}
+                    x = place + 0.17 * (number - 2)
+                    ax.bar(x, middle, yerr=[[middle - low], [high - middle]], **style)
+        ax.set(ylabel=text, ylim=(0, 1))
+        ax.grid(alpha=0.3, axis="y")
+    axes[1].set_xticks(range(len(groups)), list(groups), fontsize=8)
+    axes[1].legend(fontsize=8, ncol=5, loc="upper center", bbox_to_anchor=(0.5, -0.18))
+    figure.savefig(folder / PICTURE, dpi=110)
+    pyplot.close(figure)
+
+
+def _groups(rows: list[tables.Row]) -> dict[str, list[dict[str, Any]]]:
+    """Scores by kind of one or more runs: those of the thesis next to ours."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for way, printed in ((False, ["NMT De→En"]), (True, ["GNMT De→En", "GNMT En→De"])):
+        found |= {f"thesis\n{name}": [THESIS[name]] for name in printed}
+        for text in ("synthetic", "tatoeba"):
+            some = tables.only(rows, text=text, bidirectional=way, query="before", cell="gru")
+            if some:
+                name = f"{text}\n{'bidirectional' if way else 'unidirectional'}"
+                found[name] = [row["scores"] for row in some]
+    return found
