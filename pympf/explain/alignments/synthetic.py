@@ -110,9 +110,9 @@ class SyntheticLanguages:
     Examples
     --------
     >>> from pympf.explain.alignments import SyntheticLanguages
-    >>> pair = SyntheticLanguages().draw(1, seed=4)[0]
+    >>> pair = SyntheticLanguages().draw(1, seed=3)[0]
     >>> " ".join(pair.source), " ".join(pair.target)
-    ('ein n110 n19 v50', 'SOME1 N110 V50 N19')
+    ('der a15 n72 v11', 'THE1 N72 A15 V11')
     """
 
     def __init__(

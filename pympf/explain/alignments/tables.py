@@ -114,22 +114,8 @@ def alignment_table(
     for kind, found in matrices.items():
         row = [kind, *score_alignments(found, gold, method)]
         if reference is not None:
-            row += [
-                None
-                if kind == reference
-                else list(
-                    paired_bootstrap(
-                        found,
-                        matrices[reference],
-                        gold,
-                        score,
-                        method=method,
-                        samples=samples,
-                        seed=seed,
-                    )
-                )
-                for score in ("match", "one_minus_aer")
-            ]
+            options = {"method": method, "samples": samples, "seed": seed}
+            row += _differences(found, matrices[reference], gold, options, kind == reference)
         rows.append(row)
     for kind, alignments in (links or {}).items():
         scores: AlignmentScores = score_links(alignments, gold)
@@ -137,3 +123,17 @@ def alignment_table(
         rows.append([kind, None, None, *scores[2:], *missing])
     notes = [] if reference is None else ["Differences come with their 95 % intervals."]
     return ResultTable(f"Alignments of {len(gold)} pairs, {method}", columns, rows, notes)
+
+
+def _differences(
+    found: Sequence[ArrayLike],
+    other: Sequence[ArrayLike],
+    gold: Sequence[Links],
+    options: Mapping[str, Any],
+    same: bool,
+) -> list[Any]:
+    """Give the intervals of match score and 1 - AER; nothing for the reference itself."""
+    scores = ("match", "one_minus_aer")
+    if same:
+        return [None for _ in scores]
+    return [list(paired_bootstrap(found, other, gold, score, **options)) for score in scores]

@@ -11,14 +11,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pympf.nets._checks import Array, as_choice, as_count, as_positive, random_numbers
-from pympf.nets.graph import Node, embed, grad, log_softmax, value, variable
+from pympf.nets.graph import Node, log_softmax, value
 from pympf.nets.seq2seq._storage import load_parts, save_parts
 from pympf.nets.seq2seq.network import (
     CELLS,
     QUERIES,
     Decoded,
     Encoded,
-    cross_entropy,
     decode,
     encode,
     initial_parameters,
@@ -26,15 +25,16 @@ from pympf.nets.seq2seq.network import (
     word_probabilities,
 )
 from pympf.nets.seq2seq.search import State, beam_search
+from pympf.nets.seq2seq.training import Gradient, train
 from pympf.nets.seq2seq.vocabulary import (
     END,
     PAD,
     START,
     Vocabulary,
-    length_batches,
+    check_filled,
+    check_pairs,
     padded,
 )
-from pympf.nets.train import Adam, Cosine
 
 __all__ = ["Seq2Seq"]
 
@@ -181,7 +181,7 @@ class Seq2Seq:
         >>> len(Seq2Seq(epochs=2, hidden=4).fit([["eau"]], [["water"]]).losses)
         2
         """
-        _check_pairs(sources, targets)
+        check_pairs(sources, targets)
         self.source_vocabulary = Vocabulary.of(sources, self.min_count)
         self.target_vocabulary = Vocabulary.of(targets, self.min_count)
         self.parameters = initial_parameters(
@@ -193,48 +193,22 @@ class Seq2Seq:
             seed=self.seed,
         )
         x, y = self._encoded(sources, targets)
-        lengths = np.array([[len(s), len(t)] for s, t in zip(x, y, strict=True)])
-        steps = self.epochs * -(-len(x) // self.batch)
-        optimizer = Cosine(Adam(self.learning_rate), max(1, steps))
-        rng, noise = (random_numbers(self.seed, purpose) for purpose in ("batches", "dropout"))
-        self.losses: list[float] = []
-        for epoch in range(1, self.epochs + 1):
-            loss = words = 0.0
-            for chosen in length_batches(lengths, self.batch, rng):
-                part, count = self._step(
-                    [x[i] for i in chosen], [y[i] for i in chosen], optimizer, noise
-                )
-                loss, words = loss + part, words + count
-            self.losses.append(loss / words)
-            if progress is not None:
-                progress(epoch, self.losses[-1])
+        noise = random_numbers(self.seed, "dropout")
+        gradient = Gradient(
+            self.cell, self.query, dropout=self.dropout, clip=self.clip, noise=noise
+        )
+        self.losses = train(
+            gradient,
+            self.parameters,
+            x,
+            y,
+            epochs=self.epochs,
+            batch=self.batch,
+            learning_rate=self.learning_rate,
+            seed=self.seed,
+            progress=progress,
+        )
         return self
-
-    def _step(
-        self, x: list[list[int]], y: list[list[int]], optimizer: Cosine, noise: np.random.Generator
-    ) -> tuple[float, int]:
-        """Improve on a batch; return the sum of -log p of its words, and how many they are."""
-        P = {name: variable(array) for name, array in self.parameters.items()}
-        rows, words = padded(x), padded([[START, *t] for t in y])
-        given, wanted = words, padded([[*t, END] for t in y])
-        embedded = self._dropped(embed(P["source_words"], rows), noise)
-        encoded = encode(P, embedded, rows != PAD, self.cell)
-        out = decode(P, encoded, given, self.query)
-        there = wanted != PAD
-        count = int(there.sum())
-        weights = there.astype(np.float32) / np.float32(count)
-        z = logits(P, out, lambda features: self._dropped(features, noise))
-        loss = cross_entropy(z, wanted, weights)
-        gradients = grad(loss, list(P.values()))
-        _clip(gradients, self.clip)
-        optimizer.step(list(self.parameters.values()), gradients)
-        return float(loss.value.sum()) * count, count
-
-    def _dropped(self, node: Node, noise: np.random.Generator) -> Node:
-        if self.dropout == 0:
-            return node
-        kept = noise.random(node.shape, dtype=np.float32) >= self.dropout
-        return node * (kept / np.float32(1 - self.dropout))
 
     # ---- what it says ----------------------------------------------------------------------------
     def predict(
@@ -272,7 +246,7 @@ class Seq2Seq:
         [('water',)]
         """
         self._check_fitted()
-        _check_filled(sources, "sources")
+        check_filled(sources, "sources")
         x = [self.source_vocabulary.encode(sentence) for sentence in sources]
         found: list[tuple[str, ...]] = []
         for start in range(0, len(x), BLOCK):
@@ -322,7 +296,7 @@ class Seq2Seq:
         >>> net.score([["eau"]], [["water"]])
         1.0
         """
-        _check_pairs(sources, targets)
+        check_pairs(sources, targets)
         self._check_fitted()
         x, y = self._encoded(sources, targets)
         P, right, words = self.parameters, 0, 0
@@ -523,30 +497,3 @@ class Seq2Seq:
     def _check_fitted(self) -> None:
         if not hasattr(self, "parameters"):
             raise ValueError("expected a network that was trained: call fit first")
-
-
-def _check_pairs(sources: Sentences, targets: Sentences) -> None:
-    if len(sources) != len(targets):
-        raise ValueError(
-            f"expected a target for each source, got {len(sources)} sources and "
-            f"{len(targets)} targets"
-        )
-    _check_filled(sources, "sources")
-    _check_filled(targets, "targets")
-
-
-def _check_filled(sentences: Sequence[Sequence[Any]], name: str) -> None:
-    if isinstance(sentences, str) or any(isinstance(sentence, str) for sentence in sentences):
-        raise TypeError(f"expected {name} as sequences of words, got a string: split it")
-    empty = [i for i, sentence in enumerate(sentences) if len(sentence) == 0]
-    if empty or not len(sentences):
-        what = f"an empty one at {empty[0]}" if empty else "none"
-        raise ValueError(f"expected {name} with words, got {what}")
-
-
-def _clip(gradients: Sequence[Array], largest: float) -> None:
-    """Shorten gradients to a norm, all by the same factor."""
-    norm = float(np.sqrt(sum(float(np.vdot(g, g)) for g in gradients)))
-    if norm > largest:
-        for g in gradients:
-            g *= largest / norm

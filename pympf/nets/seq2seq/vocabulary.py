@@ -16,6 +16,7 @@ PAD, UNKNOWN, START, END = range(4)
 SPECIAL = ("<pad>", "<unk>", "<s>", "</s>")
 
 Ids = NDArray[np.int64]
+Sentences = Sequence[Sequence[str]]
 
 MIXED = 1.5
 """Words by which lengths in a batch of `length_batches` are mixed."""
@@ -189,3 +190,24 @@ def length_batches(
     starts = np.arange(0, len(order), batch)
     for start in rng.permutation(starts):
         yield order[start : start + batch]
+
+
+def check_pairs(sources: Sentences, targets: Sentences) -> None:
+    """Refuse texts of different numbers of sentences, or with empty ones."""
+    if len(sources) != len(targets):
+        raise ValueError(
+            f"expected a target for each source, got {len(sources)} sources and "
+            f"{len(targets)} targets"
+        )
+    check_filled(sources, "sources")
+    check_filled(targets, "targets")
+
+
+def check_filled(sentences: Sentences, name: str) -> None:
+    """Refuse a text without sentences, or with empty ones, or with strings in place of words."""
+    if isinstance(sentences, str) or any(isinstance(sentence, str) for sentence in sentences):
+        raise TypeError(f"expected {name} as sequences of words, got a string: split it")
+    empty = [i for i, sentence in enumerate(sentences) if len(sentence) == 0]
+    if empty or not len(sentences):
+        what = f"an empty one at {empty[0]}" if empty else "none"
+        raise ValueError(f"expected {name} with words, got {what}")
