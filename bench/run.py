@@ -26,7 +26,8 @@ import measure
 
 CASES = ("setup_scaling", "frobenius", "apply", "threads", "table21", "matrices", "work")
 CASES += ("suite", "suite_two_cores", "ranks", "lsh", "lsh_networks", "lsh_forward")
-CASES += ("depth", "modular", "modular_samples", "modular_images", "alignments")
+CASES += ("depth", "modular", "modular_samples", "modular_images")
+CASES += ("attribution", "alignments")
 RESULTS = measure.ROOT / "bench/results"
 PAGE = measure.ROOT / "docs/benchmarks.md"
 PICTURES = measure.ROOT / "docs/images"

@@ -186,41 +186,55 @@ class Integral:
             _joined([middle.at(plain), right.at(plain)]),
         )
         result = [halves] if plain.any() else []
-        for k in np.flatnonzero(~plain):
-            ends = left.at([k]), right.at([k])
-            result.append(self._smooth(_joined([ends[0], _points(self.line, inner[k]), ends[1]])))
+        rest = np.flatnonzero(~plain)
+        if len(rest):
+            inside = _points(self.line, inner[rest].ravel())
+            owners = [rest, np.repeat(rest, inner.shape[1]), rest]
+            parts = [left.at(rest), inside, right.at(rest)]
+            result.append(self._smooth(_joined(parts), np.concatenate(owners)))
         return result
 
-    def _smooth(self, edges: _Points) -> _Pieces:
-        """Make pieces between neighboring points; find the jump where their regimes differ."""
-        points = edges
+    def _smooth(self, edges: _Points, owners: Array | None = None) -> _Pieces:
+        """Make pieces between neighboring points; find the jump where their regimes differ.
+
+        Only points of the same owner are neighbors.
+        """
+        if owners is None:
+            owners = np.zeros(len(edges.alphas), int)
+        points, is_edge = edges, np.ones(len(owners), bool)
         while True:
+            order = np.lexsort((points.alphas, owners))
+            points, owners, is_edge = points.at(order), owners[order], is_edge[order]
             gaps = np.diff(points.alphas)
-            change = points.regimes[1:] != points.regimes[:-1]
-            wide = change & (gaps > FINEST)
-            if not wide.any():
+            together = owners[1:] == owners[:-1]
+            change = (points.regimes[1:] != points.regimes[:-1]) & together
+            wide = np.flatnonzero(change & (gaps > FINEST))
+            if not len(wide):
                 break
-            if wide.sum() > MOST_JUMPS:
-                raise ValueError(
-                    f"expected at most {MOST_JUMPS} jumps along the path, got more; a routing that "
-                    "hashes the input jumps everywhere, and then there are no attributions"
-                )
-            points = _joined(
-                [points, _points(self.line, points.alphas[:-1][wide] + gaps[wide] / 2)]
-            )
-            points = points.at(np.argsort(points.alphas, kind="stable"))
+            _check_jumps(len(wide))
+            points = _joined([points, _points(self.line, points.alphas[wide] + gaps[wide] / 2)])
+            owners = np.concatenate([owners, owners[wide]])
+            is_edge = np.concatenate([is_edge, np.zeros(len(wide), bool)])
         for k in np.flatnonzero(change):
             size = points.values[k + 1] - points.values[k]
             if (np.abs(size) > ROUNDING * np.maximum(1, np.abs(points.values[k]))).any():
                 self.jumps.append(Jump(float(points.alphas[k + 1]), size))
-        at_change = np.zeros(len(points.alphas), bool)
-        at_change[:-1] |= change
-        at_change[1:] |= change
         # What bisection met on the way, in regimes that are known, is not an edge.
-        kept = np.flatnonzero(at_change | np.isin(points.alphas, edges.alphas))
+        is_edge[:-1] |= change
+        is_edge[1:] |= change
+        kept = np.flatnonzero(is_edge)
         pairs = np.stack([kept[:-1], kept[1:]], axis=1)
         jumped = change[pairs[:, 0]] & (pairs[:, 1] == pairs[:, 0] + 1)
-        return _Pieces(points.at(pairs[~jumped, 0]), points.at(pairs[~jumped, 1]))
+        pairs = pairs[~jumped & (owners[pairs[:, 0]] == owners[pairs[:, 1]])]
+        return _Pieces(points.at(pairs[:, 0]), points.at(pairs[:, 1]))
+
+
+def _check_jumps(count: int) -> None:
+    if count > MOST_JUMPS:
+        raise ValueError(
+            f"expected at most {MOST_JUMPS} jumps along the path, got more; a routing that hashes "
+            "the input jumps everywhere, and then there are no attributions"
+        )
 
 
 def _added(total: Any, sums: Any, accepted: Array) -> Any:

@@ -34,7 +34,7 @@ METHODS = ("adaptive", "kinks", *FIXED_RULES)
 ORDERS = {"adaptive": 6, "kinks": 3}
 """Gauss points on each piece."""
 
-EXACT = 2e-9
+EXACT = 5e-9
 """Between kinks few points do, so that pieces have to be as complete as this."""
 
 

@@ -243,10 +243,21 @@ def check_place(node: Node, name: str | None, place: tuple[int, ...], points: in
 
 
 def _name(node: Node) -> str:
+    """Name a node by its operator, and by the next names on the way to the inputs."""
     if node.name is not None:
         return f"{node.name!r} ({node.kind})"
-    parents = [parent.name for parent in node.parents if parent is not None and parent.name]
-    return f"{node.kind} of {', '.join(parents)}" if parents else f"a node of kind {node.kind}"
+    found: dict[int, str] = {}
+    to_do, seen = [node], {node}
+    while to_do:
+        for parent in to_do.pop().parents:
+            if parent is not None and parent not in seen:
+                seen.add(parent)
+                if parent.name is None:
+                    to_do.append(parent)
+                else:
+                    found[parent.number] = repr(parent.name)
+    after = ", ".join(found[number] for number in sorted(found))
+    return f"{node.kind} after {after}" if after else node.kind
 
 
 def _where(graph: Graph, output: Node) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from pympf.nets._checks import Array, as_choice, as_count
@@ -72,10 +74,14 @@ def quadrature(method: str, n_steps: int) -> tuple[Array, Array]:
     return np.linspace(0, 1, n), weights / weights.sum()
 
 
+@lru_cache(maxsize=64)
 def gauss(n: int) -> tuple[Array, Array]:
     """Points and weights of Gauss's rule on [0, 1]."""
     points, weights = np.polynomial.legendre.leggauss(n)
-    return (points + 1) / 2, weights / 2
+    result = (points + 1) / 2, weights / 2
+    for array in result:
+        array.flags.writeable = False  # it is given to all who ask
+    return result
 
 
 def on_pieces(edges: Array, n: int) -> tuple[Array, Array]:

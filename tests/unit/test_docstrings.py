@@ -9,9 +9,12 @@ import re
 import pytest
 
 import pympf
+import pympf.explain
 import pympf.explain.alignments
+import pympf.explain.examples
 import pympf.lsh
 import pympf.nets
+import pympf.nets.graph
 import pympf.nets.seq2seq
 
 COMPILED = {"pympf._core", "pympf._float64", "pympf._float32", "pympf._lsh"}
@@ -41,8 +44,10 @@ def test_examples_run(name, tmp_path, monkeypatch):
 
 def public_functions():
     """Give the functions, and the methods of the classes, that the faces of the package export."""
-    rooms = (pympf.nets.seq2seq, pympf.explain.alignments)
-    for module in (pympf, pympf.gallery, pympf.io, pympf.la, pympf.lsh, pympf.nets, *rooms):
+    faces = (pympf, pympf.gallery, pympf.io, pympf.la, pympf.lsh, pympf.nets)
+    faces += (pympf.nets.graph, pympf.explain, pympf.explain.examples)
+    faces += (pympf.nets.seq2seq, pympf.explain.alignments)
+    for module in faces:
         for name in module.__all__:
             thing = getattr(module, name)
             if inspect.isfunction(thing):
