@@ -269,9 +269,9 @@ def _groups(rows: list[tables.Row]) -> dict[str, list[dict[str, Any]]]:
     found: dict[str, list[dict[str, Any]]] = {}
     for way, printed in ((False, ["NMT De→En"]), (True, ["GNMT De→En", "GNMT En→De"])):
         found |= {f"thesis\n{name}": [THESIS[name]] for name in printed}
-        for text in ("synthetic", "tatoeba"):
-            some = tables.only(rows, text=text, bidirectional=way, query="before", cell="gru")
+        word = "bidirectional" if way else "unidirectional"
+        for text, cell in (("synthetic", "gru"), ("synthetic", "lstm"), ("tatoeba", "gru")):
+            some = tables.only(rows, text=text, cell=cell, bidirectional=way, query="before")
             if some:
-                name = f"{text}\n{'bidirectional' if way else 'unidirectional'}"
-                found[name] = [row["scores"] for row in some]
+                found[f"{text}, {cell.upper()}\n{word}"] = [row["scores"] for row in some]
     return found
