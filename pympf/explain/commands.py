@@ -12,6 +12,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pympf.explain.alignments.commands import (
+    declare_align,
+    declare_translator,
+    run_align,
+    run_translator,
+)
 from pympf.explain.integrated_gradients import METHODS, IntegratedGradients
 from pympf.explain.result_table import ResultTable
 from pympf.explain.tables.commands import TABLE_COMMANDS
@@ -90,5 +96,12 @@ ANALYSES: tuple[Analysis, ...] = (
         _run_attribute,
     ),
     *(Analysis(*command) for command in TABLE_COMMANDS),
+    Analysis(
+        "translator",
+        "train an encoder-decoder on a text in two languages",
+        declare_translator,
+        run_translator,
+    ),
+    Analysis("align", "link the words of a text in two languages", declare_align, run_align),
 )
 """All analyses, in the order of the help."""
