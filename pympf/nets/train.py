@@ -357,7 +357,7 @@ def scheduled(
     return Exponential(optimizer, max(1, round(as_positive(every, "every") * steps)), decay)
 
 
-def decaying(optimizer: Optimizer, n: int, *, epochs: int = 50, batch: int = 32) -> Optimizer:
+def decaying(optimizer: Optimizer, n: int, *, epochs: int = 50, batch: int = 32) -> Cosine:
     """Let the rate of an optimizer fall to zero over a training: `scheduled` by the cosine.
 
     Not collective.
@@ -371,7 +371,7 @@ def decaying(optimizer: Optimizer, n: int, *, epochs: int = 50, batch: int = 32)
 
     Returns
     -------
-    Optimizer
+    Cosine
         With the number of steps that `descend` will take.
 
     Examples
@@ -380,7 +380,9 @@ def decaying(optimizer: Optimizer, n: int, *, epochs: int = 50, batch: int = 32)
     >>> decaying(SGD(), 100, epochs=3).steps
     12
     """
-    return scheduled(optimizer, n, "cosine", epochs=epochs, batch=batch)
+    rule = scheduled(optimizer, n, "cosine", epochs=epochs, batch=batch)
+    assert isinstance(rule, Cosine)
+    return rule
 
 
 def _starts(n: int, batch: int, least: int) -> range:
