@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <numeric>
+#include <type_traits>
 #include <vector>
 
 #include "pympf/common/index.hpp"
@@ -40,8 +41,9 @@ struct Csr {
   operator CsrView<T>() const { return view(); }
 };
 
-template <class T>
-Csr<T> owned(const CsrView<T>& A) {
+// A copy, in the type T where one is named.
+template <class T = void, class S>
+Csr<std::conditional_t<std::is_void_v<T>, S, T>> owned(const CsrView<S>& A) {
   return {A.rows,
           A.cols,
           {A.indptr, A.indptr + A.rows + 1},

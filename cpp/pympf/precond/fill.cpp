@@ -39,7 +39,7 @@ void fill_level(const CsrView<double>& A, const Border& border, const Domains& d
   } else if (level.A.rows == A.rows) {  // new values on the same pattern
     level.A.data.assign(A.data, A.data + A.nnz());
   } else {
-    level.A = cast<T>(A);
+    level.A = owned<T>(A);
   }
   build_smoother(A, border, domains, params, level, dropped);
   line.rows = comm.sum(Global{A.rows});

@@ -49,15 +49,6 @@ void permute_rows(V& values, const std::vector<Index>& order, Index width) {
   values = std::move(out);
 }
 
-template <class T>
-Csr<T> cast(const CsrView<double>& A) {
-  return {A.rows,
-          A.cols,
-          {A.indptr, A.indptr + A.rows + 1},
-          {A.indices, A.indices + A.nnz()},
-          {A.data, A.data + A.nnz()}};
-}
-
 // `exact`, unless it is null, gets the numbers when they are rounded.
 template <class T>
 Csr<T> cast(Csr<double>&& A, std::vector<double>* exact = nullptr) {
