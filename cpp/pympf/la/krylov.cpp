@@ -126,7 +126,10 @@ Reason Run<T>::record(double norm, const T* iterate) {
   if (norm <= target()) return met();
   if (stop) return Reason::stopped_by_callback;
   if (iteration >= params.max_iterations) return Reason::diverged_max_iterations;
-  return iterate && is_at_floor(iterate) ? Reason::diverged_stagnated : Reason::iterating;
+  if (!iterate) return Reason::iterating;
+  if (is_at_floor(iterate)) return Reason::diverged_stagnated;
+  // Then the driver starts again from b - A x, as where the recurrence has converged.
+  return progress.has_drifted ? met() : Reason::iterating;
 }
 
 // A good method leaves a residual of a few epsilon ||A|| ||x||. Where that is above the tolerance,
@@ -135,7 +138,8 @@ Reason Run<T>::record(double norm, const T* iterate) {
 template <class T>
 bool Run<T>::is_at_floor(const T* iterate) {
   constexpr std::size_t patience = 100;
-  constexpr double few = 100;
+  constexpr double few = 100, far = 10;
+  progress.has_drifted = false;
   if (history.back() <= progress.best / 2) {
     progress.best = history.back();
     progress.since = history.size();
@@ -151,6 +155,7 @@ bool Run<T>::is_at_floor(const T* iterate) {
     progress.best_x.assign(iterate, iterate + n);
   }
   if (!(progress.fresh > before / 2)) return false;
+  progress.has_drifted = progress.fresh > far * history.back();
   if (progress.a_norm == 0) progress.a_norm = estimated_norm();
   return progress.fresh <= few * epsilon * progress.a_norm * norm(iterate);
 }
