@@ -52,6 +52,10 @@ def find_parts(A: sp.csr_array, block_size: int, comm: Any) -> NDArray[np.int32]
         ),
         comm=comm,
     )
+    # Partitioners want both directions; Dirichlet rows and entries stored once have one.
+    mirrored = matrix.duplicate(copy=True)
+    mirrored.transpose()
+    matrix.axpy(1.0, mirrored, structure=PETSc.Mat.Structure.DIFFERENT)
     partitioning, ranks = PETSc.MatPartitioning().create(comm), PETSc.IS().create(comm)
     partitioning.setAdjacency(matrix.convert("mpiadj"))
     partitioning.setFromOptions()
@@ -63,7 +67,7 @@ def find_parts(A: sp.csr_array, block_size: int, comm: Any) -> NDArray[np.int32]
     with _one_thread_of_scotch():
         partitioning.apply(ranks)
     parts = np.repeat(ranks.getIndices().astype(np.int32), block_size)
-    for thing in (ranks, partitioning, matrix):
+    for thing in (ranks, partitioning, matrix, mirrored):
         thing.destroy()
     return parts
 

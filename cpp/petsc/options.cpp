@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "errors.hpp"
+#include "pympf/common/words.hpp"
 
 namespace pympf {
 namespace {
@@ -102,6 +103,10 @@ PetscErrorCode read_option(PC pc, OptionItems PetscOptionsObject, const Field<Pc
 
 // An option that has no effect with this method is refused too.
 void check_name(const std::string& name, bool classic) {
+  std::vector<std::string> known;
+  for (const auto& f : options().all()) known.push_back(f.name);
+  const std::string near = nearest(name, known);  // itself, if it is one
+  require(near.empty() || near == name, "unknown parameter ", name, "; did you mean ", near, "?");
   find_field(options().all(), name);
   const auto& others = options().of(!classic);
   const bool is_other = std::any_of(others.begin(), others.end(),

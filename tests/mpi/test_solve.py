@@ -9,6 +9,7 @@ import scipy.sparse as sp
 
 import pympf
 from pympf import gallery
+from pympf._partition import find_parts
 
 pytest.importorskip("mpi4py")
 from mpi4py import MPI
@@ -468,6 +469,30 @@ def test_it_is_said_that_rows_lie_badly_where_there_is_no_partitioner(monkeypatc
 
 
 @pytest.mark.skipif(COMM.size == 1, reason="one rank has nothing to move")
+def test_repartitioned_rows_whose_columns_are_one_sided():
+    """The partitioner wants both directions of a coupling that Dirichlet rows leave with one."""
+    pytest.importorskip("petsc4py")
+    A, order = shuffled(gallery.poisson((40, 40)))
+    fixed = np.flatnonzero(order % 40 == 0)
+    keep = np.ones(1600)
+    keep[fixed] = 0
+    A = sp.csr_array(sp.diags_array(keep) @ A + sp.diags_array(1 - keep))
+    A.eliminate_zeros()
+    b = np.sin(np.arange(1600.0))
+    rows = ranges(1600)
+    found = pympf.solve(A[rows], b[rows], comm=COMM, preconditioner="multilevel", repartition=True)
+    assert found.converged
+    assert "Dirichlet" in found.choice
+    assert np.linalg.norm(A @ gather(found.x) - b) <= 1e-7 * np.linalg.norm(b)
+
+    def cut(graph):
+        parts = np.concatenate(COMM.allgather(find_parts(sp.csr_array(graph)[rows], 1, COMM)))
+        couplings = (A + A.T).tocoo()
+        return np.count_nonzero(parts[couplings.row] != parts[couplings.col])
+
+    assert cut(A) <= 1.5 * cut(A + A.T)
+
+
 def test_repartitioning_without_petsc4py(monkeypatch):
     monkeypatch.setitem(sys.modules, "petsc4py", None)
     A = gallery.poisson((10, 10)).tocsr()[ranges(100)]

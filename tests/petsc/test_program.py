@@ -347,10 +347,11 @@ def test_help(solve):
         ("method amg", "Invalid", "method = amg is not one of auto multilevel ict jacobi"),
         ("core_size 9", "Invalid", "core_size is a parameter of method = classic"),
         ("cycle w -pc_mmf_method classic", "Invalid", "cycle is not a parameter of method = cl"),
+        ("wxyz 3", "Invalid", "unknown parameter wxyz; known: method reuse_rotations"),
         (
             "ordr 3",
             "Invalid",
-            "unknown parameter ordr; known: method reuse_rotations rows_per_rank",
+            "unknown parameter ordr; did you mean order?",
         ),
     ],
 )

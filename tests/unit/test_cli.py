@@ -651,3 +651,24 @@ def test_a_misspelt_flag_is_told_what_it_may_mean(capsys):
         main(["solve", "A.mtx", "--rtoll", "1e-5"])
     assert ended.value.code == 2
     assert "--rtoll 1e-5; did you mean --rtol?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("suffix", [".mtx", ".npz"])
+def test_solve_with_dirichlet_rows(folder, capsys, suffix):
+    """An identity row whose column is there: told in the choice, and x is right."""
+    A = pympf.gallery.poisson((9, 10)).tolil()
+    fixed = [0, 3, 47]
+    for i in fixed:
+        A[i, :] = 0
+        A[i, i] = 1
+    A = sp.csr_array(A)
+    b = np.arange(90.0)
+    io.write_matrix(f"D{suffix}", A)
+    io.write_vector("b.npy", b)
+    assert main(["solve", f"D{suffix}", "-b", "b.npy", "-o", "found.npy", "--json"]) == 0
+    said = printed_json(capsys)
+    assert said["converged"]
+    assert "3 unknowns come from Dirichlet rows" in said["choice"]
+    found = io.read_vector("found.npy")
+    assert (found[fixed] == b[fixed]).all()
+    assert np.linalg.norm(A @ found - b) <= 1e-7 * np.linalg.norm(b)

@@ -182,6 +182,15 @@ def test_a_given_nullspace_is_no_hindrance_to_least_squares(rng):
     assert np.linalg.norm(A @ solution.x - (b - outside)) <= 1e-6 * np.linalg.norm(b)
 
 
+def test_minres_ends_where_its_recurrence_has_left_the_residual(rng):
+    """On a thin beam (condition 1e15) rounding in x is above what MINRES takes away."""
+    A = gallery.elasticity((3000, 2))
+    solution = pympf.solve(A, rng.standard_normal(A.shape[0]), method="minres")
+    assert solution.reason == "diverged_stagnated"
+    assert solution.iterations <= 2000
+    assert solution.true_residual <= 1  # never more than the guess has
+
+
 def test_a_small_eigenvalue_is_no_kernel(rng):
     """Of 1e-12 of the largest: b has a solution, and rounding keeps the residual from it or not."""
     Q = np.linalg.qr(rng.standard_normal((80, 80)))[0]

@@ -129,7 +129,10 @@ Reason Run<T>::record(double norm, const T* iterate) {
   constexpr int long_run = 100;  // the answer costs about as much as ten products
   if (iteration == long_run && is_inconsistent && is_inconsistent())
     return Reason::diverged_inconsistent;
-  return iterate && is_at_floor(iterate) ? Reason::diverged_stagnated : Reason::iterating;
+  if (!iterate) return Reason::iterating;
+  if (is_at_floor(iterate)) return Reason::diverged_stagnated;
+  // Then the driver starts again from b - A x, as where the recurrence has converged.
+  return progress.has_drifted ? met() : Reason::iterating;
 }
 
 // A good method leaves a residual of a few epsilon ||A|| ||x||. Where that is above the tolerance,
@@ -138,7 +141,8 @@ Reason Run<T>::record(double norm, const T* iterate) {
 template <class T>
 bool Run<T>::is_at_floor(const T* iterate) {
   constexpr std::size_t patience = 100;
-  constexpr double few = 100;
+  constexpr double few = 100, far = 10;
+  progress.has_drifted = false;
   if (history.back() <= progress.best / 2) {
     progress.best = history.back();
     progress.since = history.size();
@@ -154,6 +158,7 @@ bool Run<T>::is_at_floor(const T* iterate) {
     progress.best_x.assign(iterate, iterate + n);
   }
   if (!(progress.fresh > before / 2)) return false;
+  progress.has_drifted = progress.fresh > far * history.back();
   if (progress.a_norm == 0) progress.a_norm = estimated_norm();
   return progress.fresh <= few * epsilon * progress.a_norm * norm(iterate);
 }

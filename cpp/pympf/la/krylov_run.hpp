@@ -99,7 +99,8 @@ struct Run {
     double least = std::numeric_limits<double>::infinity();  // of them, that of best_x
     std::vector<T> best_x;
     double a_norm = 0;
-    std::size_t since = 0;  // iteration of the last look, or when `best` was halved
+    bool has_drifted = false;  // the recurrence falls, and b - A x no longer follows it
+    std::size_t since = 0;     // iteration of the last look, or when `best` was halved
   } progress{};
 };
 
