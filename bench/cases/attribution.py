@@ -57,7 +57,8 @@ def points(tiny: bool) -> list[dict[str, Any]]:
 
 def _tiny() -> Iterator[dict[str, Any]]:
     yield {"part": "completeness", "network": "ReLU 64-64", "inputs": 1, "steps": [16]}
-    yield {"part": "chosen", "network": "trained LSTM", "inputs": 1}
+    for network in ("ReLU 64-64", "trained LSTM"):
+        yield {"part": "chosen", "network": network, "inputs": 1}
     yield {"part": "paths"}
     yield {"part": "speed", "network": "attention 12 × 32", "samples": 1}
     yield {"part": "one by one", "samples": 1}
