@@ -231,6 +231,9 @@ def test_arithmetic_works_from_both_sides():
         (-x, [-2, -4]),
     ):
         assert_array_equal(node.value, expected)
+    square = G.variable(np.eye(2) * 2)
+    assert_array_equal((np.ones((3, 2)) @ square).value, np.full((3, 2), 2))
+    assert_array_equal((square @ np.ones((2, 3))).value, np.full((2, 3), 2))
     assert x.shape == (2,)
     assert len(x) == 2
     assert x.ndim == 1

@@ -159,6 +159,9 @@ class Node:
     def __matmul__(self, other: Value) -> Node:
         return _operators().matmul(self, other)
 
+    def __rmatmul__(self, other: Value) -> Node:
+        return _operators().matmul(other, self)
+
     def __getitem__(self, key: Any) -> Node:
         return _operators().index(self, key)
 
