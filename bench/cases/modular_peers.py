@@ -75,6 +75,7 @@ def run(
 def measured(f: nets.SineWaves, U: np.ndarray, values: Any, X_test: np.ndarray) -> dict[str, Any]:
     y = f(X_test)
     row = {"error": float(np.square(values - y).mean() / y.var()), "modules_found": 0}
+    U = U[np.linalg.norm(U, axis=1) > 0]
     if len(U):
         cosines = abs(U @ f.directions.T) / np.linalg.norm(U, axis=1, keepdims=True)
         row["modules_found"] = int((cosines.max(axis=0) > 0.99).sum())

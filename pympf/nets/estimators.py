@@ -314,7 +314,7 @@ class PursuitRegressor(RegressorMixin, BaseEstimator):
     n_directions : int, optional
         Modules at most; by default as many as lower the error on held-out points.
     n_starts : int, optional
-        Directions that are tried for each; max(500 m, 100 m²) by default, and at most 10⁴.
+        Directions that are tried for each; max(500 m, 50 m³) by default, and at most 5·10⁴.
     projection : {"linear", "distance"}
         Functions of u·x, or of |x - u|.
     smoothing : float
