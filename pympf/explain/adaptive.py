@@ -23,7 +23,7 @@ __all__ = ["Jump", "Piece"]
 NARROWEST = 2.0**-40
 """Pieces that are narrower are not halved."""
 
-SHORTEST = 0.02
+SHORTEST = 0.05
 """A piece may miss completeness by tol times its width, or times this if it is shorter."""
 
 FINEST = 2.0**-44
