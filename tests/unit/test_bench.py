@@ -170,6 +170,7 @@ def test_cases_end_well(tmp_path):
 
 
 NETWORKS = ["lsh_networks", "lsh_forward", "depth", "modular", "modular_samples", "modular_images"]
+NETWORKS += ["attribution_tables"]
 
 
 @pytest.mark.parametrize("name", NETWORKS)
