@@ -35,6 +35,7 @@ from pympf.explain.tables import (
     generate_questions,
 )
 
+PICTURE = "attribution_tables.png"
 TITLE = "Attribution of questions over tables: Neural Programmer, attacks, pruning, rules"
 
 
@@ -399,3 +400,35 @@ def _rules(rows: list[tables.Row]) -> str:
                 + " of them (with luck)."
             )
     return text
+
+
+def draw(rows: list[tables.Row], folder: Path) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(1, 3, figsize=(13, 4), layout="constrained")
+    for row in tables.only(rows, part="training"):
+        label = f"{row['programs']:.0%} of the programs, seed {row['seed']}"
+        axes[0].plot(range(1, row["epochs"] + 1), row["accuracy"], label=label)
+    axes[0].set(xlabel="epoch", ylabel="accuracy", ylim=(0, 1), title="training")
+    colors = {"balanced": "tab:blue", "zipf": "tab:red"}
+    for row in tables.only(rows, part="network"):
+        words, best, some = zip(*row["overstability"], strict=True)
+        color, name = colors[row["mixture"]], row["mixture"]
+        axes[1].plot(words, best, "o-", color=color, label=f"{name}, first words")
+        axes[1].plot(words, some, "--", color=color, label=f"{name}, random words")
+    axes[1].set(xlabel="words left", ylabel="relative accuracy", title="overstability (figure 3.5)")
+    for row, color in zip(tables.only(rows, part="reorder"), ("C0", "C1", "C2"), strict=False):
+        epochs, _, largest, _ = zip(*row["curve"], strict=True)
+        before, after = zip(*largest, strict=True)
+        axes[2].plot(epochs, before, color=color, label=f"{row['seen']}, as sorted")
+        axes[2].plot(epochs, after, "--", color=color, label=f"{row['seen']}, reordered")
+    axes[2].set(xlabel="epoch", ylabel="accuracy of SORT_MAX", ylim=(0, 1.02), title="row order")
+    for ax in axes:
+        ax.grid(alpha=0.3)
+        if ax.get_legend_handles_labels()[0]:
+            ax.legend(fontsize=7)
+    figure.savefig(folder / PICTURE, dpi=110)
+    pyplot.close(figure)

@@ -385,9 +385,9 @@ def distractors(
     Examples
     --------
     >>> from pympf.explain.tables import NeuralProgrammer, distractors, generate_questions
-    >>> questions = generate_questions(40, seed=1, vague=0, intents={"LOOKUP": 1, "FIRST": 1})
-    >>> model = NeuralProgrammer(12, epochs=5, program_share=1.0, least=2).fit(questions)
-    >>> distractors(model, questions[:9], attacks=9).column("group")[:2]
+    >>> questions = generate_questions(40, seed=1, vague=0, intents={"FIRST": 1})
+    >>> model = NeuralProgrammer(12, epochs=8, batch=10, program_share=1.0, least=3)
+    >>> distractors(model.fit(questions), questions[:9], attacks=9).column("group")[:2]
     ['1: an important word is missing', '2: none is missing']
     """
     rng = random_numbers(seed, "distractors")

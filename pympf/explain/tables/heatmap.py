@@ -17,7 +17,8 @@ RED, BLUE = (178, 24, 43), (33, 102, 172)
 
 def _grid(found: SelectionAttributions) -> tuple[list[str], Array]:
     """Give the labels of the selections and a column of shares for each, in parts of its sum."""
-    labels = [f"{one.kind[:3]} {one.step + 1}: {one.chosen}" for one in found.selections]
+    short = {"operator": "op", "column": "col"}
+    labels = [f"{short[one.kind]} {one.step + 1}: {one.chosen}" for one in found.selections]
     shape = len(labels), len(found.terms)
     values = np.array([one.values for one in found.selections]).reshape(shape)
     sums = np.abs(values).sum(1, keepdims=True)
@@ -49,10 +50,11 @@ def heatmap_html(found: SelectionAttributions) -> str:
     '<table'
     """
     labels, shares = _grid(found)
+    largest = np.abs(shares).max(initial=1e-12)
     head = "".join(f"<th>{escape(label)}</th>" for label in ("", *labels))
     lines = []
     for i, term in enumerate(found.terms):
-        cells = "".join(_cell(share) for share in (shares[i] if labels else ()))
+        cells = "".join(_cell(share, largest) for share in (shares[i] if labels else ()))
         lines.append(f"<tr><th>{escape(term)}</th>{cells}</tr>")
     caption = escape(" ".join(found.question.words))
     return "\n".join(
@@ -60,9 +62,9 @@ def heatmap_html(found: SelectionAttributions) -> str:
     )
 
 
-def _cell(share: float) -> str:
+def _cell(share: float, largest: float) -> str:
     r, g, b = RED if share > 0 else BLUE
-    alpha = min(1.0, abs(share))
+    alpha = abs(share) / largest
     return f'<td style="background:rgba({r},{g},{b},{alpha:.2f})">{share:.2f}</td>'
 
 
@@ -102,10 +104,11 @@ def plot_heatmap(found: SelectionAttributions, axes: Any = None) -> Any:
 
         size = (1.2 + 1.1 * len(labels), 0.8 + 0.3 * len(found.terms))
         axes = pyplot.figure(figsize=size, layout="constrained").subplots()
-    axes.imshow(shares, cmap="RdBu_r", vmin=-1, vmax=1, aspect="auto")
+    largest = np.abs(shares).max(initial=1e-12)
+    axes.imshow(shares, cmap="RdBu_r", vmin=-largest, vmax=largest, aspect="auto")
     axes.set_xticks(range(len(labels)), labels, rotation=30, ha="right")
     axes.set_yticks(range(len(found.terms)), found.terms)
     for i, j in np.argwhere(np.abs(shares) >= 0.05):
-        color = "white" if abs(shares[i, j]) > 0.6 else "black"
+        color = "white" if abs(shares[i, j]) > 0.6 * largest else "black"
         axes.text(j, i, f"{shares[i, j]:.2f}", ha="center", va="center", color=color, fontsize=8)
     return axes

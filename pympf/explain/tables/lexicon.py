@@ -169,7 +169,7 @@ def lexical_items(
     --------
     >>> from pympf.explain.tables import Table, ask
     >>> from pympf.explain.tables.lexicon import TRIGGERS, lexical_items
-    >>> question = ask("the most golds", Table(("gold",), (("1", "2"),)))
+    >>> question = ask("the highest golds", Table(("gold",), (("1", "2"),)))
     >>> [item.kind for item in lexical_items(question, ["stem"], {}, TRIGGERS)]
     ['max', 'column']
     """
