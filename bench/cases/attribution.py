@@ -57,7 +57,7 @@ def points(tiny: bool) -> list[dict[str, Any]]:
 
 def _tiny() -> Iterator[dict[str, Any]]:
     yield {"part": "completeness", "network": "ReLU 64-64", "inputs": 1, "steps": [16]}
-    yield {"part": "completeness", "network": "trained LSTM", "inputs": 1, "steps": [16]}
+    yield {"part": "chosen", "network": "trained LSTM", "inputs": 1}
     yield {"part": "paths"}
     yield {"part": "speed", "network": "attention 12 × 32", "samples": 1}
     yield {"part": "one by one", "samples": 1}
@@ -65,9 +65,11 @@ def _tiny() -> Iterator[dict[str, Any]]:
 
 
 def _full() -> Iterator[dict[str, Any]]:
-    for network in NETWORKS:
-        yield {"part": "completeness", "network": network, "inputs": 10, "steps": list(STEPS)}
-    yield {"part": "completeness", "network": "trained LSTM", "inputs": 60, "steps": list(STEPS)}
+    inputs = {"ReLU 256-256-256": 3, "attention": 5, "trained LSTM": 40}
+    for network in (*NETWORKS, "trained LSTM"):
+        some = {"network": network, "inputs": inputs.get(network, 10)}
+        yield {"part": "completeness", **some, "steps": list(STEPS)}
+        yield {"part": "chosen", **some}
     yield {"part": "paths"}
     for network in SPEED:
         yield {"part": "speed", "network": network, "samples": 11}
@@ -81,6 +83,7 @@ def run(part: str, threads: int = 1, **point: Any) -> dict[str, Any]:
     warnings.simplefilter("ignore", IncompleteWarning)
     parts: dict[str, Callable[..., dict[str, Any]]] = {
         "completeness": run_completeness,
+        "chosen": run_chosen,
         "paths": run_paths,
         "speed": run_speed,
         "one by one": run_one_by_one,
@@ -90,6 +93,17 @@ def run(part: str, threads: int = 1, **point: Any) -> dict[str, Any]:
 
 
 def run_completeness(network: str, inputs: int, steps: list[int]) -> dict[str, Any]:
+    measure = _measured(network, inputs)
+    return {"fixed": [measure(method, 1e-3, n) for method in RULES for n in steps]}
+
+
+def run_chosen(network: str, inputs: int) -> dict[str, Any]:
+    measure = _measured(network, inputs)
+    return {"chosen": [measure(method, tol, 50) for method, tol in CHOOSING]}
+
+
+def _measured(network: str, inputs: int) -> Callable[[str, float, int], dict[str, Any]]:
+    """Give what attributes some inputs by a method and tells of its deltas."""
     if network == "trained LSTM":
         counter = counting_network()
         forward, X = counter.forward, counter.embedded[:inputs]
@@ -117,8 +131,7 @@ def run_completeness(network: str, inputs: int, steps: list[int]) -> dict[str, A
             "cpu_s": (time.process_time() - start) / inputs,
         }
 
-    fixed = [measure(method, 1e-3, n) for method in RULES for n in steps]
-    return {"fixed": fixed, "choosing": [measure(method, tol, 50) for method, tol in CHOOSING]}
+    return measure
 
 
 def small_graph(x: Any) -> Any:
@@ -265,8 +278,8 @@ def _render_choosing(rows: list[tables.Row]) -> str:
             *(r[key] for key in ("n_points", "n_values", "largest", "median")),
             1e3 * r["cpu_s"],
         ]
-        for row in tables.only(rows, part="completeness")
-        for r in row["choosing"]
+        for row in tables.only(rows, part="chosen")
+        for r in row["chosen"]
     ]
     header = ["chosen points", "gradients", "values", "largest δ", "median δ", "CPU ms"]
     return tables.markdown(header, lines)
@@ -320,14 +333,15 @@ def draw(rows: list[tables.Row], folder: Path) -> None:
             found = tables.only(row["fixed"], method=method)
             line = [(r["n_points"], max(r["largest"], 1e-17)) for r in found]
             ax.plot(*zip(*line, strict=True), ".-", linewidth=1, label=method)
+        (chosen,) = tables.only(rows, part="chosen", network=row["network"])
         for method, marker in (("adaptive", "k*"), ("kinks", "r^")):
-            found = tables.only(row["choosing"], method=method)
+            found = tables.only(chosen["chosen"], method=method)
             line = [(r["n_points"], max(r["largest"], 1e-17)) for r in found]
             ax.plot(*zip(*line, strict=True), marker, markersize=8, label=method)
         ax.set(xscale="log", yscale="log", title=row["network"], xlabel="gradients")
         ax.grid(alpha=0.3)
     axes[0, 0].set_ylabel("largest |δ|")
     axes[1, 0].set_ylabel("largest |δ|")
-    axes[0, 0].legend(fontsize=7)
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside right center", fontsize=8)
     figure.savefig(folder / PICTURE, dpi=110)
     pyplot.close(figure)

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pympf.explain.line import Line
+from pympf.explain.line import Line, plus
 from pympf.explain.rules import gauss
 from pympf.nets._checks import Array
 
@@ -23,7 +23,7 @@ __all__ = ["Jump", "Piece"]
 NARROWEST = 2.0**-40
 """Pieces that are narrower are not halved."""
 
-SHORTEST = 0.02
+SHORTEST = 0.05
 """A piece may miss completeness by tol times its width, or times this if it is shorter."""
 
 FINEST = 2.0**-44
@@ -154,16 +154,17 @@ class Integral:
         widths = right.alphas - left.alphas
         alphas = left.alphas[:, np.newaxis] + widths[:, np.newaxis] * points
         scaled = widths[:, np.newaxis] * weights
-        regimes, slopes, sums = self.line.integrals(alphas, scaled)
-        lacks = np.einsum("pq,pqk->pk", scaled, slopes) - (right.values - left.values)
+        found = self.line.integrals(alphas, scaled)
+        lacks = np.einsum("pq,pqk->pk", scaled, found.slopes) - (right.values - left.values)
         ends = np.stack([left.regimes, right.regimes], axis=1)
-        mixed = (np.concatenate([regimes, ends], axis=1) != ends[:, :1]).any(axis=1)
+        mixed = (np.concatenate([found.regimes, ends], axis=1) != ends[:, :1]).any(axis=1)
         bad = np.abs(lacks).max(axis=1) > self.tol * np.maximum(widths, SHORTEST)
         bad = (bad | mixed) & (widths > NARROWEST)
         if self.line.n_points >= self.max_steps:
             bad[:] = False
         good = ~bad
-        self.sums = _added(self.sums, sums, good)
+        accepted = [[[s[good].sum(axis=0) for s in g] for g in target] for target in found.sums]
+        self.sums = plus(self.sums, accepted)
         self.delta += lacks[good].sum(axis=0)
         self._note_worst(pieces.at(good), lacks[good])
         return self._halves(pieces.at(bad), alphas[bad], mixed[bad]) if bad.any() else []
@@ -235,17 +236,6 @@ def _check_jumps(count: int) -> None:
             f"expected at most {MOST_JUMPS} jumps along the path, got more; a routing that hashes "
             "the input jumps everywhere, and then there are no attributions"
         )
-
-
-def _added(total: Any, sums: Any, accepted: Array) -> Any:
-    """Add the integrals of accepted pieces to the running sums."""
-    new = [[[s[accepted].sum(axis=0) for s in group] for group in target] for target in sums]
-    if total is None:
-        return new
-    return [
-        [[x + y for x, y in zip(g, h, strict=True)] for g, h in zip(t, u, strict=True)]
-        for t, u in zip(total, new, strict=True)
-    ]
 
 
 def _cut_at_kinks(line: Line, pieces: _Pieces) -> _Pieces:

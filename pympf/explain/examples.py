@@ -132,8 +132,8 @@ def attention_network(steps: int, width: int, layers: int = 2, seed: int = 0) ->
     def draw(a: int, b: int, gain: float) -> Array:
         return rng.standard_normal((a, b)) * gain / np.sqrt(a)
 
-    shapes = ((width, width, 1.5), (width, width, 1.5), (width, width, 1.0))
-    shapes += ((width, 64, 1.0), (64, width, 1.0))
+    shapes = [(width, width, 1.5), (width, width, 1.5), (width, width, 1.0)]
+    shapes += [(width, 64, 1.0), (64, width, 1.0)]
     weights = [[draw(*shape) for shape in shapes] for _ in range(layers)]
     places, V = rng.standard_normal((steps, width)) * 0.3, draw(width, 5, 2.0)
 

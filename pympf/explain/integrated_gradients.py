@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from pympf.explain.adaptive import Integral, Jump, Piece
-from pympf.explain.line import Line, Paths, Target
+from pympf.explain.line import Line, Paths, Target, plus
 from pympf.explain.rules import FIXED_RULES, quadrature
 from pympf.nets._checks import Array, as_choice, as_count, as_positive
 
@@ -140,8 +140,8 @@ class IntegratedGradients:
         Parameters
         ----------
         inputs : array_like, or tuple, list or dict of array_like
-            One point, without an axis for a batch. Several inputs move along the line together; a
-            dict goes to the forward function by name.
+            One point, without an axis for a batch. Several inputs (a tuple, or a list of ndarray)
+            move along the line together; a dict goes to the forward function by name.
         baselines : array_like, number, or as `inputs`, optional
             Of the shapes of the inputs; zeros by default. With one more leading axis they are a
             distribution of baselines, over which attributions are averaged.
@@ -191,7 +191,8 @@ class IntegratedGradients:
         ((1,), (2,), True)
         """
         as_choice(method, "method", METHODS)
-        steps, batch = as_count(n_steps, "n_steps"), as_count(internal_batch_size, "batch size")
+        steps = as_count(n_steps, "n_steps")
+        batch = as_count(internal_batch_size, "internal_batch_size")
         tol, most = as_positive(tol, "tol"), as_count(max_steps, "max_steps")
         keys, arrays = _unpacked(inputs, "inputs")
         several = isinstance(target, list)
@@ -230,34 +231,29 @@ def _fixed(line: Line, method: str, steps: int) -> Any:
     values, slopes, found = [ends[:1]], [], [regimes[:1]]
     for k in range(0, len(alphas), line.batch):
         some = slice(k, k + line.batch)
-        regime, slope, parts = line.integrals(alphas[np.newaxis, some], weights[np.newaxis, some])
-        new = [[[s[0] for s in group] for group in target] for target in parts]
-        sums = new if sums is None else _plus(sums, new)
-        values.append(line.last_values)
-        slopes.append(slope[0])
-        found.append(regime[0])
-    values.append(ends[1:])
-    found.append(regimes[1:])
-    slope = np.concatenate(slopes)
+        part = line.integrals(alphas[np.newaxis, some], weights[np.newaxis, some])
+        new = [[[s[0] for s in group] for group in target] for target in part.sums]
+        sums = plus(sums, new)
+        values.append(part.values[0])
+        slopes.append(part.slopes[0])
+        found.append(part.regimes[0])
+    F, every = np.concatenate([*values, ends[1:]]), np.concatenate([*found, regimes[1:]])
     edges = np.concatenate([[0.0], alphas, [1.0]])
-    F, every = np.concatenate(values), np.concatenate(found)
     integral = Integral(line, order=1, tol=np.inf, max_steps=1)
     if (every[1:] != every[:-1]).any():
         integral.find_jumps(edges, F, every)
-    # The trapezoid between two points is not the rule, but it shows where F is steep.
-    slope = np.concatenate([slope[:1], slope, slope[-1:]])
-    lacks = np.diff(edges)[:, np.newaxis] * (slope[1:] + slope[:-1]) / 2 - np.diff(F, axis=0)
-    for jump in integral.jumps:
-        lacks[np.searchsorted(edges[1:-1], jump.place)] += jump.size
-    place, which = np.unravel_index(np.abs(lacks).argmax(), lacks.shape)
-    worst = Piece(float(edges[place]), float(edges[place + 1]), float(lacks[place, which]))
+    worst = _worst(edges, F, np.concatenate(slopes), integral.jumps)
     return line, sums, ends, worst, integral.jumps
 
 
-def _plus(a: Any, b: Any) -> Any:
-    if isinstance(a, list):
-        return [_plus(x, y) for x, y in zip(a, b, strict=True)]
-    return a + b
+def _worst(edges: Array, F: Array, slope: Array, jumps: list[Jump]) -> Piece:
+    """Compare F with a trapezoid between two points: not the rule, but it shows steep places."""
+    slope = np.concatenate([slope[:1], slope, slope[-1:]])
+    lacks = np.diff(edges)[:, np.newaxis] * (slope[1:] + slope[:-1]) / 2 - np.diff(F, axis=0)
+    for jump in jumps:
+        lacks[np.searchsorted(edges[1:-1], jump.place)] += jump.size
+    place, which = np.unravel_index(np.abs(lacks).argmax(), lacks.shape)
+    return Piece(float(edges[place]), float(edges[place + 1]), float(lacks[place, which]))
 
 
 # ---- results -------------------------------------------------------------------------------------
@@ -274,7 +270,7 @@ def _averaged(
             [[s * d / n for s, d in zip(group, line.differences, strict=True)] for group in target]
             for target in integrals
         ]
-        sums = each if sums is None else _plus(sums, each)
+        sums = plus(sums, each)
         jumped = np.sum([jump.size for jump in jumps], axis=0) if jumps else 0.0
         rise = ends[1] - ends[0]
         total = np.array([np.sum([s.sum() for s in target[0]]) for target in each]) * n
@@ -330,8 +326,9 @@ def _warn(result: Attribution, method: str, tol: float, strict: bool) -> None:
 
 # ---- input ---------------------------------------------------------------------------------------
 def _is_many(x: Any) -> bool:
-    """Tell whether these are several inputs; a list of numbers is one."""
-    return isinstance(x, tuple) or (isinstance(x, list) and any(np.ndim(part) > 0 for part in x))
+    """Tell whether these are several inputs; nested lists of numbers are one."""
+    arrays = isinstance(x, list) and any(isinstance(part, np.ndarray) for part in x)
+    return isinstance(x, tuple) or arrays
 
 
 def _unpacked(inputs: Any, what: str) -> tuple[list[str], list[Array]]:

@@ -58,6 +58,20 @@ class Paths(NamedTuple):
         return self._replace(others=not self.others)
 
 
+class Integrals(NamedTuple):
+    """What `Line.integrals` finds at the points of pieces, and its sums over them.
+
+    `values` and the directional derivatives `slopes`, dF/dα, have the shape (pieces, q, targets);
+    `regimes` has the shape (pieces, q); `sums` of the derivatives are [target][group][input], of
+    the shape (pieces, *input), group 0 being all paths.
+    """
+
+    values: Array
+    regimes: Array
+    slopes: Array
+    sums: Any
+
+
 class Line:
     """F(x' + α (x - x')) for targets of a forward function, and its derivatives.
 
@@ -139,13 +153,8 @@ class Line:
         found = (node.crossing() for node in graph.nodes if node.crossing is not None)
         return [array.reshape(len(alphas), -1) for array in found if len(array) == len(alphas)]
 
-    def integrals(self, alphas: Array, weights: Array) -> tuple[Array, Array, Any]:
-        """Weighted sums of derivatives over the points of each piece; one batch.
-
-        Parameters are points and weights of shape (pieces, q). Returns the regimes at the points,
-        the directional derivatives dF/dα, shape (pieces, q, targets), and the sums,
-        [target][group][input] of shape (pieces, *input), group 0 being all paths.
-        """
+    def integrals(self, alphas: Array, weights: Array) -> Integrals:
+        """Weighted sums of derivatives over points of shape (pieces, q); one batch."""
         pieces, q = alphas.shape
         with np.errstate(all="ignore"):
             graph, leaves, nodes = self._graph(alphas.ravel())
@@ -158,8 +167,8 @@ class Line:
                 slopes.append(self._slope(gradients[0]))
                 sums.append([[_sum(weights, g) for g in group] for group in gradients])
         slope = np.stack(slopes, axis=1).reshape(pieces, q, -1)
-        self.last_values = self._read(nodes)
-        return regimes(graph, alphas.size).reshape(alphas.shape), slope, sums
+        regime = regimes(graph, alphas.size).reshape(alphas.shape)
+        return Integrals(self._read(nodes).reshape(slope.shape), regime, slope, sums)
 
     def _gradients(
         self,
@@ -193,6 +202,15 @@ class Line:
 
 
 # ---- helpers -------------------------------------------------------------------------------------
+def plus(a: Any, b: Any) -> Any:
+    """Add arrays in nested lists; None is zero."""
+    if a is None:
+        return b
+    if isinstance(a, list):
+        return [plus(x, y) for x, y in zip(a, b, strict=True)]
+    return a + b
+
+
 def _at(place: tuple[int, ...]) -> Any:
     """Index an entry of each point."""
     return (slice(None), *place)

@@ -144,6 +144,8 @@ def test_inputs_come_back_in_their_form():
     assert_array_equal(found["match"], expected[1])
     plain = ig.attribute(INPUTS, (None, 0.5), target=0, return_convergence_delta=False)
     assert_array_equal(plain[1], expected[1])
+    one = IntegratedGradients(lambda x: G.sum(x * x, (1, 2))).attribute([[1.0, 2.0], [3.0, 0.0]])
+    assert_allclose(one.attributions, [[1, 4], [9, 0]], atol=1e-12)
     attributions, delta = ig.attribute(INPUTS, target=0)
     assert abs(delta) < 1e-3
     assert len(attributions) == 2
@@ -393,7 +395,7 @@ def test_slices():
     [
         ({"method": "gauss"}, "method to be one of adaptive, kinks, riemann_left"),
         ({"n_steps": 0}, "n_steps at least 1, got 0"),
-        ({"internal_batch_size": 0}, "batch size at least 1, got 0"),
+        ({"internal_batch_size": 0}, "internal_batch_size at least 1, got 0"),
         ({"tol": 0}, "tol above zero"),
         ({"target": None}, r"a target with 1 indices for the output of shape \(3,\)"),
         ({"target": 3}, "target from 0 to 2 for the output, got 3"),

@@ -167,14 +167,14 @@ class Graph:
                 next_named[node.number] = [found[number] for number in sorted(found)]
             return next_named[node.number]
 
-        def walk(node: Node, tail: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+        walks: list[tuple[Node, tuple[str, ...]]] = [(end, (end.name,))]
+        while walks:
+            node, tail = walks.pop()
             if node is start:
                 yield tail
-                return
-            for parent in parents_with_names(node):
-                yield from walk(parent, (str(parent.name), *tail))
-
-        yield from walk(end, (end.name,))
+                continue
+            for parent in reversed(parents_with_names(node)):
+                walks.append((parent, (str(parent.name), *tail)))
 
     def ancestors(self, which: str | Node) -> set[Node]:
         """Give all nodes that a node was computed from, and itself.
