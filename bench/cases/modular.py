@@ -342,7 +342,7 @@ def _median(rows: list[tables.Row], name: str) -> float | None:
 
 
 def _error_table(rows: list[tables.Row], title: str) -> str:
-    sizes = tables.values(rows, "m")
+    sizes = sorted(tables.values(rows, "m"))
     header = (title, *(f"m = {m}" for m in sizes))
     lines = [
         [text, *(_median(tables.only(rows, m=m, method=method), "error") for m in sizes)]
@@ -354,7 +354,7 @@ def _error_table(rows: list[tables.Row], title: str) -> str:
 def _pursuit_table(rows: list[tables.Row]) -> str:
     header = ("Pursuit", "n", "modules found, each seed", "errors", "median CPU s")
     lines = []
-    for m in tables.values(rows, "m"):
+    for m in sorted(tables.values(rows, "m")):
         some = tables.only(rows, m=m)
         found = ", ".join(f"{row['modules_found']}/{m}" for row in some)
         errors = ", ".join(f"{row['error']:.4f}" for row in some)
@@ -364,7 +364,7 @@ def _pursuit_table(rows: list[tables.Row]) -> str:
 
 def _similarity_table(rows: list[tables.Row]) -> str:
     """Figure 5: before training the networks and after."""
-    sizes = tables.values(rows, "m")
+    sizes = sorted(tables.values(rows, "m"))
     header = ("Figure 5: similarity, first → last", *(f"m = {m}" for m in sizes))
     lines: list[list[Any]] = []
     for method in ("random", "kernel", "found"):
@@ -464,7 +464,7 @@ def _draw_surface(file: Path) -> None:
 def _draw_sine(rows: list[tables.Row], file: Path) -> None:
     from matplotlib import pyplot
 
-    sizes = tables.values(rows, "m")
+    sizes = sorted(tables.values(rows, "m"))
     figure, axes = pyplot.subplots(1, 2, figsize=(11, 4), layout="constrained")
     for number, (method, text) in enumerate(METHODS.items()):
         some = tables.only(rows, method=method)

@@ -1,6 +1,6 @@
 """Compositional images, figures 4b and 12, tables 3 and 4: k images side by side, flattened; the
 share of images whose class is told right, in per cent of 2000 new composed images: mean over the
-seeds (five, three at 16 × 16) and its standard error. CIFAR-10 at
+seeds, and its standard error where there are several. CIFAR-10 at
 8 × 8 or 16 × 16 pixels where `PYMPF_CIFAR10` names the file (JPEG quality, see the data's README),
 and scikit-learn's digits otherwise. 20 000 training points, four epochs of Adam at 10⁻³, batches of
 128, batch normalization. *Monolithic*: 256-256-128. *Modular*: 8 modules (12 from k = 6 on) with 48
