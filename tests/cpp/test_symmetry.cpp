@@ -307,7 +307,7 @@ TEST_CASE("a refusal says what would do") {
 }
 
 TEST_CASE("balancing takes the units from the rows, exactly and whatever they are") {
-  const Csr<double> S = grid({6, 7});
+  const Csr<double> S = test::grid({6, 7});
   const std::vector<int> of_S = balancing_exponents(DistRows<double>(S));
   for (const int most : {0, 3, 40, 240}) {
     const auto exponent = [&](Index i) { return (i * 37) % (2 * most + 1) - most; };
