@@ -8,21 +8,40 @@
 
 namespace pympf::mmf {
 
-template <class T>
-void ClusterGram::build(const CsrView<T>& A, const T* diag, const std::vector<Index>& position,
-                        const Index* members, Index first, Index size, Index hub_limit, Gram gram) {
+void ClusterGram::begin(Index size) {
   active.assign(size, 1);
   isolated.assign(size, 0);
   norm2.assign(size, 0);
   diagonal.assign(size, 0);
   dead_.assign(size, 0);
-  rounding = 64 * std::numeric_limits<T>::epsilon();
   if (static_cast<Index>(rows_.size()) < size) rows_.resize(size);
   if (static_cast<Index>(g_.size()) < size) {
     g_.resize(size, 0);
     a_.resize(size, 0);
     slot_.resize(size, -1);
   }
+}
+
+// What has been added up becomes row i.
+void ClusterGram::end_row(Index i) {
+  sort_columns(touched_, size(), [&](Index l) { return slot_[l] == 0; });
+  auto& row = rows_[i];
+  row.clear();
+  for (Index l : touched_) {
+    if (l == i)
+      diagonal[i] = a_[l];
+    else
+      row.push_back({l, g_[l], a_[l]});
+    g_[l] = a_[l] = 0;
+    slot_[l] = -1;
+  }
+}
+
+template <class T>
+void ClusterGram::build(const CsrView<T>& A, const T* diag, const std::vector<Index>& position,
+                        const Index* members, Index first, Index size, Index hub_limit, Gram gram) {
+  begin(size);
+  rounding = 64 * std::numeric_limits<T>::epsilon();
   const auto local = [&](Index j) { return position[j] - first; };
   const auto inside = [&](Index l) { return l >= 0 && l < size; };
 
@@ -60,17 +79,7 @@ void ClusterGram::build(const CsrView<T>& A, const T* diag, const std::vector<In
       }
     }
     isolated[li] = largest * largest <= rounding * rounding * norm2[li];
-    sort_columns(touched_, size, [&](Index l) { return slot_[l] == 0; });
-    auto& row = rows_[li];
-    row.clear();
-    for (Index l : touched_) {
-      if (l == li)
-        diagonal[li] = a_[l];
-      else
-        row.push_back({l, g_[l], a_[l]});
-      g_[l] = a_[l] = 0;
-      slot_[l] = -1;
-    }
+    end_row(li);
   }
 }
 

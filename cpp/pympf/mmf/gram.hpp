@@ -45,6 +45,8 @@ class ClusterGram {
   double rounding = 0;           // of inner products, relative to the norms of their columns
 
  private:
+  void begin(Index size);
+  void end_row(Index i);
   void store(Index i, Index j, double g, double a);
   void drop_dead(Index i);
   void collect(const Index* index, Index k);

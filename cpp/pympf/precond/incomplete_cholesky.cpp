@@ -351,36 +351,47 @@ IncompleteCholesky<T>::IncompleteCholesky(const CsrView<double>& A,
     for (Index i = 0; i < A.rows; ++i)
       if (raised[i] > 0) run->compensation += (raised[i] - diagonal[i]) / raised[i];
   }
-  Factorizer& factorizer = *run;
-  compensation_ = A.rows > 0 ? factorizer.compensation / A.rows : 0;
-  cut_loss_ = factorizer.cut_loss();
-  for (double root : factorizer.pivot) least_pivot_ = std::min(least_pivot_, root * root);
-  const auto& s = factorizer.scale;
-  const auto& pivot = factorizer.pivot;
-  const Index interior = domains.interior();
+  compensation_ = A.rows > 0 ? run->compensation / A.rows : 0;
+  cut_loss_ = run->cut_loss();
+  for (double root : run->pivot) least_pivot_ = std::min(least_pivot_, root * root);
+  take_columns(*run, domains.interior());
+  take_tails(*run, domains);
+}
+
+template <class T>
+template <class From>
+void IncompleteCholesky<T>::take_columns(const From& from, Index interior) {
+  const auto& s = from.scale;
   start_.resize(rows_ + 1);
   split_.resize(interior);
   std::vector<Index> offset{0};  // of the parts
-  for (const Columns& part : factorizer.parts)
+  for (const Columns& part : from.parts)
     offset.push_back(offset.back() + static_cast<Index>(part.row.size()));
   index_.resize(offset.back());
   value_.resize(offset.back());
   inverse_.resize(rows_);
-  const auto parts = static_cast<Index>(factorizer.parts.size());
-  parallel_for(parts, Index{1}, rows_ > 16384, [&](Index part) {
-    const Columns& from = factorizer.parts[part];
-    const Index first = offset[part];
-    std::copy(from.row.begin(), from.row.end(), index_.begin() + first);
-    for (Index j = from.first; j < from.first + static_cast<Index>(from.end.size()); ++j) {
-      const double inverse = s[j] > 0 ? 1 / (s[j] * pivot[j]) : 0;
+  const auto parts = static_cast<Index>(from.parts.size());
+  parallel_for(parts, Index{1}, rows_ > 16384, [&](Index k) {
+    const Columns& part = from.parts[k];
+    const Index first = offset[k];
+    std::copy(part.row.begin(), part.row.end(), index_.begin() + first);
+    for (Index j = part.first; j < part.first + static_cast<Index>(part.end.size()); ++j) {
+      const double inverse = s[j] > 0 ? 1 / (s[j] * from.pivot[j]) : 0;
       inverse_[j] = static_cast<T>(inverse * inverse);
-      start_[j] = first + from.begin_of(j);
-      if (j < interior) split_[j] = first + factorizer.split[j];
-      for (Index p = from.begin_of(j); p < from.end_of(j); ++p)
-        value_[first + p] = static_cast<T>(from.value[p] * s[from.row[p]] * inverse);
+      start_[j] = first + part.begin_of(j);
+      if (j < interior) split_[j] = first + from.split[j];
+      for (Index p = part.begin_of(j); p < part.end_of(j); ++p)
+        value_[first + p] = static_cast<T>(part.value[p] * s[part.row[p]] * inverse);
     }
   });
   start_[rows_] = offset.back();
+}
+
+template <class T>
+template <class From>
+void IncompleteCholesky<T>::take_tails(const From& from, const Domains& domains) {
+  const auto& s = from.scale;
+  const Index interior = domains.interior();
   tail_start_.assign(rows_ - interior + 1, 0);
   for (Index j = 0; j < interior; ++j)
     for (Index p = split_[j]; p < start_[j + 1]; ++p) ++tail_start_[index_[p] - interior + 1];
@@ -388,15 +399,17 @@ IncompleteCholesky<T>::IncompleteCholesky(const CsrView<double>& A,
   tail_index_.resize(tail_start_.back());
   tail_value_.resize(tail_start_.back());
   std::vector<Index> next(tail_start_.begin(), tail_start_.end() - 1);
-  for (Index strip = 0; strip < domains.count(); ++strip)
+  for (Index strip = 0; strip < domains.count(); ++strip) {
+    const Index first = start_[domains.ptr[strip]];
     for (Index j = domains.ptr[strip]; j < domains.ptr[strip + 1]; ++j)
       for (Index p = split_[j]; p < start_[j + 1]; ++p) {
         const Index q = next[index_[p] - interior]++;
         tail_index_[q] = j;
         // The unknowns of the interior are divided by D when this is used.
-        const double d = s[j] * pivot[j], v = factorizer.parts[strip].value[p - offset[strip]];
+        const double d = s[j] * from.pivot[j], v = from.parts[strip].value[p - first];
         tail_value_[q] = static_cast<T>(v * s[index_[p]] * d);
       }
+  }
 }
 
 template <class T>

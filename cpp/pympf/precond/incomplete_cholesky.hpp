@@ -58,6 +58,11 @@ class IncompleteCholesky {
   bool found_negative() const { return found_negative_; }
 
  private:
+  // Take the numbers over from a factorization of the scaled matrix.
+  template <class From>
+  void take_columns(const From& from, Index interior);
+  template <class From>
+  void take_tails(const From& from, const Domains& domains);
   void forward(T* x) const;
   void backward(T* x) const;
 
