@@ -10,9 +10,9 @@
 namespace pympf {
 
 // Lets malloc keep what is freed, up to twice this size, for the next setup, instead of giving it
-// back and taking it again page by page: a tenth of the time of a setup of 10 000 rows. glibc learns
-// the sizes that a process uses from the blocks that it frees; this is one, never touched. What the
-// user has set (MALLOC_TRIM_THRESHOLD_, mallopt) stays.
+// back and taking it again page by page: a tenth of the time of a setup of 10 000 rows. glibc
+// learns the sizes that a process uses from the blocks that it frees; this is one, never touched.
+// What the user has set (MALLOC_TRIM_THRESHOLD_, mallopt) stays.
 inline void keep_freed_memory() {
   void* volatile block = std::malloc(std::size_t{16} << 20);
   std::free(block);
