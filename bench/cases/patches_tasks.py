@@ -16,6 +16,7 @@ trained on two discs (a), then on the right one alone (b): means over seeds on 8
 """
 
 import functools
+import importlib.util
 import json
 import os
 import shutil
@@ -80,7 +81,8 @@ def points(tiny: bool) -> list[dict[str, Any]]:
             steps = 2 if tiny else 234
             data = ["fashion-mnist"] if real else two[:1]
             found.append({"part": "sizes", "way": way, "data": data, "steps": steps, **size})
-    if shutil.which(os.environ.get("MPIRUN", "mpirun")):
+    mpirun = shutil.which(os.environ.get("MPIRUN", "mpirun"))
+    if mpirun and importlib.util.find_spec("mpi4py"):
         server = {"data": two, "n": n}
         found.append(
             {"part": "speed", **server, "turns": 1 if tiny else 7, "steps": 3 if tiny else 10}
