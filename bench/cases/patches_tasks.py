@@ -66,7 +66,7 @@ PUBLISHED_45 = {
 
 # ---- what to measure -----------------------------------------------------------------------------
 def points(tiny: bool) -> list[dict[str, Any]]:
-    n, seeds = (64, 1) if tiny else (5000, 2)
+    n, seeds = (64, 1) if tiny else (5000, 5)
     real = images.there() and not tiny
     two = ["cifar-10", "fashion-mnist"] if real else ["shape", "texture"]
     if tiny:  # quicker than scenes
