@@ -154,7 +154,7 @@ def file_size_limit(size):
 
 def wikitablequestions():
     """Give the folder of the data set's files, or skip: nothing is shipped."""
-    shared = Path(os.environ.get("PYMPF_SHARED", "/work/shared"))
+    shared = Path(os.environ.get("PYMPF_SHARED", Path(__file__).parents[2] / "shared"))
     archive = shared / "data" / "attribution" / "wikitablequestions.tar.xz"
     if not archive.exists():
         pytest.skip(f"no questions at {archive}: set PYMPF_SHARED")

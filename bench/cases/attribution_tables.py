@@ -18,6 +18,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import measure
 import numpy as np
 import tables
 
@@ -268,7 +269,7 @@ def run_rules(tables: int) -> dict[str, Any]:
 
 
 def run_wtq(questions: int) -> dict[str, Any]:
-    shared = Path(os.environ.get("PYMPF_SHARED", "/work/shared"))
+    shared = Path(os.environ.get("PYMPF_SHARED", measure.ROOT.parent / "shared"))
     archive = shared / "data/attribution/wikitablequestions.tar.xz"
     if not archive.exists():
         return {"skipped": f"no {archive}: set PYMPF_SHARED"}

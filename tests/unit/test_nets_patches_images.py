@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pympf.nets.patches import SHAPES, Scenes, digits, load_images, resize
 
-SHARED = Path("/work/shared/data/nets")
+SHARED = Path(__file__).parents[3] / "shared/data/nets"
 
 
 # ---- size ----------------------------------------------------------------------------------------
