@@ -1,0 +1,113 @@
+// Dictionary learning for Python: no logic, no defaults; the typed face is
+// pympf/sketch/learning.py. Arrays come in C-contiguous and of the right type, or not at all.
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include "process.hpp"
+#include "pympf/common/error.hpp"
+#include "pympf/sketch/dictionary.hpp"
+
+namespace py = pybind11;
+using namespace pympf;
+using namespace pympf::sketch;
+
+namespace {
+
+template <class T>
+using Array = py::array_t<T, py::array::c_style>;
+
+void translate(std::exception_ptr error) {
+  try {
+    std::rethrow_exception(error);
+  } catch (const python::Raised&) {
+  } catch (const InvalidArgument& e) {
+    PyErr_SetString(PyExc_ValueError, e.what());
+  } catch (const Error& e) {
+    PyErr_SetString(PyExc_RuntimeError, e.what());
+  }
+}
+
+template <class V>
+Array<V> copy(const std::vector<V>& values) {
+  return Array<V>(static_cast<py::ssize_t>(values.size()), values.data());
+}
+
+template <class T>
+py::tuple read(const Array<T>& Y, const Shape& shape, double tau, double floor) {
+  CleanBlocks found;
+  {
+    const py::gil_scoped_release release;
+    found = read_blocks(Y.data(), Y.shape(0), shape, tau, floor);
+  }
+  return py::make_tuple(copy(found.blocks), found.nonzero);
+}
+
+Groups grouped(const Array<CleanBlock>& blocks, const Rule& rule) {
+  std::vector<CleanBlock> own(blocks.data(), blocks.data() + blocks.size());
+  const py::gil_scoped_release release;
+  return Groups(std::move(own), rule);
+}
+
+py::dict as_dict(const Groups& groups, const std::vector<std::uint64_t>& matrices) {
+  Dictionary d;
+  {
+    const py::gil_scoped_release release;
+    d = groups.dictionary(matrices);
+  }
+  return py::dict(
+      py::arg("matrix") = copy(d.matrix), py::arg("string") = copy(d.string),
+      py::arg("column") = copy(d.column), py::arg("hits") = copy(d.hits),
+      py::arg("row_start") = copy(d.row_start), py::arg("row") = copy(d.row),
+      py::arg("signs") = copy(d.signs), py::arg("atom") = copy(d.atom),
+      py::arg("sample") = copy(d.sample), py::arg("value") = copy(d.value),
+      py::arg("blocks") = copy(d.blocks));
+}
+
+template <class T>
+void subtract_from(Array<T>& Y, const Shape& shape, const Array<std::uint64_t>& matrix,
+                   const Array<std::uint64_t>& string, const Array<std::int32_t>& column,
+                   const Array<std::int64_t>& row_start, const Array<std::int32_t>& row,
+                   const Array<std::uint8_t>& signs, const Array<std::int64_t>& sample_start,
+                   const Array<std::int64_t>& atom, const Array<double>& value) {
+  const Expansion expansion{matrix.data(), string.data(),       column.data(),
+                            row_start.data(), row.data(),       signs.data(),
+                            sample_start.data(), atom.data(),   value.data()};
+  T* const y = Y.mutable_data();
+  const std::size_t samples = Y.shape(0);
+  const py::gil_scoped_release release;
+  subtract(expansion, shape, samples, y);
+}
+
+template <class T>
+void define_for(py::module_& m) {
+  m.def("read_blocks", &read<T>, py::arg("Y").noconvert(), py::arg("shape"), py::arg("tau"),
+        py::arg("floor"));
+  m.def("subtract", &subtract_from<T>, py::arg("Y").noconvert(), py::arg("shape"),
+        py::arg("matrix"), py::arg("string"), py::arg("column"), py::arg("row_start"),
+        py::arg("row"), py::arg("signs"), py::arg("sample_start"), py::arg("atom"),
+        py::arg("value"));
+}
+
+}  // namespace
+
+PYBIND11_MODULE(_dictionary, m) {
+  if (python::join_team() < 0) throw py::error_already_set();
+  py::register_exception_translator(&translate);
+  PYBIND11_NUMPY_DTYPE(CleanBlock, matrix, string, sample, level, column, row, signs);
+
+  py::class_<Shape>(m, "Shape")
+      .def(py::init<std::int64_t, int>(), py::arg("size"), py::arg("block"))
+      .def_readonly("size", &Shape::size)
+      .def_readonly("block", &Shape::block)
+      .def_readonly("column_bits", &Shape::column_bits)
+      .def_property_readonly("rows", &Shape::rows);
+  py::class_<Rule>(m, "Rule").def(py::init<std::int64_t, std::int64_t, std::int64_t>());
+  py::class_<Groups>(m, "Groups")
+      .def(py::init(&grouped), py::arg("blocks").noconvert(), py::arg("rule"))
+      .def("matrices", [](const Groups& g) { return copy(g.matrices()); })
+      .def("column_counts", [](const Groups& g) { return copy(g.column_counts()); })
+      .def("dictionary", &as_dict, py::arg("matrices"));
+  define_for<float>(m);
+  define_for<double>(m);
+}
