@@ -28,9 +28,12 @@ void translate(std::exception_ptr error) {
   }
 }
 
+// An array that owns the memory of a vector.
 template <class V>
-Array<V> copy(const std::vector<V>& values) {
-  return Array<V>(static_cast<py::ssize_t>(values.size()), values.data());
+Array<V> array_of(std::vector<V> values) {
+  auto* const kept = new std::vector<V>(std::move(values));
+  const py::capsule owner(kept, [](void* p) { delete static_cast<std::vector<V>*>(p); });
+  return Array<V>(static_cast<py::ssize_t>(kept->size()), kept->data(), owner);
 }
 
 template <class T>
@@ -40,7 +43,7 @@ py::tuple read(const Array<T>& Y, const Shape& shape, double tau, double floor) 
     const py::gil_scoped_release release;
     found = read_blocks(Y.data(), Y.shape(0), shape, tau, floor);
   }
-  return py::make_tuple(copy(found.blocks), found.nonzero);
+  return py::make_tuple(array_of(std::move(found.blocks)), found.nonzero);
 }
 
 Groups grouped(const Array<CleanBlock>& blocks, const Rule& rule) {
@@ -56,12 +59,12 @@ py::dict as_dict(const Groups& groups, const std::vector<std::uint64_t>& matrice
     d = groups.dictionary(matrices);
   }
   return py::dict(
-      py::arg("matrix") = copy(d.matrix), py::arg("string") = copy(d.string),
-      py::arg("column") = copy(d.column), py::arg("hits") = copy(d.hits),
-      py::arg("row_start") = copy(d.row_start), py::arg("row") = copy(d.row),
-      py::arg("signs") = copy(d.signs), py::arg("atom") = copy(d.atom),
-      py::arg("sample") = copy(d.sample), py::arg("value") = copy(d.value),
-      py::arg("blocks") = copy(d.blocks));
+      py::arg("matrix") = array_of(std::move(d.matrix)), py::arg("string") = array_of(std::move(d.string)),
+      py::arg("column") = array_of(std::move(d.column)), py::arg("hits") = array_of(std::move(d.hits)),
+      py::arg("row_start") = array_of(std::move(d.row_start)), py::arg("row") = array_of(std::move(d.row)),
+      py::arg("signs") = array_of(std::move(d.signs)), py::arg("atom") = array_of(std::move(d.atom)),
+      py::arg("sample") = array_of(std::move(d.sample)), py::arg("value") = array_of(std::move(d.value)),
+      py::arg("blocks") = array_of(std::move(d.blocks)));
 }
 
 template <class T>
@@ -94,7 +97,7 @@ void define_for(py::module_& m) {
 PYBIND11_MODULE(_dictionary, m) {
   if (python::join_team() < 0) throw py::error_already_set();
   py::register_exception_translator(&translate);
-  PYBIND11_NUMPY_DTYPE(CleanBlock, matrix, string, sample, level, column, row, signs);
+  PYBIND11_NUMPY_DTYPE(CleanBlock, matrix, string, sample, level, spread, signs, column, row);
 
   py::class_<Shape>(m, "Shape")
       .def(py::init<std::int64_t, int>(), py::arg("size"), py::arg("block"))
@@ -105,8 +108,8 @@ PYBIND11_MODULE(_dictionary, m) {
   py::class_<Rule>(m, "Rule").def(py::init<std::int64_t, std::int64_t, std::int64_t>());
   py::class_<Groups>(m, "Groups")
       .def(py::init(&grouped), py::arg("blocks").noconvert(), py::arg("rule"))
-      .def("matrices", [](const Groups& g) { return copy(g.matrices()); })
-      .def("column_counts", [](const Groups& g) { return copy(g.column_counts()); })
+      .def("matrices", [](const Groups& g) { return array_of(g.matrices()); })
+      .def("column_counts", [](const Groups& g) { return array_of(g.column_counts()); })
       .def("dictionary", &as_dict, py::arg("matrices"));
   define_for<float>(m);
   define_for<double>(m);

@@ -31,6 +31,7 @@ class Block(NamedTuple):
     sample: int
     row: int
     level: float
+    spread: float
     matrix: Signs
     column: int
     string: Signs
@@ -86,11 +87,12 @@ def read_blocks(Y: Array, block: int, tau: float, floor: float = 0.0) -> tuple[l
         for row, entries in enumerate(y.reshape(-1, block)):
             level = float(np.abs(entries).mean())
             nonzero += level > floor
-            if level <= floor or np.abs(np.abs(entries) - level).max() > tau * level:
+            if level <= floor:
                 continue
+            spread = float(np.abs(np.abs(entries) - level).max() / level)
             read = decode(np.where(entries > 0, 1, -1), size)
-            if read is not None:
-                found.append(Block(sample, row, level, *read))
+            if spread <= tau and read is not None:
+                found.append(Block(sample, row, level, spread, *read))
     return found, nonzero
 
 
@@ -133,6 +135,9 @@ def _rows(group: list[Block]) -> dict[int, tuple[int, ...]]:
 
 
 def _value(same: list[Block]) -> float:
+    """Give ± the median level of the cleanest blocks."""
+    limit = 2 * min(b.spread for b in same) + 1e-5
+    same = [b for b in same if b.spread <= limit]
     balance = sum(b.value for b in same)
     sign = np.sign(balance) if balance else min(same, key=lambda b: b.row).value
     return float(sign * np.median([b.level for b in same]))

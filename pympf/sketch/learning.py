@@ -9,7 +9,7 @@ normalize each block, round it to the cube     `read_blocks`: blocks that one co
 count equal blocks                             `Groups`: over all samples, or in one (``rule``)
 cluster by σ_m into matrices                   signatures with at least ``min_columns`` columns
 column signature, signs                        the code j, b_m, b_s of the block, the majority
-\\|x\\|: "adding" the ℓ₁ norm                    the median of the block means times √(w b)
+size of x: "adding" the ℓ₁ norm                the median of the clean block means times √(w b)
 recursion                                      `learn_levels`: codes are the next level's samples
 =============================================  =====================================================
 
@@ -221,30 +221,34 @@ class Dictionary:
         See `learn_dictionary`.
         """
         samples = _samples(Y, self.size)
-        blocks = np.zeros(0, _block_dtype())
+        parts: list[Array] = []
         codes = sp.csr_array((len(samples), self.n_matrices * self.size))
         for turn in range(self.settings.rounds + 1):
-            rest = samples if turn == 0 else _rest(samples, self, codes)
-            more = _read(rest, self.settings, _least_level(blocks, samples))[0]
-            if turn > 0 and len(more) == 0:
+            rest = _rest(samples, self, codes) if turn else samples
+            parts.append(_read(rest, self.settings, _floor(self.settings, parts, samples))[0])
+            if turn and len(parts[-1]) == 0:
                 break
-            blocks = np.concatenate([blocks, more])
-            found = _engine.Groups(blocks, _engine.Rule(1, 1, 0)).dictionary(self.signatures)
-            codes = self._known(found, len(samples))
+            codes = codes + self._decoded(parts[-1], len(samples))
         return codes
 
-    def _known(self, found: dict[str, Array], samples: int) -> sp.csr_array:
-        """Give the codes of those atoms of another dictionary that this one has too."""
-        own = self.matrix * self.size + self.column
-        other = np.searchsorted(self.signatures, found["matrix"]) * self.size + found["column"]
-        place = np.minimum(np.searchsorted(own, other), max(self.n_atoms - 1, 0))
+    def _decoded(self, blocks: Array, samples: int) -> sp.csr_array:
+        """Give what blocks say of the codes of known atoms."""
+        found = _engine.Groups(blocks, _engine.Rule(1, 1, 0)).dictionary(self.signatures)
+        shape = (samples, self.n_matrices * self.size)
         if self.n_atoms == 0:
-            return sp.csr_array((samples, 0))
+            return sp.csr_array(shape)
+        own, other = (
+            np.searchsorted(self.signatures, matrix) * self.size + column
+            for matrix, column in (
+                (self.signatures[self.matrix], self.column),
+                (found["matrix"], found["column"]),
+            )
+        )
+        place = np.minimum(np.searchsorted(own, other), self.n_atoms - 1)
         same = (own[place] == other) & (self.strings[place] == found["string"])
         keep = same[found["atom"]]
-        columns = own[place[found["atom"][keep]]]
+        columns = other[found["atom"][keep]]
         values = found["value"][keep] / self.settings.entry
-        shape = (samples, self.n_matrices * self.size)
         return sp.csr_array((values, (found["sample"][keep], columns)), shape=shape)
 
     def __repr__(self) -> str:
@@ -357,18 +361,20 @@ def learn_dictionary(
 def _learn(samples: Array, settings: Settings, comm: Any) -> Dictionary:
     with on_all(comm):
         blocks, nonzero = _read(samples, settings, settings.floor)
-    dictionary = _group(blocks, samples.shape, settings, comm)
-    for turn in range(1, settings.rounds + 1):
+    parts = [blocks]
+    known = _group(parts, samples.shape, settings, comm)
+    turn = 0
+    while turn < settings.rounds:
         with on_all(comm):
-            rest = _rest(samples, dictionary, dictionary.codes)
-            more = _read(rest, settings, max(settings.floor, _least_level(blocks, samples)))[0]
+            rest = _rest(samples, known, known.codes)
+            more = _read(rest, settings, _floor(settings, parts, samples))[0]
         if _sum(comm, len(more)) == 0:
             break
-        blocks = np.concatenate([blocks, more])
-        dictionary = _group(blocks, samples.shape, settings, comm)
-        dictionary.report["rounds"] = turn
-    dictionary.report |= _statistics(len(samples), nonzero, len(blocks), settings, comm)
-    return dictionary
+        turn += 1
+        parts.append(more)
+        known = _group(parts, samples.shape, settings, comm)
+    known.report = {"rounds": turn} | _statistics(samples, nonzero, parts, settings, comm)
+    return known
 
 
 def learn_levels(
@@ -502,15 +508,10 @@ def _read(samples: Array, settings: Settings, floor: float) -> tuple[Array, int]
     return found
 
 
-def _block_dtype() -> np.dtype[Any]:
-    empty = _engine.read_blocks(np.zeros((0, 24)), _engine.Shape(24, 24), 0.5, 0.0)[0]
-    return empty.dtype  # type: ignore[no-any-return]
-
-
-def _least_level(blocks: Array, samples: Array) -> float:
-    """Give what rounding may leave of a block that was taken away."""
-    largest = blocks["level"].max() if len(blocks) else 0.0
-    return float(1e3 * np.finfo(samples.dtype).eps * largest)
+def _floor(settings: Settings, parts: list[Array], samples: Array) -> float:
+    """Give a floor above what rounding leaves of a block that was taken away."""
+    largest = max((part["level"].max() for part in parts if len(part)), default=0.0)
+    return max(settings.floor, float(1e3 * np.finfo(samples.dtype).eps * largest))
 
 
 def _rest(samples: Array, known: Dictionary, codes: sp.csr_array) -> Array:
@@ -526,79 +527,56 @@ def _rest(samples: Array, known: Dictionary, codes: sp.csr_array) -> Array:
     return rest
 
 
-def _group(blocks: Array, shape: tuple[int, ...], settings: Settings, comm: Any) -> Dictionary:
-    """Make columns and codes of blocks: each column on the rank that its place names. Collective."""
-    first, blocks = _sent_to_owners(blocks, shape[0], comm)
+def _group(
+    parts: list[Array], shape: tuple[int, ...], settings: Settings, comm: Any
+) -> Dictionary:
+    """Make columns of blocks, and codes of the samples: what each part says, added up. Collective.
+
+    A column is made on the rank that its place names; then all ranks have it.
+    """
+    blocks = _sent_to_owners(np.concatenate(parts), shape[0], comm)
     with on_all(comm):
         groups = _engine.Groups(blocks, settings.engine_rule())
-    matrices, counts = groups.matrices(), groups.column_counts()
-    if is_parallel(comm):
-        matrices, counts = (np.concatenate(part) for part in zip(*comm.allgather((matrices, counts)), strict=True))
+    every = [(groups.matrices(), groups.column_counts())]
+    every = comm.allgather(every[0]) if is_parallel(comm) else every
+    matrices, counts = (np.concatenate(part) for part in zip(*every, strict=True))
     signatures, which = np.unique(matrices, return_inverse=True)
     kept = signatures[np.bincount(which, counts, len(signatures)) >= settings.min_columns]
-    found = groups.dictionary(kept)
-    atoms, codes = _shared(found, first, comm)
-    return _assembled(atoms, codes, kept, shape, settings)
+    known = _assembled(_shared(groups.dictionary(kept), comm), kept, settings)
+    codes = [known._decoded(part, shape[0]) for part in parts]
+    known.codes = sum(codes[1:], start=codes[0])
+    return known
 
 
-def _sent_to_owners(blocks: Array, samples: int, comm: Any) -> tuple[Array, Array]:
-    """Give each rank the blocks of its columns, and the first sample of each rank. Collective."""
+def _sent_to_owners(blocks: Array, samples: int, comm: Any) -> Array:
+    """Give each rank the blocks of its columns. Collective."""
     if not is_parallel(comm):
-        return np.array([0, samples]), blocks
-    first = np.concatenate([[0], np.cumsum(comm.allgather(samples))])
-    blocks = blocks.copy()
-    blocks["sample"] += first[comm.rank]
+        return blocks
+    blocks["sample"] += sum(comm.allgather(samples)[: comm.rank])
     mixed = blocks["matrix"] * np.uint64(0x9E3779B97F4A7C15) + blocks["column"].astype(np.uint64)
     mixed = mixed * np.uint64(0xBF58476D1CE4E5B9)
     owner = (mixed >> np.uint64(33)) % np.uint64(comm.size)
-    parts = comm.alltoall([blocks[owner == rank] for rank in range(comm.size)])
-    return first, np.concatenate(parts)
+    return np.concatenate(comm.alltoall([blocks[owner == rank] for rank in range(comm.size)]))
 
 
-ATOM_FIELDS = ("matrix", "string", "column", "hits")
-
-
-def _shared(found: dict[str, Array], first: Array, comm: Any) -> tuple[dict[str, Array], dict[str, Array]]:
-    """Give all ranks all atoms, by matrix and column, and each the codes of its samples. Collective.
-
-    Codes name their atom by matrix and column.
-    """
-    names = {name: found[name][found["atom"]] for name in ("matrix", "column")}
-    codes = names | {name: found[name] for name in ("sample", "value", "blocks")}
-    atoms = {name: found[name] for name in ATOM_FIELDS}
-    atoms |= {"count": np.diff(found["row_start"]), "row": found["row"], "signs": found["signs"]}
-    if is_parallel(comm):
-        owner = np.searchsorted(first, codes["sample"], side="right") - 1
-        parts = [{k: v[owner == rank] for k, v in codes.items()} for rank in range(comm.size)]
-        codes = _joined(comm.alltoall(parts))
-        codes["sample"] = codes["sample"] - first[comm.rank]
-        atoms = _joined(comm.allgather(atoms))
+def _shared(found: dict[str, Array], comm: Any) -> dict[str, Array]:
+    """Give all ranks the atoms of all, by matrix and column. Collective."""
+    names = ("matrix", "column", "string", "hits")
+    atoms = {name: found[name] for name in (*names, "row", "signs")}
+    atoms["count"] = np.diff(found["row_start"])
+    if not is_parallel(comm):
+        return atoms
+    every = comm.allgather(atoms)
+    atoms = {name: np.concatenate([part[name] for part in every]) for name in atoms}
     order = np.lexsort((atoms["column"], atoms["matrix"]))
-    start = np.concatenate([[0], np.cumsum(atoms["count"])])
-    places = _ranges(start[order], atoms["count"][order])
-    return (
-        {name: atoms[name][order] for name in (*ATOM_FIELDS, "count")}
-        | {name: atoms[name][places] for name in ("row", "signs")},
-        codes,
-    )
+    owner = np.repeat(np.arange(len(order)), atoms["count"])
+    places = np.argsort(np.argsort(order)[owner], kind="stable")
+    return {name: atoms[name][order] for name in (*names, "count")} | {
+        name: atoms[name][places] for name in ("row", "signs")
+    }
 
 
-def _joined(parts: list[dict[str, Array]]) -> dict[str, Array]:
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-
-
-def _ranges(start: Array, count: Array) -> Array:
-    """Give start[0], start[0] + 1, … (count[0] of them), start[1], …"""
-    ends = np.cumsum(count)
-    return np.repeat(start - (ends - count), count) + np.arange(count.sum())
-
-
-def _assembled(
-    atoms: dict[str, Array], codes: dict[str, Array], signatures: Array, shape: tuple[int, ...],
-    settings: Settings,
-) -> Dictionary:  # fmt: skip
-    columns = np.searchsorted(signatures, codes["matrix"]) * shape[1] + codes["column"]
-    triplets = (codes["value"] / settings.entry, (codes["sample"], columns))
+def _assembled(atoms: dict[str, Array], signatures: Array, settings: Settings) -> Dictionary:
     return Dictionary(
         settings=settings,
         signatures=signatures,
@@ -609,19 +587,22 @@ def _assembled(
         row_start=np.concatenate([[0], np.cumsum(atoms["count"])]),
         row=atoms["row"],
         signs=atoms["signs"],
-        codes=sp.csr_array(triplets, shape=(shape[0], len(signatures) * shape[1])),
-        report={"rounds": 0},
+        codes=sp.csr_array((0, 0)),
+        report={},
     )
 
 
 def _statistics(
-    samples: int, nonzero: int, clean: int, settings: Settings, comm: Any
+    samples: Array, nonzero: int, parts: list[Array], settings: Settings, comm: Any
 ) -> dict[str, Any]:
-    samples, nonzero, clean = (_sum(comm, count) for count in (samples, nonzero, clean))
-    blocks = samples * settings.shape.rows
-    load = -math.log1p(-nonzero / blocks) if 0 < nonzero < blocks else (math.nan if nonzero else 0.0)
-    share = 1 - (1 - math.exp(-load)) ** settings.weight if math.isfinite(load) else math.nan
-    counts = {"samples": samples, "blocks": blocks, "nonzero": nonzero, "clean": clean}
+    clean = sum(len(part) for part in parts)
+    rows, nonzero, clean = (_sum(comm, count) for count in (len(samples), nonzero, clean))
+    blocks = rows * settings.shape.rows
+    load = 0.0
+    if nonzero:
+        load = -math.log1p(-nonzero / blocks) if nonzero < blocks else math.nan
+    counts = {"samples": rows, "blocks": blocks, "nonzero": nonzero, "clean": clean}
+    share = 1 - (1 - math.exp(-load)) ** settings.weight
     return {**counts, "load": load, "promised": share}
 
 

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <tuple>
+#include <utility>
 
 #include "pympf/common/error.hpp"
 #include "pympf/common/parallel.hpp"
@@ -26,7 +28,13 @@ double median(std::vector<double>& values) {
   return (*std::max_element(values.begin(), values.begin() + half) + upper) / 2;
 }
 
-double sign_of(std::uint8_t signs, Sign which) { return signs & which ? 1 : -1; }
+// Blocks whose entries are spread more than twice as far as the best one's hide another column.
+constexpr float kSpreadOfRounding = 1e-5f;
+bool is_clean(const CleanBlock& block, float least_spread) {
+  return block.spread <= 2 * least_spread + kSpreadOfRounding;
+}
+
+double sign_of(std::uint32_t signs, Sign which) { return signs & which ? 1 : -1; }
 
 }  // namespace
 
@@ -109,7 +117,7 @@ Dictionary Groups::dictionary(const std::vector<std::uint64_t>& matrices) const 
 
 // The signs of a row are those of the majority; a row without one is left out.
 void Groups::add_rows(const Range& range, Dictionary& out) const {
-  std::vector<std::pair<std::int32_t, std::uint8_t>> seen;
+  std::vector<std::pair<std::int32_t, std::uint32_t>> seen;
   for (std::size_t i = range.begin; i < range.end; ++i)
     seen.emplace_back(blocks_[i].row, blocks_[i].signs);
   std::sort(seen.begin(), seen.end());
@@ -130,22 +138,28 @@ void Groups::add_rows(const Range& range, Dictionary& out) const {
   out.row_start.push_back(static_cast<std::int64_t>(out.row.size()));
 }
 
-// |x| is the median of the block means, the sign of x that of the majority, or of the first block.
+// |x| is the median over the cleanest blocks of their means, the sign of x that of the majority of
+// them, or of the first one.
 void Groups::add_coefficients(const Range& range, Dictionary& out) const {
   const auto atom = static_cast<std::int64_t>(out.matrix.size());
   std::vector<double> levels;
   for (std::size_t begin = range.begin, end; begin < range.end; begin = end) {
+    float spread = blocks_[begin].spread;
+    for (end = begin; end < range.end && blocks_[end].sample == blocks_[begin].sample; ++end)
+      spread = std::min(spread, blocks_[end].spread);
     levels.clear();
-    std::int64_t balance = 0;
-    for (end = begin; end < range.end && blocks_[end].sample == blocks_[begin].sample; ++end) {
-      levels.push_back(blocks_[end].level);
-      balance += blocks_[end].signs & kValue ? 1 : -1;
+    double balance = 0, first = 0;
+    for (std::size_t i = begin; i < end; ++i) {
+      if (!is_clean(blocks_[i], spread)) continue;
+      if (levels.empty()) first = sign_of(blocks_[i].signs, kValue);
+      levels.push_back(blocks_[i].level);
+      balance += sign_of(blocks_[i].signs, kValue);
     }
-    const double sign = balance != 0 ? (balance > 0 ? 1 : -1) : sign_of(blocks_[begin].signs, kValue);
+    const double sign = balance != 0 ? balance / std::abs(balance) : first;
     out.atom.push_back(atom);
     out.sample.push_back(blocks_[begin].sample);
     out.value.push_back(sign * median(levels));
-    out.blocks.push_back(static_cast<std::int32_t>(end - begin));
+    out.blocks.push_back(static_cast<std::int32_t>(levels.size()));
   }
 }
 

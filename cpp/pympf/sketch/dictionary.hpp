@@ -12,7 +12,7 @@
 // σ_m, σ_s           matrix, string: the signs after the first, which counts as +1
 // f'_s, f_c, f'_m    Sign::string, Sign::code, Sign::matrix: the first entries' signs in R
 // R(y[block])        CleanBlock
-// "adding"           the median of a coefficient's block means
+// "adding"           the median over a coefficient's cleanest blocks of their means
 //
 // Cost: one pass over the samples, which memory bounds; then a sort of the accepted blocks.
 //
@@ -43,8 +43,9 @@ struct CleanBlock {
   std::uint64_t matrix, string;
   std::int64_t sample;
   double level;  // mean |entry|
+  float spread;  // the largest distance of an |entry| from it, relatively
+  std::uint32_t signs;
   std::int32_t column, row;
-  std::uint8_t signs;
 };
 
 struct CleanBlocks {

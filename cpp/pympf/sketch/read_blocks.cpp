@@ -54,11 +54,12 @@ PYMPF_INLINE Sizes<T> sizes_of(const T* entries, int count, const T* last) {
     high = v > high ? v : high;
   }
   for (int half = width / 2; half > 0; half /= 2) {
-    for (int l = 0; l < half; ++l) {
-      sum[l] += sum[l + half];
-      low[l] = low[l + half] < low[l] ? low[l + half] : low[l];
-      high[l] = high[l + half] > high[l] ? high[l + half] : high[l];
-    }
+    B other;
+    for (int l = 0; l < width; ++l) other[l] = l ^ half;
+    const V l = __builtin_shuffle(low, other), h = __builtin_shuffle(high, other);
+    sum += __builtin_shuffle(sum, other);
+    low = l < low ? l : low;
+    high = h > high ? h : high;
   }
   return {sum[0], low[0], high[0]};
 }
@@ -99,21 +100,30 @@ SizesOfRow<T> chosen(int& bytes) {
 #endif
 }
 
-// Bit r is set where entry r is positive.
+std::uint64_t ones(int count) { return count == 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << count) - 1; }
+
+// Bit r is set where entry r is positive; none of them is zero.
 template <class T>
 std::uint64_t positive(const T* entries, int count) {
-  alignas(8) unsigned char flags[64] = {};
-  for (int r = 0; r < count; ++r) flags[r] = entries[r] > 0;
-  std::uint64_t bits = 0;
-  for (int i = 0; 8 * i < count; ++i) {
-    std::uint64_t eight;
-    std::memcpy(&eight, flags + 8 * i, 8);
-    bits |= (eight * 0x0102040810204080u >> 56) << (8 * i);  // byte k of eight becomes bit k
+  std::uint64_t negative = 0;
+  int r = 0;
+#ifdef PYMPF_X86
+  typedef T V __attribute__((vector_size(16)));
+  constexpr int width = 16 / sizeof(T);
+  for (; r + width <= count; r += width) {
+    V v;
+    std::memcpy(&v, entries + r, sizeof(V));
+    unsigned mask;
+    if constexpr (sizeof(T) == 4)
+      mask = __builtin_ia32_movmskps(v);
+    else
+      mask = __builtin_ia32_movmskpd(v);
+    negative |= static_cast<std::uint64_t>(mask) << r;
   }
-  return bits;
+#endif
+  for (; r < count; ++r) negative |= static_cast<std::uint64_t>(entries[r] < 0) << r;
+  return ~negative & ones(count);
 }
-
-std::uint64_t ones(int count) { return count == 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << count) - 1; }
 
 // Undoes Enc: 1, the bits of j from the highest on, b_m, b_s, and +1 to the end. False if the signs
 // are no such code, or the two parities do not give x the same sign.
@@ -135,7 +145,7 @@ bool decode(const T* entries, const Shape& shape, CleanBlock& out) {
   out.column = static_cast<std::int32_t>(column);
   out.string = (string & 1 ? string : ~string & ones(third)) >> 1;
   out.matrix = (matrix & 1 ? matrix : ~matrix & ones(third)) >> 1;
-  out.signs = static_cast<std::uint8_t>(value_positive * kValue | string_bit * kString |
+  out.signs = static_cast<std::uint32_t>(value_positive * kValue | string_bit * kString |
                                         (code_positive == value_positive) * kCode |
                                         matrix_bit * kMatrix);
   return true;
@@ -170,8 +180,9 @@ CleanBlocks read_blocks(const T* Y, std::size_t samples, const Shape& shape, dou
           const double level = static_cast<double>(sum) / shape.block;
           if (!(level > floor)) continue;
           ++part.nonzero;
-          if (high > (1 + tau) * level || low < (1 - tau) * level) continue;
           CleanBlock block;
+          block.spread = static_cast<float>(std::max(high / level - 1, 1 - low / level));
+          if (!(block.spread <= tau)) continue;
           if (!decode(y + i * shape.block, shape, block)) continue;
           block.sample = static_cast<std::int64_t>(s);
           block.row = static_cast<std::int32_t>(i);
