@@ -1,32 +1,16 @@
 // Dictionary learning for Python: no logic, no defaults; the typed face is
 // pympf/sketch/learning.py. Arrays come in C-contiguous and of the right type, or not at all.
-#include <pybind11/numpy.h>
-#include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
-#include "process.hpp"
-#include "pympf/common/error.hpp"
+#include "arrays.hpp"
 #include "pympf/sketch/dictionary.hpp"
 
 namespace py = pybind11;
 using namespace pympf;
+using namespace pympf::python;
 using namespace pympf::sketch;
 
 namespace {
-
-template <class T>
-using Array = py::array_t<T, py::array::c_style>;
-
-void translate(std::exception_ptr error) {
-  try {
-    std::rethrow_exception(error);
-  } catch (const python::Raised&) {
-  } catch (const InvalidArgument& e) {
-    PyErr_SetString(PyExc_ValueError, e.what());
-  } catch (const Error& e) {
-    PyErr_SetString(PyExc_RuntimeError, e.what());
-  }
-}
 
 // An array that owns the memory of a vector.
 template <class V>
@@ -39,10 +23,7 @@ Array<V> array_of(std::vector<V> values) {
 template <class T>
 py::tuple read(const Array<T>& Y, const Shape& shape, double tau, double floor) {
   CleanBlocks found;
-  {
-    const py::gil_scoped_release release;
-    found = read_blocks(Y.data(), Y.shape(0), shape, tau, floor);
-  }
+  unlocked([&] { found = read_blocks(Y.data(), Y.shape(0), shape, tau, floor); });
   return py::make_tuple(array_of(std::move(found.blocks)), found.nonzero);
 }
 
@@ -54,10 +35,7 @@ Groups grouped(const Array<CleanBlock>& blocks, const Rule& rule) {
 
 py::dict as_dict(const Groups& groups, const std::vector<std::uint64_t>& matrices) {
   Dictionary d;
-  {
-    const py::gil_scoped_release release;
-    d = groups.dictionary(matrices);
-  }
+  unlocked([&] { d = groups.dictionary(matrices); });
   return py::dict(
       py::arg("matrix") = array_of(std::move(d.matrix)), py::arg("string") = array_of(std::move(d.string)),
       py::arg("column") = array_of(std::move(d.column)), py::arg("hits") = array_of(std::move(d.hits)),
@@ -95,8 +73,8 @@ void define_for(py::module_& m) {
 }  // namespace
 
 PYBIND11_MODULE(_dictionary, m) {
-  if (python::join_team() < 0) throw py::error_already_set();
-  py::register_exception_translator(&translate);
+  if (join_team() < 0) throw py::error_already_set();
+  py::register_exception_translator(&python::translate);
   PYBIND11_NUMPY_DTYPE(CleanBlock, matrix, string, sample, level, spread, signs, column, row);
 
   py::class_<Shape>(m, "Shape")

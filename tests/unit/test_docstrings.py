@@ -17,8 +17,10 @@ import pympf.nets
 import pympf.nets.graph
 import pympf.nets.patches
 import pympf.nets.seq2seq
+import pympf.sketch
 
 COMPILED = {"pympf._core", "pympf._float64", "pympf._float32", "pympf._lsh"}
+COMPILED |= {"pympf._sketch"}
 NAMES = ["pympf"] + [
     module.name
     for module in pkgutil.walk_packages(pympf.__path__, "pympf.")
@@ -47,7 +49,7 @@ def public_functions():
     """Give the functions, and the methods of the classes, that the faces of the package export."""
     faces = (pympf, pympf.gallery, pympf.io, pympf.la, pympf.lsh, pympf.nets)
     faces += (pympf.nets.graph, pympf.nets.patches, pympf.explain, pympf.explain.examples)
-    faces += (pympf.nets.seq2seq, pympf.explain.alignments)
+    faces += (pympf.nets.seq2seq, pympf.explain.alignments, pympf.sketch)
     for module in faces:
         for name in module.__all__:
             thing = getattr(module, name)

@@ -1,4 +1,4 @@
-// Such kernels are written once, in plain loops and GNU vector types, and compiled for
+// Array kernels are written once, in plain loops and GNU vector types, and compiled for
 // three instruction sets; the processor that runs chooses. (Not by `target_clones`: its resolvers
 // run before the sanitizers and some C libraries are ready for them.)
 #pragma once
