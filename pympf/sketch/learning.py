@@ -228,15 +228,18 @@ class Dictionary:
             parts.append(_read(rest, self.settings, _floor(self.settings, parts, samples))[0])
             if turn and len(parts[-1]) == 0:
                 break
-            codes = codes + self._decoded(parts[-1], len(samples))
+            codes = codes + self._decoded(parts[-1], codes)
         return codes
 
-    def _decoded(self, blocks: Array, samples: int) -> sp.csr_array:
-        """Give what blocks say of the codes of known atoms."""
+    def _decoded(self, blocks: Array, codes: sp.csr_array) -> sp.csr_array:
+        """Give what blocks add to the codes of known atoms.
+
+        What there is already is corrected where two blocks of a sample say so: one may be a
+        collision that looks clean.
+        """
         found = _engine.Groups(blocks, _engine.Rule(1, 1, 0)).dictionary(self.signatures)
-        shape = (samples, self.n_matrices * self.size)
         if self.n_atoms == 0:
-            return sp.csr_array(shape)
+            return sp.csr_array(codes.shape)
         own, other = (
             np.searchsorted(self.signatures, matrix) * self.size + column
             for matrix, column in (
@@ -246,10 +249,12 @@ class Dictionary:
         )
         place = np.minimum(np.searchsorted(own, other), self.n_atoms - 1)
         same = (own[place] == other) & (self.strings[place] == found["string"])
+        columns, rows = other[found["atom"]], found["sample"].copy()
         keep = same[found["atom"]]
-        columns = other[found["atom"][keep]]
+        if codes.nnz:
+            keep &= (found["blocks"] > 1) | (np.asarray(codes[rows, columns]).ravel() == 0)
         values = found["value"][keep] / self.settings.entry
-        return sp.csr_array((values, (found["sample"][keep], columns)), shape=shape)
+        return sp.csr_array((values, (rows[keep], columns[keep])), shape=codes.shape)
 
     def __repr__(self) -> str:
         return (
@@ -543,8 +548,9 @@ def _group(
     signatures, which = np.unique(matrices, return_inverse=True)
     kept = signatures[np.bincount(which, counts, len(signatures)) >= settings.min_columns]
     known = _assembled(_shared(groups.dictionary(kept), comm), kept, settings)
-    codes = [known._decoded(part, shape[0]) for part in parts]
-    known.codes = sum(codes[1:], start=codes[0])
+    known.codes = sp.csr_array((shape[0], known.n_matrices * known.size))
+    for part in parts:
+        known.codes = known.codes + known._decoded(part, known.codes)
     return known
 
 

@@ -54,12 +54,11 @@ PYMPF_INLINE Sizes<T> sizes_of(const T* entries, int count, const T* last) {
     high = v > high ? v : high;
   }
   for (int half = width / 2; half > 0; half /= 2) {
-    B other;
-    for (int l = 0; l < width; ++l) other[l] = l ^ half;
-    const V l = __builtin_shuffle(low, other), h = __builtin_shuffle(high, other);
-    sum += __builtin_shuffle(sum, other);
-    low = l < low ? l : low;
-    high = h > high ? h : high;
+    for (int l = 0; l < half; ++l) {
+      sum[l] += sum[l + half];
+      low[l] = low[l + half] < low[l] ? low[l + half] : low[l];
+      high[l] = high[l + half] > high[l] ? high[l + half] : high[l];
+    }
   }
   return {sum[0], low[0], high[0]};
 }
