@@ -3,6 +3,7 @@
 from pympf.sketch.graph import Edge, Graph, Object
 from pympf.sketch.learning import Dictionary, Outside, learn_dictionary, learn_levels
 from pympf.sketch.matrices import BlockList, BlockSparse, Orthonormal, encode, fit_dimension
+from pympf.sketch.repository import Repository
 from pympf.sketch.scheme import Scheme, Sketch
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "Object",
     "Orthonormal",
     "Outside",
+    "Repository",
     "Scheme",
     "Sketch",
     "encode",
