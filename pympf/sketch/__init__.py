@@ -5,6 +5,7 @@ from pympf.sketch.learning import Dictionary, Outside, learn_dictionary, learn_l
 from pympf.sketch.matrices import BlockList, BlockSparse, Orthonormal, encode, fit_dimension
 from pympf.sketch.repository import Repository
 from pympf.sketch.scheme import Scheme, Sketch
+from pympf.sketch.teacher import LearntModule, LearntNetwork, learn_network
 
 __all__ = [
     "BlockList",
@@ -12,6 +13,8 @@ __all__ = [
     "Dictionary",
     "Edge",
     "Graph",
+    "LearntModule",
+    "LearntNetwork",
     "Object",
     "Orthonormal",
     "Outside",
@@ -22,4 +25,5 @@ __all__ = [
     "fit_dimension",
     "learn_dictionary",
     "learn_levels",
+    "learn_network",
 ]
