@@ -1,18 +1,54 @@
 """Recursive sketches of modular networks."""
 
 from pympf.sketch.graph import Edge, Graph, Object
+from pympf.sketch.joint import JointResult, recover_jointly
 from pympf.sketch.matrices import BlockList, BlockSparse, Orthonormal, encode, fit_dimension
+from pympf.sketch.planning import Plan, plan
+from pympf.sketch.recovery import (
+    Match,
+    Recovered,
+    Similarity,
+    compare,
+    nearest,
+    noise_level,
+    recover_attributes,
+    recover_frequency,
+    recover_quantized,
+    recover_signature,
+    recover_summed_attributes,
+    similarity,
+    unroll,
+)
 from pympf.sketch.scheme import Scheme, Sketch
+from pympf.sketch.streaming import StreamingSketch
 
 __all__ = [
     "BlockList",
     "BlockSparse",
     "Edge",
     "Graph",
+    "JointResult",
+    "Match",
     "Object",
     "Orthonormal",
+    "Plan",
+    "Recovered",
     "Scheme",
+    "Similarity",
     "Sketch",
+    "StreamingSketch",
+    "compare",
     "encode",
     "fit_dimension",
+    "nearest",
+    "noise_level",
+    "plan",
+    "recover_attributes",
+    "recover_frequency",
+    "recover_jointly",
+    "recover_quantized",
+    "recover_signature",
+    "recover_summed_attributes",
+    "similarity",
+    "unroll",
 ]

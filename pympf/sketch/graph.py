@@ -34,6 +34,7 @@ class Object:
     attributes: NDArray[np.float64]
     inputs: tuple[Edge, ...] = ()
     signature: NDArray[np.float64] | None = None
+    silent: bool = False  # it passes on what its inputs bring, and brings nothing of its own
 
 
 class Graph:

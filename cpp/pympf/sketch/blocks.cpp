@@ -35,17 +35,16 @@ Blocks::Blocks(const Distribution& R, Part part, Share share, bool stored)
   count_ = static_cast<std::int64_t>(std::round(per_column * params.d / share.ranks));
   if (!stored) return;
   const Index segments = std::min(
-      R.bands(), params.weight != 0 ? params.weight
-                                    : std::clamp<Index>(static_cast<Index>(per_column / 4), 1,
-                                                        kMostSegments));
+      R.bands(), params.weight != 0
+                     ? params.weight
+                     : std::clamp<Index>(static_cast<Index>(per_column / 4), 1, kMostSegments));
   segments_.resize(segments);
   for (Index s = 0; s < segments; ++s) {
     segments_[s].first = static_cast<Index>(Global{s} * R.bands() / segments);
     segments_[s].last = static_cast<Index>((Global{s} + 1) * R.bands() / segments);
   }
-  parallel_for(segments, Index{1}, true, [&](Index s) {
-    segments_[s] = store(segments_[s].first, segments_[s].last);
-  });
+  parallel_for(segments, Index{1}, true,
+               [&](Index s) { segments_[s] = store(segments_[s].first, segments_[s].last); });
   const Index b = params.b;
   for (Index i = 0; i < R.rows(); ++i) {
     if (!has_column(i)) continue;
@@ -114,8 +113,8 @@ void Blocks::unpack(const Segment& segment, Index column, std::vector<Code>& cod
   const Share all = rows();
   const auto begin = static_cast<Code>(all.before(R_->band_begin(segment.first)));
   const bool every_block = segment.bits == 3 && segment.each > 1;
-  const std::uint64_t from = segment.each != 0 ? std::uint64_t(segment.each) * column
-                                               : segment.starts[column];
+  const std::uint64_t from =
+      segment.each != 0 ? std::uint64_t(segment.each) * column : segment.starts[column];
   const std::uint64_t to = segment.each != 0 ? from + segment.each : segment.starts[column + 1];
   for (std::uint64_t e = from; e < to; ++e) {
     const Code code = take_bits(segment.packed, e * segment.bits, segment.bits);
@@ -130,8 +129,7 @@ void Blocks::fetch(Index i, Index first_unit, Index last_unit, std::vector<Code>
   ends.clear();
   for (Index c = 0; c < b; ++c) {
     if (stored()) {
-      for (Index s = first_unit; s < last_unit; ++s)
-        unpack(segments_[s], own_column(i) + c, codes);
+      for (Index s = first_unit; s < last_unit; ++s) unpack(segments_[s], own_column(i) + c, codes);
     } else {
       draw(i * b + c, first_unit, last_unit, codes);
     }

@@ -1,5 +1,6 @@
-// Where the nonzero blocks of a matrix come from: they are drawn anew each time, or have been stored
-// in 3 bits each, and as many as the block row in its band needs: none where all blocks are nonzero.
+// Where the nonzero blocks of a matrix come from: they are drawn anew each time, or have been
+// stored in 3 bits each, and as many as the block row in its band needs: none where all blocks are
+// nonzero.
 #pragma once
 
 #include <cstdint>
@@ -9,8 +10,8 @@
 
 namespace pympf::sketch {
 
-// Block rows, and blocks of columns, of one rank: every `ranks`-th from the rank's own number on. So
-// a prefix of the rows keeps all ranks busy.
+// Block rows, and blocks of columns, of one rank: every `ranks`-th from the rank's own number on.
+// So a prefix of the rows keeps all ranks busy.
 struct Share {
   int rank = 0, ranks = 1;
 
@@ -42,10 +43,10 @@ class Blocks {
  private:
   // Bands that are stored together, columns behind each other.
   struct Segment {
-    Index first = 0, last = 0;           // bands
-    int bits = 3;                        // of a block
-    Index each = 0;                      // blocks of a column, or:
-    std::vector<std::uint32_t> starts;   // where the blocks of a column start
+    Index first = 0, last = 0;          // bands
+    int bits = 3;                       // of a block
+    Index each = 0;                     // blocks of a column, or:
+    std::vector<std::uint32_t> starts;  // where the blocks of a column start
     std::vector<std::uint64_t> packed;
   };
   void draw(Index j, Index first_band, Index last_band, std::vector<Code>& codes) const;

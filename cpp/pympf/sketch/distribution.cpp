@@ -133,8 +133,7 @@ void Distribution::unfold(const T* folded, std::size_t stride, T* block,
   for (int r = 1; r <= 2; ++r)
     code[(n_bits_ + r) * block_stride] = scale * c[(n_bits_ + r) * stride];
   const T m = scale * c[(n_bits_ + 3) * stride];
-  for (int r = 0; r < p_; ++r)
-    block[(2 * p_ + r) * block_stride] = signature_ >> r & 1 ? m : -m;
+  for (int r = 0; r < p_; ++r) block[(2 * p_ + r) * block_stride] = signature_ >> r & 1 ? m : -m;
 }
 
 template <class T>

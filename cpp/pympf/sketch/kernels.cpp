@@ -5,7 +5,8 @@
 
 #include "pympf/common/simd.hpp"
 
-// Vectors are handed over between functions that are inlined, so that no calling convention matters.
+// Vectors are handed over between functions that are inlined, so that no calling convention
+// matters.
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic ignored "-Wpsabi"
 #endif
@@ -203,8 +204,7 @@ PYMPF_INLINE void dot_entries_body(const Entry* entries, std::size_t count, int 
     const Word word = entries[e].word;
     for (int v = 0; v < vectors; ++v) {
       V sum = load<V>(at + v * width);
-      for (int g = 0; g < groups; ++g)
-        sum += load<V>(tables.at[g][word >> 4 * g & 15] + v * width);
+      for (int g = 0; g < groups; ++g) sum += load<V>(tables.at[g][word >> 4 * g & 15] + v * width);
       store(sum, at + v * width);
     }
     if (!whole) std::memcpy(x, room, X.count * sizeof(T));
@@ -212,24 +212,32 @@ PYMPF_INLINE void dot_entries_body(const Entry* entries, std::size_t count, int 
 }
 
 #ifdef PYMPF_X86
-#define PYMPF_KERNEL(name, signature, ...)                                        \
-  template <class T>                                                              \
-  void name##_plain signature { name##_body<T, 16>(__VA_ARGS__); }                \
-  template <class T>                                                              \
-  PYMPF_AVX2 void name##_avx2 signature { name##_body<T, 32>(__VA_ARGS__); }      \
-  template <class T>                                                              \
-  PYMPF_AVX512 void name##_avx512 signature { name##_body<T, 64>(__VA_ARGS__); }  \
-  template <class T>                                                              \
-  auto choose_##name() {                                                          \
-    return choose(&name##_plain<T>, &name##_avx2<T>, &name##_avx512<T>);          \
+#define PYMPF_KERNEL(name, signature, ...)                               \
+  template <class T>                                                     \
+  void name##_plain signature {                                          \
+    name##_body<T, 16>(__VA_ARGS__);                                     \
+  }                                                                      \
+  template <class T>                                                     \
+  PYMPF_AVX2 void name##_avx2 signature {                                \
+    name##_body<T, 32>(__VA_ARGS__);                                     \
+  }                                                                      \
+  template <class T>                                                     \
+  PYMPF_AVX512 void name##_avx512 signature {                            \
+    name##_body<T, 64>(__VA_ARGS__);                                     \
+  }                                                                      \
+  template <class T>                                                     \
+  auto choose_##name() {                                                 \
+    return choose(&name##_plain<T>, &name##_avx2<T>, &name##_avx512<T>); \
   }
 #else
-#define PYMPF_KERNEL(name, signature, ...)                         \
-  template <class T>                                               \
-  void name##_plain signature { name##_body<T, 16>(__VA_ARGS__); } \
-  template <class T>                                               \
-  auto choose_##name() {                                           \
-    return &name##_plain<T>;                                       \
+#define PYMPF_KERNEL(name, signature, ...) \
+  template <class T>                       \
+  void name##_plain signature {            \
+    name##_body<T, 16>(__VA_ARGS__);       \
+  }                                        \
+  template <class T>                       \
+  auto choose_##name() {                   \
+    return &name##_plain<T>;               \
   }
 #endif
 
@@ -268,17 +276,17 @@ void add_entries(const Entry* entries, std::size_t count, int lanes, const Panel
 }
 
 template <class T>
-void dot_entries(const Entry* entries, std::size_t count, int lanes, const T* in,
-                 Tables<T>& tables, const Panel<T>& X) {
+void dot_entries(const Entry* entries, std::size_t count, int lanes, const T* in, Tables<T>& tables,
+                 const Panel<T>& X) {
   static const auto kernel = choose_dot_entries<T>();
   kernel(entries, count, lanes, in, tables, X);
 }
 
-#define PYMPF_FOR(T)                                                                            \
-  template void add_columns(const Tile&, const T*, int, T*);                                    \
-  template void dot_columns(const Tile&, const T*, int, T*);                                    \
-  template void add_entries(const Entry*, std::size_t, int, const Panel<const T>&, Tables<T>&,  \
-                            T*);                                                                \
+#define PYMPF_FOR(T)                                                                           \
+  template void add_columns(const Tile&, const T*, int, T*);                                   \
+  template void dot_columns(const Tile&, const T*, int, T*);                                   \
+  template void add_entries(const Entry*, std::size_t, int, const Panel<const T>&, Tables<T>&, \
+                            T*);                                                               \
   template void dot_entries(const Entry*, std::size_t, int, const T*, Tables<T>&, const Panel<T>&);
 PYMPF_FOR(float)
 PYMPF_FOR(double)

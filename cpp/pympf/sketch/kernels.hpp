@@ -53,8 +53,8 @@ struct alignas(kLine) Tables {
   T at[16][16][kPanel<T>];
 };
 
-// lanes[l] = sum over the entries of +-x(column): every entry adds x to one of 16 sums for each four
-// lanes, whose differences are the lanes'. Lanes are kPanel numbers apart.
+// lanes[l] = sum over the entries of +-x(column): every entry adds x to one of 16 sums for each
+// four lanes, whose differences are the lanes'. Lanes are kPanel numbers apart.
 template <class T>
 void add_entries(const Entry* entries, std::size_t count, int lanes, const Panel<const T>& X,
                  Tables<T>& tables, T* out);
