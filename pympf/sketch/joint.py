@@ -14,6 +14,7 @@ References
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, replace
 
@@ -165,7 +166,7 @@ class _System(LinearOperator):
 def _weights(levels: list[Level]) -> list[NDArray[np.float64]]:
     """Give the effective weight of every object of every level, over all paths to it."""
     found = [np.ones(len(levels[0].names))]
-    for level, below in zip(levels, levels[1:], strict=False):
+    for level, below in itertools.pairwise(levels):
         weights = np.zeros(len(below.names))
         for parents, children, edge_weights in level.edges.values():
             np.add.at(weights, children, found[-1][parents] * np.array(edge_weights))

@@ -1,7 +1,7 @@
 """How large a sketch has to be: dimension, blocks and weight from an error that is asked for.
 
-With k objects of equal weight 1/k at depth h, an overall sketch has the norm |s| = 1/(8 √k), so that
-the noise of a coordinate (recovery.py) is
+With k objects of equal weight 1/k at depth h, an overall sketch has the norm |s| = 1/(8 √k), so
+that the noise of a coordinate (recovery.py) is
 
     c σ₀ = c · 32 · 16^(h−2) |s| k / √d = 4 c √k 16^(h−2) / √d,
 

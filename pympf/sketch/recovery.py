@@ -1,7 +1,7 @@
 """What sketches tell: attributes, counts, sums, signatures, similarity, and the sketches inside.
 
-An estimate is a matched filter: the sketch goes back through transposes of some of the matrices that
-an object went through, and is divided by the gain 32 · 16^(h−2) / w of the object's path.
+An estimate is a matched filter: the sketch goes back through transposes of some of the matrices
+that an object went through, and is divided by the gain 32 · 16^(h−2) / w of the object's path.
 
     estimator     filter (depth 2)                     needs
     identity      R_{M,1}'                             module
@@ -10,9 +10,9 @@ an object went through, and is divided by the gain 32 · 16^(h−2) / w of the o
     index_own     own after R_i'                       module and path
     full          own after (I + R_i)'                 module and path; the module's only object
 
-Noise. An estimate of a coordinate is off by c σ₀ with σ₀ = 32 · 16^(h−2) |s| / (w √d), where c is of
-the estimator and of the family (`NOISE`, measured: docs/sketch.md); the largest of d coordinates by
-about √(2 ln d) c σ₀. A prefix d' instead of d makes it √(d/d') times as large.
+Noise. An estimate of a coordinate is off by c σ₀ with σ₀ = 32 · 16^(h−2) |s| / (w √d), where c is
+of the estimator and of the family (`NOISE`, measured: docs/sketch.md); the largest of d coordinates
+is off by about √(2 ln d) c σ₀. A prefix d' instead of d makes it √(d/d') times as large.
 
 References
 ----------
@@ -208,7 +208,7 @@ def _filter(
     path: Sequence[int] | None,
     ancestors: Sequence[Hashable],
 ) -> Columns:
-    """Give R_{M,which}' of the filtered sketch, whole; its gain is 1 / `gain`, but for the weight."""
+    """Give R_{M,which}' of the filtered sketch, whole: attributes divided by `gain`."""
     _choice("estimator", estimator, NOISE[scheme.family])
     needs_path = estimator in ("index", "index_own", "full")
     if needs_path != (path is not None):
@@ -623,9 +623,9 @@ def similarity(scheme: Scheme, sketch: Sketch, other: Sketch) -> Similarity:
     Returns
     -------
     Similarity
-        ``value``: the dot product, at least about w w'/64 where they have an object of weights w and
-        w' in common at the same index. ``z``: that in units of what unrelated ones have at most,
-        2.7 |s| |t| / √d (1 for orthonormal matrices); from 4 on they have something in common.
+        ``value``: the dot product, about w w'/64 where they have an object of weights w and w' in
+        common at the same index, half that at others. ``z``: that in units of what unrelated ones
+        have at most, 2.7 |s| |t| / √d (1 for orthonormal matrices); from 4 on they have something in common.
 
     Raises
     ------
@@ -665,7 +665,7 @@ def compare(
     ancestors: Sequence[Hashable] = (),
     other_ancestors: Sequence[Hashable] = (),
 ) -> list[Match]:
-    """Find out what two overall sketches have in common: which object of one is like one of the other.
+    """Find out what two overall sketches have in common: places of similar objects.
 
     Collective. Both are unrolled at every index below a place; the dot products of the parts tell
     the places of similar objects, below which the comparison may go on.

@@ -4,7 +4,8 @@ With (I + R)/2 for "either as it is, or as R turns it", and objects of depth 2 w
 depth 1 (paper 000, section 3.3):
 
     s_overall    = sum over i of w_i (I + R^in_{1,i})/2 s_object(θ_i)
-    s_object(θ)  = (I + R_{M,0})/2 [ 1/2 (I + R^attr_{h,1})/2 s_attr + 1/2 (I + R^attr_{h,2})/2 s_input ]
+    s_object(θ)  = (I + R_{M,0})/2 [   1/2 (I + R^attr_{h,1})/2 s_attr
+                                     + 1/2 (I + R^attr_{h,2})/2 s_input ]
     s_attr(θ)    = 1/2 R_{M,1} x + 1/2 R_{M,2} e_1 (+ 1/2 R_{M,3} σ/√t)
     s_input(θ)   = sum over i of w_i (I + R^in_{h,i})/2 s_object(θ_i)
 
@@ -21,6 +22,7 @@ per object 4 products with an R and one for each of its inputs.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import math
 from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
@@ -197,7 +199,7 @@ class Scheme:
         if family == "orthonormal" and (b, q, w) != (None, None, None):
             raise ValueError("b, q and w are of family = 'block'")
         self.family, self.tuple_keys, self.stored, self._comm = family, tuple_keys, stored, comm
-        self._given = {"b": b, "q": q, "w": w}
+        self._given: dict[str, Any] = {"b": b, "q": q, "w": w}
         self.seed = seed
         self._matrices: dict[tuple[Any, ...], SketchMatrix] = {}
         self._norms2: dict[tuple[Any, ...], float] = {}
@@ -473,7 +475,7 @@ class Scheme:
         the factor 1/2.
         """
         back = s
-        for level, next_level in zip(levels, levels[1:], strict=False):
+        for level, next_level in itertools.pairwise(levels):
             down = np.zeros((len(self._own_rows), len(next_level.names)))
             for index, (parents, children, weights) in sorted(level.edges.items()):
                 part = self.half_transpose(self.input_matrix(level.depth, index), back[:, parents])

@@ -40,7 +40,7 @@ def flat(k, rng, module=lambda i: ("m", i), **more):
     graph = Graph()
     for i in range(k):
         graph.add(i, module(i), unit(rng), **{key: value(i) for key, value in more.items()})
-    graph.set_output({i: 1 / k for i in range(k)})
+    graph.set_output(dict.fromkeys(range(k), 1 / k))
     return graph
 
 
@@ -52,7 +52,7 @@ def tree(parents, children, rng):
             graph.add((t, c), f"child {t} {c}", unit(rng))
         inputs = {(t, c): 1 / children for c in range(children)}
         graph.add(t, f"parent {t}", unit(rng), inputs=inputs)
-    graph.set_output({t: 1 / parents for t in range(parents)})
+    graph.set_output(dict.fromkeys(range(parents), 1 / parents))
     return graph
 
 
@@ -138,7 +138,7 @@ def test_streaming_follows_the_graph():
     before = stream.sketch.values
     cycle = {"into": {"door": 0.1}, "inputs": {"car": 1.0}}
     for bad in ({"into": {None: 0.5}}, {"into": {"nobody": 0.1}}, cycle):
-        with pytest.raises(ValueError):
+        with pytest.raises(ValueError, match=r"sum to at most 1|no object|cycle"):
             stream.add("more", "car", [1.0], **bad)
     for name in ("nobody", "more"):
         with pytest.raises(ValueError, match="no object"):
@@ -206,10 +206,12 @@ def test_shared_tuple_matrices_break_the_recovery_by_path():
         graph.add("a", "m", a)
         graph.add("b", "m", b)
         graph.set_output({"a": 0.5, "b": 0.5})
-        found = recover_attributes(scheme, scheme.sketch(graph), "m", 0.5, size=64, path=(1,))
+        found = recover_attributes(
+            scheme, scheme.sketch(graph), "m", 0.5, size=64, path=(1,), estimator="index"
+        )
         leaks[keys] = found.value @ a, found.value @ b
     assert leaks["per_depth"] == pytest.approx((1, 0), abs=0.25)
-    assert leaks["shared"][0] > 1.5 and leaks["shared"][1] > 0.7
+    assert leaks["shared"] == pytest.approx((2, 1), abs=0.35)
 
 
 def test_quantized_attributes_are_exact():
@@ -221,7 +223,8 @@ def test_quantized_attributes_are_exact():
     graph.add("b", "n", rng.integers(0, 2, 20).astype(float))
     graph.set_output({"a": 1.0, "b": 0.0})
     value, exact = recover_quantized(scheme, scheme.sketch(graph), "m", 1.0, 1.0, size=20)
-    assert exact and (value == x).all()
+    assert exact
+    assert (value == x).all()
     rough = Scheme(**SMALL)
     assert not recover_quantized(rough, rough.sketch(graph), "m", 1.0, 1.0, size=20)[1]
 
@@ -240,7 +243,7 @@ def test_similar_sketches_are_told_from_unrelated_ones():
         for g, at in ((0, 0), (1, 0), (2, 1)):
             for i in range(k):
                 shared[g].add(i, "common" if i == at else (10 + g, i), x if i == at else unit(rng))
-            shared[g].set_output({i: 1 / k for i in range(k)})
+            shared[g].set_output(dict.fromkeys(range(k), 1 / k))
         s = scheme.sketch_many(graphs + shared)
         same.append(s[3].dot(s[4]) / (1 / (k * k * 64)))
         other.append(s[3].dot(s[5]) / (1 / (k * k * 128)))
@@ -259,9 +262,9 @@ def test_a_change_of_attributes_is_not_contracted_by_block_sparse_matrices():
     ratios = {}
     for sizes in (SMALL, {"d": 512, "family": "orthonormal"}):
         scheme = Scheme(**sizes)
-        d, levels = scheme.d, None
+        d = scheme.d
         R = [scheme.matrix("m", i).toarray() for i in (0, 1)]
-        I = np.eye(d)  # noqa: E741
+        I = np.eye(d)
         half = [
             0.5 * (I + T)
             for T in (
@@ -281,7 +284,6 @@ def test_a_change_of_attributes_is_not_contracted_by_block_sparse_matrices():
         change = scheme.sketch(one).values - scheme.sketch(two).values
         np.testing.assert_allclose(change, A[:, :8] @ (x - y), atol=1e-15)
         ratios[scheme.family] = np.linalg.norm(A, 2)
-        assert levels is None
     assert ratios["orthonormal"] <= 0.25
     assert 0.5 < ratios["block"] < 0.7
 
@@ -324,7 +326,7 @@ def test_attributes_are_summed():
         assert found.value @ total / (total @ total) == pytest.approx(1, abs=0.15)
 
 
-# ---- signatures, drill-down, comparison, erasure ---------------------------------------------------
+# ---- signatures, drill-down, comparison, erasure -------------------------------------------------
 
 
 def test_signatures_are_found_among_ten_thousand():
@@ -365,7 +367,7 @@ def test_comparison_finds_the_common_object(sizes):
             graph = Graph()
             for i in range(k):
                 graph.add(i, "common" if i == at[g] else (g, i), x if i == at[g] else unit(rng))
-            graph.set_output({i: 1 / k for i in range(k)})
+            graph.set_output(dict.fromkeys(range(k), 1 / k))
             sketches.append(scheme.sketch(graph))
         best = compare(scheme, *sketches, k)[0]
         assert (best.path, best.other_path) == ((at[0] + 1,), (at[1] + 1,))
@@ -408,7 +410,8 @@ def test_least_squares_are_exact_at_depth_three(kept):
     scheme, graph = Scheme(1050, b=42, seed=1), tree(2, 2, rng)
     found = recover_jointly(scheme, scheme.sketch(graph).erase(kept), graph)
     worst = max(abs(found.attributes[n] - o.attributes).max() for n, o in graph.objects.items())
-    assert worst < 1e-4 and found.residual < 1e-6
+    assert worst < 1e-4
+    assert found.residual < 1e-6
 
 
 def test_least_squares_share_an_object_of_several_paths():
@@ -430,7 +433,8 @@ def test_least_squares_share_an_object_of_several_paths():
 
 def test_a_plan_keeps_what_it_promises():
     found = plan(0.3, 0.95, objects=2, attributes=16)
-    assert found.reachable and found.bound <= 0.3
+    assert found.reachable
+    assert found.bound <= 0.3
     worst = []
     for seed in range(3):
         rng = np.random.default_rng(seed)
@@ -447,7 +451,7 @@ def test_a_plan_keeps_what_it_promises():
     assert plan(0.1, objects=2, depth=3).reachable is False
     assert plan(0.2, objects=1, family="orthonormal").d < plan(0.2, objects=1).d
     for bad in ({"error": 0.0}, {"error": 0.1, "probability": 1.0}, {"error": 0.1, "family": "x"}):
-        with pytest.raises(ValueError):
+        with pytest.raises(ValueError, match=r"error = 0|not in|not one of"):
             plan(**bad)
 
 
@@ -498,8 +502,8 @@ def test_sketches_of_another_scheme_are_refused():
     with pytest.raises(ValueError, match="one scheme"):
         sketch.dot(two.sketch(flat(1, rng)))
     for bad in ({"weight": 0.0}, {"estimator": "best"}, {"path": (1, 1)}, {"path": (0,)}):
-        with pytest.raises(ValueError):
+        with pytest.raises(ValueError, match="weight|estimator|ancestors|index = 0"):
             recover_attributes(one, sketch, ("m", 0), **{"weight": 1.0, **bad})
     for bad in ({"family": "dense"}, {"tuple_keys": "none"}, {"family": "orthonormal", "w": 3}):
-        with pytest.raises(ValueError):
+        with pytest.raises(ValueError, match="not one of|are of family"):
             Scheme(132, **bad)
