@@ -28,6 +28,7 @@ from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from pympf._mpi import on_all, same_on_all
@@ -447,7 +448,7 @@ class Scheme:
         out = np.zeros((len(self._own_rows), len(level.names)))
         for index, (parents, children, weights) in sorted(level.edges.items()):
             part = self.half(self.input_matrix(level.depth, index), below[:, children])
-            np.add.at(out.T, parents, (part * weights).T)
+            out += (_incidence(parents, weights, out.shape[1]) @ part.T).T
         return out
 
     def _attributes(self, level: Level, given: Columns | None) -> Columns:
@@ -479,7 +480,7 @@ class Scheme:
             down = np.zeros((len(self._own_rows), len(next_level.names)))
             for index, (parents, children, weights) in sorted(level.edges.items()):
                 part = self.half_transpose(self.input_matrix(level.depth, index), back[:, parents])
-                np.add.at(down.T, children, (part * weights).T)
+                down += (_incidence(children, weights, down.shape[1]) @ part.T).T
             for module, at in by_module(next_level).items():
                 down[:, at] = self.half_transpose(self.matrix(module, 0), down[:, at])
             h = next_level.depth
@@ -546,6 +547,12 @@ class Scheme:
     def __repr__(self) -> str:
         shown = ", ".join(f"{k}={v!r}" for k, v in self.parameters.items() if v is not None)
         return f"Scheme({shown})"
+
+
+def _incidence(places: list[int], weights: list[float], count: int) -> sp.csr_array:
+    """Give the matrix that adds columns, times their weights, to those of some places."""
+    shape = (count, len(places))
+    return sp.csr_array((weights, (places, np.arange(len(places)))), shape=shape)
 
 
 def by_module(level: Level, *, silent: bool = True) -> dict[Hashable, list[int]]:

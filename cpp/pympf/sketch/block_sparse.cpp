@@ -39,7 +39,7 @@ Tile BlockSparse::fetch(const Blocks& blocks, Index i, Index first, Index last,
   blocks.fetch(i, first, last, scratch.codes, scratch.ends);
   scratch.words.resize(b);
   blocks.words(i, scratch.words.data());
-  return {b, scratch.codes.data(), scratch.ends.data(), scratch.words.data(), R_.flips().data()};
+  return {b, 0, scratch.codes.data(), scratch.ends.data(), scratch.words.data(), R_.flips().data()};
 }
 
 // Into how many ranges of its units the work for k vectors is cut.
@@ -74,8 +74,8 @@ void BlockSparse::apply_one(const T* x, Index first, Index last, T* y) const {
   for (Index i = 0; i < R_.rows(); ++i) {
     const T* const part = x + static_cast<std::size_t>(i) * b;
     if (is_zero(part, b)) continue;
-    const Tile tile = fetch(rows_, i, first, last, *scratch);
-    for (Code& code : scratch->codes) code -= static_cast<Code>(begin) << 3;
+    Tile tile = fetch(rows_, i, first, last, *scratch);
+    tile.first_row = begin;
     add_columns(tile, part, stride, folded.data());
   }
   for (Index i = begin; i < end; ++i)

@@ -47,11 +47,12 @@ class Blocks {
     int bits = 3;                       // of a block
     Index each = 0;                     // blocks of a column, or:
     std::vector<std::uint32_t> starts;  // where the blocks of a column start
-    std::vector<std::uint64_t> packed;
+    std::vector<unsigned char> packed;
   };
-  void draw(Index j, Index first_band, Index last_band, std::vector<Code>& codes) const;
+  Code* draw(Index j, Index first_band, Index last_band, Code* out) const;
   Segment store(Index first_band, Index last_band) const;
-  void unpack(const Segment& segment, Index column, std::vector<Code>& codes) const;
+  Code* unpack(const Segment& segment, Index column, Code* out) const;
+  std::size_t most_codes(Index first_unit, Index last_unit) const;
   bool stored() const { return !segments_.empty(); }
   Share rows() const { return part_ == Part::rows ? share_ : Share{}; }
   Index own_column(Index i) const;  // where the columns of block i are among the stored ones

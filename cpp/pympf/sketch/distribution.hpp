@@ -64,8 +64,12 @@ class Distribution {
   Word word(Index j, Word random_string) const;
   const std::array<Word, 8>& flips() const { return flips_; }
 
-  // Appends the codes of the nonzero blocks of column j in bands [first, last), by block row.
-  void codes(Index j, Index first, Index last, std::vector<Code>& out) const;
+  // Writes the codes of the nonzero blocks of column j in bands [first, last), by block row, and
+  // gives their end. There may be `most_codes` of them.
+  Code* codes(Index j, Index first, Index last, Code* out) const;
+  Index most_codes(Index first, Index last) const {
+    return params_.weight != 0 ? last - first : band_begin(last) - band_begin(first);
+  }
 
   // From a folded block row to the block's b entries, times the scale; and the transposed of that.
   // A folded number is `stride` from the next one of its vector.
@@ -76,8 +80,8 @@ class Distribution {
 
  private:
   std::array<std::uint32_t, 4> draw(Index j, std::uint32_t what) const;
-  void codes_by_weight(Index j, Index first, Index last, std::vector<Code>& out) const;
-  void codes_by_probability(Index j, Index t, std::vector<Code>& out) const;
+  Code* codes_by_weight(Index j, Index first, Index last, Code* out) const;
+  Code* codes_by_probability(Index j, Index t, Code* out) const;
   Index gap(std::uint32_t place) const;
 
   DistributionParams params_;

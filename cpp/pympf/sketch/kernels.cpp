@@ -79,6 +79,7 @@ PYMPF_INLINE void add_columns_body(const Tile& tile, const T* x, int stride, T* 
   using V = typename S::V;
   const S signs;
   const int vectors = stride / S::width;
+  const auto first = static_cast<Code>(tile.first_row);
   Index e = 0;
   for (Index c = 0; c < tile.columns; ++c) {
     const V value = V{} + x[c];
@@ -86,7 +87,7 @@ PYMPF_INLINE void add_columns_body(const Tile& tile, const T* x, int stride, T* 
     for (; e < tile.ends[c]; ++e) {
       const Code code = tile.codes[e];
       const Word word = base ^ tile.flips[code & 7];
-      T* const y = folded + static_cast<std::size_t>(code >> 3) * stride;
+      T* const y = folded + static_cast<std::size_t>((code >> 3) - first) * stride;
       for (int v = 0; v < vectors; ++v) {
         T* const at = y + v * S::width;
         V change = value;
@@ -132,6 +133,13 @@ PYMPF_INLINE void dot_columns_body(const Tile& tile, const T* folded, int stride
   }
 }
 
+constexpr std::size_t kAhead = 6;  // entries whose numbers are on their way
+
+template <class T>
+PYMPF_INLINE void prefetch(const T* row, int count) {
+  for (int v = 0; v < count; v += kWidth<T>) __builtin_prefetch(row + v);
+}
+
 // The numbers of a panel's row, in whole vectors: those beyond `count` are zero.
 template <class T>
 PYMPF_INLINE const T* whole_row(const T* row, int count, T* room) {
@@ -149,6 +157,7 @@ PYMPF_INLINE void add_entries_body(const Entry* entries, std::size_t count, int 
   for (int g = 0; g < groups; ++g) std::memset(tables.at[g], 0, sizeof tables.at[g]);
   alignas(kLine) T room[kPanel<T>] = {};
   for (std::size_t e = 0; e < count; ++e) {
+    if (e + kAhead < count) prefetch(X.at + entries[e + kAhead].column * X.k, X.count);
     const T* const x = whole_row(X.at + entries[e].column * X.k, X.count, room);
     Word word = entries[e].word;
     for (int g = 0; g < groups; ++g, word >>= 4) {
@@ -197,6 +206,7 @@ PYMPF_INLINE void dot_entries_body(const Entry* entries, std::size_t count, int 
   }
   alignas(kLine) T room[kPanel<T>] = {};
   for (std::size_t e = 0; e < count; ++e) {
+    if (e + kAhead < count) prefetch(X.at + entries[e + kAhead].column * X.k, X.count);
     T* const x = X.at + entries[e].column * X.k;
     const bool whole = X.count == kPanel<T>;
     T* const at = whole ? x : room;
