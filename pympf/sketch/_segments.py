@@ -19,8 +19,9 @@ swept by the next writer. Heads and tails lie in one piece each and are mapped i
 from __future__ import annotations
 
 import fcntl
+import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,7 +33,7 @@ from numpy.typing import NDArray
 from pympf._storage import FILE_VERSION, array_of, check_type, value_of
 from pympf.io import _sums, create_hdf5, open_hdf5
 
-__all__ = ["Manifest", "OpenSegment", "Records", "Segment", "lock"]
+__all__ = ["Manifest", "OpenSegment", "Records", "Segment", "lock", "open_segment", "write_segment"]
 
 MANIFEST_TYPE, SEGMENT_TYPE = "sketch_repository", "sketch_segment"
 KIND = "sketch repository"
@@ -53,7 +54,29 @@ class Records:
     def part(self, which: Array) -> Records:
         """Give some of them."""
         labels = [self.labels[i] for i in which]
-        return Records(self.ids[which], self.count[which], self.used[which], labels, self.values[which])
+        return Records(
+            self.ids[which], self.count[which], self.used[which], labels, self.values[which]
+        )
+
+
+def by_width(records: Records, widths: Array) -> Iterable[Records]:
+    """Cut records to their widths, and give those of each width."""
+    for width in np.unique(widths):
+        part = records.part(np.nonzero(widths == width)[0])
+        part.values = part.values[:, :width]
+        yield part
+
+
+def joined_by_width(parts: list[Records]) -> Iterable[Records]:
+    """Put records of one width together."""
+    widths: dict[int, list[Records]] = {}
+    for part in parts:
+        if len(part.ids):
+            widths.setdefault(part.values.shape[1], []).append(part)
+    for same in widths.values():
+        names = ("ids", "count", "used", "values")
+        arrays = {name: np.concatenate([getattr(part, name) for part in same]) for name in names}
+        yield Records(**arrays, labels=[label for part in same for label in part.labels])
 
 
 @dataclass(frozen=True)
@@ -82,7 +105,10 @@ def write_segment(root: Path, number: int, records: Records, head: int) -> Segme
             _sums.add(file, name, np.asarray(getattr(records, name), dtype=np.int64))
         _sums.add(file, "label_start", start.astype(np.int64))
         _sums.add(file, "labels", np.frombuffer(b"".join(texts), dtype=np.uint8))
-        for name, part in (("heads", records.values[:, :head]), ("tails", records.values[:, head:])):
+        for name, part in (
+            ("heads", records.values[:, :head]),
+            ("tails", records.values[:, head:]),
+        ):
             values = np.ascontiguousarray(part, dtype=np.float32)
             _sums.label(file.create_dataset(name, data=values), _sums.crc_of(values))
     return Segment(number, rows, width, path.stat().st_size)
@@ -117,7 +143,7 @@ class OpenSegment:
 
 
 def open_segment(root: Path, segment: Segment, head: int) -> OpenSegment:
-    """Open a segment; OSError if it is not whole. The sums of heads and tails are left for later."""
+    """Open a segment; OSError if it is not whole. Sums of heads and tails are for `check`."""
     path = segment.path(root)
     with open_hdf5(path, KIND) as file:
         check_type(file, SEGMENT_TYPE)
@@ -133,7 +159,7 @@ def open_segment(root: Path, segment: Segment, head: int) -> OpenSegment:
         for name, values in own.items():
             _sums.verify(file[name], values)
         text, start = own.pop("labels").tobytes(), own.pop("label_start")
-        labels = [text[a:b].decode() for a, b in zip(start[:-1], start[1:], strict=True)]
+        labels = [text[a:b].decode() for a, b in itertools.pairwise(start)]
         if {len(labels), *(len(values) for values in own.values())} != {segment.rows}:
             raise ValueError("its arrays have different lengths")
         heads, tails = (_mapped(path, file[name]) for name in ("heads", "tails"))
@@ -187,12 +213,15 @@ class Manifest:
         with open_hdf5(path, KIND) as file:
             check_type(file, MANIFEST_TYPE)
             _sums.check(file)
-            numbers = {name: int(file.attrs[name]) for name in cls.NUMBERS}
-            texts = (str(value_of(file.attrs[name])) for name in ("checksum", "scheme"))
+            checksum, scheme = (str(value_of(file.attrs[name])) for name in ("checksum", "scheme"))
+            found = cls(checksum, scheme, 0, 0)
+            for name in cls.NUMBERS:
+                setattr(found, name, int(file.attrs[name]))
             table = array_of(file["segments"]).reshape(-1, 4).tolist()
-            removed, touched = array_of(file["removed"]), array_of(file["touched"])
-            segments = [Segment(*line) for line in table]
-            return cls(*texts, **numbers, segments=segments, removed=removed, touched=touched.reshape(-1, 2))
+            found.segments = [Segment(*line) for line in table]
+            found.removed = array_of(file["removed"])
+            found.touched = array_of(file["touched"]).reshape(-1, 2)
+            return found
 
     def sweep(self, root: Path) -> None:
         """Delete what an earlier writer has left: files that do not count."""

@@ -505,7 +505,9 @@ class BlockSparse(SketchMatrix):
         codes, ends = self._matrix.codes(columns)
         counts = np.diff(ends, prepend=0)
         fs, fc, fm = ((2 * (codes >> bit & 1).astype(np.int8) - 1) for bit in range(3))
-        return BlockList(np.repeat(columns.astype(np.int64), counts), (codes >> 3).astype(np.int64), fs, fc, fm)
+        return BlockList(
+            np.repeat(columns.astype(np.int64), counts), (codes >> 3).astype(np.int64), fs, fc, fm
+        )
 
     def column_norms2(self, js: ArrayLike) -> NDArray[np.float64]:
         """Return the squared norms of some columns: 1 where the weight is exact.

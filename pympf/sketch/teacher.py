@@ -6,8 +6,8 @@ the identity of every (I + R)/2 the overall sketch of an object at depth h holds
     s = w_θ / (32 · 16^(h-2)) R_{M,1} x_θ + noise,
 
 where the noise, the same x_θ through 8^(h-1) - 1 other paths and all that is deeper, is dense and
-small in each entry: so dictionary learning finds the columns of R_{M,1} in overall sketches at once.
-What one depth explains is projected out before the next one, 16 times smaller, is looked for:
+small in each entry: so dictionary learning finds the columns of R_{M,1} in overall sketches. What
+one depth explains is projected out before the next one, 16 times smaller, is looked for:
 
 ===========================  =======================================================================
 step                         here
@@ -25,8 +25,8 @@ w = 1, d = 131 040).
 
 References
 ----------
-.. [1] B. Ghazi, R. Panigrahy, J. R. Wang, "Recursive sketches for modular deep learning", ICML 2019,
-   theorem 5 and section 4.1.
+.. [1] B. Ghazi, R. Panigrahy, J. R. Wang, "Recursive sketches for modular deep learning", ICML
+   2019, theorem 5 and section 4.1.
 """
 
 from __future__ import annotations
@@ -223,7 +223,9 @@ def learn_network(
     """
     X, y, Y = np.asarray(inputs), np.asarray(outputs), np.asarray(sketches)
     if not len(X) == len(y) == len(Y):
-        raise ValueError(f"expected as many inputs, outputs and sketches, got {len(X)}, {len(y)}, {len(Y)}")
+        raise ValueError(
+            f"expected as many inputs, outputs and sketches, got {len(X)}, {len(y)}, {len(Y)}"
+        )
     modules: list[LearntModule] = []
     for h in range(2, depth + 1):
         rest = without(Y, [module.labels for module in modules])
@@ -240,10 +242,10 @@ def learn_network(
                 modules[parent].children.append(len(modules))
             modules.append(module)
     for module in modules:
-        known = module.labels >= 0
+        known = np.asarray(module.labels >= 0)
         if module.children:
             seen = np.stack([modules[i].labels for i in module.children], axis=1)
-            known &= (seen >= 0).all(axis=1)
+            known = np.logical_and(known, (seen >= 0).all(axis=1))
             module.predictor = learn_table(seen[known], module.labels[known])
         else:
             module.predictor = (learner or learn_ridge)(X[known], module.labels[known])

@@ -34,16 +34,20 @@ def test_learning_is_that_of_one_process(options):
     R = [BlockSparse(132, b=33, w=2, name=str(i)) for i in (0, 1)]
     halves = (np.ascontiguousarray(x[:, i * 132 : (i + 1) * 132].T) for i in (0, 1))
     Y = np.ascontiguousarray(sum(M.apply(h) for M, h in zip(R, halves, strict=True)).T)
-    alone, together = learn_dictionary(Y, 33, 2, **options), learn_dictionary(part(Y), 33, 2, comm=COMM, **options)
+    alone, together = (
+        learn_dictionary(Y, 33, 2, **options),
+        learn_dictionary(part(Y), 33, 2, comm=COMM, **options),
+    )
     for name in ("signatures", "matrix", "column", "strings", "hits", "row_start", "row", "signs"):
         assert np.array_equal(getattr(alone, name), getattr(together, name)), name
     codes = np.concatenate(COMM.allgather(together.codes.toarray()))
-    assert np.array_equal(codes, alone.codes.toarray()) and alone.n_atoms > 250
+    assert np.array_equal(codes, alone.codes.toarray())
+    assert alone.n_atoms > 250
     assert alone.report == together.report
+    bad = part(Y).copy()
+    if COMM.rank == COMM.size - 1:
+        bad[0, 5] = np.nan
     with pytest.raises(ValueError, match="finite"):
-        bad = part(Y).copy()
-        if COMM.rank == COMM.size - 1:
-            bad[0, 5] = np.nan
         learn_dictionary(bad, 33, 2, comm=COMM)
 
 
@@ -70,12 +74,14 @@ def test_repository_is_that_of_one_process(path):
         repository.merge([0, 7])
         repository.remove([1])
         repository.forget(repository.bytes / 2)
-        assert repository.bytes <= 199 * D * 4 / 2 and same_on_ranks(repository.ids)
+        assert repository.bytes <= 199 * D * 4 / 2
+        assert same_on_ranks(repository.ids)
         again = repository.query(part(Q), 5, probes=4)[1]
     COMM.barrier()
     alone = Repository(path, **options)
     alone.check()
-    assert len(alone) == 198 and alone.counts([200]).tolist() == [2]
+    assert len(alone) == 198
+    assert alone.counts([200]).tolist() == [2]
     assert np.array_equal(alone.query(Q, 5, probes=4)[1], np.concatenate(COMM.allgather(again)))
     assert [len(group) for group in groups] == sorted([29, 29, 29, 29, 28, 28, 28], reverse=True)
     if COMM.rank == 0:

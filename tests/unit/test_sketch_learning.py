@@ -1,18 +1,18 @@
-"""Dictionary learning: against its numpy twin, the laws of its loss, noise, recursion, bad input."""
+"""Dictionary learning: its numpy twin, the laws of its loss, noise, recursion, bad input."""
 
 import math
 
 import hypothesis
 import hypothesis.strategies as st
 import numpy as np
+import pympf._dictionary as engine
 import pytest
 
 import pympf
-import pympf._dictionary as engine
-from tests.helpers import rounding
 from pympf.ref import sketch_learning as ref
 from pympf.sketch import BlockSparse, Outside, learn_dictionary, learn_levels
 from pympf.sketch.learning import promised
+from tests.helpers import rounding
 
 
 def problem(d, b, w, k, samples, *, matrices=2, seed=0, least=0.5, dtype=np.float64):
@@ -35,7 +35,7 @@ def order_of(learnt, R):
 
 
 def score(learnt, R, x):
-    """Give the share of columns found, of codes found, the largest error of these, false columns."""
+    """Give the shares of columns and codes found, the largest error of these, false columns."""
     d, order = R[0].d, order_of(learnt, R)
     codes = np.zeros_like(x)
     places = np.full(learnt.n_matrices * d, -1)
@@ -68,9 +68,13 @@ def samples_of(draw):
     """Draw samples that are sums of a few columns, with noise and some rubbish."""
     d, b = draw(st.sampled_from([(24, 24), (66, 33), (132, 33), (54, 27)]))
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
-    R = np.concatenate([ref.draw(d, b, max(1, d // b // 2), int(s)) for s in rng.integers(0, 9, 2)], 1)
+    R = np.concatenate(
+        [ref.draw(d, b, max(1, d // b // 2), int(s)) for s in rng.integers(0, 9, 2)], 1
+    )
     k = draw(st.integers(0, 3))
-    x = np.array([rng.permutation(np.r_[rng.uniform(-1, 1, k), np.zeros(2 * d - k)]) for _ in range(40)])
+    x = np.array(
+        [rng.permutation(np.r_[rng.uniform(-1, 1, k), np.zeros(2 * d - k)]) for _ in range(40)]
+    )
     Y = x @ R.T + draw(st.sampled_from([0, 1e-3, 0.05])) * rng.standard_normal((40, d))
     Y[:3] = rng.choice([-1.0, 1.0], (3, d))
     return np.ascontiguousarray(Y.astype(draw(st.sampled_from([np.float32, np.float64])))), b
@@ -85,7 +89,8 @@ def test_blocks_are_the_twins(problem, tau):
     own = {(int(block["sample"]), int(block["row"])): block for block in blocks}
     expected, count = ref.read_blocks(Y.astype(np.float64), b, tau, floor)
     sure = {(e.sample, e.row) for e in expected if abs(e.spread - tau) > 1e-5}
-    assert abs(nonzero - count) <= 1 and sure <= own.keys()
+    assert abs(nonzero - count) <= 1
+    assert sure <= own.keys()
     for e in expected:
         if (e.sample, e.row) not in own:
             continue
@@ -101,7 +106,7 @@ def test_blocks_are_the_twins(problem, tau):
 
 @pytest.mark.parametrize("per_sample", [0, 2])
 def test_dictionary_is_the_twins(per_sample):
-    R, x, Y = problem(132, 33, 2, 2, 300, seed=4)
+    R, _x, Y = problem(132, 33, 2, 2, 300, seed=4)
     Y += 0.02 * np.random.default_rng(0).standard_normal(Y.shape) / math.sqrt(66)
     rule = {"rule": "per_sample", "fraction": 1.0} if per_sample else {}
     learnt = learn_dictionary(Y, 33, 2, **rule)
@@ -110,7 +115,10 @@ def test_dictionary_is_the_twins(per_sample):
     assert learnt.n_atoms == len(columns) > (0 if per_sample else 100)
     words = {m: sum(1 << i for i, s in enumerate(m[1:]) if s > 0) for m, _ in columns}
     place = {m: int(np.searchsorted(learnt.signatures, words[m])) for m in words}
-    atoms = {(int(m), int(j)): i for i, (m, j) in enumerate(zip(learnt.matrix, learnt.column, strict=True))}
+    atoms = {
+        (int(m), int(j)): i
+        for i, (m, j) in enumerate(zip(learnt.matrix, learnt.column, strict=True))
+    }
     for (m, j), (_, rows) in columns.items():
         i = atoms[place[m], j]
         own = slice(learnt.row_start[i], learnt.row_start[i + 1])
@@ -140,19 +148,26 @@ def test_columns_shown_eight_times_are_found(d, b, w, k, samples, bar):
     for tau in (0.3, 0.7):
         learnt = learn_dictionary(Y, b, w, tau=tau)
         found, codes, error, false = score(learnt, R, x)
-        assert learnt.n_matrices == 2 and found >= bar and false == 0
+        assert learnt.n_matrices == 2
+        assert found >= bar
+        assert false == 0
         assert codes >= learnt.report["promised"] - 0.04
         assert tau > 0.3 or error < 1e-14
     check_columns(learnt, R)
     peeled = score(learn_dictionary(Y, b, w, rounds=4), R, x)
     assert peeled[1] > codes or codes == 1
-    assert peeled[0] >= found and peeled[2] < 0.01 and peeled[3] == 0
+    assert peeled[0] >= found
+    assert peeled[2] < 0.01
+    assert peeled[3] == 0
 
 
 def test_the_papers_rule_loses_columns():
     R, x, Y = problem(1050, 42, 4, 4, 4200)
-    pooled, papers = (score(learn_dictionary(Y, 42, 4, rule=r), R, x) for r in ("pooled", "per_sample"))
-    assert papers[0] < 0.9 < 0.998 <= pooled[0] and papers[3] == 0
+    pooled, papers = (
+        score(learn_dictionary(Y, 42, 4, rule=r), R, x) for r in ("pooled", "per_sample")
+    )
+    assert papers[0] < 0.9 < 0.998 <= pooled[0]
+    assert papers[3] == 0
 
 
 def test_sparsity_law_and_peeling():
@@ -163,7 +178,8 @@ def test_sparsity_law_and_peeling():
         found, codes, _, false = score(learnt, R, x)
         expected = 1 - (1 - math.exp(-load)) ** 8
         assert abs(learnt.report["load"] - load) < 0.35 * load
-        assert found >= columns and false == 0
+        assert found >= columns
+        assert false == 0
         assert codes >= expected - 0.04
         assert score(learn_dictionary(Y, 42, 8, rounds=6), R, x)[1] > 0.999
 
@@ -174,19 +190,23 @@ def test_noise():
     entry = 0.5 / math.sqrt(5 * 42)  # of the smallest column
     noisy = Y + np.float32(0.2 * entry) * rng.standard_normal(Y.shape, dtype=np.float32)
     found, _, error, false = score(learn_dictionary(noisy, 42, 5), R, x)
-    assert found >= 0.99 and error <= 0.06 and false == 0
+    assert found >= 0.99
+    assert error <= 0.06
+    assert false == 0
     spikes = Y.copy().reshape(len(Y), 25, 42)  # noise of bounded l1 norm
     s, i = np.nonzero(rng.random(spikes.shape[:2]) < 0.3)
     spikes[s, i, rng.integers(0, 42, len(s))] += 4 * entry * rng.choice([-1, 1], len(s))
     spiky = spikes.reshape(Y.shape)
     found, _, _, false = score(learn_dictionary(spiky, 42, 5), R, x)
-    assert found >= 0.99 and false > 0
+    assert found >= 0.99
+    assert false > 0
     found, _, _, false = score(learn_dictionary(spiky, 42, 5, min_rows=3), R, x)
-    assert found >= 0.97 and false == 0
+    assert found >= 0.97
+    assert false == 0
 
 
 def test_transform():
-    R, x, Y = problem(546, 39, 4, 2, 4368)
+    R, _x, Y = problem(546, 39, 4, 2, 4368)
     learnt = learn_dictionary(Y, 39, 4, rounds=3)
     _, z, new = problem(546, 39, 4, 2, 50, seed=0)
     codes = learnt.transform(new).toarray()
@@ -203,7 +223,9 @@ def test_threads_change_nothing():
     for threads in (1, 2, 3):
         pympf.set_num_threads(threads)
         learnt = learn_dictionary(Y, 42, 4, rounds=1)
-        results.append([learnt.codes.toarray().tobytes(), learnt.row.tobytes(), learnt.strings.tobytes()])
+        results.append(
+            [learnt.codes.toarray().tobytes(), learnt.row.tobytes(), learnt.strings.tobytes()]
+        )
     pympf.set_num_threads(before)
     assert results[0] == results[1] == results[2]
 
@@ -218,16 +240,22 @@ def test_recursion_at_d_64980():
     inner = BlockSparse(d, b=b, w=1, seed=7, name="inner")
     pool = np.sort(rng.choice(d, 60, replace=False))
     columns = outer.apply(np.asarray(inner.columns(pool)))
-    which, x = rng.permutation(np.arange(300) % 60), rng.uniform(0.5, 1, 300) * rng.choice([-1, 1], 300)
+    which, x = (
+        rng.permutation(np.arange(300) % 60),
+        rng.uniform(0.5, 1, 300) * rng.choice([-1, 1], 300),
+    )
     Y = np.ascontiguousarray((columns[:, which] * x).T.astype(np.float32))
     learnt = learn_levels(Y, b, [5, 1])
     active = np.unique(np.nonzero(inner.columns(pool))[0])
-    assert learnt.n_matrices == 1 and np.isin(active, learnt.column).mean() >= 0.998
+    assert learnt.n_matrices == 1
+    assert np.isin(active, learnt.column).mean() >= 0.998
     second = learnt.inner[0]
-    assert second.n_matrices == 1 and np.isin(pool, second.column).mean() >= 0.90
+    assert second.n_matrices == 1
+    assert np.isin(pool, second.column).mean() >= 0.90
     codes = second.code(0)[np.arange(300), pool[which]]
     there = np.asarray(codes).ravel() != 0
-    assert there.mean() >= 0.85 and np.abs(np.asarray(codes).ravel() - x)[there].max() < 1e-5
+    assert there.mean() >= 0.85
+    assert np.abs(np.asarray(codes).ravel() - x)[there].max() < 1e-5
     share = promised(learnt.report["load"], 5, b, 1)
     assert abs(share - np.isin(pool, second.column).mean()) < 0.1
 
@@ -236,7 +264,7 @@ def test_recursion_is_refused_where_it_fails():
     d, b = 4128, 48
     outer, inner = (BlockSparse(d, b=b, w=w, seed=1, name=str(w)) for w in (5, 1))
     columns = outer.apply(np.asarray(inner.columns(np.arange(30))))
-    with pytest.raises(Outside, match="hold .* columns on the average"):
+    with pytest.raises(Outside, match=r"hold .* columns on the average"):
         learn_levels(np.ascontiguousarray(columns.T), b, [5, 1])
 
 
@@ -271,6 +299,7 @@ def test_bad_input():
     empty = learn_dictionary(np.zeros((0, 132)), 33, 2)
     assert (empty.n_atoms, empty.n_matrices, empty.codes.shape) == (0, 0, (0, 0))
     nothing = learn_dictionary(np.zeros((5, 132)), 33, 2, rounds=2)
-    assert nothing.report["load"] == 0 and nothing.transform(Y).shape == (3, 0)
+    assert nothing.report["load"] == 0
+    assert nothing.transform(Y).shape == (3, 0)
     with pytest.raises(ValueError, match="matrix 0"):
         nothing.columns(0)

@@ -54,7 +54,8 @@ def same(a, b):
 
 def test_what_was_added_comes_back(filled):
     repository = Repository(filled)
-    assert len(repository) == 40 and repository.bytes == 40 * D * 4
+    assert len(repository) == 40
+    assert repository.bytes == 40 * D * 4
     assert repository.labels([7, 0]) == ["object 7", "object 0"]
     for i, sketch in zip((39, 0), repository.sketches([39, 0]), strict=True):
         assert np.array_equal(sketch.values, draw(40, kinds=5)[i].astype(np.float64))
@@ -65,7 +66,10 @@ def test_what_was_added_comes_back(filled):
 
 def test_sketches_of_several_widths(path):
     rows = draw(6)
-    sketches = [Sketch(row, SCHEME.checksum, kept) for row, kept in zip(rows, (D, 500, D, 66, 500, D), strict=True)]
+    sketches = [
+        Sketch(row, SCHEME.checksum, kept)
+        for row, kept in zip(rows, (D, 500, D, 66, 500, D), strict=True)
+    ]
     with Repository.create(path, SCHEME) as repository:
         ids = repository.add(sketches)
         assert ids.tolist() == [0, 1, 2, 3, 4, 5]
@@ -76,7 +80,9 @@ def test_sketches_of_several_widths(path):
 
 
 def brute_force(X, Q, k):
-    unit = [a / np.linalg.norm(a, axis=1, keepdims=True) for a in (X.astype(float), Q.astype(float))]
+    unit = [
+        a / np.linalg.norm(a, axis=1, keepdims=True) for a in (X.astype(float), Q.astype(float))
+    ]
     cosine = unit[1] @ unit[0].T
     order = np.argsort(-cosine, axis=1, kind="stable")[:, :k]
     return np.take_along_axis(cosine, order, axis=1), order
@@ -104,9 +110,11 @@ def test_query_compares_what_both_have(path):
         repository.add(X[:10], kept=200)
         repository.add(X[10:])
     found = Repository(path).query([Sketch(X[3], SCHEME.checksum)], 1)
-    assert found[1][0, 0] == 3 and abs(found[0][0, 0] - 1) < 1e-12
+    assert found[1][0, 0] == 3
+    assert abs(found[0][0, 0] - 1) < 1e-12
     found = Repository(path).query([Sketch(X[20], SCHEME.checksum, 100)], 1)
-    assert found[1][0, 0] == 20 and abs(found[0][0, 0] - 1) < 1e-12
+    assert found[1][0, 0] == 20
+    assert abs(found[0][0, 0] - 1) < 1e-12
 
 
 def test_fewer_than_asked_for(path):
@@ -116,7 +124,8 @@ def test_fewer_than_asked_for(path):
         repository.add(draw(1))
         repository.commit()
         similarity, ids = repository.query(draw(1), 3)
-        assert ids.tolist() == [[0, -1, -1]] and similarity[0, 1] == -np.inf
+        assert ids.tolist() == [[0, -1, -1]]
+        assert similarity[0, 1] == -np.inf
     assert len(Repository(path).add.__doc__) > 0
 
 
@@ -169,7 +178,9 @@ def test_widths_within(seed, n, share):
     worth = rng.random(n) + 1e-3
     total = head * n + share * (now.sum() - head * n)
     widths = widths_within(total, worth, now, head)
-    assert widths.sum() <= total and (widths >= head).all() and (widths <= now).all()
+    assert widths.sum() <= total
+    assert (widths >= head).all()
+    assert (widths <= now).all()
     full = now == now.max()
     order = np.argsort(worth[full], kind="stable")
     smooth = widths[full][order]
@@ -181,7 +192,8 @@ def test_removing(filled):
     with Repository(filled, "a") as repository:
         repository.query(draw(1))
         repository.remove([3, 4])
-        assert 3 not in repository.ids and len(repository) == 38
+        assert 3 not in repository.ids
+        assert len(repository) == 38
         assert 3 not in repository.query(draw(40, kinds=5), 38, candidates=40, probes=12)[1]
         with pytest.raises(ValueError, match="no sketch with the id 3"):
             repository.sketches([3])
@@ -210,12 +222,14 @@ def test_readers_see_commits(filled):
         writer.add(draw(1, seed=8))
         assert not reader.refresh()  # not committed
         writer.commit()
-        assert reader.refresh() and len(reader) == 41
+        assert reader.refresh()
+        assert len(reader) == 41
         old = Repository(filled)
         for _ in range(9):  # files that `old` has open are put together and deleted
             writer.add(draw(1))
             writer.commit()
-        assert len(old) == 41 and np.array_equal(old.sketches([40])[0].values[:5], draw(1, 8)[0, :5])
+        assert len(old) == 41
+        assert np.array_equal(old.sketches([40])[0].values[:5], draw(1, 8)[0, :5])
     with pytest.raises(OSError, match="open for reading"):
         reader.add(draw(1))
 
@@ -229,9 +243,9 @@ def test_one_writer(filled):
 
 
 def test_an_error_drops_what_was_not_committed(filled):
-    with pytest.raises(KeyError), Repository(filled, "a") as repository:
-        repository.add(draw(3))
-        raise KeyError
+    repository = Repository(filled, "a")
+    repository.add(draw(3))
+    repository.__exit__(KeyError, KeyError(), None)
     assert len(Repository(filled)) == 40
     Repository(filled, "a").close()
 
