@@ -49,9 +49,9 @@ Learner = Callable[[Array, Array], Predictor]
 
 SMALLEST_SHARE = 0.2
 """Matrices whose codes are smaller than this share of the largest ones are no attributes'."""
-LEAST_SAMPLES = 0.05
-"""Modules and attributes that are read in a smaller share of the samples are chance: β of theorem
-5, for attributes divided by their number."""
+LEAST_ATTRIBUTE = 0.05
+"""An attribute that is read less often than this share of the samples, by the number of attributes,
+is chance."""
 
 
 @dataclass
@@ -156,6 +156,7 @@ def learn_network(
     *,
     depth: int = 3,
     tau: float = 0.9,
+    least_share: float = 0.25,
     learner: Learner | None = None,
     **options: Any,
 ) -> LearntNetwork:
@@ -177,6 +178,9 @@ def learn_network(
         Of the deepest objects.
     tau : float
         As in `learn_dictionary`.
+    least_share : float
+        Modules that are read in a smaller share of the samples are left out: β of theorem 5. In a
+        fixed tree every object is there every time, but not every attribute is read.
     learner : callable, optional
         Takes inputs and labels, returns a function from inputs to labels; by default ridge
         regression on indicators.
@@ -230,7 +234,7 @@ def learn_network(
     for h in range(2, depth + 1):
         rest = without(Y, [module.labels for module in modules])
         dictionary = learn_dictionary(rest, block, weight, tau=tau, **options)
-        found = read_modules(dictionary, h)
+        found = read_modules(dictionary, h, least_share)
         above = [i for i, module in enumerate(modules) if module.depth == h - 1]
         if not found:
             if h == 2:
@@ -242,16 +246,16 @@ def learn_network(
                 modules[parent].children.append(len(modules))
             modules.append(module)
     for module in modules:
-        known = np.asarray(module.labels >= 0)
+        known: Array = module.labels >= 0
         if module.children:
             seen = np.stack([modules[i].labels for i in module.children], axis=1)
-            known = np.logical_and(known, (seen >= 0).all(axis=1))
+            known &= (seen >= 0).all(axis=1)
             module.predictor = learn_table(seen[known], module.labels[known])
         else:
             module.predictor = (learner or learn_ridge)(X[known], module.labels[known])
     top = np.stack([module.labels for module in modules if module.depth == 2], axis=1)
-    known = (top >= 0).all(axis=1)
-    return LearntNetwork(modules, learn_table(top[known], y[known]))
+    whole = (top >= 0).all(axis=1)
+    return LearntNetwork(modules, learn_table(top[whole], y[whole]))
 
 
 def without(Y: Array, labels: list[Array]) -> Array:
@@ -263,14 +267,14 @@ def without(Y: Array, labels: list[Array]) -> Array:
     return Y - Q @ (Q.T @ Y)
 
 
-def read_modules(dictionary: Dictionary, depth: int) -> list[LearntModule]:
+def read_modules(dictionary: Dictionary, depth: int, share: float) -> list[LearntModule]:
     """Give the matrices that look like those of attributes."""
     found = []
     for m in range(dictionary.n_matrices):
         labels, size = read_labels(dictionary, m)
         scale = 32.0 * 16.0 ** (depth - 2)
         found.append(LearntModule(depth, int(dictionary.signatures[m]), scale * size, labels))
-    found = [module for module in found if (module.labels >= 0).mean() >= LEAST_SAMPLES]
+    found = [module for module in found if (module.labels >= 0).mean() >= share]
     largest = max((module.weight for module in found), default=0.0)
     return [module for module in found if module.weight >= SMALLEST_SHARE * largest]
 
@@ -285,7 +289,7 @@ def read_labels(dictionary: Dictionary, matrix: int) -> tuple[Array, float]:
     size = float(np.median(top[top > 0])) if (top > 0).any() else 0.0
     labels = np.where(top > size / 2, columns[best], -1)
     values, counts = np.unique(labels, return_counts=True)
-    rare = values[counts < LEAST_SAMPLES * len(labels) / len(columns)]
+    rare = values[counts < LEAST_ATTRIBUTE * len(labels) / len(columns)]
     return np.where(np.isin(labels, rare), -1, labels), size
 
 
