@@ -26,7 +26,7 @@ class BalancedSolve {
     rtol_ = std::max(params_.rtol, b_norm > 0 ? params_.atol / b_norm : 0.0);
 
     KrylovParams params = params_;  // down to what rounding leaves
-    params.rtol = std::min(rtol_, few * std::numeric_limits<T>::epsilon());
+    params.rtol = std::min<double>(rtol_, few * std::numeric_limits<T>::epsilon());
     params.atol = 0;
     const Operator<T> M_y = M ? in_units(*M) : Operator<T>{};
     RowProduct<T> product(A_);
@@ -85,13 +85,14 @@ class BalancedSolve {
   void judge(const std::vector<T>& Db, const std::vector<T>& y, const std::vector<T>& x,
              double reference, double b_norm, KrylovResult& result) const {
     const std::vector<RowResidual> rows = row_residuals(A_, Db.data(), y.data());
+    constexpr double epsilon = std::numeric_limits<T>::epsilon();
     double rounding = 0;
     for (const RowResidual& row : rows) rounding = std::max(rounding, row.rounding);
     rounding = few * A_.comm.max(rounding);
     std::vector<double> r(n_), beyond(n_, 0.0), correction(n_);
     for (Index i = 0; i < n_; ++i) {
       r[i] = rows[i].value;
-      if (std::abs(r[i]) > rounding)
+      if (std::abs(r[i]) > std::min(rounding, rtol_ / epsilon * rows[i].rounding))
         beyond[i] = std::ldexp(r[i], exponent_ - units_[i]);
       correction[i] = std::ldexp(rows[i].size(), units_[i]);
     }

@@ -29,11 +29,13 @@ std::vector<RowResidual> row_residuals(const DistRows<T>& A, const T* b, const T
 inline bool leaves_digits(double correction, double x_norm) { return correction <= 1e-3 * x_norm; }
 
 // The solution of 2^exponent A x = b, A symmetric, from the guess in x, and what became of it, in
-// the norm ||D (b - A x)||. It has converged when that is at most rtol ||D b||, when besides the
-// rows of b - A x that are more than rounding of the system in y, D_i |r_i| > few eps max_j
-// (|D A D| |y| + D |b|)_j, meet the tolerance in the 2-norm, and when D^2 (|b - A x| + rounding),
-// about the error of x, leaves x three digits. M stands for A^-1. Nothing, and x as it was, where T
-// cannot hold D b or x. Collective.
+// the norm ||D (b - A x)||. It has converged when
+//   - that is at most rtol ||D b||,
+//   - the rows that are more than rounding of the system in y,
+//     D_i |r_i| > few eps max_j (|D A D| |y| + D |b|)_j, or than rtol of their own terms meet the
+//     tolerance in the 2-norm, and
+//   - D^2 (|b - A x| + rounding), about the error of x, leaves x three digits.
+// M stands for A^-1. Nothing, and x as it was, where T cannot hold D b or x. Collective.
 template <class T>
 std::optional<KrylovResult> solve_balanced(const DistRows<T>& A, int exponent,
                                            const Operator<T>* M, const T* b, T* x,
