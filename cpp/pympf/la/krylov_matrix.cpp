@@ -218,6 +218,7 @@ class MatrixSolve {
       multiply_ = [this](const T* x, T* y) { blocks_->multiply(x, y); };
     } else {
       multiply_ = [this](const T* x, T* y) { spmv(scaled_A_.rows, x, y); };
+      multiply_.apply_dot = [this](const T* x, T* y) { return spmv_dot(scaled_A_.rows, x, y); };
     }
   }
 
