@@ -239,9 +239,8 @@ def fit_by_search(
     >>> questions = [ask("who has most gold", table), ask("how many nations", table)] * 4
     >>> answers = [to_values(["Peru"]), to_values(["2"])] * 4
     >>> found = [right_programs(q, t) for q, t in zip(questions, answers)]
-    >>> make = lambda r: NeuralProgrammer(
-    ...     8, epochs=60, batch=4, least=1, dropout=0, program_share=1.0, answers=False
-    ... )
+    >>> kind = {"epochs": 20, "batch": 1, "least": 1, "dropout": 0, "learning_rate": 0.02}
+    >>> make = lambda r: NeuralProgrammer(8, program_share=1.0, answers=False, **kind)
     >>> model = fit_by_search(make, questions, found, 2)
     >>> real_accuracy(model, questions, answers)
     1.0
