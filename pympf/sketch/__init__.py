@@ -2,6 +2,7 @@
 
 from pympf.sketch.graph import Edge, Graph, Object
 from pympf.sketch.joint import JointResult, recover_jointly
+from pympf.sketch.learning import Dictionary, Outside, learn_dictionary, learn_levels
 from pympf.sketch.matrices import BlockList, BlockSparse, Orthonormal, encode, fit_dimension
 from pympf.sketch.planning import Plan, plan
 from pympf.sketch.recovery import (
@@ -25,12 +26,14 @@ from pympf.sketch.streaming import StreamingSketch
 __all__ = [
     "BlockList",
     "BlockSparse",
+    "Dictionary",
     "Edge",
     "Graph",
     "JointResult",
     "Match",
     "Object",
     "Orthonormal",
+    "Outside",
     "Plan",
     "Recovered",
     "Scheme",
@@ -40,6 +43,8 @@ __all__ = [
     "compare",
     "encode",
     "fit_dimension",
+    "learn_dictionary",
+    "learn_levels",
     "nearest",
     "noise_level",
     "plan",
