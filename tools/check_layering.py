@@ -144,8 +144,8 @@ def is_allowed_in_explain(name: str) -> bool:
 
 def check_python(path: Path, source: str) -> Iterator[Violation]:
     """Check one file of the Python package; `path` is relative to the root of the tree."""
-    for number, line in enumerate(source.splitlines(), 1):
-        call = MPI_CALL.search(line.partition("#")[0])
+    for number, text in enumerate(source.splitlines(), 1):
+        call = MPI_CALL.search(text.partition("#")[0])
         if call and path != ONE_HOME["mpi4py"]:
             text = f"calls {call.group()[:-1]}; only {ONE_HOME['mpi4py']} does that: take la.Ranks"
             yield Violation(path, number, text)

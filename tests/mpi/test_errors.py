@@ -64,7 +64,7 @@ def test_other_communicators():
         with pytest.raises(RuntimeError, match=f"^rank 0 of {comm.size}: first$"):
             check("first" if comm.rank == 0 else "", comm)
         comm.Free()
-    with pytest.raises(ValueError, match="MPI.COMM_NULL"):
+    with pytest.raises(ValueError, match=r"MPI.COMM_NULL"):
         check("", MPI.COMM_NULL)
 
 

@@ -373,7 +373,7 @@ def test_settings_are_those_of_scikit_learn(made, rng):
     assert made.get_params()[name] == 4  # it is a copy
     with pytest.raises(ValueError, match=r"n_function; did you mean n_functions\?"):
         (twin if inner else twin.family).set_params(n_function=6)
-    with pytest.raises(TypeError, match="n_functions = 1.5 is not an integer"):
+    with pytest.raises(TypeError, match=r"n_functions = 1.5 is not an integer"):
         twin.set_params(**{name: 1.5})
     assert twin.get_params()[name] == 6  # a refused setting changes nothing
     if inner is None:

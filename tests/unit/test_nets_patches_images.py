@@ -51,7 +51,7 @@ def test_what_is_no_image_is_refused():
         resize(np.zeros(3), 2)
     with pytest.raises(TypeError, match="real numbers"):
         resize(np.zeros((2, 2), complex), 2)
-    with pytest.raises(ValueError, match="height = .* integer in .1, inf"):
+    with pytest.raises(ValueError, match=r"height = .* integer in .1, inf"):
         resize(np.zeros((2, 2)), 0)
 
 
@@ -111,7 +111,7 @@ def test_missing_files_and_unknown_names(mnist):
         load_images(folder / "nowhere")
     with pytest.raises(FileNotFoundError, match=r"omniglot_small.npz in .* holds \['idx'\]"):
         load_images(folder, "omniglot")
-    with pytest.raises(ValueError, match="name = .* is not one of"):
+    with pytest.raises(ValueError, match=r"name = .* is not one of"):
         load_images(folder, "imagenet")
     (folder / "t10k-labels-idx1-ubyte").unlink()
     with pytest.raises(FileNotFoundError, match="t10k-labels"):
