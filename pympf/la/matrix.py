@@ -256,11 +256,11 @@ class Matrix:
         Examples
         --------
         >>> from pympf.la import Matrix
-        >>> Matrix([[2, -1], [0, 2]]).symmetric_rows("take GMRES")
+        >>> Matrix([[2, -1], [3, 2]]).symmetric_rows("take GMRES")
         Traceback (most recent call last):
         ...
-        ValueError: expected a symmetric matrix, got max|a_ij - a_ji| = 1 at i = 0, \
-j = 1 (allowed: 2e-12); take GMRES
+        ValueError: expected a symmetric matrix, got max|a_ij - a_ji| = 4 at i = 0, j = 1 \
+(allowed: 3e-12); take GMRES
         """
         if not self.is_symmetric:
             raise ValueError(self.admitted.refusal(otherwise))
