@@ -14,8 +14,8 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-import pympf._approx as _engine
 from pympf import la
+from pympf._engine import approx as _engine
 
 __all__ = ["Matching", "greedy", "maximum_product", "maximum_sum"]
 

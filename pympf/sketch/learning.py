@@ -30,8 +30,8 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 
-import pympf._dictionary as _engine
 from pympf import la
+from pympf._engine import dictionary as _engine
 from pympf._mpi import check_communicator, is_parallel, on_all, same_on_all
 
 __all__ = ["Dictionary", "Outside", "learn_dictionary", "learn_levels"]

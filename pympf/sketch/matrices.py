@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 from scipy.sparse.linalg import LinearOperator
 
-import pympf._sketch as _engine
 from pympf import la
+from pympf._engine import sketch as _engine
 from pympf._mpi import check_communicator, handle, on_all, own, same_on_all
 from pympf.lsh._gates import checked_integer, checked_number, real_dtype
 
