@@ -136,7 +136,9 @@ class Matrix:
                 f"expected a square matrix, got {self.shape[0]} rows{many} and {columns} columns"
             )
         if not (self.shape[0] and columns):
-            raise ValueError(f"expected a matrix with at least one row, got shape {self.shape}")
+            raise ValueError(
+                f"expected a matrix with at least one row and one column, got shape {self.shape}"
+            )
 
     def __repr__(self) -> str:
         many = f", {self.ranks.size} ranks" if self.ranks.size > 1 else ""
