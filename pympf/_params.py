@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
 
 from pympf._engine import core
 
-__all__ = ["Params", "Report", "from_text", "table"]
+__all__ = ["Params", "Report", "from_text", "kinds", "table"]
 
 
 class Params:
@@ -35,6 +36,12 @@ class Params:
         ['order', 'max_stages', 'rotation_fraction']
         """
         return core.param_fields()
+
+
+@cache
+def kinds(fields: Callable[[], list[dict[str, Any]]]) -> dict[str, str]:
+    """Return the kind of each parameter of a field list, by name."""
+    return {field["name"]: field["kind"] for field in fields()}
 
 
 def from_text(field: dict[str, Any], text: str) -> Any:

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.sparse.linalg import LinearOperator
 
 from pympf._engine import engine
-from pympf._params import Params
+from pympf._params import Params, kinds
 from pympf.la import INDEX_MAX, Matrix, Operator, as_one_vector, checks
 from pympf.la.matrix import ranks_of
 from pympf.mmf import Mmf, Progress
@@ -479,11 +479,11 @@ def _check_options(
 
 
 def _refuse_unknown(preconditioner: Any, params: dict[str, Any]) -> None:
-    kinds = [Preconditioner.fields(), Params.fields()]
+    both = [kinds(Preconditioner.fields), kinds(Params.fields)]
     if isinstance(preconditioner, str) and preconditioner == CLASSIC:
-        kinds.reverse()
+        both.reverse()
     own = [given for given in signature(solve).parameters if given not in ("A", "b", "params")]
-    known = dict.fromkeys([*(field["name"] for fields in kinds for field in fields), *own])
+    known = dict.fromkeys([*both[0], *both[1], *own])
     for wanted in params:
         if wanted not in known:
             raise ValueError(checks.unknown(wanted, known))

@@ -179,11 +179,7 @@ def checked(A: Any) -> sp.csr_array:
     >>> checked([[1, 0], [2, 3]]).data
     array([1., 2., 3.])
     """
-    csr = la.canonical_csr(A)
-    if 0 in csr.shape:
-        raise ValueError(f"expected at least one row and one column, got shape {csr.shape}")
-    la._check_finite(csr)
-    return csr if csr.dtype == np.float64 else csr.astype(np.float64)
+    return la.Matrix.of(A, la.Ranks(None), square=False).astype(np.float64).csr
 
 
 def rows_of(csr: sp.csr_array) -> Any:

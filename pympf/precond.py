@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass, replace
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 
 from pympf._engine import core, engine
-from pympf._params import Params, Report, from_text, table
+from pympf._params import Params, Report, from_text, kinds, table
 from pympf._partition import find_parts
 from pympf.la import Matrix, Operator, Ranks, as_vector, checks
 from pympf.mmf import Mmf, factorize_rows
@@ -570,21 +569,14 @@ def _with_reason(method: str, reason: str) -> str:
 
 
 def _check_params(params: dict[str, Any]) -> None:
-    fields, of_classic = _fields()
+    known = kinds(Preconditioner.fields)
     for name in params:
-        if name in of_classic:
+        if name not in known and name in kinds(Params.fields):
             raise ValueError(
                 f"{name} is a parameter of the method 'classic' only; known to the others: "
-                f"{', '.join(field['name'] for field in fields)}"
+                f"{', '.join(known)}"
             )
-    checks.fields(params, fields, ("comm", "near_nullspace", "block_size"))
-
-
-@cache
-def _fields() -> tuple[list[dict[str, Any]], set[str]]:
-    """The fields, and the names of those that only the method 'classic' has."""
-    fields = Preconditioner.fields()
-    return fields, {field["name"] for field in Params.fields()} - {f["name"] for f in fields}
+    checks.fields(params, known, ("comm", "near_nullspace", "block_size"))
 
 
 def _independent(B: NDArray[np.float64], ranks: Ranks) -> NDArray[np.float64]:

@@ -79,12 +79,10 @@ def check_cxx(path: Path, source: str) -> Iterator[Violation]:
 # Imported inside the functions that use them: `import pympf` is quick and needs none of them.
 LAZY = {"PIL", "h5py", "matplotlib", "mpi4py", "petsc4py", "pyamg", "skimage", "sklearn"}
 # Who may import what only one module is to know: the ranks, and the compiled engine.
+BINDINGS = (Path(__file__).parent.parent / "cpp" / "bindings").glob("_*")
 ONE_HOME = {
     "mpi4py": Path("pympf/la/ranks.py"),
-    **{
-        f"pympf.{name}": Path("pympf/_engine.py")
-        for name in ("_core", "_float32", "_float64", "_lsh", "_text")
-    },
+    **{f"pympf.{binding.stem}": Path("pympf/_engine.py") for binding in BINDINGS},
 }
 # The classes there are scikit-learn's, and the modules are themselves imported where they are used.
 ESTIMATORS = {Path("pympf/nets/estimators.py"), Path("pympf/nets/patches/estimator.py")}

@@ -17,6 +17,8 @@ __all__ = ["INDEX_MAX", "canonical_csr", "check_finite"]
 
 INDEX_MAX = int(np.iinfo(np.int32).max)
 """Largest number of rows, of columns and of stored entries (the core has 32-bit indices)."""
+PARTS = ("data", "indices", "indptr", "offsets", "row", "col")
+"""The arrays of SciPy's sparse formats."""
 
 
 def canonical_csr(A: Any, *, any_width: bool = False) -> sp.csr_array:
@@ -63,8 +65,9 @@ def canonical(A: Any, ranks: Ranks, *, any_width: bool) -> sp.csr_array:
         return _from_dense(A)
     if A.ndim != 2:
         raise ValueError(f"expected a matrix (two dimensions), got {A.ndim}")
-    for part in ("data", "indices", "indptr", "offsets", "row", "col"):
-        checks.no_masks(getattr(A, part, None), "the matrix")
+    for part in PARTS:
+        if isinstance(array := getattr(A, part, None), np.ma.MaskedArray):
+            checks.no_masks(array, "the matrix")
     check_real(A.dtype, "the matrix")
     stored = A.nnz if A.format in ("lil", "dok") else A.data.size
     _check_size(A.shape[:1] if any_width else A.shape, stored)

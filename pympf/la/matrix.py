@@ -123,20 +123,22 @@ class Matrix:
     def _place(self, square: bool) -> None:
         """Find where the rows lie, and refuse sizes that do not fit."""
         own, columns = self.csr.shape
-        every = self.ranks.gather((own, columns, self.csr.dtype.name))
+        every = self.ranks.gather((own, columns, self.csr.data.dtype.type.__name__))
         require_same([theirs[1] for theirs in every], "columns of the matrix")
         require_same([theirs[2] for theirs in every], "dtype of the matrix")
         counts = [theirs[0] for theirs in every]
         first = sum(counts[: self.ranks.rank])
         self.shape = (sum(counts), columns)
         self.rows = range(first, first + own)
-        many = f" on {self.ranks.size} ranks" if self.ranks.size > 1 else ""
         if square and self.shape[0] != columns:
+            many = f" on {self.ranks.size} ranks" if self.ranks.size > 1 else ""
             raise ValueError(
                 f"expected a square matrix, got {self.shape[0]} rows{many} and {columns} columns"
             )
-        if 0 in self.shape:
-            raise ValueError(f"expected a matrix with at least one row, got shape {self.shape}")
+        if not (self.shape[0] and columns):
+            raise ValueError(
+                f"expected a matrix with at least one row and one column, got shape {self.shape}"
+            )
 
     def __repr__(self) -> str:
         many = f", {self.ranks.size} ranks" if self.ranks.size > 1 else ""
@@ -152,7 +154,7 @@ class Matrix:
     @property
     def dtype(self) -> np.dtype[Any]:
         """float64 or float32."""
-        return self.csr.dtype
+        return self.csr.data.dtype
 
     def diagonal(self) -> NDArray[Any]:
         """Return the diagonal entries of this rank's rows. Not collective.
@@ -296,6 +298,8 @@ class Matrix:
 
 def ranks_of(A: Any, comm: Any) -> Ranks:
     """Return the ranks that were given, or else those that a matrix brings. Not collective."""
+    if isinstance(comm, Ranks):
+        return comm
     if comm is None and isinstance(A, Matrix):
         return A.ranks
     return Ranks(comm_of(A) if comm is None else comm)

@@ -148,9 +148,12 @@ class Operator(LinearOperator):
     ) -> NDArray[Any]:
         """Let a vector, or a block of them, pass the gate to a product of blocks."""
         with self.ranks.guard():
-            x = as_vector(x, size, self.dtype, "x")
+            x = self._checked(x, size)
         self.ranks.same(x.shape[1:], "x: shape without the rows")
         return product(x) if x.ndim == 2 else product(x[:, np.newaxis]).reshape(-1)
+
+    def _checked(self, x: ArrayLike, size: int) -> NDArray[Any]:
+        return as_vector(x, size, self.dtype, "x")
 
     def _apply(self, X: NDArray[Any]) -> NDArray[Any]:
         raise NotImplementedError(f"{type(self).__name__} has no product")

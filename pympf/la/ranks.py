@@ -312,6 +312,23 @@ class Ranks:
         """
         return self.comm.bcast(value, root=root) if self.size > 1 else value
 
+    def exchange(self, parts: Sequence[Any]) -> list[Any]:
+        """Give each rank the part that is for it, and return what the others have for this one.
+
+        Collective.
+
+        Parameters
+        ----------
+        parts : sequence
+            One for each rank, which can be pickled.
+
+        Examples
+        --------
+        >>> Ranks(None).exchange(["all"])
+        ['all']
+        """
+        return self.comm.alltoall(list(parts)) if self.size > 1 else list(parts)
+
     def sum(self, value: Any) -> Any:
         """Add the numbers, or arrays of one shape, of all ranks.
 

@@ -13,6 +13,7 @@ from pympf._engine import lsh as _engine
 from pympf.la import checks
 from pympf.lsh._gates import as_points
 from pympf.lsh._settings import Settings
+from pympf.lsh.projection import Projection
 
 __all__ = ["EuclideanHash", "HashFamily", "HyperplaneHash", "checked_family", "settled"]
 
@@ -56,6 +57,11 @@ class HashFamily(Settings):
     def offsets(self) -> NDArray[np.float64]:
         """The b_i, shape (n_tables, n_functions)."""
         return self._family.offsets
+
+    @property
+    def projection(self) -> Projection:
+        """The a_i as the rows of a linear operator, table by table."""
+        return Projection(self.directions)
 
     def project(self, X: Any) -> NDArray[np.float64]:
         """Return the projections a_i^T x + b_i.

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pympf._engine import engine
-from pympf._params import Params, Report
+from pympf._params import Params, Report, kinds
 from pympf._storage import load_factors
 from pympf.la import Matrix, Ranks, checks
 from pympf.la.matrix import ranks_of
@@ -107,7 +107,7 @@ def factorize_rows(
 
 def _check_options(ranks: Ranks, progress: Progress | None, params: dict[str, Any]) -> None:
     with ranks.guard():
-        checks.fields(params, Params.fields(), ("comm", "labels", "progress"))
+        checks.fields(params, kinds(Params.fields), ("comm", "labels", "progress"))
         if progress is not None and not callable(progress):
             raise TypeError(f"progress is a {type(progress).__name__}, expected a callable")
     ranks.same(sorted(params.items()), "parameters")
