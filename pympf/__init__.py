@@ -24,6 +24,7 @@ if find_spec("pympf._core") is None:
 from pympf import approx, gallery, io, la, lsh, matching
 from pympf._core import get_num_threads, set_num_threads
 from pympf.approx import (
+    compress,
     cur,
     factorize_additive,
     factorize_direct,
@@ -53,6 +54,7 @@ __all__ = [
     "Solution",
     "approx",
     "as_preconditioner",
+    "compress",
     "cur",
     "factorize",
     "factorize_additive",

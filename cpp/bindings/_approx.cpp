@@ -217,8 +217,14 @@ void define_kind(py::module_& m) {
              for (double& x : out) x = std::ldexp(std::sqrt(x), run.exponent());
              return out;
            })
+      .def_property_readonly("bytes", &R::bytes)  // of a factorization without entries
       .def_property_readonly("count", [](const R& run) { return run.rotations().size(); })
       .def_property_readonly("nnz", [](const R& run) { return run.B().nnz(); })
+      .def_property_readonly("pairing",
+                             [](const R& run) {
+                               return py::make_tuple(copy(run.pairing().row),
+                                                     copy(run.pairing().column));
+                             })
       .def_property_readonly("exact_matching", [](const R& run) { return run.pairing().exact; })
       .def_property_readonly(
           "norm", [](const R& run) { return std::ldexp(std::sqrt(run.norm2()), run.exponent()); })

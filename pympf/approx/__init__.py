@@ -15,6 +15,7 @@ from typing import Any
 
 from pympf.approx._storage import load_tree
 from pympf.approx.additive import AdditiveFactorization, factorize_additive
+from pympf.approx.compression import Compressed, Trial, compress, compression_curve
 from pympf.approx.factorization import (
     DirectFactorization,
     RotationFactorization,
@@ -24,10 +25,12 @@ from pympf.approx.factorization import (
     factorize_skew,
 )
 from pympf.approx.lowrank import Cur, LowRank, cur, nystrom, singular_value_decay, svd
-from pympf.approx.report import RotationReport
+from pympf.approx.report import AdditiveReport, RotationReport
 
 __all__ = [
     "AdditiveFactorization",
+    "AdditiveReport",
+    "Compressed",
     "Cur",
     "DirectFactorization",
     "LowRank",
@@ -35,6 +38,9 @@ __all__ = [
     "RotationReport",
     "SkewFactorization",
     "SymmetricFactorization",
+    "Trial",
+    "compress",
+    "compression_curve",
     "cur",
     "factorize_additive",
     "factorize_direct",
@@ -52,6 +58,7 @@ _TYPES: dict[str, Any] = {
         SymmetricFactorization,
         SkewFactorization,
         AdditiveFactorization,
+        Compressed,
     )
 }
 
@@ -67,7 +74,7 @@ def load(path: str | os.PathLike[str]) -> Any:
 
     Returns
     -------
-    DirectFactorization, SkewFactorization, SymmetricFactorization or AdditiveFactorization
+    DirectFactorization, SkewFactorization, AdditiveFactorization or Compressed
 
     Raises
     ------

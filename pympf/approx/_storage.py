@@ -25,7 +25,7 @@ def save_tree(path: str | os.PathLike[str], type_: str, tree: Tree) -> None:
 
 
 def load_tree(path: str | os.PathLike[str], types: dict[str, Callable[[Tree], T]], kind: str) -> T:
-    """Read a file of one of these types and make the object; OSError if it is damaged or foreign."""
+    """Read a file of one of these types and make the object; OSError if it is none of them."""
     with open_hdf5(path, kind) as file:
         type_ = value_of(file.attrs.get("type", b""))
         if type_ not in types:

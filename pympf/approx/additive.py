@@ -19,6 +19,7 @@ from pympf.approx.factorization import (
     relative_error,
     symmetric_part,
 )
+from pympf.approx.report import AdditiveReport
 from pympf.matching import checked
 
 __all__ = ["AdditiveFactorization", "factorize_additive"]
@@ -63,25 +64,18 @@ class AdditiveFactorization(Operator):
         """Bytes that both parts hold."""
         return self.symmetric.nbytes + self.skew.nbytes
 
-    def report(self) -> dict[str, Any]:
-        """Return the reports of both parts, and the error of their sum.
+    def report(self) -> AdditiveReport:
+        """Return what the runs of both parts did, and the error of their sum.
 
-        Not collective. error² ‖A‖² = error_S² ‖S‖² + error_K² ‖K‖² holds exactly, for S and K are
-        orthogonal.
-
-        Returns
-        -------
-        dict
-            ``symmetric`` and ``skew``: each a `RotationReport`.
+        Not collective.
 
         Examples
         --------
         >>> import pympf
-        >>> F = pympf.factorize_additive([[1.0, 2.0], [0.0, 3.0]])
-        >>> F.report()["skew"].error
+        >>> pympf.factorize_additive([[1.0, 2.0], [0.0, 3.0]]).report().skew.error
         0.0
         """
-        return {"symmetric": self.symmetric.report(), "skew": self.skew.report()}
+        return AdditiveReport(self.symmetric.report(), self.skew.report())
 
     def error(self, A: Any) -> float:
         """Return ‖A − F‖ / ‖A‖ in the Frobenius norm, column by column.

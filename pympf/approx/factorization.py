@@ -563,6 +563,7 @@ def report_of(
         "columns": A.shape[1],
         "core_size": len(state["core_rows"]),
         "rotations": run.count,
+        "norm": run.norm,
         "stop": stop,
         "matching": "exact" if run.exact_matching else "greedy",
         "nnz": run.nnz,

@@ -130,7 +130,7 @@ class LowRank(Operator):
 def cur(A: Any, k: int, *, selection: str = "norms", seed: int = 0) -> Cur:
     """Approximate by k columns and k rows of A: A ≈ C U R with the best U = C⁺ A R⁺.
 
-    Not collective. The residual is orthogonal to the columns of C and to the rows of R.
+    Not collective. The residual is orthogonal to all matrices C X R.
 
     Parameters
     ----------

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 from pympf._params import table
 
-__all__ = ["RotationReport"]
+__all__ = ["AdditiveReport", "RotationReport"]
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,8 @@ class RotationReport:
     kind : str
         ``'direct'``, ``'symmetric'`` or ``'skew'``.
     rows, columns, core_size : int
+    norm : float
+        ‖A‖ in the Frobenius norm.
     rotations : int
         Rotations of two rows and two columns; of the skew kind, blocks of four rows.
     stop : str
@@ -47,6 +50,7 @@ class RotationReport:
     rows: int
     columns: int
     core_size: int
+    norm: float
     rotations: int
     stop: str
     matching: str
@@ -94,3 +98,44 @@ class RotationReport:
             f"{self.nbytes} bytes for {self.matrix_bytes}, {self.seconds:.3f} s"
         )
         return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class AdditiveReport:
+    """What the runs of both parts did; `print` shows it as two tables.
+
+    Attributes
+    ----------
+    symmetric, skew : RotationReport
+    """
+
+    symmetric: RotationReport
+    skew: RotationReport
+
+    @property
+    def error(self) -> float:
+        """‖A − F‖ / ‖A‖: error² ‖A‖² = error_S² ‖S‖² + error_K² ‖K‖², as S and K are orthogonal."""
+        norms = self.symmetric.norm, self.skew.norm
+        errors = self.symmetric.error, self.skew.error
+        total = math.hypot(*norms)
+        return math.hypot(*(e * n for e, n in zip(errors, norms, strict=True))) / (total or 1.0)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the report as plain data, fit for JSON.
+
+        Not collective.
+
+        Examples
+        --------
+        >>> import pympf
+        >>> pympf.factorize_additive([[1.0, 2.0], [0.0, 3.0]]).report().as_dict()["error"]
+        0.0
+        """
+        return {
+            "symmetric": self.symmetric.as_dict(),
+            "skew": self.skew.as_dict(),
+            "error": self.error,
+        }
+
+    def __str__(self) -> str:
+        return f"{self.symmetric}\n{self.skew}\nerror of the sum {self.error:.3g}"

@@ -10,17 +10,14 @@ namespace {
 
 constexpr Index kBlock = 16;  // columns that a rotation takes at a time
 
-void check_permutation(const std::vector<Index>& of, Index count, const char* what) {
+void check_distinct(const std::vector<Index>& of, Index count, const char* what) {
   std::vector<char> seen(count, 0);
-  Index found = 0;
   for (Index i : of) {
     require(i >= -1 && i < count, what, " has an entry ", i, ", expected -1 to ", count - 1);
     if (i < 0) continue;
     require(!seen[i], what, " has ", i, " twice");
     seen[i] = 1;
-    ++found;
   }
-  require(found == count, what, " has ", found, " of ", count, " numbers");
 }
 
 void check_starts(const std::vector<Index>& starts, std::size_t last, const char* what) {
@@ -33,6 +30,28 @@ void check_members(const std::vector<Index>& members, Index count, const char* w
   for (std::size_t k = 0; k < members.size(); ++k)
     require(members[k] >= 0 && members[k] < count && (k == 0 || members[k - 1] < members[k]), what,
             ": expected ascending numbers from 0 to ", count - 1);
+}
+
+// Keeps the positions that rotations touch, and numbers them anew.
+template <class Rotation>
+Pairing touched_only(const Pairing& all, std::vector<Rotation>& rotations) {
+  constexpr Index w = Rotation::width;
+  std::vector<Index> number(all.row.size() / w, -1);
+  for (const Rotation& r : rotations) number[r.i] = number[r.j] = 0;
+  Pairing out{{}, {}, all.exact};
+  for (Index group = 0, count = 0; group < static_cast<Index>(number.size()); ++group) {
+    if (number[group] < 0) continue;
+    number[group] = count++;
+    for (Index p = w * group; p < w * (group + 1); ++p) {
+      out.row.push_back(all.row[p]);
+      out.column.push_back(all.column[p]);
+    }
+  }
+  for (Rotation& r : rotations) {
+    r.i = number[r.i];
+    r.j = number[r.j];
+  }
+  return out;
 }
 
 }  // namespace
@@ -52,8 +71,8 @@ Factorization<Rotation>::Factorization(const Run<Rotation>& run, Index core_size
   const Kept kept = sparsify(B, core, w, rule, entries);
   left_out_ = std::ldexp(std::sqrt(kept.left_out2), run.exponent());
 
-  parts_ = {run.rows(), run.cols(), pairing, run.rotations(), run.parts(), run.stages(),
-            {},         {},         {}};
+  parts_ = {run.rows(), run.cols(), {}, run.rotations(), run.parts(), run.stages(), {}, {}, {}};
+  parts_.pairing = touched_only(pairing, parts_.rotations);
   std::vector<Index> position(run.rows());
   for (Index p = 0; p < B.rows; ++p) {
     if (pairing.row[p] >= 0) position[pairing.row[p]] = p;
@@ -88,8 +107,8 @@ void Factorization<Rotation>::check() const {
   require(rows > 0 && cols > 0 && count % w == 0 && pairing.column.size() == pairing.row.size(),
           "expected positions of rows and columns, got ", pairing.row.size(), " and ",
           pairing.column.size());
-  check_permutation(pairing.row, rows, "row");
-  check_permutation(pairing.column, cols, "column");
+  check_distinct(pairing.row, rows, "row");
+  check_distinct(pairing.column, cols, "column");
   check_starts(parts, rotations.size(), "parts");
   check_starts(stages, parts.size() - 1, "stages");
   for (const Rotation& r : rotations) {

@@ -22,7 +22,7 @@ class Factorization {
  public:
   struct Parts {
     Index rows = 0, cols = 0;
-    Pairing pairing;
+    Pairing pairing;  // of the positions that rotations touch
     std::vector<Rotation> rotations;
     std::vector<Index> parts{0}, stages{0};  // as in Run
     Csr<double> H;

@@ -127,7 +127,7 @@ Stop Run<Rotation>::advance(Global rotations) {
     StageLine line{threshold_ / norm2_,
                    static_cast<Global>(parts.size()),
                    0,
-                   0,
+                   count(parts),
                    B_.nnz(),
                    std::sqrt(dropped2 / norm2_),
                    0};
@@ -373,6 +373,16 @@ double Run<Rotation>::drop_smallest(Csr<double>& B, Global done) {
   B.indices.resize(kept);
   B.data.resize(kept);
   return dropped;
+}
+
+template <class Rotation>
+std::size_t Run<Rotation>::bytes() const {
+  std::vector<char> touched(groups_, 0);
+  for (const Rotation& r : rotations_) touched[r.i] = touched[r.j] = 1;
+  const auto positions = Rotation::width * std::count(touched.begin(), touched.end(), 1);
+  const auto indices = parts_.size() + stages_.size() + 2 * static_cast<std::size_t>(positions) +
+                       static_cast<std::size_t>(rows_) + 1;
+  return rotations_.size() * sizeof(Rotation) + indices * sizeof(Index);
 }
 
 template class Run<DirectRotation>;

@@ -80,6 +80,7 @@ class Run {
   const std::vector<Index>& parts() const { return parts_; }
   const std::vector<Index>& stages() const { return stages_; }
   const std::vector<StageLine>& lines() const { return lines_; }
+  std::size_t bytes() const;  // of a factorization that keeps no entries
   Index rows() const { return rows_; }
   Index cols() const { return cols_; }
 
