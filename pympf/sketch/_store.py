@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pympf import la
-from pympf._mpi import check_communicator, from_first, is_parallel, on_all, own, same_on_all
-from pympf.lsh._gates import checked_ids, checked_integer
+from pympf.la import Ranks, checks
+from pympf.lsh._gates import checked_ids
 from pympf.sketch._segments import (
     Manifest,
     OpenSegment,
@@ -62,18 +62,15 @@ class Store:
         mode: str = "r",
         comm: Any = None,
     ) -> None:
-        if comm is not None:
-            check_communicator(comm)
-        self._comm = own(comm)
-        if mode not in MODES:
-            raise ValueError(f"mode = {mode!r} is not one of {', '.join(MODES)}")
+        self._ranks = Ranks(comm).own()
+        checks.choice(mode, "mode", MODES)
         self.path, self.mode = Path(path), mode
-        same_on_all(comm, (str(self.path), mode), "repository")
+        self._ranks.same((str(self.path), mode), "repository")
         self._closing = ExitStack()
         self._pending: list[Records] = []
-        with on_all(comm):
+        with self._ranks.guard():
             Manifest.read(self.path)
-            if mode == "a" and self._is_first():
+            if mode == "a" and self._ranks.rank == 0:
                 self._closing.enter_context(lock(self.path))
                 Manifest.read(self.path).sweep(self.path)
         self._load()
@@ -117,13 +114,11 @@ class Store:
         --------
         See `Repository`.
         """
-        same_on_all(comm, (scheme.parameters, head), "scheme")
-        root = Path(path)
-        with on_all(comm):
-            head = (
-                -(-scheme.d // 16) if head is None else checked_integer("head", head, 1, scheme.d)
-            )
-            if not is_parallel(comm) or comm.rank == 0:
+        ranks, root = Ranks(comm), Path(path)
+        ranks.same((scheme.parameters, head), "scheme")
+        with ranks.guard():
+            head = -(-scheme.d // 16) if head is None else checks.integer(head, "head", 1, scheme.d)
+            if ranks.rank == 0:
                 if root.exists() and (not root.is_dir() or any(root.iterdir())):
                     raise FileExistsError(f"{path}: expected no directory, or an empty one")
                 root.mkdir(parents=True, exist_ok=True)
@@ -131,16 +126,13 @@ class Store:
         return cls(path, "a", comm=comm, **options)
 
     # ---- what it holds ---------------------------------------------------------------------------
-    def _is_first(self) -> bool:
-        return not is_parallel(self._comm) or self._comm.rank == 0
-
     def _load(self) -> None:
         """Take over the last commit. Collective."""
         for attempt in range(10):
-            manifest = Manifest.read(self.path) if self._is_first() else None
-            self._manifest = from_first(self._comm, manifest)
+            manifest = Manifest.read(self.path) if self._ranks.rank == 0 else None
+            self._manifest = self._ranks.broadcast(manifest)
             try:
-                with on_all(self._comm):
+                with self._ranks.guard():
                     opened = [
                         open_segment(self.path, s, self._manifest.head)
                         for s in self._manifest.segments
@@ -330,22 +322,18 @@ class Store:
         --------
         See `Repository`.
         """
-        with on_all(self._comm):
+        with self._ranks.guard():
             self._require_writing()
             parts = self._checked(sketches, labels, kept)
             count = sum(len(part.values) for part in parts)
-        counts = self._comm.allgather(count) if is_parallel(self._comm) else [count]
-        rank = self._comm.rank if is_parallel(self._comm) else 0
-        first = self._manifest.next_id + sum(counts[:rank])
+        first = self._manifest.next_id + self._ranks.before(count)
         for part in parts:
             part.ids += first
             part.used[:] = self._manifest.clock + 1
-        self._manifest.next_id += sum(counts)
+        self._manifest.next_id += self._ranks.sum(count)
         self._pending += parts
         pending = sum(part.values.nbytes for part in self._pending)
-        if is_parallel(self._comm):
-            pending = max(self._comm.allgather(pending))
-        if pending >= PENDING_BYTES:
+        if self._ranks.max(pending) >= PENDING_BYTES:
             self.commit()
         return np.arange(first, first + count)
 
@@ -364,11 +352,11 @@ class Store:
             widths = np.array([self._checked_sketch(s).kept for s in sketches])
             values = np.stack([s.values for s in sketches])
         else:
-            la.refuse_masked(sketches, "sketches")
+            checks.no_masks(sketches, "sketches")
             values = la.exact_real(np.asarray(sketches), "sketches")
             if values.ndim != 2 or values.shape[1] != d:
                 raise ValueError(f"sketches: expected shape (n, {d}), got {values.shape}")
-            width = d if kept is None else checked_integer("kept", kept, 1, d)
+            width = d if kept is None else checks.integer(kept, "kept", 1, d)
             widths = np.full(len(values), width)
         with np.errstate(over="ignore"):
             values = values.astype(np.float32, copy=False)
@@ -418,15 +406,13 @@ class Store:
 
     def _every(self, values: Iterable[Any]) -> list[Any]:
         """Give the values of all ranks, rank by rank. Collective."""
-        mine = list(values)
-        return list(chain(*self._comm.allgather(mine))) if is_parallel(self._comm) else mine
+        return list(chain(*self._ranks.gather(list(values))))
 
     def _replace(self, records: list[Records], dropped: list[int], **changes: Any) -> None:
         """Write records of each rank as new segments, drop old ones, and commit. Collective."""
-        comm, manifest = self._comm, self._manifest
-        counts = comm.allgather(len(records)) if is_parallel(comm) else [len(records)]
-        first = manifest.next_segment + sum(counts[: comm.rank if is_parallel(comm) else 0])
-        with on_all(comm):
+        ranks, manifest = self._ranks, self._manifest
+        first = manifest.next_segment + ranks.before(len(records))
+        with ranks.guard():
             own = [
                 write_segment(self.path, first + i, part, manifest.head)
                 for i, part in enumerate(records)
@@ -436,15 +422,15 @@ class Store:
         kept = [s for i, s in enumerate(manifest.segments) if i not in dropped]
         new = Manifest(**{**manifest.__dict__, **changes})
         new.segments, new.generation = kept + written, manifest.generation + 1
-        new.next_segment = manifest.next_segment + sum(counts)
-        with on_all(comm):
-            if self._is_first():
+        new.next_segment = manifest.next_segment + len(written)
+        with ranks.guard():
+            if ranks.rank == 0:
                 new.write(self.path)
         self._manifest = new
-        with on_all(comm):
+        with ranks.guard():
             opened = [open_segment(self.path, s, new.head) for s in written]
         self._set_segments([s for i, s in enumerate(self._segments) if i not in dropped] + opened)
-        if self._is_first():
+        if ranks.rank == 0:
             for segment in gone:
                 segment.path(self.path).unlink(missing_ok=True)
         if not dropped:
@@ -473,7 +459,7 @@ class Store:
         records: list[Records] = []
         inside = np.isin(self._place, segments)
         ids = self._ids[inside]
-        if self._is_first() and len(ids):
+        if self._ranks.rank == 0 and len(ids):
             new = self.kept(ids) if widths is None else widths
             for width in np.unique(new):
                 records.append(self._read(ids[new == width], int(width)))
@@ -505,7 +491,8 @@ class Store:
         """
         if self.mode == "a":
             return False
-        now = from_first(self._comm, Manifest.read(self.path).generation if self._is_first() else 0)
+        first = self._ranks.rank == 0
+        now = self._ranks.broadcast(Manifest.read(self.path).generation if first else 0)
         if now == self._manifest.generation:
             return False
         self._load()
@@ -525,9 +512,8 @@ class Store:
         --------
         See `report`.
         """
-        ranks, rank = (self._comm.size, self._comm.rank) if is_parallel(self._comm) else (1, 0)
-        with on_all(self._comm):
-            for segment in self._segments[rank::ranks]:
+        with self._ranks.guard():
+            for segment in self._segments[self._ranks.rank :: self._ranks.size]:
                 segment.check()
 
     def report(self) -> dict[str, Any]:

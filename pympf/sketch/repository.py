@@ -22,9 +22,9 @@ import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse.csgraph import connected_components
 
-from pympf._mpi import first_row, is_parallel, on_all, same_on_all
+from pympf.la import checks
 from pympf.lsh import DistributedTable, HyperplaneHash, Table
-from pympf.lsh._gates import checked_ids, checked_integer, checked_number
+from pympf.lsh._gates import checked_ids
 from pympf.sketch._segments import OpenSegment, Records
 from pympf.sketch._store import NUMBER_BYTES, Store
 from pympf.sketch.scheme import Sketch
@@ -98,11 +98,11 @@ class Repository(Store):
         tables: int = 8,
         comm: Any = None,
     ) -> None:
-        self._functions = checked_integer("functions", functions, 1, 1 << 16)
-        self._tables = checked_integer("tables", tables, 1, 1 << 10)
+        self._functions = checks.integer(functions, "functions", 1, 1 << 16)
+        self._tables = checks.integer(tables, "tables", 1, 1 << 10)
         self._index: Any = None
         super().__init__(path, mode, comm)
-        same_on_all(comm, (functions, tables), "index")
+        self._ranks.same((functions, tables), "index")
 
     def _load(self) -> None:
         super()._load()
@@ -128,14 +128,14 @@ class Repository(Store):
         See `merge`.
         """
         self.commit()
-        with on_all(self._comm):
+        with self._ranks.guard():
             wanted = np.unique(checked_ids(ids))
             self._places(wanted)
-        same_on_all(self._comm, wanted.tolist(), "ids")
+        self._ranks.same(wanted.tolist(), "ids")
         removed = np.union1d(self._manifest.removed, wanted)
         if self._index is not None:
             at = np.nonzero(np.isin(self._index_ids, wanted))[0]
-            self._index.remove(at if self._is_first() else at[:0])
+            self._index.remove(at if self._ranks.rank == 0 else at[:0])
         self._replace([], [], removed=removed)
 
     def touch(self, ids: ArrayLike) -> None:
@@ -152,7 +152,7 @@ class Repository(Store):
         See `forget`.
         """
         self.commit()
-        with on_all(self._comm):
+        with self._ranks.guard():
             wanted = np.unique(checked_ids(ids))
             self._places(wanted)
         clock, old = self._manifest.clock + 1, self._manifest.touched
@@ -194,7 +194,7 @@ class Repository(Store):
         ([2, 3], [2], ['pair'])
         """
         self.commit()
-        with on_all(self._comm):
+        with self._ranks.guard():
             members = np.unique(checked_ids(ids))
             if len(members) == 0:
                 raise ValueError("ids: expected at least one")
@@ -208,9 +208,9 @@ class Repository(Store):
         )  # fmt: skip
         if self._index is not None:
             at = np.nonzero(np.isin(self._index_ids, members))[0]
-            self._index.remove(at if self._is_first() else at[:0])
+            self._index.remove(at if self._ranks.rank == 0 else at[:0])
         removed = np.union1d(self._manifest.removed, members)
-        written = [summary] if self._is_first() else []
+        written = [summary] if self._ranks.rank == 0 else []
         self._replace(written, [], removed=removed, next_id=self._manifest.next_id + 1)
         return int(summary.ids[0])
 
@@ -246,8 +246,8 @@ class Repository(Store):
         ([1050, 264, 264, 264], 264)
         """
         self.commit()
-        with on_all(self._comm):
-            budget = checked_number("budget", budget, lowest=0.0)
+        with self._ranks.guard():
+            budget = checks.number(budget, "budget", least=0.0)
             least = NUMBER_BYTES * self._manifest.head * len(self)
             if budget < least:
                 raise ValueError(
@@ -270,9 +270,11 @@ class Repository(Store):
     def _build_index(self) -> None:
         """Hash the heads of all sketches. Collective."""
         if self._index is None:
-            parallel = is_parallel(self._comm)
-            kind = DistributedTable(self._family(), self._comm, dtype=np.float32)
-            self._index = kind if parallel else Table(self._family(), dtype=np.float32)
+            family, comm = self._family(), self._ranks.comm
+            if self._ranks.size > 1:
+                self._index = DistributedTable(family, comm, dtype=np.float32)
+            else:
+                self._index = Table(family, dtype=np.float32)
             self._index_ids = np.zeros(0, np.int64)
             self._extend_index(self._segments)
 
@@ -280,14 +282,13 @@ class Repository(Store):
         """Hash the heads of new segments, each rank its share. Collective."""
         if self._index is None:
             return
-        ranks, rank = (self._comm.size, self._comm.rank) if is_parallel(self._comm) else (1, 0)
         step = max(1, CHUNK_BYTES // (NUMBER_BYTES * self._manifest.head))
         for segment in segments:
             there = np.nonzero(np.isin(segment.ids, self._ids))[0]
-            for start in range(0, max(len(there), 1), step * ranks):
-                chunk = there[start : start + step * ranks]
-                cuts = [first_row(len(chunk), place, ranks) for place in (rank, rank + 1)]
-                heads = segment.heads[chunk[cuts[0] : cuts[1]]]
+            for start in range(0, max(len(there), 1), step * self._ranks.size):
+                chunk = there[start : start + step * self._ranks.size]
+                mine = self._ranks.cut(len(chunk))
+                heads = segment.heads[chunk[mine.start : mine.stop]]
                 self._index.add(unit_rows(heads))
                 self._index_ids = np.concatenate([self._index_ids, segment.ids[chunk]])
 
@@ -329,11 +330,11 @@ class Repository(Store):
         --------
         See `Repository`.
         """
-        with on_all(self._comm):
-            k = checked_integer("k", k, 1, 1 << 20)
-            candidates = max(k, checked_integer("candidates", candidates, 1, 1 << 24))
+        with self._ranks.guard():
+            k = checks.integer(k, "k", 1, 1 << 20)
+            candidates = max(k, checks.integer(candidates, "candidates", 1, 1 << 24))
             most = self._family()._most_probes()
-            probes = min(checked_integer("probes", probes, 1, 1 << 30), most)
+            probes = min(checks.integer(probes, "probes", 1, 1 << 30), most)
             parts = self._checked(sketches, None, None)
         self._build_index()
         total = sum(len(part.ids) for part in parts)
@@ -405,15 +406,13 @@ class Repository(Store):
         ...     repository.clusters(0.8)
         [array([0, 2, 3]), array([1, 4])]
         """
-        same_on_all(self._comm, (similarity, least, neighbours, probes), "settings")
-        ranks, rank = (self._comm.size, self._comm.rank) if is_parallel(self._comm) else (1, 0)
+        self._ranks.same((similarity, least, neighbours, probes), "settings")
         step = max(1, CHUNK_BYTES // (NUMBER_BYTES * self._manifest.d))
         edges = []
-        for start in range(0, len(self._ids), step * ranks):
-            chunk = self._ids[start : start + step * ranks]
-            mine = chunk[
-                first_row(len(chunk), rank, ranks) : first_row(len(chunk), rank + 1, ranks)
-            ]
+        for start in range(0, len(self._ids), step * self._ranks.size):
+            chunk = self._ids[start : start + step * self._ranks.size]
+            cut = self._ranks.cut(len(chunk))
+            mine = chunk[cut.start : cut.stop]
             whole = np.zeros((len(mine), self._manifest.d), np.float32)
             kept = self.kept(mine)
             for width in np.unique(kept):
