@@ -29,6 +29,7 @@ CASES += ("suite", "suite_two_cores", "ranks", "lsh", "lsh_networks", "lsh_forwa
 CASES += ("depth", "modular", "modular_peers", "modular_samples", "modular_images")
 CASES += ("patches", "patches_speed", "patches_tasks")
 CASES += ("attribution", "attribution_tables", "attribution_wtq", "alignments")
+CASES += ("sketch", "sketch_pipeline")
 RESULTS = measure.ROOT / "bench/results"
 PAGE = measure.ROOT / "docs/benchmarks.md"
 PICTURES = measure.ROOT / "docs/images"
