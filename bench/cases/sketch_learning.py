@@ -1,7 +1,6 @@
 """Dictionary learning from block-sparse matrices: what is found, where it ends, how fast.
 
-"Table": all N d columns are wanted, N = 2, |x| in [.5, 1], every column appears A = 8 times (12 at
-d = 4128, w = 8). "Sparsity": A = 10, w = 8. "Noise": gaussian, in units of the smallest entry, and
+"Table": all N d columns are wanted, N = 2, |x| in [.5, 1], every column appears A = 8 times. "Sparsity": A = 10, w = 8. "Noise": gaussian, in units of the smallest entry, and
 spikes of two entries in a share of the blocks. "Recursion": y = R_1 R_2 x, 60 columns of R_2, one
 active. "Teacher": output ← {sum of two digits ← {left, right}, shade}, learnt back from (images,
 output, overall sketch) triples; the digits are scikit-learn's. A "ceiling" has the same learners,
@@ -36,7 +35,7 @@ TITLE = "Learning the matrices of sketches back"
 
 TABLE = (
     (132, 33, 2, 1, 8), (288, 36, 3, 2, 8), (546, 39, 4, 2, 8), (1050, 42, 4, 4, 8),
-    (4128, 48, 4, 13, 12), (4128, 48, 8, 6, 12), (8211, 51, 8, 12, 12),
+    (4128, 48, 4, 13, 8), (4128, 48, 8, 6, 8),
 )  # fmt: skip
 RULES = {
     "pooled": {},
@@ -53,23 +52,23 @@ def points(tiny: bool) -> list[dict[str, Any]]:
     d = 546 if tiny else 4128
     load = d // (39 if tiny else 48) / 8  # columns that make q k = 1
     sparsity = [
-        {"task": "sparsity", "d": d, "k": round(load * qk)} for qk in (0.5, 1, 1.5, 2, 2.5, 3)
+        {"task": "sparsity", "d": d, "k": round(load * qk)} for qk in (1, 1.5, 2, 3)
     ]
     noise = [
         {"task": "noise", "d": d, "noise": size, "spikes": share, "min_rows": rows}
         for size, share, rows in
-        ((0.1, 0, 1), (0.2, 0, 1), (0.3, 0, 1), (0, 0.3, 1), (0, 0.3, 3), (0, 0.5, 1), (0, 0.5, 3))
+        ((0.2, 0, 1), (0.3, 0, 1), (0, 0.3, 1), (0, 0.3, 3))
     ]  # fmt: skip
-    sizes = ((16416, 54, 5, 1), (32775, 57, 5, 1), (64980, 57, 5, 1), (131040, 60, 6, 2))
+    sizes = ((16416, 54, 5, 1), (32775, 57, 5, 1), (64980, 57, 5, 1))
     recursion = [
         {"task": "recursion", "d": d, "b": b, "weights": [w, inner], "seed": seed}
         for d, b, w, inner in (sizes[:1] if tiny else sizes)
-        for seed in range(3 if d == 64980 else 1)
+        for seed in range(2 if d == 64980 else 1)
     ]
     teacher = (
         {"d": 65493, "b": 57, "samples": 60} if tiny else {"d": 131040, "b": 60, "samples": 600}
     )
-    seeds = (0,) if tiny else (0, 1, 2)
+    seeds = (0,) if tiny else (0, 1)
     return [
         *table, *sparsity[: 2 if tiny else None], *noise[: 2 if tiny else None], *recursion,
         *({"task": "teacher", **teacher, "seed": seed} for seed in seeds),
@@ -122,10 +121,11 @@ def score(learnt: Any, R: list[BlockSparse], columns: np.ndarray, x: np.ndarray)
         first = np.stack(
             [true.fs * np.repeat(sigma, w), true.fc, true.fm * M.matrix_signature[0]], axis=1
         )
-        place = {(i, r): f for i, r, f in zip(np.repeat(np.arange(len(atoms)), w), true.row, first, strict=False)}
+        owner = np.repeat(np.arange(len(atoms)), w)
+        place = {(i, r): f for i, r, f in zip(owner, true.row, first, strict=True)}
         for i, atom in enumerate(atoms):
             own = slice(learnt.row_start[atom], learnt.row_start[atom + 1])
-            for row, sign in zip(learnt.row[own].tolist(), learnt.signs[own].tolist(), strict=False):
+            for row, sign in zip(learnt.row[own].tolist(), learnt.signs[own], strict=True):
                 if (i, row) in place:
                     blocks += 1
                     found = [1 if sign & bit else -1 for bit in (2, 4, 8)]
