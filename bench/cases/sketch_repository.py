@@ -20,6 +20,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import measure
 import numpy as np
 import scipy.sparse as sp
 import tables
@@ -85,6 +86,11 @@ def views(scheme: Scheme) -> Any:
     return draw
 
 
+def _scratch() -> Path:
+    measure.SCRATCH.mkdir(parents=True, exist_ok=True)
+    return measure.SCRATCH
+
+
 def _timed(call: Any) -> tuple[Any, float]:
     start = time.perf_counter()
     return call(), time.perf_counter() - start
@@ -96,7 +102,7 @@ def _store(rows: int) -> dict[str, Any]:
     scenes = np.random.default_rng(0).permutation(np.arange(rows) // VIEWS)
     X = np.concatenate([draw(scenes[i : i + 50_000], 1000 + i) for i in range(0, rows, 50_000)])
     Q = draw(np.random.default_rng(1).integers(0, rows // VIEWS, QUERIES), 1)
-    folder = Path(tempfile.mkdtemp(dir="."))
+    folder = Path(tempfile.mkdtemp(dir=_scratch()))
     try:
         found = _repository(folder / "sketches", scheme, X, Q)
     finally:
@@ -207,7 +213,7 @@ def _budget(d: int, scenes: int) -> dict[str, Any]:
         graph.set_output({"house": 1 / 7, **dict.fromkeys(range(counts[i]), 1 / 7)})
         return scheme.sketch(graph)
 
-    folder = Path(tempfile.mkdtemp(dir="."))
+    folder = Path(tempfile.mkdtemp(dir=_scratch()))
     answers = {}
     try:
         with Repository.create(folder / "scenes", scheme) as repository:
