@@ -13,12 +13,13 @@ import pympf.explain
 import pympf.explain.alignments
 import pympf.explain.examples
 import pympf.lsh
+import pympf.matching
 import pympf.nets
 import pympf.nets.graph
 import pympf.nets.patches
 import pympf.nets.seq2seq
 
-COMPILED = {"pympf._core", "pympf._float64", "pympf._float32", "pympf._lsh"}
+COMPILED = {"pympf._core", "pympf._float64", "pympf._float32", "pympf._lsh", "pympf._approx"}
 NAMES = ["pympf"] + [
     module.name
     for module in pkgutil.walk_packages(pympf.__path__, "pympf.")
@@ -47,7 +48,7 @@ def public_functions():
     """Give the functions, and the methods of the classes, that the faces of the package export."""
     faces = (pympf, pympf.gallery, pympf.io, pympf.la, pympf.lsh, pympf.nets)
     faces += (pympf.nets.graph, pympf.nets.patches, pympf.explain, pympf.explain.examples)
-    faces += (pympf.nets.seq2seq, pympf.explain.alignments)
+    faces += (pympf.nets.seq2seq, pympf.explain.alignments, pympf.matching)
     for module in faces:
         for name in module.__all__:
             thing = getattr(module, name)
