@@ -197,6 +197,14 @@ SharedRows<T> completed_rows(const DistRows<T>& A) {
   return together(A.comm, [&] { return std::make_shared<DistRows<T>>(with_symmetric_pattern(A)); });
 }
 
+// The same, to be taken as it is by setups. Collective.
+template <class T>
+SharedRows<T> general_rows(const DistRows<T>& A) {
+  auto out = completed_rows(A);
+  out->general = true;
+  return out;
+}
+
 // x_D of A x = b into x, and the right-hand side of the rest. Collective.
 template <class T>
 void start_rest(const Determined<T>& determined, const Communicator& comm, const T* b, T* x,
@@ -335,10 +343,11 @@ std::shared_ptr<precond::Preconditioner<T>> build_preconditioner(const DistRows<
                                                                  const precond::Params& params,
                                                                  precond::NearNullspace& vectors,
                                                                  Index block,
-                                                                 const std::vector<int>& parts) {
+                                                                 const std::vector<int>& parts,
+                                                                 precond::NearNullspace& left) {
   return together(A.comm, [&] {
-    return std::make_shared<precond::Preconditioner<T>>(A, params, std::move(vectors), block,
-                                                        parts);
+    return std::make_shared<precond::Preconditioner<T>>(A, params, std::move(vectors), block, parts,
+                                                        std::move(left));
   });
 }
 template <class T>
@@ -364,8 +373,8 @@ bool fall_back(precond::Preconditioner<T>& M, const DistRows<T>& A, const std::s
 }
 template <class T>
 void apply_preconditioner(const precond::Preconditioner<T>& M, const Communicator& comm, const T* r,
-                          T* z) {
-  together(comm, [&] { M.apply(r, z); });
+                          T* z, bool transposed) {
+  together(comm, [&] { transposed ? M.apply_transpose(r, z) : M.apply(r, z); });
 }
 
 // A x = b over the ranks of A; see krylov.hpp.

@@ -40,6 +40,7 @@ cdef extern from "glue.hpp" namespace "pympf::python":
         const Communicator&, int32_t, const int32_t*, const int64_t*, const T*) except +translate nogil
     Admission[T] admit_rows[T](const shared_ptr[DistRows[T]]&) except +translate nogil
     shared_ptr[DistRows[T]] completed_rows[T](const DistRows[T]&) except +translate nogil
+    shared_ptr[DistRows[T]] general_rows[T](const DistRows[T]&) except +translate nogil
     void start_rest[T](const Determined[T]&, const Communicator&, const T*, T*, T*) except +translate nogil
     pair[double, double] norms[T](const DistRows[T]&, const T*, const T*) except +translate nogil
     cbool has_positive_diagonal[T](const DistRows[T]&) except +translate nogil
@@ -277,6 +278,13 @@ cdef class Rows:
         cdef Rows out = Rows()
         with nogil:
             out.rows = completed_rows[real](self.rows.get()[0])
+        return out
+
+    def general(self):
+        """The same, completed, to be taken as it is: a matrix that need not be symmetric. Collective."""
+        cdef Rows out = Rows()
+        with nogil:
+            out.rows = general_rows[real](self.rows.get()[0])
         return out
 
     def norms(self, const real[::1] b, const real[::1] x):

@@ -157,7 +157,9 @@ double largest_row_sum(const DistRows<T>& A) {
   return A.comm.max(largest);
 }
 
-bool takes_symmetry(Method method) { return method != Method::gmres && method != Method::fgmres; }
+bool takes_symmetry(Method method) {
+  return method == Method::cg || method == Method::fcg || method == Method::minres;
+}
 
 // What b has in the nullspace. The norms of a run that solves for the rest are told with it.
 template <class T>

@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "pympf/common/clock.hpp"
+#include "pympf/la/blas1.hpp"
 #include "pympf/la/sparse.hpp"
 #include "pympf/precond/near_nullspace.hpp"
 #include "pympf/precond/radius.hpp"
@@ -24,6 +25,9 @@ constexpr int lift_attempts = 3;
 // A level with more than (4 nnz)^(2/3) rows is not even ordered for a sparse LU: in the plane that
 // takes about 15 n^(3/2) multiply-adds.
 constexpr double rows_worth_ordering = 4;
+// Of |(L U)^-1 1| times the largest diagonal entry: 10 to 10^3 on levels that smooth, 5 10^10 and
+// more on those that do not.
+constexpr double most_growth = 1e6;
 
 struct PetrovStage {
   Csr<double> A, At;  // own rows of A and of A^T, in one numbering
@@ -113,6 +117,18 @@ double skewness(const PetrovStage& stage) {
   return sum > 0 ? std::min(skew / sum, 1.0) : 0;
 }
 
+// Whether the incomplete factors amplify what they are given. Collective.
+template <class S>
+bool is_unstable(const PetrovStage& stage, const Ilut<S>& factor) {
+  std::vector<S> x(stage.A.rows, S(1));
+  factor.solve(x.data());
+  double largest = 0, entry = 0;
+  for (const S v : x) largest = std::max(largest, std::abs(double{v}));
+  for (const double d : diagonal(stage.A.view())) entry = std::max(entry, std::abs(d));
+  const bool finite = std::all_of(x.begin(), x.end(), [](S v) { return std::isfinite(v); });
+  return stage.border.comm.max(Global{!finite || largest * entry > most_growth}) > 0;
+}
+
 double largest_eigenvalue(const Border& border, const Csr<double>& A) {
   std::vector<double> inverse = diagonal(A.view());
   for (double& d : inverse) d = d > 0 ? 1 / d : 0;
@@ -147,8 +163,8 @@ class Coarsening {
   bool run() {
     const Index m = stage_.right.vectors;
     clusters_ = cluster(stage_.W, params_.shape, params_.strength, params_.cluster_size);
-    if (border_.comm.sum(Global{clusters_.count} * m) > least_reduction * stage_.rows())
-      return false;
+    const Global coarse_rows = border_.comm.sum(Global{clusters_.count} * m);
+    if (coarse_rows == 0 || coarse_rows > least_reduction * stage_.rows()) return false;
     right_ = rotate(stage_.right, clusters_, stage_.block);
     left_functions_ = rotate(stage_.left, clusters_, stage_.block);
     known_ = reach(border_, stage_.block, clusters_);
@@ -236,10 +252,17 @@ class Coarsening {
   Border known_;
 };
 
-NearNullspace first_vectors(const NearNullspace& given, const PetrovStage& stage,
-                            const std::vector<Index>& order) {
-  NearNullspace out = given.values.empty() ? constants(stage.A.rows, stage.block) : given;
-  if (!given.values.empty()) permute_rows(out.values, order, out.vectors);
+// Those that are given, or those of the other side, or constants, in the order of the first level.
+NearNullspace first_vectors(const NearNullspace& given, const NearNullspace& other,
+                            const PetrovStage& stage, const std::vector<Index>& order) {
+  const auto is_given = [&](const NearNullspace& B) {
+    return stage.border.comm.max(Global{!B.values.empty()}) > 0;
+  };
+  const bool known = is_given(given), known_other = is_given(other);
+  NearNullspace out = known         ? given
+                      : known_other ? other
+                                    : constants(stage.A.rows, stage.block);
+  if (known || known_other) permute_rows(out.values, order, out.vectors);
   stage.border.share(out.values, out.vectors);
   return out;
 }
@@ -272,12 +295,26 @@ std::size_t bytes_of(const PetrovLevel<S>& level) {
          level.factor.bytes();
 }
 
+constexpr double raise_of_singular = 1e-10;
+
+// For a singular matrix.
+CoarsePlan with_raised_diagonal(CoarsePlan plan, double raise) {
+  Csr<double>& A = plan.columns;
+  const double most = largest_magnitude(A.data.size(), A.data.data());
+  for (Index j = 0; j < A.rows; ++j)
+    for (Index p = A.indptr[j]; p < A.indptr[j + 1]; ++p)
+      if (A.indices[p] == j) A.data[p] += std::copysign(raise * most, A.data[p]);
+  return plan;
+}
+
 // Factors the last matrix, the same on every rank.
 template <class S>
 void factor_coarse(const Border& border, const Csr<double>& own, const CoarsePlan& plan,
-                   PetrovLevels<S>& out, LevelReport& line) {
-  out.lu = CoarseLu::factor(plan);
+                   double raised, PetrovLevels<S>& out, LevelReport& line) {
+  out.lu = CoarseLu::factor(raised > 0 ? with_raised_diagonal(plan, raised) : plan);
   out.is_singular = !out.lu;
+  if (out.is_singular && !plan.empty_row)
+    out.lu = CoarseLu::factor(with_raised_diagonal(plan, raise_of_singular));
   out.lu_work = plan.work;
   out.coarse_own = own.rows;
   line.rows = plan.columns.rows;
@@ -305,14 +342,17 @@ class Setup {
 
   PetrovLevels<S> run(const NearNullspace& right, const NearNullspace& left, Index block) {
     begin(block);
-    stage_.right = first_vectors(right, stage_, out_.order);
-    stage_.left = first_vectors(left, stage_, out_.order);
+    stage_.right = first_vectors(right, left, stage_, out_.order);
+    stage_.left = first_vectors(left, right, stage_, out_.order);
+    require(stage_.left.vectors == stage_.right.vectors, "the near-nullspace has ",
+            stage_.right.vectors, " vectors, that of A^T has ", stage_.left.vectors,
+            ": expected as many");
     for (bool last = false; !last;) {
       const auto start = Clock::now();
       LevelReport line;
       line.level = static_cast<int>(out_.levels.size()) + 1;
       left_ -= stage_.nnz();
-      last = factor_if_cheap(line) || add_level(out_.levels.emplace_back(), line);
+      last = factor_within(rules_.most_lu_work, line) || add_level(line);
       line.seconds = seconds_since(start);
       report_.levels.push_back(line);
     }
@@ -335,34 +375,71 @@ class Setup {
     if (!rules_.factor_alone) add_transpose(stage_);
   }
 
-  bool factor_if_cheap(LevelReport& line) {
+  // A sparse LU, when it costs at most so many multiply-adds for each entry of the first matrix.
+  bool factor_within(double most_work, LevelReport& line) {
     if (rules_.factor_alone) return false;
-    const auto entries = static_cast<double>(entries_);
-    const double most = rules_.most_lu_work * entries;
+    const double most = most_work * static_cast<double>(entries_);
     const auto rows = static_cast<double>(stage_.rows());
-    if (rows > std::max(600.0, std::pow(rows_worth_ordering * most / 40, 2.0 / 3.0))) return false;
-    const Csr<double> whole = gathered(stage_.border, stage_.A);
-    const CoarsePlan plan(whole, most);
+    const double worth = std::pow(rows_worth_ordering * static_cast<double>(entries_), 2.0 / 3.0);
+    if (!rules_.direct && rows > std::max(600.0, worth * most_work / rules_.most_lu_work))
+      return false;
+    const CoarsePlan plan(gathered(stage_.border, stage_.A), most);
     if (plan.work > most && rows > 64) return false;
-    factor_coarse(stage_.border, stage_.A, plan, out_, line);
+    factor_coarse(stage_.border, stage_.A, plan, rules_.raised_diagonal, out_, line);
     out_.coarse_border = stage_.border;
     report_.coarse_rows = static_cast<Index>(line.rows);
     return true;
   }
 
   // Returns whether it is the last one.
-  bool add_level(PetrovLevel<S>& level, LevelReport& line) {
-    fill_level(stage_, rules_.smoother, level, line);
-    bool last = rules_.factor_alone || line.level == params_.max_levels;
+  bool add_level(LevelReport& line) {
+    out_.levels.emplace_back();
+    fill_level(stage_, rules_.smoother, out_.levels.back(), line);
+    if (line.level > 1 && is_unstable(stage_, out_.levels.back().factor)) {
+      out_.is_unstable = !lift_less(line);
+      if (out_.is_unstable && factor_in_need(line)) return true;
+    }
+    bool last = rules_.factor_alone || rules_.direct || out_.is_unstable || line.level == params_.max_levels;
     if (!last && line.level == 1) first_couplings();
     Next next;
-    const double damping = line.level > 1 ? rules_.one_sided_damping : 0;
-    last = last || !Coarsening(stage_, params_, damping, left_, next).run();
+    last = last || !Coarsening(stage_, params_, damping_, left_, next).run();
+    PetrovLevel<S>& level = out_.levels.back();
     if (!last) take(next, level, line);
     line.bytes = bytes_of(level);
-    level.border = std::move(stage_.border);
+    level.border = stage_.border;
+    previous_ = std::move(stage_);
     if (!last) stage_ = std::move(next.stage);
     return last;
+  }
+
+  bool factor_in_need(LevelReport& line) {
+    LevelReport other;
+    other.level = line.level;
+    if (!factor_within(rules_.most_lu_work_in_need, other)) return false;
+    out_.levels.pop_back();
+    out_.is_unstable = false;
+    line = other;
+    out_.remedy = concat("the incomplete factor of level ", line.level,
+                         " would grow without bound: a sparse LU takes its place");
+    return true;
+  }
+
+  // The level is made again, by functions that are lifted less where A is one-sided.
+  bool lift_less(LevelReport& line) {
+    if (damping_ > 0) return false;
+    damping_ = 1;
+    Next next;
+    if (!Coarsening(previous_, params_, damping_, left_ + stage_.nnz(), next).run()) return false;
+    out_.levels.pop_back();
+    left_ += stage_.nnz() - next.stage.nnz();
+    take(next, out_.levels.back(), report_.levels.back());
+    stage_ = std::move(next.stage);
+    out_.levels.emplace_back();
+    fill_level(stage_, rules_.smoother, out_.levels.back(), line);
+    out_.remedy = concat("the incomplete factor of level ", line.level,
+                         " would grow without bound: the functions from there on are lifted less "
+                         "where A is one-sided");
+    return !is_unstable(stage_, out_.levels.back().factor);
   }
 
   void first_couplings() {
@@ -376,7 +453,7 @@ class Setup {
     line.clusters = A_.comm.sum(Global{next.clusters});
     line.lifted = next.lifted;
     const Global functions = A_.comm.sum(Global{next.exact_P.nnz()});
-    line.prolongation = static_cast<double>(functions) / static_cast<double>(stage_.rows());
+    line.prolongation = static_cast<double>(functions) / static_cast<double>(line.rows);
     level.P = cast<S>(std::move(next.P));
     level.R = cast<S>(std::move(next.R));
     level.P_off = cast<S>(std::move(next.P_off));
@@ -392,7 +469,8 @@ class Setup {
   const PetrovRules& rules_;
   Report& report_;
   PetrovLevels<S> out_;
-  PetrovStage stage_;
+  PetrovStage stage_, previous_;
+  double damping_ = 0;
   Global entries_ = 0, left_ = 0;
 };
 
@@ -426,7 +504,8 @@ void refresh_petrov(const DistRows<double>& A, const PetrovRules& rules, PetrovL
   }
   if (!levels.lu && !levels.is_singular) return;
   const CoarsePlan plan(gathered(stage.border, stage.A), 1e300);
-  factor_coarse(stage.border, stage.A, plan, levels, report.levels.back());
+  factor_coarse(stage.border, stage.A, plan, rules.raised_diagonal, levels,
+                report.levels.back());
 }
 
 #define PYMPF_PETROV(S)                                                                          \

@@ -12,11 +12,20 @@
 //   omega, delta    lift_weight,    that costs at most `most_lu_work` multiply-adds per entry of A
 //                   truncation
 //
+// Where a level breaks: three liftings of a recirculating flow at high cell Peclet numbers leave a
+// matrix that is no longer like an M-matrix (512^2, |v| = 10^4: a quarter of what is off the
+// diagonal has the wrong sign, eigenvalues have negative real parts). Its incomplete factors then
+// grow without bound, with no small pivot to show it: |(L U)^-1 1| is 10^10 and more in the unit of
+// the diagonal, where it is below 10^3 on all levels that smooth. A level that shows this is not
+// smoothed: it is made again by functions that are lifted less where A is one-sided, or else, where
+// that costs at most `most_lu_work_in_need`, a sparse LU takes its place.
+//
 // Cost per application: 2 nnz(A) + 2 nnz(S) + nnz(P) + nnz(R) on each level, and the entries of LU.
 #pragma once
 
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "pympf/precond/coarse_lu.hpp"
@@ -28,8 +37,9 @@ namespace pympf::precond {
 struct PetrovRules {
   IlutRule smoother;
   bool factor_alone = false;
-  double most_lu_work = 40;  // for each entry of the first matrix
-  double one_sided_damping = 0;  // of the lifting, on coarse levels: 1 - damping * skewness
+  bool direct = false;  // an LU of the first matrix, within most_lu_work, or its factor alone
+  double raised_diagonal = 0;  // by how much, before an LU, in the unit of the largest entry
+  double most_lu_work = 40, most_lu_work_in_need = 160;  // for each entry of the first matrix
 };
 
 template <class S>
@@ -59,7 +69,9 @@ struct PetrovLevels {
   std::shared_ptr<const Exchange> coarse_halo;
   Index coarse_own = 0, coarse_first = 0;
   double lu_work = 0;
-  bool is_singular = false;  // a pivot vanished
+  bool is_singular = false;  // a pivot of the LU vanished
+  bool is_unstable = false;  // the factor of a level that could not be replaced
+  std::string remedy;        // what was done about an unstable factor
 };
 
 // The pattern of A is symmetric. Vectors are in the order of the rows of A, empty for constants.
