@@ -84,7 +84,9 @@ void write_summary(std::ostream& out, const PcMmf& mmf, const Multilevel& M) {
   const auto levels = report.levels.size();
   if (levels > 1) out << "near-nullspace: " << mmf.modes << "\n";
   out << levels << (levels == 1 ? " level" : " levels");
-  if (report.coarse_rows > 0)
+  if (report.coarse_rows > 0 && !report.symmetric)
+    out << ", sparse LU of " << report.coarse_rows << " rows";
+  else if (report.coarse_rows > 0)
     out << ", dense solve of " << report.coarse_rows << " rows (" << report.coarse_nullity
         << " zero and " << report.coarse_negative << " negative eigenvalues)";
   out << "\n";

@@ -25,7 +25,7 @@ template <class T>
 class BiCgStab final : public Cycle<T> {
  public:
   explicit BiCgStab(Run<T>& run)
-      : run_(run), shadow_(run.n), p_(run.n), v_(run.n), t_(run.n), z_(run.M ? run.n : 0) {}
+      : run_(run), shadow_(run.n), p_(run.n), v_(run.n), t_(run.n), z_(run.n) {}
 
   Reason run(T* r, double) override {
     const Index n = run_.n;
@@ -44,6 +44,10 @@ class BiCgStab final : public Cycle<T> {
       if (reason != Reason::iterating) return reason;
 
       direction = run_.precondition(r, z_.data());
+      if (direction == r) {  // r changes before x does
+        copy(n, r, z_.data());
+        direction = z_.data();
+      }
       run_.A(direction, t_.data());
       const double square = run_.dot(t_.data(), t_.data());
       if (!std::isfinite(square)) return Reason::diverged_nan;

@@ -27,8 +27,6 @@ constexpr double light_work = 400, affordable_work = 30'000;
 // Of the inverse of the scaled matrix, whose entries are at most 1: beyond it A is singular to
 // rounding. What is added to a scaled diagonal then.
 constexpr double singular_amplification = 1e13, raised_diagonal = 1e-10;
-// Entries of a matrix whose hierarchy stays in the caches.
-constexpr Global most_cached = 100'000;
 
 struct Facts {
   double sign = 1;  // of the diagonal, where it has one
@@ -155,7 +153,6 @@ class Choice {
     Recipe out;
     out.rules.smoother = rule;
     out.rules.factor_alone = true;
-    out.single = false;
     return out;
   }
 
@@ -163,8 +160,7 @@ class Choice {
     Recipe out;
     out.rules.smoother = {params_.drop_tolerance, static_cast<Index>(params_.fill), false};
     out.sign = facts_.sign;
-    out.single = params_.precision == Precision::single ||
-                 (params_.precision == Precision::automatic && A_.nnz() > most_cached);
+    out.single = params_.precision == Precision::single;
     return out;
   }
 

@@ -559,6 +559,9 @@ void Preconditioner<T>::update(const DistRows<T>& A) {
     require(
         A.own() == impl.callers_rows && A.rows.cols == A.column_count() && hash(A) == impl.pattern,
         "an update needs a matrix with the rows and the pattern of the first one");
+    require(A.general == !impl.report.symmetric,
+            "an update needs a matrix that is symmetric where the first one was, and general where "
+            "that was");
   });
   impl.whole = false;
   if (impl.elsewhere)
