@@ -134,24 +134,24 @@ class Gmres final : public Cycle<T> {
     h_.assign(k + 2, 0.0);
     const double w_norm = run_.norm(w);
     h_norm_ = std::max(h_norm_, w_norm);
-    subtract_projections(w);
-    double left = run_.norm(w);
-    if (left < w_norm / std::sqrt(2.0)) {
-      subtract_projections(w);
-      left = run_.norm(w);
-    }
+    double left = subtract_projections(w);
+    if (left < w_norm / std::sqrt(2.0)) left = subtract_projections(w);
     if (!std::isfinite(w_norm) || !std::isfinite(left)) return Reason::diverged_nan;
     h_[k + 1] = left;
     if (left > 0) scale(n, 1 / left, w, w);
     return Reason::iterating;
   }
 
-  void subtract_projections(T* w) {
+  // What is left has this norm. One pass takes v_i away and finds what there is of v_{i+1}.
+  double subtract_projections(T* w) {
+    const Index n = run_.n;
+    double part = dot(n, basis_[0], w);
     for (std::size_t i = 0; i <= columns(); ++i) {
-      const double projection = run_.dot(basis_[i], w);
+      const double projection = run_.comm.sum(part);
       h_[i] += projection;
-      axpy(run_.n, -projection, basis_[i], w);
+      part = axpy_dot(n, -projection, basis_[i], w, basis_[i + 1]);  // the last of them is w
     }
+    return norm(run_.comm, n, w, part);
   }
 
   // The new column of H into R, and one rotation more; not when the step that it allows is in vain.

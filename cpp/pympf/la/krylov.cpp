@@ -55,6 +55,7 @@ constexpr Named<Reason> kReasons[] = {
 constexpr Named<ResidualNorm> kNorms[] = {
     {ResidualNorm::plain, "plain"},
     {ResidualNorm::row_scaled, "row_scaled"},
+    {ResidualNorm::balanced, "balanced"},
     {ResidualNorm::preconditioned, "preconditioned"},
 };
 
@@ -102,8 +103,8 @@ void scale_by_power(Index n, int exponent, T* x) {
 }
 
 template <class T>
-double Run<T>::measure(const T* r) const {
-  const double plain = norm(r);
+double Run<T>::measure(const T* r, double square) const {
+  const double plain = pympf::norm(comm, n, r, square);
   if (!is_weighted) return plain;
   std::vector<double> scaled(weights);
   for (std::size_t i = 0; i < scaled.size(); ++i) scaled[i] *= double{r[i]};
@@ -120,6 +121,7 @@ template <class T>
 Reason Run<T>::record(double norm, const T* iterate) {
   history.push_back(norm);
   const int iteration = static_cast<int>(history.size()) - 1;
+  if (callback) settle();
   bool stop = callback && callback(iteration, norm, iterate);
   if (is_watched) stop = comm.max(std::int64_t{stop}) > 0;
   if (!std::isfinite(norm)) return Reason::diverged_nan;
@@ -149,6 +151,7 @@ bool Run<T>::is_at_floor(const T* iterate) {
   }
   if (history.size() < progress.since + patience) return false;
   progress.since = history.size();
+  settle();
   std::vector<T> r(n);
   A(iterate, r.data());
   axpby(n, 1.0, b, -1.0, r.data());
@@ -237,11 +240,18 @@ class TrueResidual {
   // The norm of the stopping test.
   double compute() {
     run_.A(run_.x, r_.data());
-    axpby(run_.n, 1.0, run_.b, -1.0, r_.data());
-    norm_ = run_.measure(r_.data());
-    if (!run_.from_left()) return norm_;
-    (*run_.M)(r_.data(), s_.data());
-    return run_.norm(s_.data());
+    T* const r = r_.data();
+    const T* const b = run_.b;
+    const auto square = sum_chunks<1>(r_.size(), [=](std::size_t begin, std::size_t end) {
+      for (std::size_t i = begin; i < end; ++i) r[i] = b[i] - r[i];
+      return std::array{dot_chunk(r + begin, r + begin, end - begin)};
+    });
+    return judge(square[0]);
+  }
+  // The same where x is zero: r = b.
+  double compute_at_zero() {
+    copy(run_.n, run_.b, r_.data());
+    return judge(pympf::dot(run_.n, run_.b, run_.b));
   }
 
   const T* residual() const { return r_.data(); }
@@ -249,6 +259,13 @@ class TrueResidual {
   double unpreconditioned_norm() const { return norm_; }
 
  private:
+  double judge(double square) {
+    norm_ = run_.measure(r_.data(), square);
+    if (!run_.from_left()) return norm_;
+    (*run_.M)(r_.data(), s_.data());
+    return run_.norm(s_.data());
+  }
+
   const Run<T>& run_;
   std::vector<T> r_, s_;
   double norm_ = 0;
@@ -429,12 +446,12 @@ void weigh_rows(const System<T>& system, Run<T>& run, double b_norm) {
 template <class T>
 KrylovResult iterate(Run<T>& run, const System<T>& system, double b_norm, bool from_zero) {
   TrueResidual<T> r(run);
-  double now = r.compute();
+  double now = from_zero ? r.compute_at_zero() : r.compute();
   // Of a guess so far off no digit would be left in the solution.
   if (!from_zero && r.unpreconditioned_norm() * Run<T>::epsilon > b_norm) {
     std::fill(run.x, run.x + run.n, T{0});
     from_zero = true;
-    now = r.compute();
+    now = r.compute_at_zero();
   }
   if (run.is_weighted && system.start) {
     system.start(r.residual(), run.x);
@@ -446,6 +463,7 @@ KrylovResult iterate(Run<T>& run, const System<T>& system, double b_norm, bool f
   if (run.resolution == 0) reason = Reason::diverged_breakdown;  // M b = 0
   while (reason == Reason::iterating) {
     reason = cycle->run(r.vector(), now);
+    run.settle();
     now = run.history.back() = r.compute();
     reason = judge.verdict(reason, now);
     if (reason == Reason::iterating && run.is_at_floor(run.x)) reason = Reason::diverged_stagnated;

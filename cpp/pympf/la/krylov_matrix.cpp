@@ -1,7 +1,9 @@
 // A x = b for a matrix: what is known of it beyond its products goes into the driver (krylov.cpp).
 //
 //   range      s A, M / s with a power of two s, where the largest entry is far from 1
-//   rows       their sizes, |a_ii| as a rule, by which the driver weighs the rows where it must
+//   rows       their sizes, |a_ii| as a rule, by which the driver weighs the rows where it must;
+//              where their units keep the residual from saying what x is worth, the system is solved
+//              in these units (krylov_balanced.hpp)
 //   nullspace  constants on the parts whose row sums vanish, else what find_nullspace finds; of a
 //              symmetric A they are also what its range is orthogonal to
 //
@@ -18,6 +20,7 @@
 #include "pympf/la/blas1.hpp"
 #include "pympf/la/dist_csr.hpp"
 #include "pympf/la/floating.hpp"
+#include "pympf/la/krylov_balanced.hpp"
 #include "pympf/la/krylov_run.hpp"
 #include "pympf/la/nullspace.hpp"
 #include "pympf/la/range.hpp"
@@ -211,24 +214,29 @@ class MatrixSolve {
         M_(scaled_M_ ? &scaled_M_ : M),
         params_(params),
         callback_(callback) {
-    if (sizes_.most > krylov::largest_spread(params.rtol) * sizes_.least)
-      row_size_ = scales_of(scaled_A_, is_symmetric());
+    if (rows_differ()) row_size_ = scales_of(scaled_A_, is_symmetric());
     if (A.comm.size() > 1) {
       blocks_.emplace(scaled_A_);
       multiply_ = [this](const T* x, T* y) { blocks_->multiply(x, y); };
     } else {
       multiply_ = [this](const T* x, T* y) { spmv(scaled_A_.rows, x, y); };
+      multiply_.apply_dot = [this](const T* x, T* y) { return spmv_dot(scaled_A_.rows, x, y); };
     }
   }
 
   KrylovResult run(const T* b, T* x) {
-    if (!is_symmetric()) return plain(b, x, callback_, M_);
+    if (!is_symmetric()) {
+      KrylovResult result = plain(b, x, callback_, M_);
+      settle(b, x, result);
+      return result;
+    }
     const std::vector<T> guess(x, x + (is_zero(x) ? 0 : A_.own()));
     const bool floats = !sums_to_zero(A_, b, params_) && all_rows_float(scaled_A_);
     std::optional<Rest> rest;
     if (floats) rest = least_squares(b, x);
     const auto is_inconsistent = [&] { return all_rows_float(scaled_A_) && without_constants(b); };
     KrylovResult result = rest ? rest->result : plain(b, x, callback_, M_, is_inconsistent);
+    if (!rest) settle(b, x, result);
     if (!may_be_singular(result.reason) || (rest && rest->converged)) return result;
     // Tries another way from the guess; true when that takes the place of the result.
     const auto again = [&](auto&& way, bool only_converged) {
@@ -283,6 +291,40 @@ class MatrixSolve {
     return krylov::drive<T>(
         {multiply_, M, A_.own(), b, x, A_.comm, exponent_, row_size_, start, is_inconsistent},
         params_, callback);
+  }
+
+  bool rows_differ() const {
+    return sizes_.most > krylov::largest_spread(params_.rtol) * sizes_.least;
+  }
+
+  // Where the rows differ, goes on in their units when the residual cannot meet the tolerance for
+  // rounding, or does not determine x; says of an x that nothing determines that it is none.
+  void settle(const T* b, T* x, KrylovResult& result) {
+    if (!rows_differ() || result.norm == ResidualNorm::preconditioned) return;
+    const bool has_failed = result.reason == Reason::diverged_stagnated ||
+                            result.reason == Reason::diverged_breakdown;
+    if (!has_failed && (!result.converged || determines(b, x))) return;
+    std::optional<KrylovResult> other;
+    if (is_symmetric())
+      other = krylov::solve_balanced(scaled_A_, exponent_, M_, b, x, params_, callback_);
+    if (other) {
+      result = *std::move(other);
+    } else if (result.converged) {
+      result.converged = false;
+      result.reason = Reason::diverged_stagnated;
+    }
+  }
+
+  // Whether |r_i| / (size of row i), about the error of x, leaves x digits.
+  bool determines(const T* b, const T* x) const {
+    const Index n = A_.own();
+    std::vector<T> side(b, b + n);
+    krylov::scale_by_power(n, -exponent_, side.data());
+    const auto rows = krylov::row_residuals(scaled_A_, side.data(), x);
+    std::vector<double> correction(n, 0.0);
+    for (Index i = 0; i < n; ++i)
+      if (row_size_[i] > 0) correction[i] = rows[i].size() / row_size_[i];
+    return krylov::leaves_digits(norm(A_.comm, n, correction.data()), norm(A_.comm, n, x));
   }
 
   // A solve for what is left of b without its part in the nullspace.

@@ -59,13 +59,22 @@ struct Run {
   double dot(const T* x, const T* y) const { return comm.sum(pympf::dot(n, x, y)); }
   double norm(const T* x) const { return pympf::norm(comm, n, x); }
 
-  // Of b - A x, the norm of the stopping test unless that is from the left.
-  double measure(const T* r) const;
+  // Of b - A x, the norm of the stopping test unless that is from the left; `square` is what this
+  // rank has of r^T r.
+  double measure(const T* r, double square) const;
+  double measure(const T* r) const { return measure(r, pympf::dot(n, r, r)); }
 
   // y = W^power x
   void weigh(const T* x, T* y, double power) const {
     for (std::size_t i = 0; i < weights.size(); ++i)
       y[i] = static_cast<T>(std::pow(weights[i], power) * x[i]);
+  }
+
+  // y = A x; x^T y
+  double A_dot(const T* x, T* y) const {
+    if (A.apply_dot) return comm.sum(A.apply_dot(x, y));
+    A(x, y);
+    return dot(x, y);
   }
 
   // M r, in z; without preconditioner r itself.
@@ -84,8 +93,18 @@ struct Run {
   // What a recurrence is run down to.
   double target() const { return std::max(tolerance, resolution); }
 
+  // x += alpha p, put off by a method that passes through both again.
+  struct Pending {
+    double alpha = 0;
+    const T* p = nullptr;
+  } pending{};
+  void settle() {
+    if (pending.p) axpy(n, pending.alpha, pending.p, x);
+    pending = {};
+  }
+
   // Ends an iteration (or, first, none): what the norm of its residual means.
-  Reason record(double norm, const T* iterate);
+  Reason record(double norm, const T* iterate);  // settles where the iterate is needed
   Reason met() const;  // the converged_... of the tolerance
 
   // Whether the iterations have long brought nothing, and b - A x is what rounding leaves of it.
