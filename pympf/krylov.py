@@ -23,7 +23,7 @@ from pympf.precond import CLASSIC, Preconditioner, classic, precondition
 
 __all__ = ["Solution", "solve"]
 
-METHODS = ("auto", "cg", "fcg", "minres", "gmres", "fgmres")
+METHODS = ("auto", "cg", "fcg", "minres", "gmres", "fgmres", "bicgstab")
 SIDES = ("right", "left")
 METHOD_OF = {
     "mmf": "auto",
@@ -32,11 +32,10 @@ METHOD_OF = {
 """The preconditioners that are built from the matrix, and the `method` of `as_preconditioner`."""
 SYMMETRIC = ("cg", "fcg", "minres")
 """The methods for symmetric matrices only."""
-OTHERWISE = (
-    "to solve with A as it is take GMRES with preconditioner='jacobi' or 'none', or one of your "
-    "own (an operator or a callable, M r for M close to the inverse of A)"
-)
+OTHERWISE = "preconditioner='mmf' takes A as it is"
 NOT_DEFINITE = ("diverged_nan", "diverged_indefinite_preconditioner")
+NOT_SOLVED = ("diverged_nan", "diverged_breakdown", "diverged_stagnated")
+"""The ends of a run with an A that is not symmetric, after which `mmf` has another choice."""
 PRECONDITIONERS = (*METHOD_OF, "jacobi", "none")
 
 
@@ -91,6 +90,7 @@ def solve(
     method: str = "auto",
     preconditioner: Any = "mmf",
     near_nullspace: ArrayLike | None = None,
+    left_near_nullspace: ArrayLike | None = None,
     block_size: int = 1,
     x0: ArrayLike | None = None,
     rtol: float | None = None,
@@ -109,9 +109,9 @@ def solve(
     Parameters
     ----------
     A : sparse array or matrix, 2-D array_like, or petsc4py.PETSc.Mat, shape (n, n)
-        Real; symmetric unless `method` is 'auto', 'gmres' or 'fgmres' and `preconditioner` is
-        'jacobi', 'none' or one that was made elsewhere. Dirichlet rows (nothing but a diagonal
-        entry) may keep their columns: see Notes. It may be singular: see there, too.
+        Real; symmetric for the methods 'cg', 'fcg' and 'minres', for ``preconditioner='classic'``
+        and 'two_level'; the others take any. Dirichlet rows (nothing but a diagonal entry) may keep
+        their columns: see Notes. It may be singular: see there, too.
     b : array_like, shape (n,)
         Also as a column, (n, 1).
     comm : mpi4py.MPI.Comm, optional
@@ -119,11 +119,12 @@ def solve(
         Each brings its rows of `A` (or all the same file), as in `pympf.factorize`, with global
         columns, and its entries of all vectors, and gets its entries of x; the rest of the result
         is the same on all.
-    method : {'auto', 'cg', 'fcg', 'minres', 'gmres', 'fgmres'}
+    method : {'auto', 'cg', 'fcg', 'minres', 'gmres', 'fgmres', 'bicgstab'}
         'auto': CG when the diagonal is positive (but for rows of zeros) and the preconditioner
         found no negative eigenvalue, else, and when CG meets one, MINRES; where the
         preconditioner varies (``cycle='k'``), flexible CG [3]_ in the place of CG and FGMRES in
-        that of MINRES; GMRES when `A` is not symmetric.
+        that of MINRES; GMRES when `A` is not symmetric. 'bicgstab' [4]_ keeps few vectors, and
+        multiplies twice in a step.
     preconditioner : str, Preconditioner, Mmf, LinearOperator or callable
         'mmf': that of `pympf.as_preconditioner`, which chooses its method by itself; where it
         turns out not to be definite, it is made again in float64, then without levels, then by
@@ -135,6 +136,8 @@ def solve(
         definite.
     near_nullspace : array_like, shape (n,) or (n, m), optional
         As in `pympf.as_preconditioner`, for 'mmf' and 'multilevel'.
+    left_near_nullspace : array_like, shape (n,) or (n, m), optional
+        As in `pympf.as_preconditioner`, for an `A` that is not symmetric.
     block_size : int
         As in `pympf.as_preconditioner`, for 'mmf' and 'multilevel'.
     x0 : array_like, shape (n,), optional
@@ -219,6 +222,7 @@ def solve(
     .. [1] Thesis, section 2.3.
     .. [2] Y. Saad, Iterative Methods for Sparse Linear Systems, 2nd edition, SIAM, 2003.
     .. [3] Y. Notay, Flexible conjugate gradients, SIAM J. Sci. Comput. 22, 2000, section 2.
+    .. [4] H. A. van der Vorst, Bi-CGSTAB, SIAM J. Sci. Stat. Comput. 13, 1992, 631-644.
 
     Examples
     --------
@@ -229,8 +233,8 @@ def solve(
     ('cg', True)
     """
     options = _Options(
-        *(method, preconditioner, near_nullspace, block_size, rtol, atol, maxiter, restart, side),
-        *(callback, progress, params),
+        *(method, preconditioner, near_nullspace, left_near_nullspace, block_size),
+        *(rtol, atol, maxiter, restart, side, callback, progress, params),
     )
     comm = la.comm_of(A) if comm is None else comm
     if comm is not None:
@@ -254,6 +258,7 @@ class _Options:
     method: str
     preconditioner: Any
     near_nullspace: ArrayLike | None
+    left_near_nullspace: ArrayLike | None
     block_size: int
     rtol: float | None
     atol: float
@@ -268,7 +273,8 @@ class _Options:
         """Raise TypeError or ValueError for what is not allowed."""
         _choice(self.method, METHODS, "method")
         _choice(self.side, SIDES, "side")
-        _check_options(self.preconditioner, self.near_nullspace, self.block_size, self.params)
+        vectors = (self.near_nullspace, self.left_near_nullspace)
+        _check_options(self.preconditioner, vectors, self.block_size, self.params)
         self.maxiter = 10_000 if self.maxiter is None else _count(self.maxiter, "maxiter")
         self.restart = _count(self.restart, "restart")
         if self.rtol is not None:
@@ -311,6 +317,7 @@ class _Solve:
         self.rtol, self.atol = default if options.rtol is None else options.rtol, options.atol
         self.solve_s = 0.0
         self.rest: _Rest | None = None
+        self.remark = ""
         start = time.perf_counter()
         self._admit()
         self.M = self._preconditioner()
@@ -321,7 +328,7 @@ class _Solve:
     def solution(self) -> Solution:
         """Run and return what came of it."""
         self._run()
-        if self.options.method == "auto":
+        if self.options.method == "auto" and self.symmetric:
             self._change_method()
             self._change_signs()
         self._fall_back()
@@ -329,6 +336,8 @@ class _Solve:
         if self.rest is not None:
             self.rest.finish(self.x, self.result)
             choice += self.rest.choice
+        if self.remark:
+            choice += f"; {self.remark}"
         return Solution(
             x=self.x,
             setup_s=self.setup_s,
@@ -352,13 +361,17 @@ class _Solve:
             self.b, self.rtol, self.atol = self.rest.b, self.rest.rtol, self.rest.atol
             self.symmetric = True
         if self.symmetric:
-            self.rows = admitted.rows
+            self.rows = self.to_build = admitted.rows
+            if options.left_near_nullspace is not None:
+                raise ValueError("left_near_nullspace: A is symmetric, and has one for both sides")
         elif options.method in SYMMETRIC:
             needs = f"method={options.method!r} needs one, 'gmres' does not"
             raise ValueError(admitted.refusal(needs))
-        elif options.is_built:
+        elif options.preconditioner in (CLASSIC, "two_level"):
             refusal = admitted.refusal(OTHERWISE)
             raise ValueError(f"preconditioner={options.preconditioner!r}: {refusal}")
+        elif options.is_built:
+            self.to_build, self.remark = self.rows.general(), admitted.remark()
         is_gmres = options.method == "gmres" or (options.method == "auto" and not self.symmetric)
         if options.side == "left" and not is_gmres:
             raise ValueError(
@@ -374,7 +387,8 @@ class _Solve:
         options = self.options
         given = {**options.to_build(), **other}
         known = (options.near_nullspace, options.block_size)
-        return precondition(self.A, self.rows, self.comm, *known, given)
+        left = options.left_near_nullspace
+        return precondition(self.A, self.to_build, self.comm, *known, given, left)
 
     def _run(self) -> None:
         start, options = time.perf_counter(), self.options
@@ -421,14 +435,23 @@ class _Solve:
         self._again()
 
     def _fall_back(self) -> None:
-        """Take the preconditioner's next choice where one that should be definite is not."""
-        while self.M.is_built and self.M.operator and self.result["reason"] in NOT_DEFINITE:
+        """Take the preconditioner's next choice where one that should be definite is not.
+
+        For an A that is not symmetric: where it does not solve.
+        """
+        while self.M.is_built and self.M.operator and self._has_failed():
             start, reason = time.perf_counter(), self.result["reason"]
-            if not self.M.operator._core.fall_back(self.rows, f"ended with {reason}"):
+            if not self.M.operator._core.fall_back(self.to_build, f"ended with {reason}"):
                 return
             self.M = _Chosen.of(self.M.operator, self.M.name)
             self.setup_s += time.perf_counter() - start
             self._again()
+
+
+    def _has_failed(self) -> bool:
+        if self.symmetric:
+            return self.result["reason"] in NOT_DEFINITE
+        return self.M.name == "mmf" and self.result["reason"] in NOT_SOLVED
 
 
 @dataclass(frozen=True)
@@ -488,7 +511,7 @@ def _count(value: Any, name: str) -> int:
 
 
 def _check_options(
-    preconditioner: Any, near_nullspace: Any, block_size: Any, params: dict[str, Any]
+    preconditioner: Any, vectors: tuple[Any, Any], block_size: Any, params: dict[str, Any]
 ) -> None:
     """Refuse what nothing takes, and what only a preconditioner that is built here can take."""
     if params:
@@ -500,8 +523,9 @@ def _check_options(
             "'direct' or 'classic' takes parameters"
         )
     if name not in ("mmf", "multilevel"):
-        if near_nullspace is not None:
-            raise ValueError("near_nullspace: only preconditioner='mmf' or 'multilevel' takes it")
+        for given, kind in zip(vectors, ("near_nullspace", "left_near_nullspace"), strict=True):
+            if given is not None:
+                raise ValueError(f"{kind}: only preconditioner='mmf' or 'multilevel' takes it")
         if block_size != 1:
             raise ValueError("block_size: only preconditioner='mmf' or 'multilevel' takes it")
 

@@ -29,7 +29,7 @@ __all__ = [
 INDEX_MAX = int(np.iinfo(np.int32).max)
 """Largest number of rows, of columns and of stored entries (the core has 32-bit indices)."""
 
-OTHERWISE = "pympf.solve takes it as it is with preconditioner='jacobi' or 'none'"
+OTHERWISE = "pympf.solve takes it as it is"
 """What to do with a matrix that is not symmetric in any way."""
 
 

@@ -31,7 +31,8 @@ class PreconditionerReport:
     A level has ``rows`` and ``nnz``, ``clusters`` (0 on the last one), the ``ranks`` that hold some
     of the rows, whether the scaling functions were ``lifted``, ``prolongation`` (their entries per
     row), ``factor`` (entries of the smoother's factor over nnz), ``bytes`` (on this rank) and
-    ``seconds``.
+    ``seconds``. ``work`` counts the multiply-adds of an application on this rank, ``setup_work``
+    those of the setup where the matrix is not symmetric (else 0).
     """
 
     rows: int
@@ -47,6 +48,9 @@ class PreconditionerReport:
     indefinite: bool
     definite: bool
     single: bool
+    symmetric: bool
+    work: float
+    setup_work: float
     bytes: int
     seconds: float
     params: dict[str, Any]
@@ -84,7 +88,9 @@ class PreconditionerReport:
             f"operator complexity {self.operator_complexity:.2f}, "
             f"grid complexity {self.grid_complexity:.2f}, {self.bytes} bytes, {self.seconds:.3f} s"
         )
-        if self.coarse_rows:
+        if self.coarse_rows and not self.symmetric:
+            lines.append(f"sparse LU of {self.coarse_rows} rows")
+        elif self.coarse_rows:
             lines.append(
                 f"dense solve of {self.coarse_rows} rows, nullity {self.coarse_nullity}, "
                 f"{self.coarse_negative} negative eigenvalues"
@@ -118,10 +124,11 @@ def _for_all_ranks(name: str) -> Any:
 
 
 class Preconditioner(LinearOperator):
-    """A preconditioner M ≈ A⁻¹ of a symmetric matrix, made by `as_preconditioner`.
+    """A preconditioner M ≈ A⁻¹, made by `as_preconditioner`.
 
     A SciPy operator of shape (n, n), so that SciPy's solvers take it; `pympf.solve` takes it too,
-    and applies it without a detour through Python. M is symmetric, and positive definite unless A
+    and applies it without a detour through Python. For an A that is not symmetric M is not either,
+    and has all its signs. Else M is symmetric, and positive definite unless A
     is singular (then semidefinite on what the levels can see), A is indefinite (over several
     levels M need not be definite, but on a saddle point with a positive definite leading part it
     is) or the cycle is 'k' (then it varies from one application to the next and needs flexible CG
@@ -219,6 +226,11 @@ class Preconditioner(LinearOperator):
         return self._factorization is not None or self._core.definite
 
     @property
+    def symmetric(self) -> bool:
+        """Whether it was made for a symmetric matrix, and is symmetric."""
+        return self._factorization is not None or self._core.symmetric
+
+    @property
     def varies(self) -> bool:
         """Whether M changes from one application to the next: it is a K-cycle over levels."""
         return self._factorization is None and self._core.varies
@@ -312,13 +324,47 @@ class Preconditioner(LinearOperator):
         >>> M.apply(np.ones((50, 3))).shape
         (50, 3)
         """
+        return self._apply(r, transposed=False)
+
+    def apply_transpose(self, r: ArrayLike) -> NDArray[Any]:
+        """Multiply: Mᵀ r.
+
+        Collective over `comm`.
+
+        Parameters
+        ----------
+        r : array_like, shape (n,) or (n, k)
+            Rounded to the dtype of the matrix.
+
+        Returns
+        -------
+        numpy.ndarray, shape of `r`
+
+        Raises
+        ------
+        ValueError, TypeError
+            If `r` has another shape, or is not real and finite.
+
+        Examples
+        --------
+        >>> import numpy as np, pympf, scipy.sparse as sp
+        >>> A = sp.diags_array([-2.0, 3.0, -0.5], offsets=[-1, 0, 1], shape=(900, 900)).tocsr()
+        >>> M = pympf.as_preconditioner(A)
+        >>> r, s = np.ones(900), np.arange(900.0)
+        >>> bool(np.isclose(s @ M.apply(r), r @ M.apply_transpose(s)))
+        True
+        """
+        return self._apply(r, transposed=not self.symmetric)
+
+    def _apply(self, r: ArrayLike, transposed: bool) -> NDArray[Any]:
         with on_all(self._comm):
             r = la.as_vector(r, self.shape[0], self.dtype, "r")
         same_on_all(self._comm, r.shape[1:], "r: shape without the rows")
         columns = np.ascontiguousarray(r[None] if r.ndim == 1 else r.T)
         z = np.empty_like(columns)
+        how = (True,) if transposed else ()
         for column, result in zip(columns, z, strict=True):
-            self._core.apply(column, result)
+            self._core.apply(column, result, *how)
         return np.ascontiguousarray(z.T).reshape(r.shape)
 
     def update(self, A: Any) -> None:
@@ -331,8 +377,8 @@ class Preconditioner(LinearOperator):
         Parameters
         ----------
         A : sparse array or matrix, 2-D array_like, or petsc4py.PETSc.Mat, shape (n, n)
-            Real and symmetric, of the same dtype, with entries stored in the same places; on
-            several ranks the rows of this one.
+            Real, symmetric if the first one was, of the same dtype, with entries stored in the same
+            places; on several ranks the rows of this one.
 
         Raises
         ------
@@ -353,7 +399,13 @@ class Preconditioner(LinearOperator):
         csr = checked(A, self._comm)
         if csr.dtype != self.dtype:
             raise ValueError(f"expected a matrix of {self.dtype}, got {csr.dtype}")
-        admitted = rows_of(csr, self._comm).admit()
+        rows = rows_of(csr, self._comm)
+        if not self.symmetric:
+            self._core.update(rows.general())
+            if self._origin is not None:
+                self._origin = self._origin.with_values(csr)
+            return
+        admitted = rows.admit()
         if admitted.rows is None:
             raise ValueError(admitted.refusal(la.OTHERWISE))
         if self._factorization is not None:
@@ -395,11 +447,17 @@ class Preconditioner(LinearOperator):
     def _matmat(self, X: NDArray[Any]) -> NDArray[Any]:
         return self.apply(X)
 
-    def _adjoint(self) -> Preconditioner:
-        return self
+    def _rmatvec(self, x: NDArray[Any]) -> NDArray[Any]:
+        return self.apply_transpose(x.reshape(-1))
 
-    def _transpose(self) -> Preconditioner:
-        return self
+    def _rmatmat(self, X: NDArray[Any]) -> NDArray[Any]:
+        return self.apply_transpose(X)
+
+    def _adjoint(self) -> LinearOperator:
+        return self if self.symmetric else super()._adjoint()
+
+    def _transpose(self) -> LinearOperator:
+        return self._adjoint()
 
 
 @dataclass(frozen=True)
@@ -409,15 +467,16 @@ class _Origin:
     matrix: sp.csr_array
     fingerprint: int
     near_nullspace: ArrayLike | None
+    left_near_nullspace: ArrayLike | None
     block_size: int
     params: dict[str, Any]
 
     @classmethod
     def of(
-        cls, A: sp.csr_array, near_nullspace: Any, block_size: int, params: dict[str, Any]
+        cls, A: sp.csr_array, right: Any, left: Any, block_size: int, params: dict[str, Any]
     ) -> _Origin:
-        vectors = None if near_nullspace is None else np.array(near_nullspace)
-        return cls(A, _fingerprint(A), vectors, block_size, dict(params))
+        vectors = (None if B is None else np.array(B) for B in (right, left))
+        return cls(A, _fingerprint(A), *vectors, block_size, dict(params))
 
     def with_values(self, A: sp.csr_array) -> _Origin:
         return replace(self, matrix=A, fingerprint=_fingerprint(A))
@@ -447,6 +506,7 @@ def _made_again(origin: _Origin) -> Preconditioner:
     return as_preconditioner(
         origin.matrix,
         near_nullspace=origin.near_nullspace,
+        left_near_nullspace=origin.left_near_nullspace,
         block_size=origin.block_size,
         **origin.params,
     )
@@ -457,10 +517,11 @@ def as_preconditioner(
     *,
     comm: Any = None,
     near_nullspace: ArrayLike | None = None,
+    left_near_nullspace: ArrayLike | None = None,
     block_size: int = 1,
     **params: Any,
 ) -> Preconditioner:
-    """Make a preconditioner M ≈ A⁻¹ of a symmetric matrix.
+    """Make a preconditioner M ≈ A⁻¹.
 
     Collective over `comm`. Deterministic: the result depends on `A`, the parameters and the number
     of ranks, not on the number of threads.
@@ -468,8 +529,8 @@ def as_preconditioner(
     Parameters
     ----------
     A : sparse array or matrix, 2-D array_like, or petsc4py.PETSc.Mat, shape (n, n)
-        Real and symmetric; also singular, negative definite or indefinite. With `comm` this rank's
-        rows, or a file, as in `pympf.factorize`. Dirichlet rows (nothing but a diagonal entry) may
+        Real; symmetric, also singular, negative definite or indefinite, or not symmetric. With
+        `comm` this rank's rows, or a file, as in `pympf.factorize`. Dirichlet rows (nothing but a diagonal entry) may
         keep their columns: M is that of the matrix without them, and solves with `A` by CG from a
         guess that is right in these rows, x_i = b_i / a_ii, and by GMRES from any.
     comm : mpi4py.MPI.Comm, optional
@@ -478,6 +539,8 @@ def as_preconditioner(
         Vectors x with small A x / ‖A‖, linearly independent: the coarse levels represent them
         exactly. By default constants, adapted to `A` where they are poor. For elasticity take
         `rigid_body_modes`. With `comm` the entries of this rank's rows.
+    left_near_nullspace : array_like, shape (n,) or (n, m), optional
+        The same of Aᵀ, for an `A` that is not symmetric; by default `near_nullspace`.
     block_size : int
         Unknowns of a node, stored next to each other; the nodes are clustered. With 1 and no
         `near_nullspace`, nodes of up to 6 unknowns are found where `A` shows them (the report
@@ -497,8 +560,11 @@ def as_preconditioner(
     Raises
     ------
     ValueError
-        If `A` is empty, not square, not symmetric or not finite, a parameter is unknown or out of
-        range, or the near-nullspace has another shape, is not finite or linearly dependent.
+        If `A` is empty, not square or not finite, a parameter is unknown or out of range or is for
+        symmetric matrices and `A` is not, or the near-nullspace has another shape, is not finite or
+        linearly dependent.
+    numpy.linalg.LinAlgError
+        If ``method='direct'`` meets a singular matrix.
     TypeError
         If `A` is not a matrix of real numbers, or a parameter is of another kind.
     ImportError
@@ -522,18 +588,20 @@ def as_preconditioner(
     if comm is not None:
         check_communicator(comm)
     A = checked(A, comm)
-    return precondition(A, admitted_rows(A, comm), comm, near_nullspace, block_size, params)
+    rows = rows_to_build(A, comm, params)
+    return precondition(A, rows, comm, near_nullspace, block_size, params, left_near_nullspace)
 
 
-def admitted_rows(A: sp.csr_array, comm: Any) -> Any:
-    """Bring a checked matrix into the core: symmetric, or its rest without determined unknowns.
+def rows_to_build(A: sp.csr_array, comm: Any, params: dict[str, Any]) -> Any:
+    """Bring a checked matrix into the core: symmetric, its rest without determined unknowns, or not.
 
     Collective.
     """
-    admitted = rows_of(A, comm).admit()
-    if admitted.rows is None:
+    rows = rows_of(A, comm)
+    admitted = rows.admit()
+    if admitted.rows is None and params.get("method") in (CLASSIC, "two_level"):
         raise ValueError(admitted.refusal(la.OTHERWISE))
-    return admitted.rows
+    return rows.general() if admitted.rows is None else admitted.rows
 
 
 def precondition(
@@ -543,30 +611,38 @@ def precondition(
     near_nullspace: ArrayLike | None,
     block_size: int,
     params: dict[str, Any],
+    left_near_nullspace: ArrayLike | None = None,
 ) -> Preconditioner:
-    """Do as `as_preconditioner` does, for a matrix that passed the gate and its `admitted_rows`."""
+    """Do as `as_preconditioner` does, for a matrix that passed the gate and its `rows_to_build`."""
     if params.get("method") == CLASSIC:
-        if near_nullspace is not None or block_size != 1:
+        if near_nullspace is not None or left_near_nullspace is not None or block_size != 1:
             raise ValueError("near_nullspace, block_size: the method 'classic' takes neither")
         of_factorize = {k: v for k, v in params.items() if k != "method"}
         return classic(factorize_rows(rows, A.dtype, comm, **of_factorize))
     n = A.shape[0]
-    vectors = None
     with on_all(comm):
         _check_params(params)
         _check_block_size(block_size, n)
-        if near_nullspace is not None:
-            vectors = la.as_vector(near_nullspace, n, np.float64, "near_nullspace")
-            vectors = vectors[:, None] if vectors.ndim == 1 else vectors
     same_on_all(comm, sorted(params.items()), "parameters")
     same_on_all(comm, block_size, "block_size")
-    same_on_all(comm, None if vectors is None else vectors.shape[1], "columns of near_nullspace")
-    if vectors is not None:
-        vectors = _independent(vectors, comm)
-    origin = None if is_parallel(comm) else _Origin.of(A, near_nullspace, block_size, params)
+    vectors = _vectors(near_nullspace, n, comm, "near_nullspace")
+    left = _vectors(left_near_nullspace, n, comm, "left_near_nullspace")
+    given = (near_nullspace, left_near_nullspace)
+    origin = None if is_parallel(comm) else _Origin.of(A, *given, block_size, params)
     parts = _parts(A, rows, params, int(block_size), comm) if is_parallel(comm) else None
-    core = engine(A.dtype).precondition(rows, params, vectors, int(block_size), parts)
+    core = engine(A.dtype).precondition(rows, params, vectors, int(block_size), parts, left)
     return Preconditioner(core, comm=comm, origin=origin)
+
+
+def _vectors(given: ArrayLike | None, n: int, comm: Any, name: str) -> NDArray[np.float64] | None:
+    """Check a near-nullspace, and return it as columns."""
+    vectors = None
+    with on_all(comm):
+        if given is not None:
+            vectors = la.as_vector(given, n, np.float64, name)
+            vectors = vectors[:, None] if vectors.ndim == 1 else vectors
+    same_on_all(comm, None if vectors is None else vectors.shape[1], f"columns of {name}")
+    return None if vectors is None else _independent(vectors, comm, name)
 
 
 def _parts(
@@ -657,7 +733,7 @@ def _check_params(params: dict[str, Any]) -> None:
                 f"{name} is a parameter of the method 'classic' only; known to the others: "
                 f"{', '.join(field['name'] for field in fields)}"
             )
-    check_kinds(params, fields, ("comm", "near_nullspace", "block_size"))
+    check_kinds(params, fields, ("comm", "near_nullspace", "left_near_nullspace", "block_size"))
 
 
 @cache
@@ -667,7 +743,7 @@ def _fields() -> tuple[list[dict[str, Any]], set[str]]:
     return fields, {field["name"] for field in Params.fields()} - {f["name"] for f in fields}
 
 
-def _independent(B: NDArray[np.float64], comm: Any) -> NDArray[np.float64]:
+def _independent(B: NDArray[np.float64], comm: Any, name: str) -> NDArray[np.float64]:
     """Refuse dependent columns, and scale by a power of two: no square overflows or vanishes."""
     largest = abs(B).max(axis=0, initial=0)
     if is_parallel(comm):
@@ -678,7 +754,7 @@ def _independent(B: NDArray[np.float64], comm: Any) -> NDArray[np.float64]:
     rank = np.linalg.matrix_rank(scaled)
     if rank < B.shape[1]:
         raise ValueError(
-            f"near_nullspace: expected linearly independent columns, got {B.shape[1]} of rank "
+            f"{name}: expected linearly independent columns, got {B.shape[1]} of rank "
             f"{rank}; leave the others out"
         )
     return np.ldexp(B, -int(np.frexp(largest.max())[1]))

@@ -89,6 +89,7 @@ cdef extern from "pympf/la/determined.hpp" namespace "pympf":
         shared_ptr[DistRows[T]] rows
         shared_ptr[Determined[T]] determined
         string refusal(const string&) except +translate
+        string remark() except +translate
 
 
 cdef extern from "pympf/la/csr.hpp" namespace "pympf":
@@ -331,6 +332,10 @@ cdef class Admitted:
     def refusal(self, str otherwise):
         """Why the matrix is not symmetric, and what would do."""
         return self.admission.refusal(otherwise.encode()).decode()
+
+    def remark(self):
+        """That it is symmetric but for rounding, where it is; else ''."""
+        return self.admission.remark().decode()
 
     def start(self, const real[::1] b, real[::1] x, real[::1] rest_b):
         """x_D of A x = b into x, and the right-hand side of the rest into rest_b. Collective."""

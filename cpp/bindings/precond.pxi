@@ -17,7 +17,7 @@ cdef extern from "pympf/precond/preconditioner.hpp" namespace "pympf::precond":
         size_t bytes
     cdef cppclass MultilevelReport "pympf::precond::Report":
         vector[LevelReport] levels
-        double operator_complexity, grid_complexity, seconds
+        double operator_complexity, grid_complexity, seconds, work, setup_work
         int32_t coarse_rows, coarse_nullity, coarse_negative
         cbool indefinite, definite, single, symmetric
         string method, reason, placement
@@ -75,7 +75,8 @@ cdef class Preconditioner:
                 "operator_complexity": r.operator_complexity, "grid_complexity": r.grid_complexity,
                 "coarse_rows": r.coarse_rows, "coarse_nullity": r.coarse_nullity,
                 "coarse_negative": r.coarse_negative, "indefinite": r.indefinite, "definite": r.definite,
-                "single": r.single, "seconds": r.seconds}
+                "single": r.single, "symmetric": r.symmetric, "work": r.work, "setup_work": r.setup_work,
+                "seconds": r.seconds}
 
     # The parts of the report that every solution asks for.
     @property

@@ -275,6 +275,7 @@ PetscErrorCode with_rows(PC pc, const std::function<PetscErrorCode(const Matrix&
     failure = guarded(pc, [&] {
       const auto given = std::make_shared<Matrix>(std::move(A));
       const auto admission = admit(given);
+      data(pc).remark = data(pc).classic ? "" : admission.remark();
       if (!admission.rows && !data(pc).classic) return body(as_it_is(*given));
       require(admission.rows != nullptr, admission.refusal(otherwise(pc)));
       data(pc).determined = admission.determined;

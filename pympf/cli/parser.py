@@ -133,6 +133,12 @@ def _add_method(command: argparse.ArgumentParser) -> None:
         help="vectors that the coarse levels keep, as columns",
     )
     command.add_argument(
+        "--left-near-nullspace",
+        metavar="FILE",
+        default=argparse.SUPPRESS,
+        help="the same of the transpose, for a matrix that is not symmetric",
+    )
+    command.add_argument(
         "--block-size",
         type=_positive,
         default=argparse.SUPPRESS,

@@ -183,9 +183,11 @@ std::optional<Projection> project(const Border& border, const CsrView<double>& A
   Projection out;
   if (border.alone()) {
     out.R = transpose((left ? left : &P)->view());
-    auto product = coarse_product(A, P, out.R, most);
+    auto product = product_rows(A, P, out.R, 0, out.R.rows, most);
     if (!product) return {};
-    out.A = std::move(*product);
+    zero_what_is_rounding(product->null, product->rows);
+    out.A = std::move(product->rows);
+    out.work = product->work;
     return out;
   }
   const Communicator& comm = border.comm;
@@ -218,6 +220,7 @@ std::optional<Projection> project(const Border& border, const CsrView<double>& A
   out.border = border_of(comm, rows, all_rows(ghosts, width));
   out.border.share(product->null, 1);
   out.A = std::move(product->rows);
+  out.work = parts->work + product->work;
   zero_what_is_rounding(product->null, out.A);
   return out;
 }

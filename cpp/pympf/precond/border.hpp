@@ -68,6 +68,7 @@ void share(const Border& border, const Border& clusters, Rotated& Q);
 struct Projection {
   Border border;
   Csr<double> A, R;  // R = P^T, of own rows
+  Global work = 0;   // multiply-adds on this rank
 };
 
 // P has `width` columns for each of the clusters; on return they are those of the result, which

@@ -134,12 +134,13 @@ class Choice {
   std::unique_ptr<Nonsymmetric> build(Recipe recipe) {
     const auto begin = Clock::now();
     Report found;
-    const double before = report_.seconds;
+    const double before = report_.seconds, work = report_.setup_work;
     auto M = std::make_unique<Nonsymmetric>(A_, right_, left_, block_, params_, std::move(recipe),
                                             found);
     report_ = std::move(found);
     report_.single = M->recipe().single;
     report_.seconds = before + seconds_since(begin);
+    report_.setup_work += work;
     return M;
   }
 
@@ -162,6 +163,12 @@ class Choice {
     out.sign = facts_.sign;
     out.single = params_.precision == Precision::single;
     return out;
+  }
+
+  // A probe, whose products are counted.
+  std::vector<double> probed(const Nonsymmetric& M, int steps) {
+    report_.setup_work += steps * (A_.rows.nnz() + M.multiply_adds());
+    return residuals(A_, M, steps);
   }
 
   std::unique_ptr<Nonsymmetric> asked_for() {
@@ -192,9 +199,9 @@ class Choice {
   std::unique_ptr<Nonsymmetric> factor_if_enough() {
     if (!facts_.full_diagonal) return {};
     auto M = build(factor_recipe(IlutRule::zero_fill()));
-    const auto begin = residuals(A_, *M, factor_steps);
+    const auto begin = probed(*M, factor_steps);
     if (rate_of(begin) > factor_rate) return {};
-    const auto norms = residuals(A_, *M, 2 * factor_steps);
+    const auto norms = probed(*M, 2 * factor_steps);
     const double rate = rate_of(norms, std::min<std::size_t>(factor_steps, norms.size() - 1));
     const double steps = static_cast<double>(norms.size() - 1);
     const double left = norms.back() > 0 && norms.front() > 0 && rate > 0
@@ -208,7 +215,7 @@ class Choice {
 
   std::unique_ptr<Nonsymmetric> levels_if_they_contract() {
     auto M = build(levels_recipe());
-    const double rate = rate_of(residuals(A_, *M, levels_steps));
+    const double rate = rate_of(probed(*M, levels_steps));
     if (M->is_unstable() || rate > levels_rate) {
       tried_ = concat("levels do not contract (", M->is_unstable() ? "a factor is unstable" : "",
                       M->is_unstable() ? ")" : concat("residual by ", rate, " in a step)"));

@@ -151,6 +151,7 @@ struct Next {
   PetrovStage stage;
   Index clusters = 0;
   bool lifted = false;
+  double work = 0;
 };
 
 // Makes `next` of `stage`.
@@ -189,6 +190,7 @@ class Coarsening {
     next_.stage.border = std::move(product->border);
     next_.stage.A = std::move(product->A);
     next_.R = std::move(product->R);
+    next_.work += static_cast<double>(product->work);
     return true;
   }
 
@@ -205,6 +207,7 @@ class Coarsening {
                                     lifting, radius);
       next_.L = lifted_prolongation(stage_.At, stage_.left, left_functions_, clusters_,
                                     stage_.block, lifting, left_radius);
+      next_.work += 2.0 * static_cast<double>(stage_.A.nnz());
       const double work = product_work(border_, stage_.A, next_.P);
       if (work <= most_work * static_cast<double>(entries_))
         next_.lifted = project_within(
@@ -387,6 +390,7 @@ class Setup {
     if (plan.work > most && rows > 64) return false;
     factor_coarse(stage_.border, stage_.A, plan, rules_.raised_diagonal, out_, line);
     out_.coarse_border = stage_.border;
+    report_.setup_work += plan.work;
     report_.coarse_rows = static_cast<Index>(line.rows);
     return true;
   }
@@ -395,6 +399,7 @@ class Setup {
   bool add_level(LevelReport& line) {
     out_.levels.emplace_back();
     fill_level(stage_, rules_.smoother, out_.levels.back(), line);
+    report_.setup_work += out_.levels.back().factor.work();
     if (line.level > 1 && is_unstable(stage_, out_.levels.back().factor)) {
       out_.is_unstable = !lift_less(line);
       if (out_.is_unstable && factor_in_need(line)) return true;
@@ -406,7 +411,6 @@ class Setup {
     PetrovLevel<S>& level = out_.levels.back();
     if (!last) take(next, level, line);
     line.bytes = bytes_of(level);
-    level.border = stage_.border;
     previous_ = std::move(stage_);
     if (!last) stage_ = std::move(next.stage);
     return last;
@@ -452,6 +456,7 @@ class Setup {
   void take(Next& next, PetrovLevel<S>& level, LevelReport& line) {
     line.clusters = A_.comm.sum(Global{next.clusters});
     line.lifted = next.lifted;
+    report_.setup_work += next.work;
     const Global functions = A_.comm.sum(Global{next.exact_P.nnz()});
     line.prolongation = static_cast<double>(functions) / static_cast<double>(line.rows);
     level.P = cast<S>(std::move(next.P));
@@ -496,7 +501,7 @@ void refresh_petrov(const DistRows<double>& A, const PetrovRules& rules, PetrovL
     PetrovLevel<S>& level = levels.levels[l];
     fill_level(stage, rules.smoother, level, report.levels[l]);
     if (level.exact_P.rows == 0) break;
-    auto product = project(level.border, stage.A, level.clusters, level.width,
+    auto product = project(stage.border, stage.A, level.clusters, level.width,
                            std::numeric_limits<Index>::max(), level.exact_P, &level.exact_L);
     stage.A = std::move(product->A);
     stage.border = std::move(product->border);

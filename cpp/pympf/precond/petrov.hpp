@@ -50,7 +50,7 @@ struct PetrovLevel {
   Ilut<S> factor;
   // For new values: functions in double precision, over own clusters and those of `clusters`.
   Csr<double> exact_P, exact_L;
-  Border border, clusters;
+  Border clusters;
   Index width = 1;
 
   Index rows() const { return A.rows; }

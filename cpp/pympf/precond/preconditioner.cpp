@@ -247,7 +247,7 @@ struct Preconditioner<T>::Impl {
 
   // A sparse LU, then the diagonal.
   bool fall_back_general(const DistRows<T>& A, const std::string& why) {
-    failures += concat(failures.empty() ? "" : ", ", report.method, " ", why);
+    failures += concat(failures.empty() ? "" : "; ", report.method, " (", report.reason, ") ", why);
     if (report.method != "direct") try {
         used.method = Method::direct;
         build_general(A);

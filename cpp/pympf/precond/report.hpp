@@ -24,6 +24,9 @@ struct Report {
   std::string method, reason, placement;  // placement: of the rows on the ranks
   double seconds = 0;
   double work = 0;  // multiply-adds of an application on this rank
+  // Multiply-adds of the setup on this rank, probes and all; 0 where they are not counted: for
+  // symmetric matrices.
+  double setup_work = 0;
 };
 
 }  // namespace pympf::precond
