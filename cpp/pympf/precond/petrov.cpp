@@ -298,6 +298,13 @@ std::size_t bytes_of(const PetrovLevel<S>& level) {
          level.factor.bytes();
 }
 
+// The whole matrix with sorted rows, on every rank. Collective.
+Csr<double> whole(const Border& border, const Csr<double>& own) {
+  if (border.alone()) return own;
+  const Csr<double> columns = transpose(gathered(border, own).view());
+  return transpose(columns.view());
+}
+
 constexpr double raise_of_singular = 1e-10;
 
 // For a singular matrix.
@@ -386,7 +393,7 @@ class Setup {
     const double worth = std::pow(rows_worth_ordering * static_cast<double>(entries_), 2.0 / 3.0);
     if (!rules_.direct && rows > std::max(600.0, worth * most_work / rules_.most_lu_work))
       return false;
-    const CoarsePlan plan(gathered(stage_.border, stage_.A), most);
+    const CoarsePlan plan(whole(stage_.border, stage_.A), most);
     if (plan.work > most && rows > 64) return false;
     factor_coarse(stage_.border, stage_.A, plan, rules_.raised_diagonal, out_, line);
     out_.coarse_border = stage_.border;
@@ -508,7 +515,7 @@ void refresh_petrov(const DistRows<double>& A, const PetrovRules& rules, PetrovL
     stage.block = level.width;
   }
   if (!levels.lu && !levels.is_singular) return;
-  const CoarsePlan plan(gathered(stage.border, stage.A), 1e300);
+  const CoarsePlan plan(whole(stage.border, stage.A), HUGE_VAL);
   factor_coarse(stage.border, stage.A, plan, rules.raised_diagonal, levels,
                 report.levels.back());
 }
