@@ -22,7 +22,7 @@ if find_spec("pympf._core") is None:
     )
 
 from pympf import gallery, io, la, lsh
-from pympf._core import get_num_threads, set_num_threads
+from pympf._engine import get_num_threads, set_num_threads
 from pympf.krylov import Solution, solve
 from pympf.mmf import Mmf, Params, Report, factorize, load
 from pympf.precond import (

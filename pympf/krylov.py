@@ -6,19 +6,17 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from inspect import signature
-from numbers import Real
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse.linalg import LinearOperator
 
-from pympf import la
 from pympf._engine import engine
-from pympf._mpi import check_communicator, is_parallel, on_all, same_on_all
-from pympf._params import Params, unknown
-from pympf.mmf import Mmf, Progress, checked, rows_of
+from pympf._params import Params
+from pympf.la import INDEX_MAX, Matrix, Operator, as_one_vector, checks
+from pympf.la.matrix import ranks_of
+from pympf.mmf import Mmf, Progress
 from pympf.precond import CLASSIC, Preconditioner, classic, precondition
 
 __all__ = ["Solution", "solve"]
@@ -228,19 +226,16 @@ def solve(
         *(method, preconditioner, near_nullspace, block_size, rtol, atol, maxiter, restart, side),
         *(callback, progress, params),
     )
-    comm = la.comm_of(A) if comm is None else comm
-    if comm is not None:
-        check_communicator(comm)
-    with on_all(comm):
+    ranks = ranks_of(A, comm)
+    with ranks.guard():
         options.check()
-    same_on_all(comm, options.shared(), "options")
-    A = checked(A, comm)
-    with on_all(comm):
-        b = la.as_one_vector(b, A.shape[0], A.dtype)
-        x = np.zeros_like(b)
-        if x0 is not None:
-            x[:] = la.as_one_vector(x0, A.shape[0], A.dtype, "x0")
-    return _Solve(A, b, x, comm, options).solution()
+    ranks.same(options.shared(), "options")
+    matrix = Matrix.of(A, ranks)
+    with ranks.guard():
+        n, dtype = len(matrix.rows), matrix.dtype
+        b = as_one_vector(b, n, dtype)
+        x = np.zeros_like(b) if x0 is None else as_one_vector(x0, n, dtype, "x0").copy()
+    return _Solve(matrix, b, x, options).solution()
 
 
 @dataclass
@@ -262,14 +257,15 @@ class _Options:
 
     def check(self) -> None:
         """Raise TypeError or ValueError for what is not allowed."""
-        _choice(self.method, METHODS, "method")
-        _choice(self.side, SIDES, "side")
+        checks.choice(self.method, "method", METHODS)
+        checks.choice(self.side, "side", SIDES)
         _check_options(self.preconditioner, self.near_nullspace, self.block_size, self.params)
-        self.maxiter = 10_000 if self.maxiter is None else _count(self.maxiter, "maxiter")
-        self.restart = _count(self.restart, "restart")
+        maxiter = 10_000 if self.maxiter is None else self.maxiter
+        self.maxiter = checks.integer(maxiter, "maxiter", 0, INDEX_MAX)
+        self.restart = checks.integer(self.restart, "restart", 0, INDEX_MAX)
         if self.rtol is not None:
-            _tolerance(self.rtol, "rtol", below=1.0)
-        _tolerance(self.atol, "atol", below=np.inf)
+            checks.number(self.rtol, "rtol", 0, below=1)
+        checks.number(self.atol, "atol", 0)
         if self.callback is not None and not callable(self.callback):
             given = type(self.callback).__name__
             raise TypeError(f"callback is a {given}, expected a callable")
@@ -299,10 +295,8 @@ class _Solve:
     Collective.
     """
 
-    def __init__(
-        self, A: sp.csr_array, b: NDArray[Any], x: NDArray[Any], comm: Any, options: _Options
-    ) -> None:
-        self.A, self.b, self.x, self.comm, self.options = A, b, x, comm, options
+    def __init__(self, A: Matrix, b: NDArray[Any], x: NDArray[Any], options: _Options) -> None:
+        self.A, self.b, self.x, self.options = A, b, x, options
         default = 1e-8 if A.dtype == np.float64 else 1e-5
         self.rtol, self.atol = default if options.rtol is None else options.rtol, options.atol
         self.solve_s = 0.0
@@ -338,10 +332,8 @@ class _Solve:
 
     def _admit(self) -> None:
         """Find what is symmetric: the matrix, what Dirichlet rows leave of it, or nothing."""
-        options = self.options
-        self.rows = rows_of(self.A, self.comm)
-        admitted = self.rows.admit()
-        self.symmetric = admitted.rows is not None and not admitted.determined
+        options, admitted = self.options, self.A.admitted
+        self.rows, self.symmetric = self.A.core, self.A.is_symmetric
         if not self.symmetric and _takes_rest(admitted, self.A.shape[1], options):
             tolerances = (self.rtol, self.atol, options.side)
             self.rest = _Rest(admitted, self.rows, self.b, self.x, *tolerances)
@@ -364,13 +356,13 @@ class _Solve:
     def _preconditioner(self) -> _Chosen:
         if self.options.is_built:
             return _Chosen.of(self._built({}), self.options.preconditioner)
-        return _given(self.options.preconditioner, self.A, _diagonal(self.A, self.comm))
+        return _given(self.options.preconditioner, self.A)
 
     def _built(self, other: dict[str, Any]) -> Preconditioner:
         options = self.options
         given = {**options.to_build(), **other}
         known = (options.near_nullspace, options.block_size)
-        return precondition(self.A, self.rows, self.comm, *known, given)
+        return precondition(self.A, self.rows, *known, given)
 
     def _run(self) -> None:
         start, options = time.perf_counter(), self.options
@@ -463,26 +455,6 @@ def _text(params: dict[str, Any]) -> str:
     return ", ".join(f"{name} = {value!r}" for name, value in params.items())
 
 
-def _choice(value: Any, allowed: tuple[str, ...], name: str) -> None:
-    if value not in allowed:
-        raise ValueError(f"{name} = {value!r} is not one of {', '.join(allowed)}")
-
-
-def _tolerance(value: Any, name: str, below: float) -> None:
-    if not isinstance(value, Real) or isinstance(value, bool):
-        raise TypeError(f"{name} = {value!r} is not a real number, but a {type(value).__name__}")
-    if not 0 <= float(value) < below:
-        raise ValueError(f"{name} = {value} is not in [0, {below:g})")
-
-
-def _count(value: Any, name: str) -> int:
-    if not isinstance(value, int | np.integer) or isinstance(value, bool):
-        raise TypeError(f"{name} = {value!r} is not an integer")
-    if not 0 <= value <= la.INDEX_MAX:
-        raise ValueError(f"{name} = {value} is not in 0 .. {la.INDEX_MAX}")
-    return int(value)
-
-
 def _check_options(
     preconditioner: Any, near_nullspace: Any, block_size: Any, params: dict[str, Any]
 ) -> None:
@@ -510,15 +482,7 @@ def _refuse_unknown(preconditioner: Any, params: dict[str, Any]) -> None:
     known = dict.fromkeys([*(field["name"] for fields in kinds for field in fields), *own])
     for wanted in params:
         if wanted not in known:
-            raise ValueError(unknown(wanted, known))
-
-
-def _diagonal(A: sp.csr_array, comm: Any) -> NDArray[Any]:
-    """The diagonal entries of this rank's rows."""
-    first = sum(comm.allgather(A.shape[0])[: comm.rank]) if is_parallel(comm) else 0
-    if A.shape[0] == 0:
-        return np.zeros(0, A.dtype)
-    return A.diagonal(first)[: A.shape[0]]
+            raise ValueError(checks.unknown(wanted, known))
 
 
 def _takes_rest(admitted: Any, n: int, options: _Options) -> bool:
@@ -600,21 +564,20 @@ def _method(
     )
 
 
-def _given(given: Any, A: sp.csr_array, diagonal: NDArray[Any]) -> _Chosen:
+def _given(given: Any, A: Matrix) -> _Chosen:
     """Take over a preconditioner that needs no setup."""
     if isinstance(given, str):
         if given == "none":
             return _Chosen(None, "none", "none")
         if given == "jacobi":
-            return _Chosen(diagonal, "jacobi", "jacobi")
+            return _Chosen(A.diagonal(), "jacobi", "jacobi")
         raise ValueError(
             f"preconditioner = {given!r} is not {', '.join(map(repr, PRECONDITIONERS))}, "
             "a Preconditioner, an Mmf, a LinearOperator or a callable"
         )
-    n = A.shape[0]
+    n = len(A.rows)
     if isinstance(given, Mmf | Preconditioner):
-        rows = len(given.rows) if isinstance(given, Mmf) else given.shape[0]
-        if rows != n or given.dtype != A.dtype:
+        if given.local_shape[0] != n or given.dtype != A.dtype:
             raise ValueError(
                 f"the preconditioner is {given.dtype} of shape {given.shape}, "
                 f"the matrix {A.dtype} of shape {A.shape}"
@@ -622,7 +585,8 @@ def _given(given: Any, A: sp.csr_array, diagonal: NDArray[Any]) -> _Chosen:
         operator = classic(given) if isinstance(given, Mmf) else given
         return _Chosen.of(operator, "given" if operator.factorization is None else CLASSIC)
     if isinstance(given, LinearOperator):
-        if given.shape != (n, n):
+        shape = given.local_shape if isinstance(given, Operator) else given.shape
+        if shape != (n, n):
             raise ValueError(f"the preconditioner has shape {given.shape}, the matrix {A.shape}")
         return _Chosen(_checked(given.matvec), "operator", "operator")
     if callable(given):

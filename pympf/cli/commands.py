@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 import pympf
 from pympf import io
-from pympf._mpi import is_parallel, on_all
 from pympf.cli.codes import NOT_CONVERGED
 from pympf.cli.output import iterations, print_report, stages, table_of, write_history
 from pympf.cli.process import gathered, read_vector, scattered
@@ -24,14 +23,14 @@ from pympf.precond import CLASSIC
 
 def factor(args: argparse.Namespace) -> int:
     """Factor a matrix and save the factorization."""
-    with on_all(args.comm):
+    with args.ranks.guard():
         io.check_output(args.output)
         if not _is_hdf5(args.output):
             raise OSError(f"{args.output}: a factorization is saved as HDF5; allowed: .h5 .hdf5")
     A = _read_matrix(args)
     params = _given_params(args, pympf.Params.fields())
     with stages(args) as progress:
-        F = pympf.factorize(A, progress=progress, **_ranks(args), **params)
+        F = pympf.factorize(A, comm=args.ranks, progress=progress, **params)
     F.save(args.output)
     print_report(
         args, {"matrix": args.matrix, "output": args.output, **F.report().as_dict()}, F.report()
@@ -42,7 +41,7 @@ def factor(args: argparse.Namespace) -> int:
 def solve(args: argparse.Namespace) -> int:
     """Solve a system; NOT_CONVERGED where the residual stays too large."""
     params = _params_of_solve(args)
-    with on_all(args.comm):
+    with args.ranks.guard():
         if args.output is not None:
             io.check_output(args.output, "vector")
         if args.history is not None:
@@ -53,7 +52,7 @@ def solve(args: argparse.Namespace) -> int:
     if args.first and args.verbose and not args.quiet and solution.operator is not None:
         print(solution.operator.report(), file=sys.stderr)
     x = None if args.output is None else gathered(args, solution.x, rows)
-    with on_all(args.comm):
+    with args.ranks.guard():
         if x is not None:
             labels = _labels(args) if io.is_table(args.output) else None
             io.write_vector(args.output, x, labels=labels)
@@ -63,7 +62,7 @@ def solve(args: argparse.Namespace) -> int:
     report = {
         "matrix": args.matrix,
         "rows": A.shape[1],
-        "nnz": args.comm.allreduce(A.nnz) if is_parallel(args.comm) else A.nnz,
+        "nnz": args.ranks.sum(A.nnz),
         **{
             name: getattr(solution, name)
             for name in (*names, "true_residual", "norm", "setup_s", "solve_s")
@@ -78,8 +77,8 @@ def _solution(
 ) -> pympf.Solution:
     given = args.preconditioner
     if args.factorization:
-        wanted = A.shape[0] if is_parallel(args.comm) else None
-        given = pympf.load(args.factorization, args.comm, rows=wanted)
+        wanted = A.shape[0] if args.ranks.size > 1 else None
+        given = pympf.load(args.factorization, args.ranks, rows=wanted)
     if "near_nullspace" in params:
         vectors = read_vector(args, params["near_nullspace"])
         params["near_nullspace"] = scattered(args, vectors, rows)
@@ -87,7 +86,7 @@ def _solution(
         return pympf.solve(
             A,
             scattered(args, _right_hand_side(args, A.shape[1]), rows),
-            **_ranks(args),
+            comm=args.ranks,
             method=args.method,
             preconditioner=given,
             rtol=args.rtol,
@@ -103,9 +102,9 @@ def _solution(
 
 def apply(args: argparse.Namespace) -> int:
     """Apply a saved factorization to a vector."""
-    with on_all(args.comm):
+    with args.ranks.guard():
         io.check_output(args.output, "vector")
-    F = pympf.load(args.factorization, args.comm)
+    F = pympf.load(args.factorization, args.ranks)
     x = read_vector(args, args.vector, args.key)
     rows = [slice(0, len(F.rows))]
     coefficients = [F.level_slice(level) for level in (0, *range(F.levels, 0, -1))]
@@ -118,7 +117,7 @@ def apply(args: argparse.Namespace) -> int:
         "inverse_transform": (F.inverse_transform, coefficients, rows),
     }[args.function]
     y = gathered(args, function(scattered(args, x, places)), places_out)
-    with on_all(args.comm):
+    with args.ranks.guard():
         if x is not None and y is not None:
             io.write_vector(args.output, y)
     report = {
@@ -176,19 +175,13 @@ def explain(args: argparse.Namespace) -> int:
 def _read_matrix(args: argparse.Namespace) -> sp.csr_array:
     path = getattr(args, "matrix", None) or args.file
     options = {"key": args.key, "laplacian": args.laplacian, "shift": args.shift}
-    if is_parallel(args.comm):
-        return io.read_rows(path, args.comm, **options)
-    return io.read_matrix(path, **options)
-
-
-def _ranks(args: argparse.Namespace) -> dict[str, Any]:
-    return {} if args.comm is None else {"comm": args.comm}
+    return io.read_rows(path, args.ranks, **options)
 
 
 def _right_hand_side(args: argparse.Namespace, n: int) -> Any:
     """Return all of it on rank 0; None on the others."""
     if args.b is not None:
-        with on_all(args.comm):
+        with args.ranks.guard():
             labels = _labels(args) if args.first and io.is_table(args.b) else None
             return io.read_vector(args.b, labels=labels) if args.first else None
     if not args.first:

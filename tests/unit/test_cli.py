@@ -93,7 +93,7 @@ def test_every_parameter_has_a_flag(folder, monkeypatch, field):
     value = values[field["kind"]]
     seen = {}
 
-    def factorize(A, *, progress, **params):
+    def factorize(A, *, comm, progress, **params):
         seen.update(params)
         raise ValueError("seen")
 
