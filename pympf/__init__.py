@@ -21,7 +21,7 @@ if find_spec("pympf._core") is None:
         "other than that of the sources"
     )
 
-from pympf import gallery, io, la, lsh
+from pympf import gallery, io, la, lsh, matching
 from pympf._engine import get_num_threads, set_num_threads
 from pympf.krylov import Solution, solve
 from pympf.mmf import Mmf, Params, Report, factorize, load
@@ -54,6 +54,7 @@ __all__ = [
     "load",
     "logdet",
     "lsh",
+    "matching",
     "rigid_body_modes",
     "set_num_threads",
     "show_config",

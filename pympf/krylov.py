@@ -177,7 +177,11 @@ def solve(
         ``norm`` is 'plain' for the 2-norm, 'preconditioned' for that of M (b − A x), or
         'row_scaled' where the rows of `A` or `b` differ so much that ‖b‖ says nothing of some of
         them (penalty rows of 1e8 beside rows of 1): the norm is then the larger of ‖r‖ and
-        c ‖D⁻¹r‖, D = diag(|a_ii|), c = ‖b‖ / ‖D⁻¹b‖, in ``true_residual`` too.
+        c ‖D⁻¹r‖, D = diag(|a_ii|), c = ‖b‖ / ‖D⁻¹b‖, in ``true_residual`` too. It is 'balanced'
+        where the units of the rows of a symmetric `A` keep the plain one from the tolerance, by
+        rounding in the largest rows, or from saying anything of x: then ‖D^(-1/2) r‖ is at most
+        rtol ‖D^(-1/2) b‖, every row of r that is above rounding meets the tolerance as well, and x
+        has at least three digits; else x has not converged.
         ``choice`` says what 'mmf' and 'auto' took and why, ``operator`` is the `Preconditioner`,
         None where it is not one.
 
@@ -531,8 +535,10 @@ class _Rest:
         self.admitted.start(self.whole_b, x, self.b)
         norm, residual = self.rows.norms(self.whole_b, x)
         plain = residual / norm if norm > 0 else residual
-        weighed = result["true_residual"] if result["norm"] == "row_scaled" else 0.0
-        result["true_residual"] = max(plain, weighed)
+        if result["norm"] == "row_scaled":
+            plain = max(plain, result["true_residual"])
+        if result["norm"] != "balanced":  # in which there is no determined row
+            result["true_residual"] = plain
         if result["reason"] == "converged_atol" and self.atol > self.given_atol:
             result["reason"] = "converged_rtol"
 

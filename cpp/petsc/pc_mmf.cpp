@@ -221,6 +221,9 @@ PetscErrorCode PCApply_MMF(PC pc, Vec x, Vec y) {
   PetscCall(VecGetArrayWrite(y, &out));
   PetscCall(guarded(pc, [&] {
     std::visit([&](const auto& M) { apply(M, in, out); }, data(pc).built);
+    const std::vector<double>& settled = data(pc).settled;
+    for (std::size_t i = 0; i < settled.size(); ++i)
+      if (std::abs(in[i]) < settled[i]) out[i] = 0;
     return PetscErrorCode(0);
   }));
   PetscCall(VecRestoreArrayWrite(y, &out));
@@ -297,7 +300,9 @@ PetscErrorCode applies_once(KSP ksp, bool* once) {
 }
 
 // M knows nothing of the columns of Dirichlet rows, so that CG and its kin need a guess whose
-// residual is zero there: x_D = b_D / a_DD. The other entries of the guess stay.
+// residual is zero there: x_D = b_D / a_DD. The other entries of the guess stay. The rounding left
+// of that residual is settled: where a_DD has not the sign of the rest, A is indefinite there, and
+// CG would blow it up from step to step.
 PetscErrorCode make_consistent(PC pc, KSP ksp, Vec b, Vec x) {
   PcMmf& mmf = data(pc);
   PetscBool nonzero;
@@ -311,6 +316,7 @@ PetscErrorCode make_consistent(PC pc, KSP ksp, Vec b, Vec x) {
   PetscCall(VecGetArray(x, &guess));
   PetscCall(guarded(pc, [&] {
     mmf.determined->solve(side, guess);
+    mmf.settled = mmf.determined->rounding(side, guess);
     return PetscErrorCode(0);
   }));
   PetscCall(VecRestoreArray(x, &guess));
@@ -330,6 +336,7 @@ PetscErrorCode PCPreSolve_MMF(PC pc, KSP ksp, Vec b, Vec x) {
   if (const auto* M = std::get_if<Multilevel>(&data(pc).built))
     PetscCall(check_solver(pc, ksp, *M));
   PetscCall(needs_symmetric(ksp, &symmetric_only));
+  data(pc).settled.clear();
   if (data(pc).determined && symmetric_only && pc->mat == source_of(pc))
     PetscCall(make_consistent(pc, ksp, b, x));
   // PETSc calls the user's function only for types without one of their own.
@@ -339,6 +346,7 @@ PetscErrorCode PCPreSolve_MMF(PC pc, KSP ksp, Vec b, Vec x) {
 
 PetscErrorCode PCPostSolve_MMF(PC pc, KSP ksp, Vec, Vec) {
   PetscFunctionBegin;
+  data(pc).settled.clear();
   if (std::exchange(data(pc).made_guess, false))
     PetscCall(KSPSetInitialGuessNonzero(ksp, PETSC_FALSE));
   PetscFunctionReturn(PetscErrorCode(0));

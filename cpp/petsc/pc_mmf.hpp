@@ -50,6 +50,8 @@ struct PcMmf {
   Built built;
   std::shared_ptr<const Determined<PetscScalar>> determined;  // unknowns; null: none
   bool made_guess = false;          // for this solve, from what is determined
+  // In this solve, of residuals: what is below has been solved for. Empty: of nothing.
+  std::vector<double> settled;
   int reused = 0;                   // setups that took over the rotations of an earlier one
   std::vector<double> coordinates;  // `dimension` of each own node, by PCSetCoordinates
   Index dimension = 0;

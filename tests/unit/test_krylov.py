@@ -293,17 +293,57 @@ def test_penalty_rows_do_not_hide_the_others(rng, size, method, name):
     assert np.linalg.norm(inside) <= 1e-4 * np.linalg.norm(b[b < 1])
 
 
-@pytest.mark.parametrize("decades", [5, 20, 40, 70])
+def scaled_from_both_sides(rng, cells, decades):
+    """D S D of a grid's S: the matrix, D, and a function that gives D x for the side b."""
+    S = gallery.poisson(cells)
+    D = 10.0 ** rng.uniform(-decades, decades, S.shape[0])
+    A = sp.csr_array(sp.diags_array(D) @ S @ sp.diags_array(D))
+    return A, D, lambda b: spl.spsolve(sp.csc_array(S), b / D)
+
+
+@pytest.mark.parametrize("decades", [3, 5, 20, 40, 70])
 @pytest.mark.parametrize("cells", [(7, 8), (20, 21)])
 def test_rows_scaled_from_both_sides(rng, cells, decades):
-    S = gallery.poisson(cells)
-    D = sp.diags_array(10.0 ** rng.uniform(-decades, decades, S.shape[0]))
-    A = sp.csr_array(D @ S @ D)
-    b = A @ rng.standard_normal(S.shape[0])
-    scaled = spl.spsolve(sp.csc_array(S), b / D.diagonal())  # D x; x is rounding of it in part
+    A, D, solve_scaled = scaled_from_both_sides(rng, cells, decades)
+    b = A @ rng.standard_normal(len(D))
+    scaled = solve_scaled(b)
     solution = pympf.solve(A, b)
-    assert solution.converged
-    assert np.linalg.norm(D @ solution.x - scaled) <= 1e-6 * np.linalg.norm(scaled)
+    assert np.linalg.norm(D * solution.x - scaled) <= 1e-6 * np.linalg.norm(scaled)
+    assert solution.converged or decades > 10  # else x is rounding in part
+
+
+@pytest.mark.parametrize("name", ["mmf", "jacobi", "none"])
+@pytest.mark.parametrize("method", ["auto", "minres", "gmres"])
+def test_an_x_that_is_rounding_of_b_has_not_converged(name, method):
+    S = gallery.poisson(3)
+    D = sp.diags_array([1e20, 1.0, 1e30])
+    A = sp.csr_array(D @ S @ D)
+    solution = pympf.solve(A, A @ np.ones(3), preconditioner=name, method=method)
+    assert not solution.converged
+    assert solution.reason == "diverged_stagnated"
+
+
+@pytest.mark.parametrize("decades", [4, 8, 10, 14, 40, 60])
+@pytest.mark.parametrize("name", ["mmf", "multilevel", "ict", "jacobi"])
+@pytest.mark.parametrize("sizes", ["equal", "ordinary", "scaled"])
+def test_an_ordinary_side_of_rows_scaled_from_both_sides(rng, decades, name, sizes):
+    A, D, solve_scaled = scaled_from_both_sides(rng, (12, 13), decades)
+    b = np.ones(156) if sizes == "equal" else rng.standard_normal(156)
+    if sizes == "scaled":
+        b *= 10.0 ** rng.uniform(-decades, decades, 156)
+    expected = solve_scaled(b) / D
+    solution = pympf.solve(A, b, preconditioner=name)
+    assert solution.converged, solution.reason
+    assert abs(solution.x - expected).max() <= 1e-7 * abs(expected).max()
+
+
+def test_rows_scaled_from_both_sides_in_float32(rng):
+    A, D, solve_scaled = scaled_from_both_sides(rng, (12, 13), 6)
+    b = rng.standard_normal(156).astype(np.float32)
+    expected = solve_scaled(b.astype(float)) / D
+    solution = pympf.solve(A.astype(np.float32), b)
+    assert solution.converged, solution.reason
+    assert np.linalg.norm(solution.x - expected) <= 1e-4 * np.linalg.norm(expected)
 
 
 @pytest.mark.parametrize("size", [1e2, 1e3, 1e4, 1e5])

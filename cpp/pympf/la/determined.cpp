@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <sstream>
 #include <utility>
 
@@ -137,10 +138,31 @@ void Determined<T>::solve(const T* b, T* x) const {
 }
 
 template <class T>
-void Determined<T>::move_to_right(const T* b, const T* x, T* rest_b) const {
+std::vector<T> Determined<T>::with_ghosts(const T* x) const {
   std::vector<T> columns(known_.size(), T(0));
   std::copy_n(x, moved_.rows, columns.begin() + shift_);
   halo_(columns);
+  return columns;
+}
+
+template <class T>
+std::vector<double> Determined<T>::rounding(const T* b, const T* x) const {
+  constexpr double few = 16 * std::numeric_limits<T>::epsilon();
+  const std::vector<T> columns = with_ghosts(x);
+  std::vector<double> out(moved_.rows, 0.0);
+  for (Index i = 0; i < moved_.rows; ++i) {
+    if (!known_[i + shift_]) continue;
+    double terms = std::abs(double{b[i]}) + std::abs(double{diagonal_[i]} * double{x[i]});
+    for (Index p = moved_.indptr[i]; p < moved_.indptr[i + 1]; ++p)
+      terms += std::abs(double{moved_.data[p]} * double{columns[moved_.indices[p]]});
+    out[i] = few * terms;
+  }
+  return out;
+}
+
+template <class T>
+void Determined<T>::move_to_right(const T* b, const T* x, T* rest_b) const {
+  const std::vector<T> columns = with_ghosts(x);
   for (Index i = 0; i < moved_.rows; ++i)
     rest_b[i] =
         known_[i + shift_] ? rest_diagonal(i) * x[i] : static_cast<T>(without_known(i, b, columns));

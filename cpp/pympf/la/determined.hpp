@@ -31,11 +31,14 @@ class Determined {
 
   // x_D of A x = b. The other entries of x stay.
   void solve(const T* b, T* x) const;
+  // What rounding may leave of b - A x in D; 0 elsewhere.
+  std::vector<double> rounding(const T* b, const T* x) const;
   // The right-hand side for which the rest has the solution x of A x = b, given x_D.
   void move_to_right(const T* b, const T* x, T* rest_b) const;
 
  private:
   void find(const DistRows<T>& A);
+  std::vector<T> with_ghosts(const T* x) const;
   void keep_known_columns(const DistRows<T>& A);
   double without_known(Index i, const T* b, const std::vector<T>& columns) const;
   T rest_diagonal(Index i) const { return sign_ * std::abs(diagonal_[i]); }

@@ -55,6 +55,7 @@ constexpr Named<Reason> kReasons[] = {
 constexpr Named<ResidualNorm> kNorms[] = {
     {ResidualNorm::plain, "plain"},
     {ResidualNorm::row_scaled, "row_scaled"},
+    {ResidualNorm::balanced, "balanced"},
     {ResidualNorm::preconditioned, "preconditioned"},
 };
 

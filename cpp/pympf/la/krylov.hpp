@@ -25,6 +25,8 @@
 //   - Where its rows, or those of b, differ so much that ||b|| says nothing of some of them (a
 //     penalty of 1e12 beside rows of 1), the norm of the test is the larger of ||r|| and
 //     ||W r||, W = diag(w_i), w_i = c / |a_ii| with c such that ||W b|| = ||b||.
+//   - Where that cannot be reached for rounding in the rows with the largest units, or says nothing
+//     of x, the system is solved in the units of its rows (krylov_balanced.hpp).
 //   - Where all row sums vanish on parts that nothing couples (Laplacians of graphs), the constants
 //     on these parts are the nullspace; after a method with a preconditioner has failed, vectors of
 //     another nullspace are looked for (nullspace.hpp). What b has in it is taken out, the rest is
@@ -65,6 +67,7 @@ enum class Reason {
 enum class ResidualNorm {
   plain,           // ||b - A x||
   row_scaled,      // the larger of that and ||W (b - A x)||
+  balanced,        // ||D (b - A x)||, D A D with ones on the diagonal (krylov_balanced.hpp)
   preconditioned,  // ||M (b - A x)||, gmres from the left
 };
 
@@ -95,7 +98,7 @@ struct KrylovResult {
   // The norms of the stopping test: initial, then after each iteration; the last one of x itself.
   std::vector<double> history;
   // ||b - A x|| / ||b|| of the x returned; the larger of that and ||W (b - A x)|| / ||W b|| where
-  // the norm is row_scaled.
+  // the norm is row_scaled, ||D (b - A x)|| / ||D b|| where it is balanced.
   double true_residual = 0;
   ResidualNorm norm = ResidualNorm::plain;
 };

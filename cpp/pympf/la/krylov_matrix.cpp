@@ -1,7 +1,9 @@
 // A x = b for a matrix: what is known of it beyond its products goes into the driver (krylov.cpp).
 //
 //   range      s A, M / s with a power of two s, where the largest entry is far from 1
-//   rows       their sizes, |a_ii| as a rule, by which the driver weighs the rows where it must
+//   rows       their sizes, |a_ii| as a rule, by which the driver weighs the rows where it must;
+//              where their units keep the residual from saying what x is worth, the system is solved
+//              in these units (krylov_balanced.hpp)
 //   nullspace  constants on the parts whose row sums vanish, else what find_nullspace finds; of a
 //              symmetric A they are also what its range is orthogonal to
 //
@@ -18,6 +20,7 @@
 #include "pympf/la/blas1.hpp"
 #include "pympf/la/dist_csr.hpp"
 #include "pympf/la/floating.hpp"
+#include "pympf/la/krylov_balanced.hpp"
 #include "pympf/la/krylov_run.hpp"
 #include "pympf/la/nullspace.hpp"
 #include "pympf/la/range.hpp"
@@ -207,8 +210,7 @@ struct ScaledMatrix {
         scaled_M(M_given && exponent != 0 ? scaled(*M_given, exponent, given.own())
                                           : Operator<T>{}),
         M(scaled_M ? &scaled_M : M_given) {
-    if (sizes.most > krylov::largest_spread(params.rtol) * sizes.least)
-      row_size = scales_of(scaled_A, is_symmetric());
+    if (rows_differ()) row_size = scales_of(scaled_A, is_symmetric());
     if (A.comm.size() > 1) {
       blocks.emplace(scaled_A);
       multiply = product_with(blocks->own.view(), blocks->off);
@@ -220,6 +222,8 @@ struct ScaledMatrix {
   }
 
   bool is_symmetric() const { return params.symmetric || takes_symmetry(params.method); }
+
+  bool rows_differ() const { return sizes.most > krylov::largest_spread(params.rtol) * sizes.least; }
 
   static Sizes sizes_within(const DistRows<T>& A, double spread) {
     const auto about = about_sizes_of(A, spread);
@@ -262,6 +266,7 @@ class MatrixSolve {
   Task<KrylovResult> run(const T* b, T* x) {
     if (!matrix_.is_symmetric()) {
       KrylovResult result = co_await plain(b, x, callback_, M_, {});
+      settle(b, x, result);
       co_return result;
     }
     const std::vector<T> guess(x, x + (is_zero(x) ? 0 : A_.own()));
@@ -275,6 +280,7 @@ class MatrixSolve {
       result = co_await plain(b, x, callback_, M_, [&] {
         return all_rows_float(scaled_A_) && without_constants(b).has_value();
       });
+    if (!rest) settle(b, x, result);
     if (!may_be_singular(result.reason) || (rest && rest->converged)) co_return result;
     // Other ways are tried from the guess.
     std::vector<T> other(guess);
@@ -322,6 +328,36 @@ class MatrixSolve {
          std::move(is_inconsistent)},
         params_, std::move(callback));
     co_return result;
+  }
+
+  // Where the rows differ, goes on in their units when the residual cannot meet the tolerance for
+  // rounding, or does not determine x; says of an x that nothing determines that it is none.
+  void settle(const T* b, T* x, KrylovResult& result) {
+    if (!matrix_.rows_differ() || result.norm == ResidualNorm::preconditioned) return;
+    const bool has_failed = result.reason == Reason::diverged_stagnated ||
+                            result.reason == Reason::diverged_breakdown;
+    if (!has_failed && (!result.converged || determines(b, x))) return;
+    std::optional<KrylovResult> other;
+    if (matrix_.is_symmetric())
+      other = krylov::solve_balanced(scaled_A_, matrix_.exponent, M_, b, x, params_, callback_);
+    if (other) {
+      result = *std::move(other);
+    } else if (result.converged) {
+      result.converged = false;
+      result.reason = Reason::diverged_stagnated;
+    }
+  }
+
+  // Whether |r_i| / (size of row i), about the error of x, leaves x digits.
+  bool determines(const T* b, const T* x) const {
+    const Index n = A_.own();
+    std::vector<T> side(b, b + n);
+    krylov::scale_by_power(n, -matrix_.exponent, side.data());
+    const auto rows = krylov::row_residuals(scaled_A_, side.data(), x);
+    std::vector<double> correction(n, 0.0);
+    for (Index i = 0; i < n; ++i)
+      if (matrix_.row_size[i] > 0) correction[i] = rows[i].size() / matrix_.row_size[i];
+    return krylov::leaves_digits(norm(A_.comm, n, correction.data()), norm(A_.comm, n, x));
   }
 
   // A solve for what is left of b without its part in the nullspace.
