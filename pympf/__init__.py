@@ -23,7 +23,7 @@ if find_spec("pympf._core") is None:
 
 from pympf import gallery, io, la, lsh, matching
 from pympf._engine import get_num_threads, set_num_threads
-from pympf.krylov import Solution, solve
+from pympf.krylov import Solution, Solutions, solve
 from pympf.mmf import Mmf, Params, Report, factorize, load
 from pympf.precond import (
     Preconditioner,
@@ -45,6 +45,7 @@ __all__ = [
     "PreconditionerReport",
     "Report",
     "Solution",
+    "Solutions",
     "as_preconditioner",
     "factorize",
     "gallery",

@@ -370,20 +370,8 @@ template <class T>
 bool fall_back(precond::Preconditioner<T>& M, const DistRows<T>& A, const std::string& why) {
   return together(A.comm, [&] { return M.fall_back(A, why); });
 }
-template <class T>
-void apply_preconditioner(const precond::Preconditioner<T>& M, const Communicator& comm, const T* r,
-                          T* z) {
-  together(comm, [&] { M.apply(r, z); });
-}
-
-// A x = b over the ranks of A; see krylov.hpp.
-template <class T>
-KrylovResult solve_rows(const DistRows<T>& A, const Operator<T>* M, const T* b, T* x,
-                        const KrylovParams& params, const KrylovCallback<T>& callback) {
-  return together(A.comm, [&] { return solve<T>(A, M, b, x, params, callback); });
-}
-
-// A X = B for k right-hand sides of n entries behind each other; one callback for each, or none.
+// A X = B over the ranks of A, for k right-hand sides of n entries behind each other; one callback
+// for each, or none. See krylov.hpp.
 template <class T>
 std::vector<KrylovResult> solve_columns(const DistRows<T>& A, const Operator<T>* M, Index k, const T* b,
                                         T* x, const KrylovParams& params,
@@ -400,8 +388,8 @@ std::vector<KrylovResult> solve_columns(const DistRows<T>& A, const Operator<T>*
 
 // Z = M R for k columns, row by row.
 template <class T>
-void apply_preconditioner_block(const precond::Preconditioner<T>& M, const Communicator& comm,
-                                const T* r, T* z, Index k) {
+void apply_preconditioner(const precond::Preconditioner<T>& M, const Communicator& comm, const T* r,
+                          T* z, Index k) {
   together(comm, [&] { M.apply(Block<const T>(M.rows(), r, k), Block<T>(M.rows(), z, k)); });
 }
 

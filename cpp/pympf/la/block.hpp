@@ -37,9 +37,9 @@ class Block {
   Block(Index length, T* rows, Index k) : n(length), stride(static_cast<std::size_t>(k)) {
     for (Index c = 0; c < k; ++c) add(rows + c);
   }
-  Block(const Block<std::remove_const_t<T>>& other)
-    requires(std::is_const_v<T>)
-      : n(other.n), stride(other.stride) {
+  template <class U>
+    requires std::is_same_v<T, const U>
+  Block(const Block<U>& other) : n(other.n), stride(other.stride) {
     for (Index c = 0; c < other.count(); ++c) add(other.at(c));
   }
 
