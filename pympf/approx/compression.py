@@ -12,7 +12,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-import pympf._approx as _engine
+from pympf._engine import approx as _engine
 from pympf._params import table
 from pympf.approx import _gates
 from pympf.approx._operator import Operator
