@@ -221,7 +221,7 @@ def _pyamg(system: System) -> Setup:
     return setup
 
 
-# ---- for matrices that are not symmetric ----------------------------------------------------------
+# ---- for matrices that are not symmetric ---------------------------------------------------------
 
 
 def _gmres(solve: Callable[[np.ndarray], np.ndarray], system: System) -> Answer:

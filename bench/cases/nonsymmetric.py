@@ -35,13 +35,16 @@ def points(tiny: bool) -> list[dict[str, Any]]:
     if tiny:
         return [_flow(12, 2, "recirculating", 100.0), {"kind": "walk", "n": 200, "alpha": 0.85}]
     flows = [
-        _flow(n, d, flow, v) for n, d in GRIDS for flow in ("constant", "recirculating") for v in SPEEDS
+        _flow(n, d, flow, v)
+        for n, d in GRIDS
+        for flow in ("constant", "recirculating")
+        for v in SPEEDS
     ]
     others = [{**_flow(256, 2, "recirculating", v), "kind": "disc"} for v in (1e2, 1e3, 1e4)]
     others += [{**_flow(128, 2, "recirculating", v), "kind": "central"} for v in (1e2, 1e3)]
     walks = [{"kind": "walk", "n": 30_000, "alpha": alpha} for alpha in (0.85, 0.99, 0.999)]
-    files = sorted((COLLECTION / "asym").glob("*.mtx.gz")) if COLLECTION.is_dir() else []
-    real = [{"kind": "file", "file": measure.from_root(f)} for f in files if _is_square(f)]
+    files = sorted(COLLECTION.rglob("*.mtx.gz")) if COLLECTION.is_dir() else []
+    real = [{"kind": "file", "file": measure.from_root(f)} for f in files if _is_general(f)]
     return flows + others + walks + real
 
 
@@ -49,10 +52,12 @@ def _flow(n: int, dimensions: int, flow: str, speed: float) -> dict[str, Any]:
     return {"kind": "flow", "n": n, "dimensions": dimensions, "flow": flow, "speed": speed}
 
 
-def _is_square(file: Path) -> bool:
+def _is_general(file: Path) -> bool:
+    """Tell whether a matrix is square and not stored as a symmetric one."""
     with gzip.open(file, "rt") as stream:
-        line = next(line for line in stream if not line.startswith("%"))
-    return len(set(line.split()[:2])) == 1
+        banner = stream.readline()
+        sizes = next(line for line in stream if not line.startswith("%")).split()
+    return banner.split()[-1:] == ["general"] and sizes[0] == sizes[1]
 
 
 def run(**point: Any) -> dict[str, Any]:
@@ -129,4 +134,3 @@ def _peer(found: dict[str, Any]) -> str:
     if "failure" in found:
         return "×"
     return f"{found['iterations']} ({tables.text(float(found['total_s']))} s)"
-

@@ -15,7 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse.csgraph import connected_components
 
-__all__ = ["bicgstab", "cg", "consistent_part", "fcg", "fgmres", "gmres", "minres", "row_scaled_norm"]
+__all__ = [
+    "bicgstab",
+    "cg",
+    "consistent_part",
+    "fcg",
+    "fgmres",
+    "gmres",
+    "minres",
+    "row_scaled_norm",
+]
 
 Array = NDArray[np.float64]
 

@@ -61,7 +61,9 @@ def draw(size: int, block: int, weight: int, seed: int) -> Array:
         for i in rng.choice(size // block, weight, replace=False):
             f_s, f_c, f_m = rng.choice([-1, 1], 3)
             enc = code(j, f_m * matrix[0], f_s * string[0], size, third)
-            R[i * block : (i + 1) * block, j] = np.concatenate([f_s * string, f_c * enc, f_m * matrix])
+            R[i * block : (i + 1) * block, j] = np.concatenate(
+                [f_s * string, f_c * enc, f_m * matrix]
+            )
     return R / math.sqrt(weight * block)
 
 

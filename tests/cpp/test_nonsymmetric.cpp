@@ -152,7 +152,8 @@ TEST_CASE("functions of both sides keep their near-nullspaces") {
   }
   Csr<double> At = transpose(A.view());
   NearNullspace ones{1, Vector(n, 1.0)};
-  const Clustering clusters = cluster(couplings(general(A).rows, ones.values.data(), 1), Shape::star, 0.1, 8);
+  const Clustering clusters =
+      cluster(couplings(general(A).rows, ones.values.data(), 1), Shape::star, 0.1, 8);
   const Rotated Q = rotate(ones, clusters, 1);
   for (const Csr<double>* side : {&std::as_const(A), &std::as_const(At)}) {
     const Csr<double> P = lifted_prolongation(*side, ones, Q, clusters, 1, Params());
@@ -213,7 +214,7 @@ TEST_CASE("one level with a sparse LU solves in one step") {
   const Vector r = random_vector(A.rows, 1), s = random_vector(A.rows, 2);
   Vector Mr(A.rows), Ms(A.rows);
   M.apply(r.data(), Mr.data());
-  M.apply_transpose(s.data(), Ms.data());
+  M.apply_transpose({A.rows, {s.data()}}, {A.rows, {Ms.data()}});
   const double left = dot(A.rows, s.data(), Mr.data()), right = dot(A.rows, Ms.data(), r.data());
   CHECK(std::abs(left - right) <= 1e5 * epsilon * norm(A.rows, s.data()) * norm(A.rows, Mr.data()));
 }
@@ -268,7 +269,8 @@ TEST_CASE("new values on the same pattern, and a choice that no longer holds") {
   const Csr<double> A = recirculation(80, 1e2);
   Preconditioner<double> M(general(A), {});
   const auto iterations = [&](const Csr<double>& B) {
-    return solve_with(B, [&](const double* r, double* z) { M.apply(r, z); }, pympf::Method::gmres)
+    return solve_with(
+               B, [&](const double* r, double* z) { M.apply(r, z); }, pympf::Method::gmres)
         .iterations;
   };
   const int before = iterations(A);

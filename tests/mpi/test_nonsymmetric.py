@@ -1,4 +1,4 @@
-"""Matrices that are not symmetric, over the ranks of a communicator: blocks smooth, levels agree."""
+"""Matrices that are not symmetric, over the ranks of a communicator."""
 
 import numpy as np
 import pytest

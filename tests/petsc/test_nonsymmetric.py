@@ -70,7 +70,9 @@ def test_update_on_the_same_pattern(make_ksp, rng):
     # The same pattern, but symmetric: made anew.
     symmetric = (FLOW + FLOW.T).tocsr()
     symmetric.sort_indices()
-    A.setValuesCSR(*(a.astype("int32") for a in (symmetric.indptr, symmetric.indices)), symmetric.data)
+    A.setValuesCSR(
+        *(a.astype("int32") for a in (symmetric.indptr, symmetric.indices)), symmetric.data
+    )
     A.assemble()
     ksp.setType("cg")
     assert solve(ksp, rng) <= 1e-5

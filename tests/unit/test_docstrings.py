@@ -20,6 +20,7 @@ import pympf.nets.patches
 import pympf.nets.seq2seq
 import pympf.sketch
 
+
 def is_source(name):
     return importlib.util.find_spec(name).origin.endswith(".py")
 

@@ -37,9 +37,7 @@ def test_products_are_those_of_the_twin(law, stored):
     np.testing.assert_allclose(R.T @ x, D.T @ x, atol=1e-13)
 
 
-@given(
-    st.integers(1, 8), st.integers(0, 2**64 - 1), st.text(max_size=5), st.floats(0.01, 1.0)
-)
+@given(st.integers(1, 8), st.integers(0, 2**64 - 1), st.text(max_size=5), st.floats(0.01, 1.0))
 @settings(max_examples=20, deadline=None)
 def test_stored_blocks_are_the_drawn_ones(w, seed, name, q):
     for law in ({"w": min(w, 4)}, {"q": q}):
@@ -85,7 +83,9 @@ def test_block_rows_are_uniform():
     assert abs(counts - expected).max() < 5 * np.sqrt(expected) * 1.2
     sparse = BlockSparse(4128, b=48, q=0.05, seed=3)
     blocks = sparse.blocks(np.arange(R.d))
-    assert abs(len(blocks.row) / (R.d * sparse.n_blocks) - 0.05) < 5 * 0.05 / np.sqrt(len(blocks.row))
+    assert abs(len(blocks.row) / (R.d * sparse.n_blocks) - 0.05) < 5 * 0.05 / np.sqrt(
+        len(blocks.row)
+    )
     assert all(abs(signs.mean()) < 0.05 for signs in blocks[2:])
 
 
@@ -152,7 +152,7 @@ def test_bad_sizes_are_refused(arguments, message):
 def test_bad_vectors_are_refused():
     R = BlockSparse(132, b=33)
     for bad in (np.zeros(131), np.zeros((132, 2, 2)), np.full(132, np.nan), np.full(132, np.inf)):
-        with pytest.raises(ValueError, match="X: expected"):
+        with pytest.raises(ValueError, match="x: expected"):
             R.apply(bad)
     with pytest.raises((ValueError, TypeError)):
         R.apply(np.zeros(132, dtype=complex))

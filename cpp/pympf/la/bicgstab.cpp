@@ -27,39 +27,39 @@ class BiCgStab final : public Cycle<T> {
   explicit BiCgStab(Run<T>& run)
       : run_(run), shadow_(run.n), p_(run.n), v_(run.n), t_(run.n), z_(run.n) {}
 
-  Reason run(T* r, double) override {
+  Task<Reason> run(T* r, double) override {
     const Index n = run_.n;
     copy(n, r, shadow_.data());
     copy(n, r, p_.data());
     const double shadow_norm = run_.norm(r);
     double rho = run_.dot(shadow_.data(), r);
     for (bool first = true;; first = false) {
-      const T* direction = run_.precondition(p_.data(), z_.data());
-      run_.A(direction, v_.data());
+      const T* direction = co_await run_.precondition(p_.data(), z_.data());
+      co_await run_.A(direction, v_.data());
       const double along = run_.dot(shadow_.data(), v_.data());
-      if (!std::isfinite(along)) return Reason::diverged_nan;
-      if (is_lost(along, shadow_norm, v_.data())) return begin_again(first);
+      if (!std::isfinite(along)) co_return Reason::diverged_nan;
+      if (is_lost(along, shadow_norm, v_.data())) co_return begin_again(first);
       const double alpha = rho / along;
       Reason reason = step(alpha, direction, v_.data(), r);
-      if (reason != Reason::iterating) return reason;
+      if (reason != Reason::iterating) co_return reason;
 
-      direction = run_.precondition(r, z_.data());
+      direction = co_await run_.precondition(r, z_.data());
       if (direction == r) {  // r changes before x does
         copy(n, r, z_.data());
         direction = z_.data();
       }
-      run_.A(direction, t_.data());
+      co_await run_.A(direction, t_.data());
       const double square = run_.dot(t_.data(), t_.data());
-      if (!std::isfinite(square)) return Reason::diverged_nan;
+      if (!std::isfinite(square)) co_return Reason::diverged_nan;
       const double omega = square > 0 ? run_.dot(t_.data(), r) / square : 0;
-      if (omega == 0) return begin_again(first);
+      if (omega == 0) co_return begin_again(first);
       reason = step(omega, direction, t_.data(), r);
-      if (reason != Reason::iterating) return reason;
+      if (reason != Reason::iterating) co_return reason;
 
       const double before = rho;
       rho = run_.dot(shadow_.data(), r);
-      if (!std::isfinite(rho)) return Reason::diverged_nan;
-      if (is_lost(rho, shadow_norm, r)) return Reason::iterating;
+      if (!std::isfinite(rho)) co_return Reason::diverged_nan;
+      if (is_lost(rho, shadow_norm, r)) co_return Reason::iterating;
       axpy(n, -omega, v_.data(), p_.data());
       axpby(n, 1.0, r, rho / before * (alpha / omega), p_.data());
     }

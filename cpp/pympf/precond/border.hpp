@@ -72,8 +72,8 @@ struct Projection {
 };
 
 // P has `width` columns for each of the clusters; on return they are those of the result, which
-// knows more ghosts. Empty when P^T A P has more than `most` entries. With `left`, functions like P,
-// R = left^T takes the place of P^T. Collective.
+// knows more ghosts. Empty when P^T A P has more than `most` entries. With `left`, functions like
+// P, R = left^T takes the place of P^T. Collective.
 std::optional<Projection> project(const Border& border, const CsrView<double>& A,
                                   const Border& clusters, Index width, Global most, Csr<double>& P,
                                   Csr<double>* left = nullptr);

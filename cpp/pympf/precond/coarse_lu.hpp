@@ -18,7 +18,7 @@ namespace pympf::precond {
 struct CoarsePlan {
   Csr<double> columns;  // A^T, with zeros where only A has an entry
   LuPlan lu;
-  std::vector<Index> order;  // without SuperLU
+  std::vector<Index> order;      // without SuperLU
   double entries = 0, work = 0;  // of L; multiply-adds of the factorization
   std::optional<Index> empty_row;
 

@@ -146,7 +146,8 @@ class Elimination {
 
 template <class T>
 Csr<T> in_precision(Csr<double>&& A) {
-  return {A.rows, A.cols, std::move(A.indptr), std::move(A.indices), {A.data.begin(), A.data.end()}};
+  return {
+      A.rows, A.cols, std::move(A.indptr), std::move(A.indices), {A.data.begin(), A.data.end()}};
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 // Incomplete LU factorization of a matrix that need not be symmetric, by rows with two thresholds
-// (Saad, "ILUT: a dual threshold incomplete LU factorization", Numer. Linear Algebra Appl. 1, 1994).
+// (Saad, "ILUT: a dual threshold incomplete LU factorization", Numer. Linear Algebra Appl. 1,
+// 1994).
 //
 //   A ~ L U,  L with a unit diagonal
 //   row i     w = a_i;  for k < i with w_k != 0, ascending:  w_k /= u_kk,  w -= w_k u_k

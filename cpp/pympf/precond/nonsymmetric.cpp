@@ -83,9 +83,7 @@ Nonsymmetric::~Nonsymmetric() = default;
 
 void Nonsymmetric::refresh(const DistRows<double>& A, Report& report) {
   std::visit(
-      [&](auto& cycles) {
-        refresh_petrov(working(A), recipe_.rules, cycles->levels, report);
-      },
+      [&](auto& cycles) { refresh_petrov(working(A), recipe_.rules, cycles->levels, report); },
       cycles_);
   tell(report);
 }
@@ -107,7 +105,7 @@ void Nonsymmetric::tell(Report& report) const {
   report.grid_complexity = first.rows > 0 ? rows / static_cast<double>(first.rows) : 1;
   with_cycles([&](const auto& cycles) {
     const bool has_lu = cycles.levels.lu.has_value();
-    report.method = cycles.levels.levels.empty() ? "direct"
+    report.method = cycles.levels.levels.empty()                ? "direct"
                     : cycles.levels.levels.size() > 1 || has_lu ? "multilevel"
                                                                 : "ilut";
     if (report.method == "ilut" && recipe_.rules.smoother.pattern) report.method = "ilu";

@@ -1,8 +1,10 @@
 // M ~ A^-1 of a matrix that need not be symmetric, as `Preconditioner` holds it.
 //
-//   M = D_c M' Pi D_r     Pi, D_r, D_c: rows exchanged and scaled by the matching of maximum product
+//   M = D_c M' Pi D_r     Pi, D_r, D_c: rows exchanged and scaled by the matching of maximum
+//   product
 //                         (la/matching.hpp), or none of it
-//   M'                    levels, a sparse LU or an incomplete one, all in one structure (petrov.hpp):
+//   M'                    levels, a sparse LU or an incomplete one, all in one structure
+//   (petrov.hpp):
 //                         an LU is a hierarchy that ends before its first level, an incomplete LU
 //                         one of a single level
 //
@@ -33,7 +35,7 @@ struct Matched {
 struct Recipe {
   PetrovRules rules;
   std::optional<Matched> matched;
-  double sign = 1;  // -1: of -A, whose diagonal is positive
+  double sign = 1;      // -1: of -A, whose diagonal is positive
   bool single = false;  // levels in float32
 };
 

@@ -204,13 +204,14 @@ class Choice {
     const auto norms = probed(*M, 2 * factor_steps);
     const double rate = rate_of(norms, std::min<std::size_t>(factor_steps, norms.size() - 1));
     const double steps = static_cast<double>(norms.size() - 1);
-    const double left = norms.back() > 0 && norms.front() > 0 && rate > 0
-                            ? std::log(probing::target * norms.front() / norms.back()) / std::log(rate)
-                            : 0;
+    const double left =
+        norms.back() > 0 && norms.front() > 0 && rate > 0
+            ? std::log(probing::target * norms.front() / norms.back()) / std::log(rate)
+            : 0;
     const double iterations = steps + std::max(0.0, left);
     if (rate >= 1 || iterations > few_with_factor) return {};
-    return taken(std::move(M), concat("ILU(0) alone, as a probe foretells ",
-                                      std::ceil(iterations), " iterations"));
+    return taken(std::move(M), concat("ILU(0) alone, as a probe foretells ", std::ceil(iterations),
+                                      " iterations"));
   }
 
   std::unique_ptr<Nonsymmetric> levels_if_they_contract() {
@@ -283,8 +284,7 @@ class Choice {
   bool match() {
     if (!matched_ && singular_.empty()) {
       matched_ = Matched::of(A_.rows);
-      if (!matched_)
-        singular_ = "A is structurally singular: no matching of all rows with columns";
+      if (!matched_) singular_ = "A is structurally singular: no matching of all rows with columns";
     }
     return matched_.has_value();
   }

@@ -74,8 +74,7 @@ void add_transpose(PetrovStage& stage) {
   columns.insert(columns.end(), mirrored.indices.begin(), mirrored.indices.end());
   for (std::size_t g = 0; g < stage.border.ghosts.size(); g += stage.block)
     nodes.push_back(stage.border.ghosts[g] / stage.block);
-  stage.border =
-      border_of(stage.border.comm, stage.border.layout, columns, nodes, stage.block);
+  stage.border = border_of(stage.border.comm, stage.border.layout, columns, nodes, stage.block);
   stage.A = localized(stage.border, own);
   stage.At = localized(stage.border, mirrored);
 }
@@ -210,8 +209,8 @@ class Coarsening {
       next_.work += 2.0 * static_cast<double>(stage_.A.nnz());
       const double work = product_work(border_, stage_.A, next_.P);
       if (work <= most_work * static_cast<double>(entries_))
-        next_.lifted = project_within(
-            stage_.rows() <= 1000 ? left_ : std::min(left_, entries_ * 9 / 10));
+        next_.lifted =
+            project_within(stage_.rows() <= 1000 ? left_ : std::min(left_, entries_ * 9 / 10));
       lifting.truncation = std::min(2 * lifting.truncation, 0.5);
     }
   }
@@ -262,9 +261,7 @@ NearNullspace first_vectors(const NearNullspace& given, const NearNullspace& oth
     return stage.border.comm.max(Global{!B.values.empty()}) > 0;
   };
   const bool known = is_given(given), known_other = is_given(other);
-  NearNullspace out = known         ? given
-                      : known_other ? other
-                                    : constants(stage.A.rows, stage.block);
+  NearNullspace out = known ? given : known_other ? other : constants(stage.A.rows, stage.block);
   if (known || known_other) permute_rows(out.values, order, out.vectors);
   stage.border.share(out.values, out.vectors);
   return out;
@@ -330,7 +327,8 @@ void factor_coarse(const Border& border, const Csr<double>& own, const CoarsePla
   line.rows = plan.columns.rows;
   line.nnz = border.comm.sum(Global{own.nnz()});
   if (!out.lu) return;
-  line.factor = static_cast<double>(out.lu->nnz()) / static_cast<double>(std::max<Global>(line.nnz, 1));
+  line.factor =
+      static_cast<double>(out.lu->nnz()) / static_cast<double>(std::max<Global>(line.nnz, 1));
   line.bytes = out.lu->bytes();
   if (border.alone()) return;
   std::vector<Global> others;
@@ -411,7 +409,8 @@ class Setup {
       out_.is_unstable = !lift_less(line);
       if (out_.is_unstable && factor_in_need(line)) return true;
     }
-    bool last = rules_.factor_alone || rules_.direct || out_.is_unstable || line.level == params_.max_levels;
+    bool last = rules_.factor_alone || rules_.direct || out_.is_unstable ||
+                line.level == params_.max_levels;
     if (!last && line.level == 1) first_couplings();
     Next next;
     last = last || !Coarsening(stage_, params_, damping_, left_, next).run();
@@ -516,15 +515,14 @@ void refresh_petrov(const DistRows<double>& A, const PetrovRules& rules, PetrovL
   }
   if (!levels.lu && !levels.is_singular) return;
   const CoarsePlan plan(whole(stage.border, stage.A), HUGE_VAL);
-  factor_coarse(stage.border, stage.A, plan, rules.raised_diagonal, levels,
-                report.levels.back());
+  factor_coarse(stage.border, stage.A, plan, rules.raised_diagonal, levels, report.levels.back());
 }
 
-#define PYMPF_PETROV(S)                                                                          \
-  template PetrovLevels<S> build_petrov(const DistRows<double>&, const NearNullspace&,           \
-                                        const NearNullspace&, Index, const Params&,              \
-                                        const PetrovRules&, Report&);                            \
-  template void refresh_petrov(const DistRows<double>&, const PetrovRules&, PetrovLevels<S>&,    \
+#define PYMPF_PETROV(S)                                                                       \
+  template PetrovLevels<S> build_petrov(const DistRows<double>&, const NearNullspace&,        \
+                                        const NearNullspace&, Index, const Params&,           \
+                                        const PetrovRules&, Report&);                         \
+  template void refresh_petrov(const DistRows<double>&, const PetrovRules&, PetrovLevels<S>&, \
                                Report&);
 PYMPF_PETROV(float)
 PYMPF_PETROV(double)

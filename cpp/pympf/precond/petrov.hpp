@@ -101,8 +101,7 @@ struct PetrovSpace {
 
 // z = M r, or M^T r. Collective.
 template <class S, class V>
-void apply(const PetrovLevels<S>& levels, bool transposed, const V* r, V* z,
-           PetrovSpace<S>& space);
+void apply(const PetrovLevels<S>& levels, bool transposed, const V* r, V* z, PetrovSpace<S>& space);
 
 // Multiply-adds of one application on this rank.
 template <class S>

@@ -170,10 +170,10 @@ double multiply_adds(const PetrovLevels<S>& levels) {
   return sum;
 }
 
-#define PYMPF_PETROV(S)                                                                          \
-  template struct PetrovSpace<S>;                                                                \
-  template double multiply_adds(const PetrovLevels<S>&);                                         \
-  template void apply(const PetrovLevels<S>&, bool, const float*, float*, PetrovSpace<S>&);      \
+#define PYMPF_PETROV(S)                                                                     \
+  template struct PetrovSpace<S>;                                                           \
+  template double multiply_adds(const PetrovLevels<S>&);                                    \
+  template void apply(const PetrovLevels<S>&, bool, const float*, float*, PetrovSpace<S>&); \
   template void apply(const PetrovLevels<S>&, bool, const double*, double*, PetrovSpace<S>&);
 PYMPF_PETROV(float)
 PYMPF_PETROV(double)

@@ -97,10 +97,26 @@ template <class T>
 struct Elsewhere {
   Repartition rows;
   ExchangeSpace<T> exchange;
-  std::vector<T> r, z;
+  std::vector<T> r, z, moved_r, moved_z;  // panels, here and there
 
-  Elsewhere(const Communicator& comm, const std::vector<int>& parts)
-      : rows(comm, parts), r(rows.own()), z(rows.own()) {}
+  Elsewhere(const Communicator& comm, const std::vector<int>& parts) : rows(comm, parts) {}
+
+  // The columns of a panel by `M`, which works on the rows that have moved.
+  template <class M>
+  void apply(const Block<const T>& R, const Block<T>& Z, Index first, Index count, Index lanes,
+             const M& moved) {
+    const auto k = static_cast<std::size_t>(lanes);
+    r.resize(k * R.n);
+    z.resize(k * R.n);
+    moved_r.resize(k * rows.own());
+    moved_z.resize(k * rows.own());
+    to_panel(R, first, count, lanes, r.data());
+    rows.there(r.data(), moved_r.data(), lanes, exchange);
+    const Block<T> out(rows.own(), moved_z.data(), lanes);
+    moved.apply(Block<const T>(rows.own(), moved_r.data(), lanes), out);
+    rows.back(moved_z.data(), z.data(), lanes, exchange);
+    from_panel(z.data(), lanes, Z, first, count);
+  }
 
   NearNullspace there(const NearNullspace& B) const {
     NearNullspace out{B.vectors, {}};
@@ -190,33 +206,50 @@ struct Preconditioner<T>::Impl {
     return true;
   }
 
-  void apply(const T* r, T* z, bool transposed = false) const {
+  void apply(const T* r, T* z) const { apply({rows, {r}}, {rows, {z}}); }
+
+  void apply(const Block<const T>& R, const Block<T>& Z, bool transposed = false) const {
     if (const auto* general = std::get_if<std::unique_ptr<Nonsymmetric>>(&kind))
-      (*general)->apply(transposed, r, z);
+      for_columns(R, Z, [&](const T* r, T* z) { (*general)->apply(transposed, r, z); });
     if (const auto* jacobi = std::get_if<Jacobi<T>>(&kind)) {
-      for_chunks(static_cast<std::size_t>(rows), [&](std::size_t, std::size_t i, std::size_t end) {
-        for (; i < end; ++i) z[i] = jacobi->inverse[i] * r[i];
-      });
+      const T* inverse = jacobi->inverse.data();
+      for (Index c = 0; c < R.count(); ++c) {
+        const T* r = R.at(c);
+        T* z = Z.at(c);
+        for_chunks(static_cast<std::size_t>(rows),
+                   [&](std::size_t, std::size_t i, std::size_t end) {
+                     for (; i < end; ++i) z[i * Z.stride] = inverse[i] * r[i * R.stride];
+                   });
+      }
       return;
     }
-    if (const auto* two_level = std::get_if<TwoLevel>(&kind)) return two_level->apply(r, z);
+    if (const auto* two_level = std::get_if<TwoLevel>(&kind))
+      return for_columns(R, Z, [&](const T* r, T* z) { two_level->apply(r, z); });
     const auto run = [&](const auto& cycles) {
       typename std::decay_t<decltype(cycles.spaces)>::Lease space(cycles.spaces);
-      precond::apply(cycles.levels, used, r, z, *space);
+      precond::apply(cycles.levels, used, R, Z, *space);
     };
     if (const auto* single = std::get_if<std::unique_ptr<Cycles<float>>>(&kind)) run(**single);
     if (const auto* full = std::get_if<std::unique_ptr<Cycles<double>>>(&kind)) run(**full);
-    for (Index i : null_rows) z[i] = r[i];
+    for (Index i : null_rows)
+      for (Index c = 0; c < R.count(); ++c) Z.at(c)[i * Z.stride] = R.at(c)[i * R.stride];
   }
 
-  void apply_where_rows_are(const T* r, T* z, bool transposed) const {
+  void apply_where_rows_are(const Block<const T>& R, const Block<T>& Z, bool transposed) const {
     require<Error>(whole, "the last update did not come to its end: update once more");
-    if (!elsewhere) return apply(r, z, transposed);
-    Elsewhere<T>& there = *elsewhere;
-    there.rows.there(r, there.r.data(), 1, there.exchange);
-    apply(there.r.data(), there.z.data(), transposed);
-    there.rows.back(there.z.data(), z, 1, there.exchange);
+    require(R.count() == Z.count(), "M R: ", R.count(), " columns go in, ", Z.count(), " come out");
+    if (!elsewhere) return apply(R, Z, transposed);
+    const Transposable moved{*this, transposed};
+    for_panels(R.count(), [&](Index first, Index count, Index lanes) {
+      elsewhere->apply(R, Z, first, count, lanes, moved);
+    });
   }
+
+  struct Transposable {
+    const Impl& impl;
+    const bool transposed;
+    void apply(const Block<const T>& R, const Block<T>& Z) const { impl.apply(R, Z, transposed); }
+  };
 
  private:
   void refresh_diagonal(const DistRows<T>& A, const std::vector<T>& d) {
@@ -516,10 +549,10 @@ Preconditioner<T>::Preconditioner(const DistRows<T>& A, const Params& params,
             " x ", near_nullspace.vectors);
     require(left.values.empty() || A.general,
             "a near-nullspace of A^T is for matrices that are not symmetric");
-    require(left.values.empty() ||
-                left.values.size() == static_cast<std::size_t>(rows) * left.vectors,
-            "the left near-nullspace has ", left.values.size(), " numbers, expected ", rows, " x ",
-            left.vectors);
+    require(
+        left.values.empty() || left.values.size() == static_cast<std::size_t>(rows) * left.vectors,
+        "the left near-nullspace has ", left.values.size(), " numbers, expected ", rows, " x ",
+        left.vectors);
     require(parts.size() == static_cast<std::size_t>(moves ? rows : 0), "repartition: got ",
             parts.size(), " ranks for ", moves ? rows : 0, " rows");
   });
@@ -599,12 +632,18 @@ const Report& Preconditioner<T>::report() const {
 
 template <class T>
 void Preconditioner<T>::apply(const T* r, T* z) const {
-  impl_->apply_where_rows_are(r, z, false);
+  const Index n = impl_->callers_rows;
+  apply({n, {r}}, {n, {z}});
 }
 
 template <class T>
-void Preconditioner<T>::apply_transpose(const T* r, T* z) const {
-  impl_->apply_where_rows_are(r, z, true);
+void Preconditioner<T>::apply(const Block<const T>& R, const Block<T>& Z) const {
+  impl_->apply_where_rows_are(R, Z, false);
+}
+
+template <class T>
+void Preconditioner<T>::apply_transpose(const Block<const T>& R, const Block<T>& Z) const {
+  impl_->apply_where_rows_are(R, Z, true);
 }
 
 template class Preconditioner<float>;

@@ -50,7 +50,9 @@ class Preconditioner {
 
   // z = M r. On one rank any number of threads may call; allocates only the first time.
   void apply(const T* r, T* z) const;
-  void apply_transpose(const T* r, T* z) const;  // M^T r
+  // Z = M R, every column with the bits that it has alone.
+  void apply(const Block<const T>& R, const Block<T>& Z) const;
+  void apply_transpose(const Block<const T>& R, const Block<T>& Z) const;  // Z = M^T R
 
  private:
   struct Impl;

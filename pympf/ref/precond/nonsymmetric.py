@@ -147,7 +147,7 @@ def petrov(A: Array, levels: int, params: Params | None = None) -> PetrovHierarc
         P = lifted_prolongation(A, right, Q, right_coarse, label, 1, params)
         L = lifted_prolongation(A.T, left, Q_left, left_coarse, label, 1, params)
         lower, upper = ilut(A, params.drop_tolerance, params.fill)
-        made.append((A, P, L, np.linalg.inv(lower @ upper)))
+        made.append((A, P, L, np.asarray(np.linalg.inv(lower @ upper), np.float64)))
         A, W = L.T @ A @ P, contract(W, label)
         right, left = right_coarse, left_coarse
     return PetrovHierarchy(made, A)
