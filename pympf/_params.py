@@ -41,7 +41,8 @@ class Params:
 def unknown(name: str, known: Iterable[str]) -> str:
     """Say that there is no such parameter, what was meant perhaps, and which there are."""
     names = list(known)
-    near = get_close_matches(name, names, n=1)
+    near = [known for known in names if len(name) > 3 and known.startswith(name)]
+    near = near or get_close_matches(name, names, n=1)
     hint = f"; did you mean {near[0]}?" if near else ";"
     return f"unknown parameter {name}{hint} known: {', '.join(names)}"
 

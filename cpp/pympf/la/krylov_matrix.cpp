@@ -2,8 +2,8 @@
 //
 //   range      s A, M / s with a power of two s, where the largest entry is far from 1
 //   rows       their sizes, |a_ii| as a rule, by which the driver weighs the rows where it must;
-//              where their units keep the residual from saying what x is worth, the system is solved
-//              in these units (krylov_balanced.hpp)
+//              where their units keep the residual from saying what x is worth, the system is
+//              solved in these units (krylov_balanced.hpp)
 //   nullspace  constants on the parts whose row sums vanish, else what find_nullspace finds; of a
 //              symmetric A they are also what its range is orthogonal to
 //
@@ -247,7 +247,7 @@ class MatrixSolve {
     };
     if (!floats && again([&](T* other) { return least_squares(b, other); }, false)) return result;
     if (M_ && ends_so_on_singular(result.reason))
-      again([&](T* other) { return with_nullspace(b, other); }, true);
+      again([&](T* other) { return with_nullspace(b, other, result.iterations); }, true);
     return result;
   }
 
@@ -298,8 +298,8 @@ class MatrixSolve {
   // rounding, or does not determine x; says of an x that nothing determines that it is none.
   void settle(const T* b, T* x, KrylovResult& result) {
     if (!rows_differ() || result.norm == ResidualNorm::preconditioned) return;
-    const bool has_failed = result.reason == Reason::diverged_stagnated ||
-                            result.reason == Reason::diverged_breakdown;
+    const bool has_failed =
+        result.reason == Reason::diverged_stagnated || result.reason == Reason::diverged_breakdown;
     if (!has_failed && (!result.converged || determines(b, x))) return;
     std::optional<KrylovResult> other;
     if (is_symmetric())
@@ -341,10 +341,12 @@ class MatrixSolve {
     return for_rest(*apart, x, M_);
   }
 
-  // The same for any nullspace, with vectors that have to be found.
-  std::optional<Rest> with_nullspace(const T* b, T* x) {
+  // The same for any nullspace, with vectors that have to be found by solves that take no more than
+  // a few times the iterations of the one that has failed.
+  std::optional<Rest> with_nullspace(const T* b, T* x, int iterations) {
     const Index n = A_.own();
     KrylovParams params = params_;
+    params.max_iterations = std::min(params_.max_iterations, 2 * iterations + 100);
     params.rtol = std::numeric_limits<T>::digits > 24 ? 1e-8 : 1e-4;
     params.atol = 0;
     const auto solve_consistent = [&](const T* side, T* y, const Vectors<T>& V) {
