@@ -180,8 +180,10 @@ def as_vector(
     array = exact_real(_dense_array(b, name), name)
     if array.ndim not in (1, 2) or array.shape[0] != n or 0 in array.shape[1:]:
         raise ValueError(f"{name}: expected shape ({n},) or ({n}, {columns}), got {array.shape}")
-    with np.errstate(over="ignore"):
-        array = np.ascontiguousarray(array, dtype=dtype)
+    if array.dtype != dtype:
+        with np.errstate(over="ignore"):
+            array = array.astype(dtype)
+    array = np.ascontiguousarray(array)
     finite = np.isfinite(array)
     if not finite.all():
         place = tuple(int(i) for i in np.argwhere(~finite)[0])
@@ -209,6 +211,8 @@ def refuse_masked(values: Any, name: str) -> None:
     ValueError
         If an entry is masked.
     """
+    if values is None or type(values) is np.ndarray:
+        return
     parts = values if isinstance(values, list | tuple) else [values]
     if any(isinstance(part, np.ma.MaskedArray) and np.ma.is_masked(part) for part in parts):
         raise ValueError(f"{name}: masked entries have no value; use .filled(value)")
@@ -359,6 +363,8 @@ def exact_real(values: NDArray[Any], name: str) -> NDArray[Any]:
     >>> exact_real(np.array([1, 2]), "x")
     array([1., 2.])
     """
+    if values.dtype == np.float64 and values.dtype.isnative:
+        return values
     _check_real(values.dtype, name)
     single = values.dtype.kind == "f" and values.dtype.itemsize <= 4
     with np.errstate(over="ignore"):
