@@ -8,7 +8,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import TracebackType
 from typing import Any
 
@@ -63,8 +63,7 @@ def check_on_all(comm: Any, error: str) -> None:
     _core.check_on_all(_handle(comm), error)
 
 
-@contextmanager
-def on_all(comm: Any) -> Iterator[None]:
+def on_all(comm: Any) -> AbstractContextManager[None]:
     """Do something that is not collective, but may fail: if it does on one rank, all raise.
 
     Collective, unless `comm` is None or has one rank. What is raised is of the kind of the first
@@ -74,9 +73,14 @@ def on_all(comm: Any) -> Iterator[None]:
     ----------
     comm : mpi4py.MPI.Comm or None
     """
-    if not is_parallel(comm):
-        yield
-        return
+    return _together(comm) if is_parallel(comm) else _ALONE
+
+
+_ALONE = nullcontext()
+
+
+@contextmanager
+def _together(comm: Any) -> Iterator[None]:
     caught: BaseException | None = None
     try:
         yield
