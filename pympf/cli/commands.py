@@ -26,9 +26,10 @@ from pympf.precond import CLASSIC
 def factor(args: argparse.Namespace) -> int:
     """Factor a matrix and save the factorization."""
     with on_all(args.comm):
+        io.check_output(args.output)
         if not _is_hdf5(args.output):
             raise OSError(f"{args.output}: a factorization is saved as HDF5; allowed: .h5 .hdf5")
-        _check_output(args, args.output)
+        _check_is_not_read(args, args.output)
     A = _read_matrix(args)
     params = _given_params(args, pympf.Params.fields())
     with stages(args) as progress:
@@ -40,14 +41,12 @@ def factor(args: argparse.Namespace) -> int:
     return 0
 
 
-def _check_output(args: argparse.Namespace, path: str, kind: str | None = None) -> None:
-    """Refuse a file that could not be written, or that is read by the same command."""
-    io.check_output(path, kind)
-    for name in ("matrix", "b", "factorization", "vector", "file"):
-        given = getattr(args, name, None)
-        if isinstance(given, str) and os.path.exists(given) and os.path.exists(path):
-            if os.path.samefile(given, path):
-                raise OSError(f"{path}: this command reads it; expected another file to write to")
+def _check_is_not_read(args: argparse.Namespace, path: str) -> None:
+    """Refuse to write over the system itself."""
+    for given in (args.matrix, getattr(args, "b", None)):
+        both = given is not None and os.path.exists(given) and os.path.exists(path)
+        if both and os.path.samefile(given, path):
+            raise OSError(f"{path}: this command reads it; expected another file to write to")
 
 
 def solve(args: argparse.Namespace) -> int:
@@ -55,9 +54,11 @@ def solve(args: argparse.Namespace) -> int:
     params = _params_of_solve(args)
     with on_all(args.comm):
         if args.output is not None:
-            _check_output(args, args.output, "vector")
+            io.check_output(args.output, "vector")
+            _check_is_not_read(args, args.output)
         if args.history is not None:
-            _check_output(args, args.history)
+            io.check_output(args.history)
+            _check_is_not_read(args, args.history)
     A = _read_matrix(args)
     rows = [slice(0, A.shape[0])]
     solution = _solution(args, A, rows, params)
@@ -115,7 +116,7 @@ def _solution(
 def apply(args: argparse.Namespace) -> int:
     """Apply a saved factorization to a vector."""
     with on_all(args.comm):
-        _check_output(args, args.output, "vector")
+        io.check_output(args.output, "vector")
     F = pympf.load(args.factorization, args.comm)
     x = read_vector(args, args.vector, args.key)
     rows = [slice(0, len(F.rows))]
@@ -157,7 +158,7 @@ def info(args: argparse.Namespace) -> int:
 def convert(args: argparse.Namespace) -> int:
     """Write a matrix or vector in another format."""
     vector = args.vector or any(name.lower().endswith(".npy") for name in (args.file, args.output))
-    _check_output(args, args.output, "vector" if vector else "matrix")
+    io.check_output(args.output, "vector" if vector else "matrix")
     if vector:
         x = io.read_vector(args.file, key=args.key)
         io.write_vector(args.output, x, index_bits=args.index_bits)
