@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
+from functools import cache
 from typing import Any
 
 import numpy as np
 
-from pympf import _core
+from pympf._engine import core
 
-__all__ = ["Params", "Report", "check_kinds", "from_text", "table", "unknown"]
+__all__ = ["Params", "Report", "from_text", "kinds", "table"]
 
 
 class Params:
@@ -35,44 +35,13 @@ class Params:
         >>> [field["name"] for field in pympf.Params.fields()][:3]
         ['order', 'max_stages', 'rotation_fraction']
         """
-        return _core.param_fields()
+        return core.param_fields()
 
 
-def unknown(name: str, known: Iterable[str]) -> str:
-    """Say that there is no such parameter, what was meant perhaps, and which there are."""
-    names = list(known)
-    near = [known for known in names if len(name) > 3 and known.startswith(name)]
-    near = near or get_close_matches(name, names, n=1)
-    hint = f"; did you mean {near[0]}?" if near else ";"
-    return f"unknown parameter {name}{hint} known: {', '.join(names)}"
-
-
-def check_kinds(
-    params: dict[str, Any],
-    fields: list[dict[str, Any]] | None = None,
-    others: Iterable[str] = (),
-) -> None:
-    """Refuse values of a kind that the core would have to guess at, such as 2.5 for an int.
-
-    `fields` lists the parameters, those of `factorize` by default; `others` are keywords that the
-    function has besides.
-    """
-    kinds = {field["name"]: field["kind"] for field in fields or Params.fields()}
-    accepted = {
-        "int": (int, np.integer),
-        "real": (int, float, np.integer, np.floating),
-        "bool": (bool, np.bool_),
-        "choice": (str,),
-    }
-    for name, value in params.items():
-        kind = kinds.get(name)
-        if kind is None:
-            raise ValueError(unknown(name, [*kinds, *others]))
-        is_bool = isinstance(value, bool | np.bool_)
-        if not isinstance(value, accepted[kind]) or is_bool != (kind == "bool"):
-            raise TypeError(f"{name} = {value!r} is not of kind {kind}")
-        if isinstance(value, int) and value.bit_length() > 64:  # the core takes numbers as double
-            raise ValueError(f"{name} = {value} is out of range")
+@cache
+def kinds(fields: Callable[[], list[dict[str, Any]]]) -> dict[str, str]:
+    """Return the kind of each parameter of a field list, by name."""
+    return {field["name"]: field["kind"] for field in fields()}
 
 
 def from_text(field: dict[str, Any], text: str) -> Any:

@@ -1,45 +1,18 @@
 // Hash families, buckets and tables for Python: no logic, no defaults; the typed face is
 // pympf/lsh.py. Arrays come in as they are, C-contiguous and of the right type, or not at all.
-#include <pybind11/numpy.h>
-#include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
 #include <optional>
 
-#include "process.hpp"
+#include "arrays.hpp"
 #include "pympf/lsh/distributed.hpp"
 #include "pympf/lsh/table.hpp"
 
-namespace py = pybind11;
 using namespace pympf;
 using namespace pympf::lsh;
+using namespace pympf::python;
 
 namespace {
-
-template <class T>
-using Array = py::array_t<T, py::array::c_style>;
-using Released = py::call_guard<py::gil_scoped_release>;
-
-void translate(std::exception_ptr error) {
-  try {
-    std::rethrow_exception(error);
-  } catch (const python::Raised&) {
-  } catch (const InvalidArgument& e) {
-    PyErr_SetString(PyExc_ValueError, e.what());
-  } catch (const OutOfMemory& e) {
-    PyErr_SetString(PyExc_MemoryError, e.what());
-  } catch (const Error& e) {
-    PyErr_SetString(PyExc_RuntimeError, e.what());
-  }
-}
-
-// A new array, and its memory to fill without the interpreter.
-template <class T>
-struct Result {
-  explicit Result(std::vector<py::ssize_t> shape) : array(std::move(shape)) {}
-  T* data() { return array.mutable_data(); }
-  Array<T> array;
-};
 
 template <class T>
 Points<T> view(const Array<T>& X) {
@@ -51,12 +24,6 @@ CsrView<T> view(const Array<Index>& indptr, const Array<Index>& indices, const A
                 Index columns) {
   return {static_cast<Index>(indptr.shape(0) - 1), columns, indptr.data(), indices.data(),
           data.data()};
-}
-
-template <class F>
-void unlocked(const F& work) {
-  const py::gil_scoped_release release;
-  work();
 }
 
 template <class X>
@@ -270,7 +237,7 @@ void define_distributed_table(py::module_& m, const char* name) {
 }  // namespace
 
 PYBIND11_MODULE(_lsh, m) {
-  if (python::join_team() < 0) throw py::error_already_set();
+  if (join_team() < 0) throw py::error_already_set();
   py::register_exception_translator(&translate);
 
   py::class_<Family> family(m, "Family");

@@ -20,7 +20,7 @@ import scipy.io
 import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 
-import pympf._text as _core
+from pympf._engine import text as _core
 from pympf.io._files import (
     ChoiceError,
     atomic_stream,

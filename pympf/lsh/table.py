@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-import pympf._lsh as _engine
+from pympf._engine import lsh as _engine
 from pympf._params import table as text_table
-from pympf.lsh._gates import as_rows, checked_ids, checked_integer, checked_number, real_dtype
+from pympf.la import checks
+from pympf.lsh._gates import as_rows, checked_ids, real_dtype
 from pympf.lsh._settings import Settings
 from pympf.lsh._storage import load_table, save_table
 from pympf.lsh.families import EuclideanHash, HashFamily, HyperplaneHash, checked_family, settled
@@ -242,7 +243,7 @@ class Table(Settings):
                [2. ]]), array([[0],
                [1]]))
         """
-        k = checked_integer("k", k, 1, 2**31 - 1)
+        k = checks.integer(k, "k", 1, 2**31 - 1)
         search = self._search(probes, candidates)
         return self._table.query(self._queries(X), k, search)
 
@@ -276,15 +277,15 @@ class Table(Settings):
         >>> distances[0], ids[0]
         (array([0.25, 0.75]), array([0, 1]))
         """
-        r = checked_number("r", r, lowest=0.0)
+        r = checks.number(r, "r", 0)
         search = self._search(probes, candidates)
         start, distances, ids = self._table.radius_query(self._queries(X), r, search)
         return ragged(distances, start), ragged(ids, start)
 
     def _search(self, probes: int, candidates: int | None) -> Any:
-        probes = checked_integer("probes", probes, 1, self.family._most_probes())
+        probes = checks.integer(probes, "probes", 1, self.family._most_probes())
         if candidates is not None:
-            candidates = checked_integer("candidates", candidates, 1, 2**31 - 1)
+            candidates = checks.integer(candidates, "candidates", 1, 2**31 - 1)
         return _engine.Search(probes, candidates or 0)
 
     def _queries(self, X: ArrayLike) -> NDArray[Any]:

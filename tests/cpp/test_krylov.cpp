@@ -438,7 +438,7 @@ TEST_CASE("the basis stays orthogonal on an ill-conditioned matrix") {
       run(counted, A * random_vector(60), {.method = Method::gmres, .rtol = 1e-12, .restart = 0});
   CHECK(result.converged);
   CHECK(result.true_residual <= 2e-12);
-  CHECK(calls == result.iterations + 2);  // one cycle: no restart was needed
+  CHECK(calls == result.iterations + 1);  // one cycle: no restart was needed
 }
 
 static Operator<double> changing(Index n) {

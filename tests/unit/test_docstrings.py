@@ -1,7 +1,7 @@
 """Every public function says what it does in the same form, and its examples run."""
 
 import doctest
-import importlib
+import importlib.util
 import inspect
 import pkgutil
 import re
@@ -13,16 +13,22 @@ import pympf.explain
 import pympf.explain.alignments
 import pympf.explain.examples
 import pympf.lsh
+import pympf.matching
 import pympf.nets
 import pympf.nets.graph
 import pympf.nets.patches
 import pympf.nets.seq2seq
+import pympf.sketch
 
-COMPILED = {"pympf._core", "pympf._float64", "pympf._float32", "pympf._lsh"}
+
+def is_source(name):
+    return importlib.util.find_spec(name).origin.endswith(".py")
+
+
 NAMES = ["pympf"] + [
     module.name
     for module in pkgutil.walk_packages(pympf.__path__, "pympf.")
-    if module.name not in COMPILED and not module.name.endswith("__main__")
+    if is_source(module.name) and not module.name.endswith("__main__")
 ]
 
 
@@ -47,7 +53,7 @@ def public_functions():
     """Give the functions, and the methods of the classes, that the faces of the package export."""
     faces = (pympf, pympf.gallery, pympf.io, pympf.la, pympf.lsh, pympf.nets)
     faces += (pympf.nets.graph, pympf.nets.patches, pympf.explain, pympf.explain.examples)
-    faces += (pympf.nets.seq2seq, pympf.explain.alignments)
+    faces += (pympf.nets.seq2seq, pympf.explain.alignments, pympf.matching, pympf.sketch)
     for module in faces:
         for name in module.__all__:
             thing = getattr(module, name)

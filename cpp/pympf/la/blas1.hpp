@@ -49,16 +49,26 @@ double dot_chunk(const T* x, const T* y, std::size_t n) {
   return ((sum[0] + sum[1]) + (sum[2] + sum[3])) + ((sum[4] + sum[5]) + (sum[6] + sum[7]));
 }
 
+// Sums over the chunks of [0, n), added in their order: body(begin, end, sums) gives the part of a
+// chunk. Several operations on one chunk in turn take its numbers from memory once, and their sums
+// have the bits of loops of their own.
+template <std::size_t count, class Body>
+std::array<double, count> sum_chunks(std::size_t n, const Body& body) {
+  std::array<std::array<double, count>, kMaxChunks> partial;
+  for_chunks(n, [&](std::size_t c, std::size_t begin, std::size_t end) {
+    partial[c] = body(begin, end);
+  });
+  std::array<double, count> sum{};
+  for (std::size_t c = 0; c * chunk_length(n) < n; ++c)
+    for (std::size_t k = 0; k < count; ++k) sum[k] += partial[c][k];
+  return sum;
+}
+
 template <class T>
 double dot(Index n, const T* x, const T* y) {
-  std::array<double, kMaxChunks> partial;
-  const auto size = static_cast<std::size_t>(n);
-  for_chunks(size, [&](std::size_t c, std::size_t begin, std::size_t end) {
-    partial[c] = dot_chunk(x + begin, y + begin, end - begin);
-  });
-  double sum = 0;
-  for (std::size_t c = 0; c * chunk_length(size) < size; ++c) sum += partial[c];
-  return sum;
+  return sum_chunks<1>(static_cast<std::size_t>(n), [=](std::size_t begin, std::size_t end) {
+    return std::array{dot_chunk(x + begin, y + begin, end - begin)};
+  })[0];
 }
 
 // Without NaN. Eight running maxima, for vector instructions.
@@ -91,12 +101,16 @@ double scaled_norm(const Communicator& comm, Index n, const T* x) {
 }
 
 // ||x||_2 of a vector over the ranks; zero only for x = 0, not finite only when x or its norm is
-// not.
+// not. `square` is dot(n, x, x), where it is known already.
+template <class T>
+double norm(const Communicator& comm, Index n, const T* x, double square) {
+  constexpr double tiny = 1e-280, huge = 1e300;  // outside, squares have lost digits
+  square = comm.sum(square);
+  return square > tiny && square < huge ? std::sqrt(square) : scaled_norm(comm, n, x);
+}
 template <class T>
 double norm(const Communicator& comm, Index n, const T* x) {
-  constexpr double tiny = 1e-280, huge = 1e300;  // outside, squares have lost digits
-  const double square = comm.sum(dot(n, x, x));
-  return square > tiny && square < huge ? std::sqrt(square) : scaled_norm(comm, n, x);
+  return norm(comm, n, x, dot(n, x, x));
 }
 
 template <class T>
@@ -129,13 +143,28 @@ void axpby(Index n, double a, const T* x, double b, T* y) {
   });
 }
 
+template <class T>
+void axpy_chunk(T a, const T* x, T* y, std::size_t begin, std::size_t end) {
+  for (std::size_t i = begin; i < end; ++i) y[i] += a * x[i];
+}
+
 // y = y + a x
 template <class T>
 void axpy(Index n, double a, const T* x, T* y) {
   const T factor = static_cast<T>(a);
-  for_chunks(static_cast<std::size_t>(n), [&](std::size_t, std::size_t begin, std::size_t end) {
-    for (std::size_t i = begin; i < end; ++i) y[i] += factor * x[i];
+  for_chunks(static_cast<std::size_t>(n), [=](std::size_t, std::size_t begin, std::size_t end) {
+    axpy_chunk(factor, x, y, begin, end);
   });
+}
+
+// y = y + a x; returns y^T z. z may be y.
+template <class T>
+double axpy_dot(Index n, double a, const T* x, T* y, const T* z) {
+  const T factor = static_cast<T>(a);
+  return sum_chunks<1>(static_cast<std::size_t>(n), [=](std::size_t begin, std::size_t end) {
+    axpy_chunk(factor, x, y, begin, end);
+    return std::array{dot_chunk(z + begin, y + begin, end - begin)};
+  })[0];
 }
 
 }  // namespace pympf

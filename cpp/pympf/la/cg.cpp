@@ -13,7 +13,8 @@
 // which is z^T (r - r of the step before) in the numerator, the form of Polak and Ribiere. With a
 // fixed M it is the same number.
 //
-// Per iteration: A and M once, 2 dot products (flexible: 3), 1 norm, 3 vector updates.
+// Per iteration: A and M once, 2 dot products (flexible: 3), 1 norm, 3 vector updates, in three
+// passes through memory: r^T z; x and p; r and its norm. x is a step behind until somebody asks.
 // Storage: r, z, p, q.
 //
 // References: Y. Saad, Iterative Methods for Sparse Linear Systems, 2nd ed., SIAM 2003,
@@ -38,35 +39,44 @@ class Cg final : public Cycle<T> {
         p_(run.n),
         q_(run.n) {}
 
-  Reason run(T* r, double start_norm) override {
+  Task<Reason> run(T* r, double start_norm) override {
     const Index n = run_.n;
     T *p = p_.data(), *q = q_.data();
     std::fill(p, p + n, T{0});  // so that the first direction is z, whatever beta
     double rz = 1, alpha = 0;
     for (;;) {
-      const T* z = run_.precondition(r, z_.data());
+      const T* z = co_await run_.precondition(r, z_.data());
       const double rz_before = std::exchange(rz, run_.dot(r, z));
-      if (!std::isfinite(rz)) return Reason::diverged_nan;
-      if (rz <= 0) return Reason::diverged_indefinite_preconditioner;
-      axpby(n, 1.0, z, (flexible_ ? -alpha * run_.dot(z, q) : rz) / rz_before, p);
+      if (!std::isfinite(rz)) co_return Reason::diverged_nan;
+      if (rz <= 0) co_return Reason::diverged_indefinite_preconditioner;
+      next_direction(z, (flexible_ ? -alpha * run_.dot(z, q) : rz) / rz_before);
 
-      run_.A(p, q);
-      const double pq = run_.dot(p, q);
-      if (!std::isfinite(pq)) return Reason::diverged_nan;
-      if (pq <= 0) return Reason::diverged_indefinite_operator;
+      const double pq = co_await run_.A_dot(p, q);
+      if (!std::isfinite(pq)) co_return Reason::diverged_nan;
+      if (pq <= 0) co_return Reason::diverged_indefinite_operator;
 
       alpha = rz / pq;
-      axpy(n, -alpha, q, r);
-      const double r_norm = run_.measure(r);
-      if (!std::isfinite(r_norm)) return Reason::diverged_nan;  // x has not been touched
-      if (r_norm * kGrowth > start_norm) return Reason::diverged_breakdown;
-      axpy(n, alpha, p, run_.x);
+      const double r_norm = run_.measure(r, axpy_dot(n, -alpha, q, r, r));
+      if (!std::isfinite(r_norm)) co_return Reason::diverged_nan;  // x has not been touched
+      if (r_norm * kGrowth > start_norm) co_return Reason::diverged_breakdown;
+      run_.pending = {alpha, p};
       const Reason reason = run_.record(r_norm, run_.x);
-      if (reason != Reason::iterating) return reason;
+      if (reason != Reason::iterating) co_return reason;
     }
   }
 
  private:
+  // x += alpha p, which is still to be done from the step before, and p = z + beta p
+  void next_direction(const T* z, double beta) {
+    const auto [alpha, before] = std::exchange(run_.pending, {});
+    const T a = static_cast<T>(alpha), b = static_cast<T>(beta);
+    T *x = run_.x, *p = p_.data();
+    for_chunks(p_.size(), [=](std::size_t, std::size_t begin, std::size_t end) {
+      if (before) axpy_chunk(a, p, x, begin, end);
+      for (std::size_t i = begin; i < end; ++i) p[i] = z[i] + b * p[i];
+    });
+  }
+
   // The residual may grow by sqrt(cond(A)) before it falls; beyond the square root of the precision
   // A is singular in T, and b not in its range.
   static inline const double kGrowth = std::sqrt(Run<T>::epsilon);

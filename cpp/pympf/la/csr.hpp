@@ -63,11 +63,15 @@ Csr<T> with_row_lengths(std::vector<Global>& length, Index cols, const char* wha
   return out;
 }
 
-// y = A x, or y = b - A x; rows in parallel.
+// y = A x, or r = b - A x; rows in parallel. Of 2, 4 or 8 `lanes` the vectors are panels (block.hpp).
 template <class T>
-void spmv(const CsrView<T>& A, const T* x, T* y);
+void spmv(const CsrView<T>& A, const T* x, T* y, Index lanes = 1);
 
 template <class T>
-void residual(const CsrView<T>& A, const T* x, const T* b, T* r);
+void residual(const CsrView<T>& A, const T* x, const T* b, T* r, Index lanes = 1);
+
+// y = A x of a square matrix; returns x^T y, with the bits of `dot` (blas1.hpp).
+template <class T>
+double spmv_dot(const CsrView<T>& A, const T* x, T* y);
 
 }  // namespace pympf

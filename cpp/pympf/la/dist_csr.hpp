@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "pympf/la/dist_rows.hpp"
+#include "pympf/la/operator.hpp"
 
 namespace pympf {
 
@@ -28,17 +29,21 @@ struct OffDiagonal {
   }
 };
 
-// y = A x and r = b - A x; r may be b. `own` is the block on the diagonal.
+// y = A x and r = b - A x; r may be b. `own` is the block on the diagonal; of several `lanes` the
+// vectors are panels (block.hpp).
 template <class T>
-void spmv(const CsrView<T>& own, const OffDiagonal<T>& off, const T* x, T* y);
+void spmv(const CsrView<T>& own, const OffDiagonal<T>& off, const T* x, T* y, Index lanes = 1);
 template <class T>
-void residual(const CsrView<T>& own, const OffDiagonal<T>& off, const T* x, const T* b, T* r);
+void residual(const CsrView<T>& own, const OffDiagonal<T>& off, const T* x, const T* b, T* r,
+              Index lanes = 1);
 // r = b - (what A has of ghosts) x, for n rows.
 template <class T>
-void subtract_ghosts(const OffDiagonal<T>& off, Index n, const T* x, const T* b, T* r);
+void subtract_ghosts(const OffDiagonal<T>& off, Index n, const T* x, const T* b, T* r,
+                     Index lanes = 1);
 // y = A^T x, given the own block transposed.
 template <class T>
-void spmv_transposed(const CsrView<T>& own_transposed, const OffDiagonal<T>& off, const T* x, T* y);
+void spmv_transposed(const CsrView<T>& own_transposed, const OffDiagonal<T>& off, const T* x, T* y,
+                     Index lanes = 1);
 
 template <class T>
 struct DistCsr {
@@ -49,8 +54,12 @@ struct DistCsr {
 
   DistCsr(const DistRows<T>& A);  // collective
 
-  void multiply(const T* x, T* y) const { spmv(own.view(), off, x, y); }
+  void multiply(const T* x, T* y, Index lanes = 1) const { spmv(own.view(), off, x, y, lanes); }
 };
+
+// x -> A x, of blocks too. Looks at `own` and `off`, which must stay.
+template <class T>
+Operator<T> product_with(const CsrView<T>& own, const OffDiagonal<T>& off);
 
 // Takes rows over own columns (below `own`) and ghosts (from `own` on) apart.
 template <class S, class T>

@@ -24,7 +24,7 @@
 // quotient z^T A z / r^T z tells a null vector from an eigenvector of a small eigenvalue, since it
 // has the square of the error.
 //
-// Per iteration: A and M once, 2 dot products, 4 norms, 7 vector updates.
+// Per iteration: A and M once, 2 dot products, 4 norms, 7 vector updates, in seven passes.
 // Storage: r, q, 2 v, 2 z, 2 w.
 //
 // References: C. C. Paige, M. A. Saunders, "Solution of sparse indefinite systems of linear
@@ -57,64 +57,76 @@ class Minres final : public Cycle<T> {
         z_(run.M ? run.n : 0),
         z_next_(run.M ? run.n : 0) {}
 
-  Reason run(T* r, double r_norm) override {
-    const Reason started = start(r);
-    if (started != Reason::iterating) return started;
+  Task<Reason> run(T* r, double r_norm) override {
+    const Reason started = co_await start(r);
+    if (started != Reason::iterating) co_return started;
     for (;;) {
-      const Reason advanced = lanczos();
-      if (advanced != Reason::iterating) return advanced;
+      const Reason advanced = co_await lanczos();
+      if (advanced != Reason::iterating) co_return advanced;
       const bool rotated = rotate();
-      if (is_null_vector(r)) return Reason::diverged_inconsistent;
-      if (!rotated || !update(r, r_norm)) return Reason::diverged_stagnated;
-      r_norm = run_.measure(r);
+      const bool is_null = co_await is_null_vector(r);
+      if (is_null) co_return Reason::diverged_inconsistent;
+      if (!rotated || !update(r, r_norm)) co_return Reason::diverged_stagnated;
       const Reason reason = run_.record(r_norm, run_.x);
-      if (reason != Reason::iterating) return reason;
+      if (reason != Reason::iterating) co_return reason;
       shift();
     }
   }
 
  private:
   // v_1 = r / beta_1, z_1 = M v_1, beta_1 = sqrt(r^T M r)
-  Reason start(const T* r) {
+  Task<Reason> start(const T* r) {
     copy(run_.n, r, q_.data());
-    const Reason reason = normalize(0);
-    if (reason != Reason::iterating) return reason;
-    if (beta_next_ == 0) return Reason::diverged_indefinite_preconditioner;
+    const Reason reason = co_await normalize(0);
+    if (reason != Reason::iterating) co_return reason;
+    if (beta_next_ == 0) co_return Reason::diverged_indefinite_preconditioner;
     phi_ = beta_next_;
     shift();
     beta_ = 0;
     before_ = now_ = Rotation{};
     null_checked_ = std::numeric_limits<double>::infinity();
     for (auto* zero : {&v_before_, &w_before_, &w_}) std::fill(zero->begin(), zero->end(), T{0});
-    return Reason::iterating;
+    co_return Reason::iterating;
   }
 
   // q = A z - beta v_before - alpha v, made the next basis vector
-  Reason lanczos() {
+  Task<Reason> lanczos() {
     const Index n = run_.n;
     const T* z = preconditioned();
-    run_.A(z, q_.data());
-    a_norm_ = std::max(a_norm_, run_.norm(q_.data()) / run_.norm(z));
-    axpy(n, -beta_, v_before_.data(), q_.data());
-    alpha_ = run_.dot(z, q_.data());
+    co_await run_.A(z, q_.data());
+    a_norm_ = std::max(a_norm_, run_.norm(q_.data()) / z_norm_);
+    alpha_ = run_.comm.sum(axpy_dot(n, -beta_, v_before_.data(), q_.data(), z));
     axpy(n, -alpha_, v_.data(), q_.data());
     t_norm_ = std::max({t_norm_, std::abs(alpha_), beta_});
-    return normalize(Run<T>::epsilon * t_norm_);
+    const Reason reason = co_await normalize(Run<T>::epsilon * t_norm_);
+    co_return reason;
   }
 
   // beta_next = sqrt(q^T M q), q /= beta_next, z_next = M q. Below the level of rounding the sign
   // of the square says nothing of M; a q = 0 ends the basis.
-  Reason normalize(double level) {
-    const Index n = run_.n;
-    const T* z = run_.precondition(q_.data(), z_next_.data());
+  Task<Reason> normalize(double level) {
+    const T* z = co_await run_.precondition(q_.data(), z_next_.data());
     const double square = run_.dot(q_.data(), z);
-    if (!std::isfinite(square)) return Reason::diverged_nan;
-    if (square < -level * level) return Reason::diverged_indefinite_preconditioner;
+    if (!std::isfinite(square)) co_return Reason::diverged_nan;
+    if (square < -level * level) co_return Reason::diverged_indefinite_preconditioner;
     beta_next_ = std::sqrt(std::max(square, 0.0));
-    const double factor = beta_next_ > 0 ? 1 / beta_next_ : 0;
-    scale(n, factor, q_.data(), q_.data());
-    if (run_.M) scale(n, factor, z, z_next_.data());
-    return Reason::iterating;
+    scale_basis(beta_next_ > 0 ? 1 / beta_next_ : 0);
+    co_return Reason::iterating;
+  }
+
+  // q and, with M, z_next; the norm of that.
+  void scale_basis(double by) {
+    const T factor = static_cast<T>(by);
+    T* const q = q_.data();
+    T* const z = run_.M ? z_next_.data() : nullptr;
+    const auto square = sum_chunks<1>(q_.size(), [=](std::size_t begin, std::size_t end) {
+      for (std::size_t i = begin; i < end; ++i) q[i] *= factor;
+      if (z)
+        for (std::size_t i = begin; i < end; ++i) z[i] *= factor;
+      const T* next = z ? z : q;
+      return std::array{dot_chunk(next + begin, next + begin, end - begin)};
+    });
+    z_next_norm_ = norm(run_.comm, run_.n, z ? z : q, square[0]);
   }
 
   // Column k of T_k through the last two rotations and its own. False when A takes the residual to
@@ -132,47 +144,60 @@ class Minres final : public Cycle<T> {
   }
 
   // Whether the residual r_{k-1} is one: A r is 0 to rounding, though r is not.
-  bool is_null_vector(const T* r) {
+  Task<bool> is_null_vector(const T* r) {
     const double small = std::max(run_.params.rtol, 10 * Run<T>::epsilon) * t_norm_;
-    if (defect_ > std::min(small, null_checked_ / 10)) return false;
+    if (defect_ > std::min(small, null_checked_ / 10)) co_return false;
     null_checked_ = defect_;
     std::vector<T> z(run_.n), Az(run_.n);
-    const T* direction = run_.precondition(r, z.data());
-    run_.A(direction, Az.data());
+    const T* direction = co_await run_.precondition(r, z.data());
+    co_await run_.A(direction, Az.data());
     const double curvature = std::abs(run_.dot(direction, Az.data()));
-    return curvature <= kNull * t_norm_ * run_.dot(r, direction);
+    co_return curvature <= kNull * t_norm_ * run_.dot(r, direction);
   }
 
-  // False, and x and r as before, when the step is in vain.
-  bool update(T* r, double r_norm) {
-    const Index n = run_.n;
-    next_direction();
-    const double tau = now_.c * phi_;
-    const double rounding = Run<T>::epsilon * a_norm_ * std::abs(tau) * run_.norm(w_.data());
+  // r_norm becomes that of the new r; false, and x and r as before, when the step is in vain.
+  bool update(T* r, double& r_norm) {
+    const double w_norm = next_direction(), tau = now_.c * phi_;
+    const double rounding = Run<T>::epsilon * a_norm_ * std::abs(tau) * w_norm;
     if (run_.in_vain(rounding, r_norm * now_.c * now_.c / (1 + now_.s))) return false;
-    axpy(n, tau, w_.data(), run_.x);
     phi_ *= -now_.s;
-    axpby(n, phi_ * now_.c, q_.data(), now_.s * now_.s, r);
+    r_norm = step(tau, phi_ * now_.c, now_.s * now_.s, r);
     return true;
   }
 
-  // w_k, in the place of w_{k-2}
-  void next_direction() {
+  // x += tau w, r = a v_{k+1} + b r; the norm of r
+  double step(double tau, double a, double b, T* r) {
+    const T t = static_cast<T>(tau), first = static_cast<T>(a), second = static_cast<T>(b);
+    const T *w = w_.data(), *q = q_.data();
+    T* x = run_.x;
+    const auto square = sum_chunks<1>(w_.size(), [=](std::size_t begin, std::size_t end) {
+      axpy_chunk(t, w, x, begin, end);
+      for (std::size_t i = begin; i < end; ++i) r[i] = first * q[i] + second * r[i];
+      return std::array{dot_chunk(r + begin, r + begin, end - begin)};
+    });
+    return run_.measure(r, square[0]);
+  }
+
+  // w_k, in the place of w_{k-2}; its norm
+  double next_direction() {
     const T* z = preconditioned();
     const T* w = w_.data();
     T* out = w_before_.data();
     const T a = static_cast<T>(1 / gamma_);
     const T b = static_cast<T>(delta_ / gamma_), c = static_cast<T>(epsilon_ / gamma_);
-    for_chunks(w_.size(), [=](std::size_t, std::size_t begin, std::size_t end) {
+    const auto square = sum_chunks<1>(w_.size(), [=](std::size_t begin, std::size_t end) {
       for (std::size_t i = begin; i < end; ++i) out[i] = a * z[i] - b * w[i] - c * out[i];
+      return std::array{dot_chunk(out + begin, out + begin, end - begin)};
     });
     w_.swap(w_before_);
+    return norm(run_.comm, run_.n, w_.data(), square[0]);
   }
 
   void shift() {
     v_before_.swap(v_);
     v_.swap(q_);
     z_.swap(z_next_);
+    z_norm_ = z_next_norm_;
     beta_ = beta_next_;
   }
 
@@ -184,7 +209,7 @@ class Minres final : public Cycle<T> {
   std::vector<T> v_before_, v_, q_, w_before_, w_, z_, z_next_;
   double alpha_ = 0, beta_ = 0, beta_next_ = 0;  // column of T_k
   double epsilon_ = 0, delta_ = 0, gamma_ = 0;   // column of R_k
-  double phi_ = 0;
+  double phi_ = 0, z_norm_ = 0, z_next_norm_ = 0;
   double t_norm_ = 0, a_norm_ = 0;  // estimates of ||M A|| and ||A||
   double defect_ = 0;               // ||M A z|| / ||z||, z = M r_{k-1}
   double null_checked_ = 0;         // the defect when the residual was last looked at

@@ -3,7 +3,7 @@
 #include <cmath>
 #include <cstring>
 
-#include "pympf/lsh/simd.hpp"
+#include "pympf/common/simd.hpp"
 
 namespace pympf::lsh {
 namespace {

@@ -6,7 +6,7 @@
 #include <cstring>
 #include <limits>
 
-#include "pympf/lsh/simd.hpp"
+#include "pympf/common/simd.hpp"
 
 namespace pympf::lsh {
 namespace {

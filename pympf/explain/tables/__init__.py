@@ -58,6 +58,13 @@ from pympf.explain.tables.prune import (
     spurious,
 )
 from pympf.explain.tables.rules import RuleBased
+from pympf.explain.tables.search import (
+    Candidates,
+    choose_programs,
+    fit_by_search,
+    real_accuracy,
+    right_programs,
+)
 from pympf.explain.tables.wtq import (
     Example,
     WikiTableQuestions,
@@ -87,6 +94,7 @@ __all__ = [
     "SYNONYMS",
     "Answer",
     "Attributable",
+    "Candidates",
     "Example",
     "IntentRules",
     "NeuralProgrammer",
@@ -107,6 +115,7 @@ __all__ = [
     "ask",
     "attack",
     "augment",
+    "choose_programs",
     "column_synonyms",
     "concatenate",
     "concatenation",
@@ -121,6 +130,7 @@ __all__ = [
     "execute",
     "faithfulness",
     "fictitious",
+    "fit_by_search",
     "generate_questions",
     "generate_table",
     "heatmap_html",
@@ -140,8 +150,10 @@ __all__ = [
     "rank_words",
     "read_csv_table",
     "read_tsv",
+    "real_accuracy",
     "reorder",
     "reorder_rows",
+    "right_programs",
     "score_synonyms",
     "spurious",
     "to_value",

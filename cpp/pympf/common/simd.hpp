@@ -1,4 +1,4 @@
-// Kernels of this folder are written once, in plain loops and GNU vector types, and compiled for
+// Array kernels are written once, in plain loops and GNU vector types, and compiled for
 // three instruction sets; the processor that runs chooses. (Not by `target_clones`: its resolvers
 // run before the sanitizers and some C libraries are ready for them.)
 #pragma once
@@ -11,7 +11,7 @@
 #endif
 #define PYMPF_INLINE [[gnu::always_inline]] inline
 
-namespace pympf::lsh {
+namespace pympf {
 
 // The one of three versions of a kernel that suits this processor.
 template <class F>
@@ -26,4 +26,4 @@ F choose(F plain, [[maybe_unused]] F avx2, [[maybe_unused]] F avx512) {
   return plain;
 }
 
-}  // namespace pympf::lsh
+}  // namespace pympf

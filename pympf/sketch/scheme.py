@@ -1,0 +1,544 @@
+"""Recursive sketches of communication graphs.
+
+With (I + R)/2 for "either as it is, or as R turns it", and objects of depth 2 where the output has
+depth 1 (paper 000, section 3.3):
+
+    s_overall    = sum over i of w_i (I + R^in_{1,i})/2 s_object(θ_i)
+    s_object(θ)  = (I + R_{M,0})/2 [ 1/2 (I + R^attr_{h,1})/2 s_attr + 1/2 (I + R^attr_{h,2})/2 s_input ]
+    s_attr(θ)    = 1/2 R_{M,1} x + 1/2 R_{M,2} e_1 (+ 1/2 R_{M,3} σ/√t)
+    s_input(θ)   = sum over i of w_i (I + R^in_{h,i})/2 s_object(θ_i)
+
+    paper                      here
+    R_{M,0} … R_{M,3}          scheme.matrix(module, 0) … scheme.matrix(module, 3)
+    R_1, R_2 … of tuples       scheme.input_matrix(h, i), scheme.attribute_matrix(h, 1 or 2)
+    x_θ, σ, e_1                attributes, signature, first unit vector
+    d_sketch                   d
+
+A sketch is linear in attributes, so that all objects of a depth go through a matrix together. Cost:
+per object 4 products with an R and one for each of its inputs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Hashable, Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pympf.la import Ranks, checks
+from pympf.sketch.graph import Graph, Level, expand
+from pympf.sketch.matrices import BlockSparse, Orthonormal, SketchMatrix
+
+__all__ = ["Scheme", "Sketch"]
+
+FAMILIES = ("block", "orthonormal")
+TUPLE_KEYS = ("per_depth", "shared")
+Columns = NDArray[np.float64]
+
+
+class Sketch:
+    """A sketch: d numbers, of which a prefix may be all that is left.
+
+    Parameters
+    ----------
+    values : array_like, shape (d,)
+    scheme : str
+        The checksum of the scheme that it was made with.
+    kept : int, optional
+        How many of the numbers are left, d' of d; what is behind them is zero.
+
+    Examples
+    --------
+    >>> from pympf.sketch import Sketch
+    >>> Sketch([1.0, 2.0, 3.0], "0" * 16).erase(2).values
+    array([1., 2., 0.])
+    """
+
+    def __init__(self, values: Any, scheme: str, kept: int | None = None) -> None:
+        array = np.array(values, dtype=np.float64)
+        if array.ndim != 1 or not np.isfinite(array).all():
+            raise ValueError(f"expected finite numbers of shape (d,), got shape {array.shape}")
+        self.kept = len(array) if kept is None else checks.integer(kept, "kept", 1, len(array))
+        array[self.kept :] = 0.0
+        array.flags.writeable = False
+        self.values, self.scheme = array, scheme
+
+    @property
+    def d(self) -> int:
+        """The dimension, with what is erased."""
+        return len(self.values)
+
+    def erase(self, kept: int) -> Sketch:
+        """Return what is left when all but a prefix is erased.
+
+        Not collective. All estimators take what is left as it is; their error grows like
+        √(d / kept).
+
+        Parameters
+        ----------
+        kept : int
+            Numbers that are left; not more than are there.
+
+        Examples
+        --------
+        See `Sketch`.
+        """
+        kept = checks.integer(kept, "kept", 1, self.kept)
+        return Sketch(self.values, self.scheme, kept)
+
+    def dot(self, other: Sketch) -> float:
+        """Return the dot product, scaled up to the whole dimension where some is erased.
+
+        Not collective.
+
+        Parameters
+        ----------
+        other : Sketch
+            Of the same scheme.
+
+        Raises
+        ------
+        ValueError
+            If it is of another scheme.
+
+        Examples
+        --------
+        >>> from pympf.sketch import Sketch
+        >>> Sketch([1.0, 2.0], "a").dot(Sketch([3.0, 0.0], "a", kept=1))
+        6.0
+        """
+        if other.scheme != self.scheme:
+            raise ValueError(
+                f"expected sketches of one scheme, got those of {self.scheme} and {other.scheme}"
+            )
+        kept = min(self.kept, other.kept)
+        return float(self.values[:kept] @ other.values[:kept]) * (self.d / kept)
+
+    def norm(self) -> float:
+        """Return the norm, scaled up to the whole dimension where some is erased.
+
+        Not collective.
+
+        Examples
+        --------
+        >>> from pympf.sketch import Sketch
+        >>> Sketch([3.0, 4.0], "a").norm()
+        5.0
+        """
+        return float(np.linalg.norm(self.values)) * math.sqrt(self.d / self.kept)
+
+    def __repr__(self) -> str:
+        return f"<Sketch of {self.kept} of {self.d} numbers, scheme {self.scheme}>"
+
+
+class Scheme:
+    """All random matrices of a sketch, by key; what sketches are made and read with.
+
+    Collective, if there is a communicator: then every rank holds the rows of the matrices that are
+    its own, and all ranks get the same, whole sketches.
+
+    Parameters
+    ----------
+    d : int
+        Dimension of the sketches. For ``family="block"`` it is made of whole blocks
+        (`fit_dimension`), for ``"orthonormal"`` a power of two.
+    b, q, w
+        Of the block-sparse matrices, see `BlockSparse`.
+    family : {'block', 'orthonormal'}
+        Block-sparse matrices can be learnt back; orthonormal ones have half the noise.
+    tuple_keys : {'per_depth', 'shared'}
+        Whether the matrices of tuples are those of their role, depth and index, or, as the paper
+        has it literally, of their index alone. Shared ones break theorem 1 (ii): an object and
+        its siblings' attributes are mixed up.
+    seed : int
+        0 to 2^64 − 1.
+    stored : bool
+        As in `BlockSparse`.
+    comm : mpi4py.MPI.Comm, optional
+        None: this process alone.
+
+    References
+    ----------
+    .. [1] Paper 000, section 3.
+
+    Examples
+    --------
+    >>> from pympf.sketch import Graph, Scheme
+    >>> graph = Graph()
+    >>> graph.add("tom", "cat", [0.6, 0.8])
+    >>> graph.set_output({"tom": 1.0})
+    >>> scheme = Scheme(1050, b=42, seed=1)
+    >>> sketch = scheme.sketch(graph)
+    >>> sketch.d, round(sketch.norm(), 1)
+    (1050, 0.1)
+    """
+
+    def __init__(
+        self,
+        d: int,
+        *,
+        b: int | None = None,
+        q: float | None = None,
+        w: int | None = None,
+        family: str = "block",
+        tuple_keys: str = "per_depth",
+        seed: int = 0,
+        stored: bool = False,
+        comm: Any = None,
+    ) -> None:
+        if family not in FAMILIES:
+            raise ValueError(f"family = {family!r} is not one of {', '.join(FAMILIES)}")
+        if tuple_keys not in TUPLE_KEYS:
+            raise ValueError(f"tuple_keys = {tuple_keys!r} is not one of {', '.join(TUPLE_KEYS)}")
+        if family == "orthonormal" and (b, q, w) != (None, None, None):
+            raise ValueError("b, q and w are of family = 'block'")
+        self.family, self.tuple_keys, self.stored = family, tuple_keys, stored
+        self._ranks = Ranks(comm)
+        self._given = {"b": b, "q": q, "w": w}
+        self.seed = seed
+        self._matrices: dict[tuple[Any, ...], SketchMatrix] = {}
+        self._norms2: dict[tuple[Any, ...], float] = {}
+        self.d = d
+        first = self.matrix("", 0)  # says what is wrong with the sizes
+        self.d, self.b, self._own_rows = first.d, first.b, first.own_rows
+        if isinstance(first, BlockSparse):
+            self._given = {"b": first.b, "q": q, "w": first.w}
+        self._ranks.same(self.parameters, "scheme")
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What the matrices depend on: ``Scheme(**parameters)`` has the same ones."""
+        return {
+            "d": self.d,
+            **self._given,
+            "family": self.family,
+            "tuple_keys": self.tuple_keys,
+            "seed": self.seed,
+        }
+
+    @property
+    def checksum(self) -> str:
+        """16 hexadecimal digits of the parameters, which every sketch carries."""
+        text = repr(sorted(self.parameters.items()))
+        return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+    def matrix(self, *key: Hashable) -> SketchMatrix:
+        """Return the matrix of a key, which is made at its first use.
+
+        Collective.
+
+        Parameters
+        ----------
+        *key : hashable
+            ``module, 0 … 3`` for R_{M,0} … R_{M,3}.
+
+        Returns
+        -------
+        BlockSparse or Orthonormal
+
+        Examples
+        --------
+        >>> from pympf.sketch import Scheme
+        >>> Scheme(1050, b=42).matrix("cat", 1).name
+        "('cat', 1)"
+        """
+        if key not in self._matrices:
+            name = repr(tuple(str(part) for part in key[:-1]) + key[-1:])
+            if self.family == "block":
+                made: SketchMatrix = BlockSparse(
+                    self.d,
+                    **self._given,
+                    seed=self.seed,
+                    name=name,
+                    stored=self.stored,
+                    comm=self._ranks,
+                )
+            else:
+                made = Orthonormal(self.d, seed=self.seed, name=name, comm=self._ranks)
+            self._matrices[key] = made
+        return self._matrices[key]
+
+    def input_matrix(self, depth: int, index: int) -> SketchMatrix:
+        """Return the matrix at an index of the input tuples of the objects of a depth.
+
+        Collective.
+
+        Parameters
+        ----------
+        depth : int
+            1 for the output.
+        index : int
+            From 1.
+
+        Examples
+        --------
+        >>> from pympf.sketch import Scheme
+        >>> scheme = Scheme(1050, b=42, tuple_keys="shared")
+        >>> scheme.input_matrix(1, 2) is scheme.attribute_matrix(5, 2)
+        True
+        """
+        if self.tuple_keys == "shared":
+            return self.matrix("tuple", index)
+        return self.matrix("input", depth, index)
+
+    def attribute_matrix(self, depth: int, index: int) -> SketchMatrix:
+        """Return the matrix of the attributes (index 1) or inputs (2) of the objects of a depth.
+
+        Collective.
+
+        Parameters
+        ----------
+        depth, index : int
+
+        Examples
+        --------
+        See `input_matrix`.
+        """
+        if self.tuple_keys == "shared":
+            return self.matrix("tuple", index)
+        return self.matrix("attributes", depth, index)
+
+    def counter_norm2(self, module: Hashable) -> float:
+        """Return |R_{M,2} e_1|², by which estimates of frequencies are divided.
+
+        Collective.
+
+        Parameters
+        ----------
+        module : hashable
+
+        Examples
+        --------
+        >>> from pympf.sketch import Scheme
+        >>> round(Scheme(1050, b=42).counter_norm2("cat"), 12)
+        1.0
+        """
+        R = self.matrix(module, 2)
+        return float(R.column_norms2([0])[0]) if isinstance(R, BlockSparse) else 1.0
+
+    # ---- sketches --------------------------------------------------------------------------------
+
+    def sketch(self, graph: Graph) -> Sketch:
+        """Return the overall sketch of a graph.
+
+        Collective.
+
+        Parameters
+        ----------
+        graph : Graph
+
+        Returns
+        -------
+        Sketch
+
+        Raises
+        ------
+        ValueError
+            If the graph has a cycle or an unknown input, or an attribute is longer than d.
+
+        Examples
+        --------
+        See `Scheme`.
+        """
+        return self.sketch_many([graph])[0]
+
+    def sketch_many(self, graphs: Iterable[Graph]) -> list[Sketch]:
+        """Return the overall sketches of many graphs, which go through the matrices together.
+
+        Collective.
+
+        Parameters
+        ----------
+        graphs : iterable of Graph
+
+        Returns
+        -------
+        list of Sketch
+
+        Raises
+        ------
+        ValueError
+            As in `sketch`.
+
+        Examples
+        --------
+        >>> from pympf.sketch import Graph, Scheme
+        >>> graph = Graph()
+        >>> graph.add("tom", "cat", [0.6, 0.8])
+        >>> graph.set_output({"tom": 1.0})
+        >>> len(Scheme(1050, b=42).sketch_many([graph, graph]))
+        2
+        """
+        with self._ranks.guard():
+            levels = expand(graphs)
+        return self._sketches(self._whole(self.forward(levels)[0]))
+
+    def object_sketch(self, graph: Graph, name: Hashable, depth: int | None = None) -> Sketch:
+        """Return the sketch of one object of a graph.
+
+        Collective.
+
+        Parameters
+        ----------
+        graph : Graph
+        name : hashable
+        depth : int, optional
+            Needed where the object stands at several depths.
+
+        Returns
+        -------
+        Sketch
+
+        Raises
+        ------
+        ValueError
+            If there is no such object, or it stands at several depths.
+
+        Examples
+        --------
+        >>> from pympf.sketch import Graph, Scheme
+        >>> graph = Graph()
+        >>> graph.add("tom", "cat", [0.6, 0.8])
+        >>> graph.set_output({"tom": 1.0})
+        >>> round(Scheme(1050, b=42).object_sketch(graph, "tom").norm(), 1)
+        0.2
+        """
+        with self._ranks.guard():
+            levels = expand([graph])
+            depths = [level.depth for level in levels if name in level.names]
+            depths = [h for h in depths if depth in (None, h)]
+            if len(depths) != 1:
+                raise ValueError(f"{name!r} stands at depths {depths}; expected one")
+        sketches = self.forward(levels)[depths[0] - 1]
+        column = levels[depths[0] - 1].names.index(name)
+        return self._sketches(self._whole(sketches[:, column : column + 1]))[0]
+
+    def forward(self, levels: list[Level]) -> list[Columns]:
+        """Sketch all objects of all levels: own rows, a column each; the first level's are overall.
+
+        Collective.
+        """
+        below = np.zeros((len(self._own_rows), 0))
+        found: list[Columns] = []
+        for level in reversed(levels):
+            s = self._combine(level, below)
+            if level.depth > 1:
+                s = self._half(self.attribute_matrix(level.depth, 2), s) if level.edges else s
+                own = self._half(self.attribute_matrix(level.depth, 1), self._attributes(level))
+                s = 0.5 * own + 0.5 * s
+                for module, at in by_module(level).items():
+                    s[:, at] = self._half(self.matrix(module, 0), s[:, at])
+            found.insert(0, s)
+            below = s
+        return found
+
+    def _combine(self, level: Level, below: Columns) -> Columns:
+        """Give s_input of the objects of a level."""
+        out = np.zeros((len(self._own_rows), len(level.names)))
+        for index, (parents, children, weights) in sorted(level.edges.items()):
+            part = self._half(self.input_matrix(level.depth, index), below[:, children])
+            np.add.at(out.T, parents, (part * weights).T)
+        return out
+
+    def _attributes(self, level: Level) -> Columns:
+        """Give s_attr of the objects of a level."""
+        out = np.zeros((len(self._own_rows), len(level.names)))
+        for module, at in by_module(level).items():
+            objects = [level.objects[place] for place in at]
+            counter = self.matrix(module, 2).apply(self.pad([np.ones(1)]))
+            with self._ranks.guard():
+                x = self.pad([made.attributes for made in objects])
+                bits = [np.zeros(1) if o.signature is None else o.signature for o in objects]
+                signatures = self.pad([bit / math.sqrt(len(bit)) for bit in bits])
+            out[:, at] = 0.5 * self.matrix(module, 1).apply(x) + 0.5 * counter
+            if any(made.signature is not None for made in objects):
+                out[:, at] += 0.5 * self.matrix(module, 3).apply(signatures)
+        return out
+
+    def adjoint(self, levels: list[Level], s: Columns) -> Iterable[tuple[Level, Columns]]:
+        """Bring overall sketches back to every level: for each, the adjoint of s_attr, own rows.
+
+        Collective. Yields (level, columns); R_{M,1}' of these are adjoint to attributes, up to
+        the factor 1/2.
+        """
+        back = s
+        for level, next_level in zip(levels, levels[1:], strict=False):
+            down = np.zeros((len(self._own_rows), len(next_level.names)))
+            for index, (parents, children, weights) in sorted(level.edges.items()):
+                part = self._half_transpose(self.input_matrix(level.depth, index), back[:, parents])
+                np.add.at(down.T, children, (part * weights).T)
+            for module, at in by_module(next_level).items():
+                down[:, at] = self._half_transpose(self.matrix(module, 0), down[:, at])
+            h = next_level.depth
+            yield next_level, 0.5 * self._half_transpose(self.attribute_matrix(h, 1), down)
+            if next_level.edges:
+                back = 0.5 * self._half_transpose(self.attribute_matrix(h, 2), down)
+
+    # ---- vectors ---------------------------------------------------------------------------------
+
+    def check(self, sketch: Sketch) -> None:
+        """Raise ValueError for a sketch of another scheme.
+
+        Not collective.
+
+        Parameters
+        ----------
+        sketch : Sketch
+
+        Examples
+        --------
+        >>> from pympf.sketch import Scheme, Sketch
+        >>> scheme = Scheme(1050, b=42)
+        >>> scheme.check(Sketch([0.0] * 1050, scheme.checksum))
+        """
+        if sketch.scheme != self.checksum or sketch.d != self.d:
+            raise ValueError(
+                f"the sketch is of scheme {sketch.scheme}, of dimension {sketch.d}; expected "
+                f"{self.checksum}, {self.d}: {self.parameters}"
+            )
+
+    def local(self, sketch: Sketch) -> Columns:
+        """Give this rank's rows of a sketch, scaled up where some of it is erased, as a column."""
+        self.check(sketch)
+        return (sketch.values * (sketch.d / sketch.kept))[self._own_rows, None]
+
+    def pad(self, vectors: list[NDArray[np.float64]]) -> Columns:
+        """Give this rank's rows of short vectors, zero-padded, as columns."""
+        longest = max(len(x) for x in vectors)
+        if longest > self.d:
+            raise ValueError(f"expected at most d = {self.d} attributes, got {longest}")
+        padded = np.zeros((longest, len(vectors)))
+        for column, x in enumerate(vectors):
+            padded[: len(x), column] = x
+        out = np.zeros((len(self._own_rows), len(vectors)))
+        short = self._own_rows < longest
+        out[short] = padded[self._own_rows[short]]
+        return out
+
+    def _whole(self, columns: Columns) -> Columns:
+        return self.matrix("", 0)._matrix.gather(np.ascontiguousarray(columns))
+
+    def _sketches(self, columns: Columns) -> list[Sketch]:
+        return [Sketch(column, self.checksum) for column in columns.T]
+
+    def _half(self, R: SketchMatrix, s: Columns) -> Columns:
+        return 0.5 * (s + R.apply(s))
+
+    def _half_transpose(self, R: SketchMatrix, s: Columns) -> Columns:
+        return 0.5 * (s + R.apply_transpose(s))
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{k}={v!r}" for k, v in self.parameters.items() if v is not None)
+        return f"Scheme({shown})"
+
+
+def by_module(level: Level) -> dict[Hashable, list[int]]:
+    """Give the places of the objects of each module."""
+    found: dict[Hashable, list[int]] = {}
+    for place, made in enumerate(level.objects):
+        if made is not None:
+            found.setdefault(made.module, []).append(place)
+    return found
