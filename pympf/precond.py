@@ -187,11 +187,9 @@ class Preconditioner(Operator):
         return dict(zip(names, self._core.traffic(), strict=True))
 
     def _apply(self, X: NDArray[Any]) -> NDArray[Any]:
-        columns = np.ascontiguousarray(X.T)
-        Z = np.empty_like(columns)
-        for x, z in zip(columns, Z, strict=True):
-            self._core.apply(x, z)
-        return np.ascontiguousarray(Z.T)
+        Z = np.empty_like(X)
+        self._core.apply(X, Z)
+        return Z
 
     def update(self, A: Any) -> None:
         """Take over new values of the matrix, on the same pattern, for a part of a new setup.

@@ -57,24 +57,43 @@ def solve(args: argparse.Namespace) -> int:
             labels = _labels(args) if io.is_table(args.output) else None
             io.write_vector(args.output, x, labels=labels)
         if args.first and args.history is not None:
-            write_history(args.history, solution.history)
-    names = ("method", "preconditioner", "choice", "converged", "reason", "iterations")
+            write_history(args.history, _history_of(solution))
     report = {
         "matrix": args.matrix,
         "rows": A.shape[1],
         "nnz": args.ranks.sum(A.nnz),
-        **{
-            name: getattr(solution, name)
-            for name in (*names, "true_residual", "norm", "setup_s", "solve_s")
-        },
+        **_report_of(solution),
     }
-    print_report(args, {**report, "history": solution.history}, table_of(report))
+    print_report(args, {**report, "history": _history_of(solution)}, table_of(report))
     return 0 if solution.converged else NOT_CONVERGED
+
+
+def _report_of(solution: pympf.Solution | pympf.Solutions) -> dict[str, Any]:
+    """Return what came of a solve; of a block, a list over its columns where they may differ."""
+    same = ("method", "preconditioner", "choice")
+    each = ("reason", "iterations", "true_residual", "norm")
+    if isinstance(solution, pympf.Solution):
+        found = {name: getattr(solution, name) for name in (*same, "converged", *each)}
+    else:
+        found = {
+            "columns": len(solution),
+            **{name: getattr(solution[0], name) for name in same},
+            "converged": solution.converged,
+            **{name: [getattr(column, name) for column in solution] for name in each},
+        }
+    return {**found, "setup_s": solution.setup_s, "solve_s": solution.solve_s}
+
+
+def _history_of(solution: pympf.Solution | pympf.Solutions) -> Any:
+    """Return the residual norms; of a block, those of each column."""
+    if isinstance(solution, pympf.Solution):
+        return solution.history
+    return [column.history for column in solution]
 
 
 def _solution(
     args: argparse.Namespace, A: sp.csr_array, rows: list[slice], params: dict[str, Any]
-) -> pympf.Solution:
+) -> pympf.Solution | pympf.Solutions:
     given = args.preconditioner
     if args.factorization:
         wanted = A.shape[0] if args.ranks.size > 1 else None

@@ -96,7 +96,7 @@ def _add_solve(commands: Any) -> None:
     command = _add(commands, "solve", run.solve, "solve A x = b by a preconditioned Krylov method")
     _add_matrix(command, "matrix")
     side = command.add_mutually_exclusive_group()
-    side.add_argument("-b", metavar="FILE", help="the right-hand side")
+    side.add_argument("-b", metavar="FILE", help="the right-hand side, or a block of k columns")
     side.add_argument(
         "--rhs", choices=("ones", "random"), default="ones", help="a made right-hand side"
     )

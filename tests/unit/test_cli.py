@@ -207,6 +207,35 @@ def test_solve_report_and_history(folder, capsys, suffix):
     assert written == report["history"]
 
 
+@pytest.mark.parametrize("suffix", ["csv", "json"])
+def test_solve_a_block_of_right_hand_sides(folder, capsys, suffix):
+    B, history = np.random.default_rng(0).standard_normal((N, 3)), f"history.{suffix}"
+    B[:, 1] = 0
+    io.write_vector("B.npy", B)
+    assert (
+        main(["solve", "A.mtx", "-b", "B.npy", "-o", "X.h5", "--json", "--history", history]) == 0
+    )
+    report, X = printed_json(capsys), io.read_vector("X.h5")
+    expected = pympf.solve(matrix(), B)
+    assert report["columns"] == 3
+    assert report["converged"] is True
+    assert report["iterations"] == expected.iterations.tolist()
+    assert report["reason"] == list(expected.reasons)
+    np.testing.assert_array_equal(X, expected.x)
+    with open(history) as stream:
+        if suffix == "json":
+            assert json.load(stream) == report["history"]
+        else:
+            rows = list(csv.DictReader(stream))
+            for c, norms in enumerate(report["history"]):
+                written = [row[f"residual_{c}"] for row in rows if row[f"residual_{c}"]]
+                assert [float(norm) for norm in written] == norms
+    assert main(["solve", "A.mtx", "-b", "B.npy", "-v"]) == 0
+    captured = capsys.readouterr()
+    assert "columns" in captured.out
+    assert "column 2, iteration 1: residual" in captured.err
+
+
 def test_solve_that_stops_early_still_writes(folder, capsys):
     command = ["solve", "A.mtx", "--rhs", "random", "--maxiter", "2", "--preconditioner", "none"]
     assert main([*command, "-o", "y.npy", "--history", "h.json", "--json"]) == 1
