@@ -28,6 +28,7 @@ CASES = ("setup_scaling", "frobenius", "apply", "blocks", "threads", "table21", 
 CASES += ("suite", "suite_two_cores", "ranks", "lsh", "lsh_networks", "lsh_forward")
 CASES += ("depth", "modular", "modular_peers", "modular_samples", "modular_images")
 CASES += ("patches", "patches_speed", "patches_tasks")
+CASES += ("direct",)
 CASES += ("attribution", "attribution_tables", "attribution_wtq", "alignments")
 RESULTS = measure.ROOT / "bench/results"
 PAGE = measure.ROOT / "docs/benchmarks.md"

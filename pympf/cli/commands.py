@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 import pympf
 from pympf import io
+from pympf.cli import rotations
 from pympf.cli.codes import NOT_CONVERGED
 from pympf.cli.output import iterations, print_report, stages, table_of, write_history
 from pympf.cli.process import gathered, read_vector, scattered
@@ -31,6 +32,9 @@ def factor(args: argparse.Namespace) -> int:
         _check_is_not_read(args, args.output)
     A = _read_matrix(args)
     params = _given_params(args, pympf.Params.fields())
+    if args.kind != "mmf":
+        return rotations.factor(args, A, params)
+    rotations.refuse_flags(args)
     with stages(args) as progress:
         F = pympf.factorize(A, comm=args.ranks, progress=progress, **params)
     F.save(args.output)
@@ -135,6 +139,8 @@ def apply(args: argparse.Namespace) -> int:
     """Apply a saved factorization to a vector."""
     with args.ranks.guard():
         io.check_output(args.output, "vector")
+    if rotations.is_file(args.factorization):
+        return rotations.apply(args)
     F = pympf.load(args.factorization, args.ranks)
     x = read_vector(args, args.vector, args.key)
     rows = [slice(0, len(F.rows))]
@@ -164,7 +170,9 @@ def apply(args: argparse.Namespace) -> int:
 
 def info(args: argparse.Namespace) -> int:
     """Describe a matrix or a factorization."""
-    if _is_factorization(args.file):
+    if rotations.is_file(args.file):
+        rotations.info(args)
+    elif _is_factorization(args.file):
         report = pympf.load(args.file).report()
         print_report(args, {"file": args.file, "type": "mmf", **report.as_dict()}, report)
     else:
