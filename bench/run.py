@@ -30,6 +30,7 @@ CASES += ("depth", "modular", "modular_peers", "modular_samples", "modular_image
 CASES += ("patches", "patches_speed", "patches_tasks")
 CASES += ("direct",)
 CASES += ("attribution", "attribution_tables", "attribution_wtq", "alignments")
+CASES += ("sketch", "sketch_pipeline")
 RESULTS = measure.ROOT / "bench/results"
 PAGE = measure.ROOT / "docs/benchmarks.md"
 PICTURES = measure.ROOT / "docs/images"
