@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pympf._engine import engine
+from pympf._report import STAGE_COLUMNS
 from pympf.io import _sums, atomic_write, create_hdf5, open_hdf5
 from pympf.io._files import ChoiceError, cannot_write, reading
 from pympf.la import Ranks
@@ -413,8 +414,7 @@ def _read_head(file: Any, wanted: list[int | None]) -> Head:
         "dropped": float(file.attrs["dropped"]),
         "stop": str(value_of(file.attrs["stop"])),
         "stages": [
-            _LINE_DEFAULTS
-            | {k: int(v) if k in _LINE_INTEGERS else float(v) for k, v in group.attrs.items()}
+            {c.name: c.read(group.attrs.get(c.name, c.default)) for c in STAGE_COLUMNS}
             for group in groups
         ],
     }
@@ -432,13 +432,6 @@ def _read_head(file: Any, wanted: list[int | None]) -> Head:
         cuts.append(cut)
     core_rank = int(np.flatnonzero(np.diff(places))[0]) if places[-1] > 0 else 0
     return Head(dtype.name, report, int(file.attrs["core_size"]), starts, cuts, core_rank)
-
-
-_LINE_INTEGERS = {
-    *("level", "rows", "nnz", "clusters", "bypassed", "rotations", "retired", "ranks", "bytes"),
-    *("messages", "message_bytes", "collectives"),
-}
-_LINE_DEFAULTS = {"ranks": 1, "messages": 0, "message_bytes": 0, "collectives": 0}
 
 
 def _row_starts(rows: int, wanted: list[int | None]) -> Array:

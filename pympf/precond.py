@@ -11,98 +11,15 @@ import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 
 from pympf._engine import core, engine
-from pympf._params import Params, Report, from_text, kinds, table
+from pympf._params import Params, from_text, kinds
 from pympf._partition import find_parts
+from pympf._report import PreconditionerReport, Report, with_reason
 from pympf.la import Matrix, Operator, Ranks, as_vector, checks
 from pympf.mmf import Mmf, factorize_rows
 
 __all__ = ["Preconditioner", "PreconditionerReport", "as_preconditioner", "rigid_body_modes"]
 
 CLASSIC = "classic"
-
-
-@dataclass(frozen=True)
-class PreconditionerReport:
-    """What the setup of a preconditioner did, level by level; `print` shows it as a table.
-
-    A level has ``rows`` and ``nnz``, ``clusters`` (0 on the last one), the ``ranks`` that hold some
-    of the rows, whether the scaling functions were ``lifted``, ``prolongation`` (their entries per
-    row), ``factor`` (entries of the smoother's factor over nnz), ``bytes`` (on this rank) and
-    ``seconds``. ``work`` counts the multiply-adds of an application on this rank, ``setup_work``
-    those of the setup where the matrix is not symmetric (else 0).
-    """
-
-    rows: int
-    dtype: str
-    method: str
-    reason: str
-    levels: list[dict[str, Any]]
-    operator_complexity: float
-    grid_complexity: float
-    coarse_rows: int
-    coarse_nullity: int
-    coarse_negative: int
-    indefinite: bool
-    definite: bool
-    single: bool
-    symmetric: bool
-    work: float
-    setup_work: float
-    bytes: int
-    seconds: float
-    params: dict[str, Any]
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the report as plain data, fit for JSON.
-
-        Not collective.
-
-        Examples
-        --------
-        >>> import pympf
-        >>> pympf.as_preconditioner(pympf.gallery.poisson(10)).report().as_dict()["rows"]
-        10
-        """
-        return dict(self.__dict__)
-
-    def __str__(self) -> str:
-        columns = [
-            ("level", "{:d}"),
-            ("rows", "{:d}"),
-            ("nnz", "{:d}"),
-            ("clusters", "{:d}"),
-            ("ranks", "{:d}"),
-            ("lifted", "{}"),
-            ("P per row", "{:.2f}"),
-            ("factor/nnz", "{:.2f}"),
-            ("bytes", "{:d}"),
-            ("seconds", "{:.3f}"),
-        ]
-        cycle = " (cycle in float32)" if self.single else ""
-        lines = table(columns, (self._cells(level) for level in self.levels)) if self.levels else []
-        lines.append(
-            f"{self.rows} rows, {self.dtype}{cycle}, "
-            f"operator complexity {self.operator_complexity:.2f}, "
-            f"grid complexity {self.grid_complexity:.2f}, {self.bytes} bytes, {self.seconds:.3f} s"
-        )
-        if self.coarse_rows and not self.symmetric:
-            lines.append(f"sparse LU of {self.coarse_rows} rows")
-        elif self.coarse_rows:
-            lines.append(
-                f"dense solve of {self.coarse_rows} rows, nullity {self.coarse_nullity}, "
-                f"{self.coarse_negative} negative eigenvalues"
-            )
-        lines.append(f"method {_with_reason(self.method, self.reason)}")
-        return "\n".join(lines)
-
-    @staticmethod
-    def _cells(level: dict[str, Any]) -> dict[str, Any]:
-        return {
-            **level,
-            "lifted": "yes" if level["lifted"] else "no",
-            "P per row": level["prolongation"],
-            "factor/nnz": level["factor"],
-        }
 
 
 class Preconditioner(Operator):
@@ -220,7 +137,7 @@ class Preconditioner(Operator):
         """The method that was taken, and why."""
         if self._factorization is not None:
             return CLASSIC
-        return _with_reason(self._core.method, self._core.reason)
+        return with_reason(self._core.method, self._core.reason)
 
     def report(self) -> PreconditionerReport | Report:
         """Return what the setup did, level by level; that of F for ``method='classic'``.
@@ -375,14 +292,22 @@ class _Origin:
         return self
 
 
+_SMALL = 2048  # bytes
+
+
 def _fingerprint(A: sp.csr_array) -> int:
-    """Return a checksum of 64 sums over each array, which costs a pass at the speed of memory."""
+    """Return a checksum of 64 sums over each array, which costs a pass at the speed of memory.
+
+    What is small goes into the checksum itself.
+    """
     checksum = 0
     for array in (A.data, A.indices, A.indptr):
         raw = np.ascontiguousarray(array).view(np.uint8)
-        whole = raw.size // 512 * 512
-        sums = raw[:whole].view(np.uint64).reshape(-1, 64).sum(axis=0)
-        checksum = zlib.crc32(raw[whole:].data, zlib.crc32(sums.data, checksum))
+        whole = raw.size // 512 * 512 if raw.size > _SMALL else 0
+        if whole:
+            sums = raw[:whole].view(np.uint64).reshape(-1, 64).sum(axis=0)
+            checksum = zlib.crc32(sums.data, checksum)
+        checksum = zlib.crc32(raw[whole:].data, checksum)
     return checksum
 
 
@@ -595,10 +520,6 @@ def rigid_body_modes(coordinates: ArrayLike) -> NDArray[np.float64]:
         modes[:, i, column] = -points[:, j]
         modes[:, j, column] = points[:, i]
     return modes.reshape(len(points) * d, -1)
-
-
-def _with_reason(method: str, reason: str) -> str:
-    return f"{method}: {reason}" if reason else method
 
 
 def _check_params(params: dict[str, Any]) -> None:

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pympf._engine import engine
-from pympf._params import Params, Report, kinds
+from pympf._params import Params, kinds
+from pympf._report import Report
 from pympf._storage import load_factors
 from pympf.la import Matrix, Ranks, checks
 from pympf.la.matrix import ranks_of
