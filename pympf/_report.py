@@ -6,6 +6,7 @@ these lists; what the core gives is compared with them in the tests.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -18,6 +19,7 @@ __all__ = [
     "Lines",
     "PreconditionerReport",
     "Report",
+    "table",
     "with_reason",
 ]
 
@@ -129,9 +131,8 @@ class Lines:
         if not lines:
             return []
         shown = [column for column in self.COLUMNS if column.form]
-        cells = [[column.title or column.name for column in shown]]
-        cells += [[column.cell(line) for column in shown] for line in lines]
-        return ["".join(f"{cell:>11}" for cell in row) for row in cells]
+        titles = [column.title or column.name for column in shown]
+        return laid_out([titles, *([column.cell(line) for column in shown] for line in lines)])
 
 
 @dataclass(frozen=True)
@@ -208,6 +209,17 @@ class PreconditionerReport(Lines):
             )
         lines.append(f"method {with_reason(self.method, self.reason)}")
         return "\n".join(lines)
+
+
+def laid_out(cells: Iterable[Iterable[str]]) -> list[str]:
+    """Give the lines of a table."""
+    return ["".join(f"{cell:>11}" for cell in row) for row in cells]
+
+
+def table(columns: Sequence[tuple[str, str]], rows: Iterable[dict[str, Any]]) -> list[str]:
+    """Give the lines of a table with these columns (key, format)."""
+    keys = [key for key, _ in columns]
+    return laid_out([keys, *([form.format(row[key]) for key, form in columns] for row in rows)])
 
 
 def with_reason(method: str, reason: str) -> str:

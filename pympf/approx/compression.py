@@ -13,7 +13,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from pympf._engine import approx as _engine
-from pympf._params import table
+from pympf._report import table
 from pympf.approx import _gates
 from pympf.approx._operator import Operator
 from pympf.approx._storage import save_tree

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from pympf._params import table
+from pympf._report import table
 
 __all__ = ["AdditiveReport", "RotationReport"]
 
