@@ -283,14 +283,22 @@ class _Origin:
         return self
 
 
+_SMALL = 2048  # bytes
+
+
 def _fingerprint(A: sp.csr_array) -> int:
-    """Return a checksum of 64 sums over each array, which costs a pass at the speed of memory."""
+    """Return a checksum of 64 sums over each array, which costs a pass at the speed of memory.
+
+    What is small goes into the checksum itself.
+    """
     checksum = 0
     for array in (A.data, A.indices, A.indptr):
         raw = np.ascontiguousarray(array).view(np.uint8)
-        whole = raw.size // 512 * 512
-        sums = raw[:whole].view(np.uint64).reshape(-1, 64).sum(axis=0)
-        checksum = zlib.crc32(raw[whole:].data, zlib.crc32(sums.data, checksum))
+        whole = raw.size // 512 * 512 if raw.size > _SMALL else 0
+        if whole:
+            sums = raw[:whole].view(np.uint64).reshape(-1, 64).sum(axis=0)
+            checksum = zlib.crc32(sums.data, checksum)
+        checksum = zlib.crc32(raw[whole:].data, checksum)
     return checksum
 
 

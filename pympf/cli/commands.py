@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import sys
 from collections.abc import Iterable
 from typing import Any
@@ -27,6 +28,7 @@ def factor(args: argparse.Namespace) -> int:
         io.check_output(args.output)
         if not _is_hdf5(args.output):
             raise OSError(f"{args.output}: a factorization is saved as HDF5; allowed: .h5 .hdf5")
+        _check_is_not_read(args, args.output)
     A = _read_matrix(args)
     params = _given_params(args, pympf.Params.fields())
     with stages(args) as progress:
@@ -38,14 +40,24 @@ def factor(args: argparse.Namespace) -> int:
     return 0
 
 
+def _check_is_not_read(args: argparse.Namespace, path: str) -> None:
+    """Refuse to write over the system itself."""
+    for given in (args.matrix, getattr(args, "b", None)):
+        both = given is not None and os.path.exists(given) and os.path.exists(path)
+        if both and os.path.samefile(given, path):
+            raise OSError(f"{path}: this command reads it; expected another file to write to")
+
+
 def solve(args: argparse.Namespace) -> int:
     """Solve a system; NOT_CONVERGED where the residual stays too large."""
     params = _params_of_solve(args)
     with args.ranks.guard():
         if args.output is not None:
             io.check_output(args.output, "vector")
+            _check_is_not_read(args, args.output)
         if args.history is not None:
             io.check_output(args.history)
+            _check_is_not_read(args, args.history)
     A = _read_matrix(args)
     rows = [slice(0, A.shape[0])]
     solution = _solution(args, A, rows, params)

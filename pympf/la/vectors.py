@@ -14,7 +14,9 @@ from pympf.la.petsc import is_petsc
 __all__ = ["as_one_vector", "as_vector", "exact_real"]
 
 
-def as_vector(b: ArrayLike, n: int, dtype: Any, name: str = "b") -> NDArray[Any]:
+def as_vector(
+    b: ArrayLike, n: int, dtype: Any, name: str = "b", *, columns: str = "k"
+) -> NDArray[Any]:
     """Check a vector, or a block of vectors, and return it as a contiguous array.
 
     Not collective.
@@ -27,8 +29,8 @@ def as_vector(b: ArrayLike, n: int, dtype: Any, name: str = "b") -> NDArray[Any]
         The number of rows expected.
     dtype : numpy.float64 or numpy.float32
         The dtype returned; real numbers are rounded to it.
-    name : str
-        What error messages call the vector.
+    name, columns : str
+        What error messages call the vector, and how many columns they say that it may have.
 
     Returns
     -------
@@ -53,9 +55,11 @@ def as_vector(b: ArrayLike, n: int, dtype: Any, name: str = "b") -> NDArray[Any]
         raise TypeError(f"{name}: expected a dense array, got {type(b).__name__}; use .toarray()")
     array = exact_real(dense_array(b, name), name)
     if array.ndim not in (1, 2) or array.shape[0] != n or 0 in array.shape[1:]:
-        raise ValueError(f"{name}: expected shape ({n},) or ({n}, k), got {array.shape}")
-    with np.errstate(over="ignore"):
-        array = np.ascontiguousarray(array, dtype=dtype)
+        raise ValueError(f"{name}: expected shape ({n},) or ({n}, {columns}), got {array.shape}")
+    if array.dtype != dtype:
+        with np.errstate(over="ignore"):
+            array = array.astype(dtype)
+    array = np.ascontiguousarray(array)
     finite = np.isfinite(array)
     if not finite.all():
         place = tuple(int(i) for i in np.argwhere(~finite)[0])
@@ -92,9 +96,9 @@ def as_one_vector(b: ArrayLike, n: int, dtype: Any, name: str = "b") -> NDArray[
     >>> as_one_vector([[1], [2], [3]], 3, float)
     array([1., 2., 3.])
     """
-    vector = as_vector(b, n, dtype, name)
+    vector = as_vector(b, n, dtype, name, columns="1")
     if vector.ndim == 2 and vector.shape[1] != 1:
-        raise ValueError(f"{name}: expected one vector, of shape ({n},), got {vector.shape}")
+        raise ValueError(f"{name}: expected one vector, of shape ({n},) or ({n}, 1), got {vector.shape}")
     return vector.reshape(-1)
 
 
@@ -129,6 +133,8 @@ def exact_real(values: NDArray[Any], name: str) -> NDArray[Any]:
     >>> exact_real(np.array([1, 2]), "x")
     array([1., 2.])
     """
+    if values.dtype == np.float64 and values.dtype.isnative:
+        return values
     check_real(values.dtype, name)
     single = values.dtype.kind == "f" and values.dtype.itemsize <= 4
     with np.errstate(over="ignore"):

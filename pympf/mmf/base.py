@@ -31,7 +31,7 @@ class Factored(Operator):
 
     def _apply(self, X: NDArray[Any]) -> NDArray[Any]:
         Y = np.empty_like(X)
-        self._factors.multiply(X, Y)
+        self._factors.apply(X, Y)
         return Y
 
     @property

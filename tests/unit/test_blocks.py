@@ -79,7 +79,7 @@ def test_M_of_a_block_is_M_of_its_columns(k, seed, smoother, cycle, precision):
 def test_indefinite_matrices_and_those_that_are_not_symmetric(rng, method):
     A = gallery.poisson((12, 12)) - 0.3 * sp.eye_array(144)
     check(sp.csr_array(A), rng.standard_normal((144, 3)), method=method)
-    B = random_symmetric(60, 4, seed=1)
+    B = random_symmetric(60, rng)
     skewed = sp.csr_array(B + sp.diags_array(np.arange(59.0), offsets=1))
     if method != "minres":
         check(skewed, rng.standard_normal((60, 3)), preconditioner="none", maxiter=30)
