@@ -166,8 +166,8 @@ PYBIND11_MODULE(_sketch, m) {
       .def_property_readonly(
           "matrix_signature",
           [](const BlockSparseOn& R) { return R.matrix.distribution().matrix_signature(); })
-      .def_property_readonly(
-          "scale", [](const BlockSparseOn& R) { return R.matrix.distribution().scale(); })
+      .def_property_readonly("scale",
+                             [](const BlockSparseOn& R) { return R.matrix.distribution().scale(); })
       .def_property_readonly("block_count",
                              [](const BlockSparseOn& R) { return R.matrix.block_count(); })
       .def("random_strings", &random_strings, py::arg("js").noconvert())

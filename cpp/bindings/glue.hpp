@@ -373,8 +373,8 @@ bool fall_back(precond::Preconditioner<T>& M, const DistRows<T>& A, const std::s
 // A X = B over the ranks of A, for k right-hand sides of n entries behind each other; one callback
 // for each, or none. See krylov.hpp.
 template <class T>
-std::vector<KrylovResult> solve_columns(const DistRows<T>& A, const Operator<T>* M, Index k, const T* b,
-                                        T* x, const KrylovParams& params,
+std::vector<KrylovResult> solve_columns(const DistRows<T>& A, const Operator<T>* M, Index k,
+                                        const T* b, T* x, const KrylovParams& params,
                                         const std::vector<KrylovCallback<T>>& callbacks) {
   const auto n = static_cast<std::size_t>(A.own());
   std::vector<const T*> from;

@@ -489,7 +489,7 @@ template <class T>
 Task<bool> is_solution(Run<T>& run) {
   TrueResidual<T> r(run);
   const double norm = co_await r.compute();
-  co_return norm <= kDrift * run.tolerance;
+  co_return norm <= kDrift* run.tolerance;
 }
 
 }  // namespace
@@ -504,8 +504,8 @@ Task<KrylovResult> drive(Way<T>& way, System<T> system, KrylovParams params,
   KrylovParams scaled = params;
   scaled.atol = std::ldexp(params.atol, -norm_exponent);
   const KrylovCallback<T> report = in_units(callback, system.n, norm_exponent, units.x_exponent());
-  Run<T> run{way,    system.A, system.M,    system.n, units.b(), system.x,
-             scaled, report,   system.comm, {}};
+  Run<T> run{way,      system.A, system.M, system.n,    units.b(),
+             system.x, scaled,   report,   system.comm, {}};
   run.is_watched = system.comm.max(std::int64_t{bool{callback}}) > 0;
   run.is_inconsistent = system.is_inconsistent;
 

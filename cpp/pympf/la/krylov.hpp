@@ -120,8 +120,8 @@ KrylovResult solve(const std::type_identity_t<Operator<T>>& A,
                    const Communicator& comm = Communicator::self());
 
 // Several right-hand sides: all advance together, so that A and M are read once for all of them;
-// each has its own scalars, stops by itself, and gets the bits and the result that it has alone. The
-// callbacks are one for each, or none at all.
+// each has its own scalars, stops by itself, and gets the bits and the result that it has alone.
+// The callbacks are one for each, or none at all.
 template <class T>
 std::vector<KrylovResult> solve(const std::type_identity_t<Operator<T>>& A,
                                 const std::type_identity_t<Operator<T>>* M, Index n,

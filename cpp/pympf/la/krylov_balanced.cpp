@@ -136,15 +136,13 @@ std::vector<RowResidual> row_residuals(const DistRows<T>& A, const T* b, const T
   return out;
 }
 
-template std::vector<RowResidual> row_residuals(const DistRows<float>&, const float*,
-                                                const float*);
+template std::vector<RowResidual> row_residuals(const DistRows<float>&, const float*, const float*);
 template std::vector<RowResidual> row_residuals(const DistRows<double>&, const double*,
                                                 const double*);
 
 template <class T>
-std::optional<KrylovResult> solve_balanced(const DistRows<T>& A, int exponent,
-                                           const Operator<T>* M, const T* b, T* x,
-                                           const KrylovParams& params,
+std::optional<KrylovResult> solve_balanced(const DistRows<T>& A, int exponent, const Operator<T>* M,
+                                           const T* b, T* x, const KrylovParams& params,
                                            const KrylovCallback<T>& callback) {
   return BalancedSolve<T>(A, exponent, params).run(M, b, x, callback);
 }

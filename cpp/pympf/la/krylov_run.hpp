@@ -41,8 +41,8 @@ struct Way {
 };
 
 // Runs all ways to their ends. Those that wait for the same operator get their products together;
-// the operator that most wait for comes first, so that ways which have parted meet again. Of several
-// ways an InvalidArgument names the column.
+// the operator that most wait for comes first, so that ways which have parted meet again. Of
+// several ways an InvalidArgument names the column.
 template <class T>
 void run_together(std::span<Way<T>> ways);
 
@@ -154,7 +154,7 @@ struct Run {
 
   // Ends an iteration (or, first, none): what the norm of its residual means.
   Reason record(double norm, const T* iterate);  // settles where the iterate is needed
-  Reason met() const;  // the converged_... of the tolerance
+  Reason met() const;                            // the converged_... of the tolerance
 
   // Whether the iterations have long brought nothing, and b - A x is what rounding leaves of it.
   bool is_at_floor(const T* iterate);

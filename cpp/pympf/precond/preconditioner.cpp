@@ -210,9 +210,10 @@ struct Preconditioner<T>::Impl {
       for (Index c = 0; c < R.count(); ++c) {
         const T* r = R.at(c);
         T* z = Z.at(c);
-        for_chunks(static_cast<std::size_t>(rows), [&](std::size_t, std::size_t i, std::size_t end) {
-          for (; i < end; ++i) z[i * Z.stride] = inverse[i] * r[i * R.stride];
-        });
+        for_chunks(static_cast<std::size_t>(rows),
+                   [&](std::size_t, std::size_t i, std::size_t end) {
+                     for (; i < end; ++i) z[i * Z.stride] = inverse[i] * r[i * R.stride];
+                   });
       }
       return;
     }
