@@ -366,7 +366,7 @@ def _after_rotations(
                 yield trial, partial(_made, low_rank, A, run, stop)
         worse = worse + 1 if all(e >= b for e, b in zip(errors, best, strict=True)) else 0
         best = [min(pair) for pair in zip(errors, best, strict=True)]
-        if stop != "rotations" or worse == 2:
+        if stop != "rotations" or (worse >= 2 and count >= n):
             break
 
 
