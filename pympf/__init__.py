@@ -22,7 +22,7 @@ if find_spec("pympf._core") is None:
     )
 
 from pympf import approx, gallery, io, la, lsh, matching
-from pympf._core import get_num_threads, set_num_threads
+from pympf._engine import get_num_threads, set_num_threads
 from pympf.approx import (
     compress,
     cur,
@@ -30,7 +30,7 @@ from pympf.approx import (
     factorize_direct,
     factorize_skew,
 )
-from pympf.krylov import Solution, solve
+from pympf.krylov import Solution, Solutions, solve
 from pympf.mmf import Mmf, Params, Report, factorize, load
 from pympf.precond import (
     Preconditioner,
@@ -52,6 +52,7 @@ __all__ = [
     "PreconditionerReport",
     "Report",
     "Solution",
+    "Solutions",
     "approx",
     "as_preconditioner",
     "compress",

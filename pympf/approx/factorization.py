@@ -11,8 +11,8 @@ import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse.linalg import SuperLU, splu
 
-import pympf._approx as _engine
 from pympf import la
+from pympf._engine import approx as _engine
 from pympf.approx import _gates
 from pympf.approx._operator import Operator
 from pympf.approx._storage import save_tree

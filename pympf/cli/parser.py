@@ -51,8 +51,9 @@ def make_parser(arguments: Sequence[str] | None) -> argparse.ArgumentParser:
         _add_demo,
     ):
         add(commands)
-    analyses = _add_explain(commands, sys.argv[1:] if arguments is None else arguments)
-    for command in (*commands.choices.values(), *analyses):
+    given = sys.argv[1:] if arguments is None else arguments
+    others = [*_add_explain(commands, given), *_add_sketch(commands, given)]
+    for command in (*commands.choices.values(), *others):
         command.set_defaults(flags=[flag for a in command._actions for flag in a.option_strings])
     return parser
 
@@ -123,7 +124,7 @@ def _add_solve(commands: Any) -> None:
     command = _add(commands, "solve", run.solve, "solve A x = b by a preconditioned Krylov method")
     _add_matrix(command, "matrix")
     side = command.add_mutually_exclusive_group()
-    side.add_argument("-b", metavar="FILE", help="the right-hand side")
+    side.add_argument("-b", metavar="FILE", help="the right-hand side, or a block of k columns")
     side.add_argument(
         "--rhs", choices=("ones", "random"), default="ones", help="a made right-hand side"
     )
@@ -242,6 +243,21 @@ def _add_explain(commands: Any, arguments: Sequence[str]) -> list[argparse.Argum
         parser = _add(choices, analysis.name, run.explain, analysis.text)
         parser.set_defaults(analyse=analysis.run)
         analysis.declare(parser)
+    return list(choices.choices.values())
+
+
+def _add_sketch(commands: Any, arguments: Sequence[str]) -> list[argparse.ArgumentParser]:
+    text = "plan, keep and search sketches"
+    command = commands.add_parser("sketch", help=text, description=f"{text.capitalize()}.")
+    if "sketch" not in arguments:
+        return []
+    from pympf.cli import sketch  # whose imports the other commands do without
+
+    choices = command.add_subparsers(dest="action", required=True, metavar="ACTION")
+    for made in sketch.COMMANDS:
+        parser = _add(choices, made.name, sketch.run, made.text)
+        parser.set_defaults(sketch=made.run)
+        made.declare(parser)
     return list(choices.choices.values())
 
 

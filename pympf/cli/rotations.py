@@ -12,7 +12,6 @@ import scipy.sparse as sp
 
 import pympf
 from pympf import approx, io
-from pympf._mpi import is_parallel
 from pympf._storage import value_of
 from pympf.approx.compression import Trial, table_of_trials
 from pympf.cli.output import print_report, table_of
@@ -123,10 +122,10 @@ def apply(args: argparse.Namespace) -> int:
 
 
 def _alone(args: argparse.Namespace, what: str) -> None:
-    if is_parallel(args.comm):
+    if args.ranks.size > 1:
         raise ValueError(
             f"{what}: a nonsymmetric matrix is approximated on one process, and there are "
-            f"{args.comm.size}"
+            f"{args.ranks.size}"
         )
 
 

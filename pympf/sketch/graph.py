@@ -34,6 +34,7 @@ class Object:
     attributes: NDArray[np.float64]
     inputs: tuple[Edge, ...] = ()
     signature: NDArray[np.float64] | None = None
+    silent: bool = False  # it passes on what its inputs bring, and brings nothing of its own
 
 
 class Graph:
@@ -199,7 +200,7 @@ class Graph:
 
 def checked_vector(values: ArrayLike, label: str) -> NDArray[np.float64]:
     """Return a finite vector of float64."""
-    la.refuse_masked(values, label)
+    la.checks.no_masks(values, label)
     x = np.array(la.exact_real(np.asarray(values), label), dtype=np.float64)
     if x.ndim != 1 or len(x) == 0:
         raise ValueError(f"{label}: expected shape (m,) with m >= 1, got {x.shape}")
@@ -242,12 +243,12 @@ class Level:
     graphs: list[int] = field(default_factory=list)
     names: list[Hashable] = field(default_factory=list)
     objects: list[Object | None] = field(default_factory=list)
-    # Edges to the objects of the next level: index -> places of parents, places of children, weights.
+    # Edges to the next level: index -> places of parents, places of children, weights.
     edges: dict[int, tuple[list[int], list[int], list[float]]] = field(default_factory=dict)
 
 
 def expand(graphs: Iterable[Graph]) -> list[Level]:
-    """Lay out graphs by depth; an object that several paths of one length lead to stands there once.
+    """Lay out graphs by depth; an object with several paths of one length stands there once.
 
     A graph is a DAG: an object with paths of several lengths stands on several levels.
     """
