@@ -532,9 +532,7 @@ def _rest(samples: Array, known: Dictionary, codes: sp.csr_array) -> Array:
     return rest
 
 
-def _group(
-    parts: list[Array], shape: tuple[int, ...], settings: Settings, comm: Any
-) -> Dictionary:
+def _group(parts: list[Array], shape: tuple[int, ...], settings: Settings, comm: Any) -> Dictionary:
     """Make columns of blocks, and codes of the samples: what each part says, added up. Collective.
 
     A column is made on the rank that its place names; then all ranks have it.

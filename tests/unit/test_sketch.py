@@ -346,8 +346,8 @@ def test_drilling_down_finds_the_object_in_a_repository():
     scheme = Scheme(**MIDDLE)
     graph, decoys = flat(4, rng), flat(12, rng, lambda i: ("m", i % 6))
     sketch = scheme.sketch(graph)
-    known = [scheme.object_sketch(graph, i) for i in range(4)]
-    known += [scheme.object_sketch(decoys, i) for i in range(12)]
+    known = [*scheme.object_sketches(graph).values(), *scheme.object_sketches(decoys).values()]
+    assert (known[2].values == scheme.object_sketch(graph, 2).values).all()
     for i in range(4):
         part = unroll(scheme, sketch, (i + 1,), 0.25)
         assert nearest(part, known) == i
