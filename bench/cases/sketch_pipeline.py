@@ -1,16 +1,17 @@
 """Questions about scenes of handwritten digits, answered from sketches alone.
 
-The pipeline of `pympf.sketch.pipeline` sees scenes of 1 to 4 digits of scikit-learn's data set (those
-it was not fitted to): edges, parts, objects, scene. Its activations take the bytes of the first
-column in float32; a sketch takes 4 d. The module of each object and the number of objects are known
-where a question names them; nothing else is.
+The pipeline of `pympf.sketch.pipeline` sees scenes of 1 to 4 digits of scikit-learn's data set
+(those it was not fitted to): edges, parts, objects, scene. Its activations take the bytes of the
+first column in float32; a sketch takes 4 d. The module of each object and the number of objects are
+known where a question names them; nothing else is.
 
 How many: frequencies of all ten digits, each rounded, and the share that is exact. How big: root
-mean square error of an object's height in pixels (10 to 22 of 64); a guess of the mean has 4.5. Same
-scene: each scene is seen again with noise of 2 % in every pixel; the share of sketches whose nearest
-one among all is that of the same scene. Which part: the share of objects whose unrolled sketch is
-nearest to their own among the objects of 20 scenes. Kept: the prefix that is left after erasure. All
-attributes: the largest error when the graph is known and least squares find all at once.
+mean square error of an object's height in pixels (10 to 22 of 64); a guess of the mean has 4.5.
+Same scene: each scene is seen again with noise of 2 % in every pixel; the share of sketches whose
+nearest one among all is that of the same scene. Which part: the share of objects whose unrolled
+sketch is nearest to their own among the objects of 20 scenes. Kept: the prefix that is left after
+erasure. All attributes: the largest error when the graph is known and least squares find all at
+once.
 """
 
 from pathlib import Path

@@ -502,8 +502,8 @@ def test_sketches_of_another_scheme_are_refused():
     with pytest.raises(ValueError, match="one scheme"):
         sketch.dot(two.sketch(flat(1, rng)))
     for bad in ({"weight": 0.0}, {"estimator": "best"}, {"path": (1, 1)}, {"path": (0,)}):
-        with pytest.raises(ValueError, match="weight|estimator|ancestors|index = 0"):
+        with pytest.raises(ValueError, match=r"weight|estimator|ancestors|index = 0"):
             recover_attributes(one, sketch, ("m", 0), **{"weight": 1.0, **bad})
     for bad in ({"family": "dense"}, {"tuple_keys": "none"}, {"family": "orthonormal", "w": 3}):
-        with pytest.raises(ValueError, match="not one of|are of family"):
+        with pytest.raises(ValueError, match=r"not one of|are of family"):
             Scheme(132, **bad)
