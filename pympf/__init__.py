@@ -21,9 +21,16 @@ if find_spec("pympf._core") is None:
         "other than that of the sources"
     )
 
-from pympf import gallery, io, la, lsh, matching
-from pympf._core import get_num_threads, set_num_threads
-from pympf.krylov import Solution, solve
+from pympf import approx, gallery, io, la, lsh, matching
+from pympf._engine import get_num_threads, set_num_threads
+from pympf.approx import (
+    compress,
+    cur,
+    factorize_additive,
+    factorize_direct,
+    factorize_skew,
+)
+from pympf.krylov import Solution, Solutions, solve
 from pympf.mmf import Mmf, Params, Report, factorize, load
 from pympf.precond import (
     Preconditioner,
@@ -45,8 +52,15 @@ __all__ = [
     "PreconditionerReport",
     "Report",
     "Solution",
+    "Solutions",
+    "approx",
     "as_preconditioner",
+    "compress",
+    "cur",
     "factorize",
+    "factorize_additive",
+    "factorize_direct",
+    "factorize_skew",
     "gallery",
     "get_num_threads",
     "io",

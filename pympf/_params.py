@@ -1,17 +1,14 @@
-"""The parameters of `factorize`, the report of what it did with them, and what reports share."""
+"""The parameters of `factorize`, and what all field lists share."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from difflib import get_close_matches
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
-import numpy as np
+from pympf._engine import core
 
-from pympf import _core
-
-__all__ = ["Params", "Report", "check_kinds", "from_text", "table", "unknown"]
+__all__ = ["Params", "from_text", "kinds"]
 
 
 class Params:
@@ -35,43 +32,13 @@ class Params:
         >>> [field["name"] for field in pympf.Params.fields()][:3]
         ['order', 'max_stages', 'rotation_fraction']
         """
-        return _core.param_fields()
+        return core.param_fields()
 
 
-def unknown(name: str, known: Iterable[str]) -> str:
-    """Say that there is no such parameter, what was meant perhaps, and which there are."""
-    names = list(known)
-    near = get_close_matches(name, names, n=1)
-    hint = f"; did you mean {near[0]}?" if near else ";"
-    return f"unknown parameter {name}{hint} known: {', '.join(names)}"
-
-
-def check_kinds(
-    params: dict[str, Any],
-    fields: list[dict[str, Any]] | None = None,
-    others: Iterable[str] = (),
-) -> None:
-    """Refuse values of a kind that the core would have to guess at, such as 2.5 for an int.
-
-    `fields` lists the parameters, those of `factorize` by default; `others` are keywords that the
-    function has besides.
-    """
-    kinds = {field["name"]: field["kind"] for field in fields or Params.fields()}
-    accepted = {
-        "int": (int, np.integer),
-        "real": (int, float, np.integer, np.floating),
-        "bool": (bool, np.bool_),
-        "choice": (str,),
-    }
-    for name, value in params.items():
-        kind = kinds.get(name)
-        if kind is None:
-            raise ValueError(unknown(name, [*kinds, *others]))
-        is_bool = isinstance(value, bool | np.bool_)
-        if not isinstance(value, accepted[kind]) or is_bool != (kind == "bool"):
-            raise TypeError(f"{name} = {value!r} is not of kind {kind}")
-        if isinstance(value, int) and value.bit_length() > 64:  # the core takes numbers as double
-            raise ValueError(f"{name} = {value} is out of range")
+@cache
+def kinds(fields: Callable[[], list[dict[str, Any]]]) -> dict[str, str]:
+    """Return the kind of each parameter of a field list, by name."""
+    return {field["name"]: field["kind"] for field in fields()}
 
 
 def from_text(field: dict[str, Any], text: str) -> Any:
@@ -82,66 +49,3 @@ def from_text(field: dict[str, Any], text: str) -> Any:
         return text
     number = float(text)  # also for integers: 10^6 is written as 1e+06
     return int(number) if field["kind"] == "int" else number
-
-
-def table(columns: Sequence[tuple[str, str]], rows: Iterable[dict[str, Any]]) -> list[str]:
-    """Give the lines of a table with these columns (key, format)."""
-    cells = [[key for key, _ in columns]]
-    cells += [[form.format(row[key]) for key, form in columns] for row in rows]
-    return ["".join(f"{cell:>11}" for cell in line) for line in cells]
-
-
-@dataclass(frozen=True)
-class Report:
-    """What a factorization did, stage by stage; `print` shows it as a table."""
-
-    rows: int
-    dtype: str
-    core_size: int
-    stop: str
-    retire: str
-    relative_error: float
-    bytes: int
-    seconds: float
-    stages: list[dict[str, Any]]
-    params: dict[str, Any]
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the report as plain data, fit for JSON.
-
-        Not collective.
-
-        Examples
-        --------
-        >>> import pympf
-        >>> pympf.factorize(pympf.gallery.poisson(10)).report().as_dict()["rows"]
-        10
-        """
-        return dict(self.__dict__)
-
-    def __str__(self) -> str:
-        columns = [
-            ("level", "{:d}"),
-            ("rows", "{:d}"),
-            ("nnz", "{:d}"),
-            ("clusters", "{:d}"),
-            ("bypassed", "{:d}"),
-            ("rotations", "{:d}"),
-            ("retired", "{:d}"),
-            ("dropped", "{:.2e}"),
-            ("bytes", "{:d}"),
-            ("seconds", "{:.3f}"),
-        ]
-        lines = table(columns, self.stages)
-        lines.append(
-            f"{self.rows} rows, {self.dtype}, core {self.core_size} ({self.stop}), "
-            f"{self.retire} rule, relative error {self.relative_error:.3g}, "
-            f"{self.bytes} bytes, {self.seconds:.3f} s"
-        )
-        if self.relative_error > np.sqrt(np.finfo(self.dtype).eps):
-            lines.append(
-                "solve, logdet and functions hold for F, which is "
-                f"{self.relative_error:.2g} of the norm of A away from A; for A itself take "
-                "pympf.solve and pympf.logdet"
-            )
-        return "\n".join(lines)

@@ -11,12 +11,12 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from pympf._mpi import on_all
+from pympf.la import Matrix
 
 __all__ = ["find_parts"]
 
 
-def find_parts(A: sp.csr_array, block_size: int, comm: Any) -> NDArray[np.int32]:
+def find_parts(A: Matrix, block_size: int) -> NDArray[np.int32]:
     """Give each own row a rank, so that few entries couple rows of different ranks.
 
     Collective. The partitioner is PETSc's choice (PT-Scotch, ParMETIS), or that of its option
@@ -24,11 +24,9 @@ def find_parts(A: sp.csr_array, block_size: int, comm: Any) -> NDArray[np.int32]
 
     Parameters
     ----------
-    A : scipy.sparse.csr_array, shape (n_local, n)
-        The rows of this rank, with global columns.
+    A : Matrix, shape (n, n)
     block_size : int
         Rows of a node, which stay together.
-    comm : mpi4py.MPI.Comm
 
     Returns
     -------
@@ -39,10 +37,11 @@ def find_parts(A: sp.csr_array, block_size: int, comm: Any) -> NDArray[np.int32]
     ImportError
         If there is no petsc4py, or its PETSc has no partitioner.
     """
-    with on_all(comm):
+    with A.ranks.guard():
         PETSc = _petsc()
-    own, total = (size // block_size for size in A.shape)
-    graph = _node_graph(A, block_size, comm)
+    comm = A.ranks.comm
+    own, total = (size // block_size for size in A.local_shape)
+    graph = _node_graph(A.csr, A.rows.start, block_size)
     matrix = PETSc.Mat().createAIJ(
         ((own, total), (own, total)),
         csr=(
@@ -97,11 +96,11 @@ def _petsc() -> Any:
     return PETSc
 
 
-def _node_graph(A: sp.csr_array, block_size: int, comm: Any) -> sp.csr_array:
+def _node_graph(A: sp.csr_array, first_row: int, block_size: int) -> sp.csr_array:
     """Which nodes own nodes are coupled with, themselves left out."""
     entries = A.tocoo()
     rows, columns = entries.row // block_size, entries.col // block_size
-    first = sum(comm.allgather(A.shape[0])[: comm.rank]) // block_size
+    first = first_row // block_size
     couples = (entries.data != 0) & (columns != rows + first)
     shape = (A.shape[0] // block_size, A.shape[1] // block_size)
     return sp.csr_array((np.ones(couples.sum()), (rows[couples], columns[couples])), shape=shape)

@@ -21,9 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pympf._engine import engine
-from pympf._mpi import first_row, handle, is_parallel, on_all, together
+from pympf._report import STAGE_COLUMNS
 from pympf.io import _sums, atomic_write, create_hdf5, open_hdf5
 from pympf.io._files import ChoiceError, cannot_write, reading
+from pympf.la import Ranks
+from pympf.la.ranks import first_row
 
 __all__ = ["factors_in", "file_of", "load_factors", "save_factors"]
 
@@ -57,24 +59,22 @@ class Group:
 class Places:
     """Counts of each rank, added up: where the pieces of this rank lie among those of all."""
 
-    def __init__(self, comm: Any) -> None:
-        self._comm = comm
+    def __init__(self, ranks: Ranks) -> None:
+        self._ranks = ranks
 
     def __call__(self, counts: Any) -> tuple[Array, Array]:
         """Return the sums over the ranks before this one, and over all. Collective."""
         counts = np.atleast_1d(np.asarray(counts, dtype=np.int64))
-        if not is_parallel(self._comm):
-            return np.zeros_like(counts), counts
-        every = np.array(self._comm.allgather(counts))
-        return every[: self._comm.rank].sum(axis=0), every.sum(axis=0)
+        every = np.array(self._ranks.gather(counts))
+        return every[: self._ranks.rank].sum(axis=0), every.sum(axis=0)
 
     def is_last(self) -> bool:
-        return not is_parallel(self._comm) or self._comm.rank == self._comm.size - 1
+        return self._ranks.rank == self._ranks.size - 1
 
 
-def _groups(factors: Any, core_size: int, comm: Any) -> dict[str, Group]:
+def _groups(factors: Any, core_size: int, ranks: Ranks) -> dict[str, Group]:
     """Describe the file, by the names of its groups; each rank has its slices. Collective."""
-    places = Places(comm)
+    places = Places(ranks)
     report = factors.report()
     arrays, stages = factors.state()
     sizes = [[int(stage[f"{name}_ptr"][-1]) for stage in stages] for name in ("cluster", "active")]
@@ -186,11 +186,11 @@ def _with_starts(stage: dict[str, Array]) -> dict[str, Array]:
 # ---- writing -------------------------------------------------------------------------------------
 
 
-def save_factors(factors: Any, core_size: int, path: str | os.PathLike[str], comm: Any) -> None:
+def save_factors(factors: Any, core_size: int, path: str | os.PathLike[str], ranks: Ranks) -> None:
     """Write the factors of an `Mmf` to a file, whole or not at all. Collective."""
-    groups = _groups(factors, core_size, comm)
-    sums = _checksums(groups, comm)
-    if not is_parallel(comm):
+    groups = _groups(factors, core_size, ranks)
+    sums = _checksums(groups, ranks)
+    if ranks.size == 1:
         with create_hdf5(path) as file:
             _create(file, groups, sums)
             _fill(file, groups)
@@ -200,18 +200,18 @@ def save_factors(factors: Any, core_size: int, path: str | os.PathLike[str], com
     size = sum(
         s.total * np.dtype(s.dtype).itemsize for g in groups.values() for s in g.slices.values()
     )
-    with _written_by_all(path, size, comm) as temporary:
+    with _written_by_all(path, size, ranks) as temporary:
         if h5py.get_config().mpi:
             with (
-                together(comm),
-                h5py.File(temporary, "w", driver="mpio", comm=comm, libver=LIBVER) as file,
+                ranks.together(),
+                h5py.File(temporary, "w", driver="mpio", comm=ranks.comm, libver=LIBVER) as file,
             ):
                 _create(file, groups, sums)
                 _fill_together(file, groups)
             return
-        for rank in range(comm.size):
-            with on_all(comm):
-                if rank != comm.rank:
+        for rank in range(ranks.size):
+            with ranks.guard():
+                if rank != ranks.rank:
                     continue
                 with h5py.File(temporary, "r+" if rank > 0 else "w", libver=LIBVER) as file:
                     if rank == 0:
@@ -224,36 +224,36 @@ def file_of(factors: Any, core_size: int) -> bytes:
     import h5py
 
     image = BytesIO()
-    groups = _groups(factors, core_size, None)
+    groups = _groups(factors, core_size, Ranks(None))
     with h5py.File(image, "w", libver=LIBVER) as file:
-        _create(file, groups, _checksums(groups, None))
+        _create(file, groups, _checksums(groups, Ranks(None)))
         _fill(file, groups)
     return image.getvalue()
 
 
 @contextmanager
-def _written_by_all(path: str | os.PathLike[str], size: int, comm: Any) -> Iterator[Path]:
+def _written_by_all(path: str | os.PathLike[str], size: int, ranks: Ranks) -> Iterator[Path]:
     """Give all ranks one temporary file, which rank 0 renames at the end. Collective."""
     with ExitStack() as stack:
         temporary = None
-        with on_all(comm):
-            if comm.rank == 0:
+        with ranks.guard():
+            if ranks.rank == 0:
                 temporary = stack.enter_context(atomic_write(path))
                 # HDF5 cannot close a file in an orderly way once the disk is full.
                 free = shutil.disk_usage(temporary.parent).free
                 if size > free:
                     raise OSError(f"cannot write {path}: {size} bytes needed, {free} are free")
         try:
-            yield comm.bcast(temporary)
+            yield ranks.broadcast(temporary)
         except OSError as error:
-            if comm.rank == 0:  # atomic_write says it
+            if ranks.rank == 0:  # atomic_write says it
                 raise
             raise cannot_write(path, error) from error
-        with on_all(comm):
+        with ranks.guard():
             stack.close()
 
 
-def _checksums(groups: dict[str, Group], comm: Any) -> dict[tuple[str, str], int]:
+def _checksums(groups: dict[str, Group], ranks: Ranks) -> dict[tuple[str, str], int]:
     """Give the checksum of every array, which the ranks hold in pieces. Collective."""
     own = {
         (name, key): [
@@ -264,7 +264,7 @@ def _checksums(groups: dict[str, Group], comm: Any) -> dict[tuple[str, str], int
         for name, group in groups.items()
         for key, part in group.slices.items()
     }
-    every = comm.allgather(own) if is_parallel(comm) else [own]
+    every = ranks.gather(own)
     return {
         name: _sums.combined(
             (crc, size) for _, crc, size in sorted(piece for rank in every for piece in rank[name])
@@ -334,13 +334,13 @@ class Head:
 
 
 def load_factors(
-    path: str | os.PathLike[str], comm: Any = None, rows: int | None = None
+    path: str | os.PathLike[str], ranks: Ranks, rows: int | None = None
 ) -> tuple[Any, int]:
     """Read what `save_factors` wrote, and the size of its core. Collective.
 
     OSError if the file is no whole factorization. `rows` are wanted on this rank.
     """
-    return _load(lambda: open_hdf5(path, "factorization"), Path(path), comm, rows)
+    return _load(lambda: open_hdf5(path, "factorization"), Path(path), ranks, rows)
 
 
 def factors_in(image: bytes) -> Any:
@@ -354,24 +354,23 @@ def factors_in(image: bytes) -> Any:
         with reading(name, "factorization"), h5py.File(BytesIO(image), "r") as file:
             yield file
 
-    return _load(opened, name, None, None)[0]
+    return _load(opened, name, Ranks(None), None)[0]
 
 
 def _load(
-    opened: Callable[[], AbstractContextManager[Any]], name: Path, comm: Any, rows: int | None
+    opened: Callable[[], AbstractContextManager[Any]], name: Path, ranks: Ranks, rows: int | None
 ) -> tuple[Any, int]:
-    parallel = is_parallel(comm)
-    rank, wanted = (comm.rank, comm.allgather(rows)) if parallel else (0, [rows])
+    rank, wanted = ranks.rank, ranks.gather(rows)
     head = None
-    with on_all(comm):
+    with ranks.guard():
         if rank == 0:
             with opened() as file:
                 head = _read_head(file, wanted)
-    head = comm.bcast(head) if parallel else head
+    head = ranks.broadcast(head)
     assert head is not None
     with opened() as file:
-        _sums.check(file, comm)
-    with on_all(comm), opened() as file:
+        _sums.check(file, ranks)
+    with ranks.guard(), opened() as file:
         stages = [
             _read_stage(file[f"stage_{level}"], cuts[rank], cuts[rank + 1])
             for level, cuts in enumerate(head.cuts, 1)
@@ -381,7 +380,7 @@ def _load(
     core_rows = head.core_size if rank == head.core_rank else 0
     parts = own, core_rows, arrays, [stage for stage, _ in stages], head.report
     with reading(name, "factorization"):
-        factors = engine(head.dtype).from_state(handle(comm) if parallel else None, *parts)
+        factors = engine(head.dtype).from_state(ranks.handle if ranks.size > 1 else None, *parts)
     return factors, head.core_size
 
 
@@ -415,8 +414,7 @@ def _read_head(file: Any, wanted: list[int | None]) -> Head:
         "dropped": float(file.attrs["dropped"]),
         "stop": str(value_of(file.attrs["stop"])),
         "stages": [
-            _LINE_DEFAULTS
-            | {k: int(v) if k in _LINE_INTEGERS else float(v) for k, v in group.attrs.items()}
+            {c.name: c.read(group.attrs.get(c.name, c.default)) for c in STAGE_COLUMNS}
             for group in groups
         ],
     }
@@ -434,13 +432,6 @@ def _read_head(file: Any, wanted: list[int | None]) -> Head:
         cuts.append(cut)
     core_rank = int(np.flatnonzero(np.diff(places))[0]) if places[-1] > 0 else 0
     return Head(dtype.name, report, int(file.attrs["core_size"]), starts, cuts, core_rank)
-
-
-_LINE_INTEGERS = {
-    *("level", "rows", "nnz", "clusters", "bypassed", "rotations", "retired", "ranks", "bytes"),
-    *("messages", "message_bytes", "collectives"),
-}
-_LINE_DEFAULTS = {"ranks": 1, "messages": 0, "message_bytes": 0, "collectives": 0}
 
 
 def _row_starts(rows: int, wanted: list[int | None]) -> Array:

@@ -588,8 +588,8 @@ def _check_image(
     image: ArrayLike, labels: ArrayLike, beta: float
 ) -> tuple[NDArray[np.float64], NDArray[Any], tuple[int, int]]:
     """Return pixels (n, c), labels (n,) and the shape of the grid."""
-    la.refuse_masked(image, "image")
-    la.refuse_masked(labels, "labels")
+    la.checks.no_masks(image, "image")
+    la.checks.no_masks(labels, "labels")
     pixels = la.exact_real(np.asarray(image), "image").astype(np.float64)
     seeds = np.asarray(labels)
     if pixels.ndim not in (2, 3) or 0 in pixels.shape or seeds.shape != pixels.shape[:2]:

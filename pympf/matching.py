@@ -14,8 +14,8 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-import pympf._approx as _engine
 from pympf import la
+from pympf._engine import approx as _engine
 
 __all__ = ["Matching", "greedy", "maximum_product", "maximum_sum"]
 
@@ -179,11 +179,7 @@ def checked(A: Any) -> sp.csr_array:
     >>> checked([[1, 0], [2, 3]]).data
     array([1., 2., 3.])
     """
-    csr = la.canonical_csr(A)
-    if 0 in csr.shape:
-        raise ValueError(f"expected at least one row and one column, got shape {csr.shape}")
-    la._check_finite(csr)
-    return csr if csr.dtype == np.float64 else csr.astype(np.float64)
+    return la.Matrix.of(A, la.Ranks(None), square=False).astype(np.float64).csr
 
 
 def rows_of(csr: sp.csr_array) -> Any:

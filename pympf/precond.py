@@ -4,120 +4,25 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass, replace
-from functools import cache, wraps
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
-from scipy.sparse.linalg import LinearOperator
 
-from pympf import _core, la
-from pympf._engine import engine
-from pympf._mpi import check_communicator, is_parallel, on_all, own, same_on_all
-from pympf._params import Params, Report, check_kinds, from_text, table
+from pympf._engine import core, engine
+from pympf._params import Params, from_text, kinds
 from pympf._partition import find_parts
-from pympf.mmf import Mmf, checked, factorize_rows, rows_of
+from pympf._report import PreconditionerReport, Report, with_reason
+from pympf.la import Matrix, Operator, Ranks, as_vector, checks
+from pympf.mmf import Mmf, factorize_rows
 
 __all__ = ["Preconditioner", "PreconditionerReport", "as_preconditioner", "rigid_body_modes"]
 
 CLASSIC = "classic"
 
 
-@dataclass(frozen=True)
-class PreconditionerReport:
-    """What the setup of a preconditioner did, level by level; `print` shows it as a table.
-
-    A level has ``rows`` and ``nnz``, ``clusters`` (0 on the last one), the ``ranks`` that hold some
-    of the rows, whether the scaling functions were ``lifted``, ``prolongation`` (their entries per
-    row), ``factor`` (entries of the smoother's factor over nnz), ``bytes`` (on this rank) and
-    ``seconds``.
-    """
-
-    rows: int
-    dtype: str
-    method: str
-    reason: str
-    levels: list[dict[str, Any]]
-    operator_complexity: float
-    grid_complexity: float
-    coarse_rows: int
-    coarse_nullity: int
-    coarse_negative: int
-    indefinite: bool
-    definite: bool
-    single: bool
-    bytes: int
-    seconds: float
-    params: dict[str, Any]
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the report as plain data, fit for JSON.
-
-        Not collective.
-
-        Examples
-        --------
-        >>> import pympf
-        >>> pympf.as_preconditioner(pympf.gallery.poisson(10)).report().as_dict()["rows"]
-        10
-        """
-        return dict(self.__dict__)
-
-    def __str__(self) -> str:
-        columns = [
-            ("level", "{:d}"),
-            ("rows", "{:d}"),
-            ("nnz", "{:d}"),
-            ("clusters", "{:d}"),
-            ("ranks", "{:d}"),
-            ("lifted", "{}"),
-            ("P per row", "{:.2f}"),
-            ("factor/nnz", "{:.2f}"),
-            ("bytes", "{:d}"),
-            ("seconds", "{:.3f}"),
-        ]
-        cycle = " (cycle in float32)" if self.single else ""
-        lines = table(columns, (self._cells(level) for level in self.levels)) if self.levels else []
-        lines.append(
-            f"{self.rows} rows, {self.dtype}{cycle}, "
-            f"operator complexity {self.operator_complexity:.2f}, "
-            f"grid complexity {self.grid_complexity:.2f}, {self.bytes} bytes, {self.seconds:.3f} s"
-        )
-        if self.coarse_rows:
-            lines.append(
-                f"dense solve of {self.coarse_rows} rows, nullity {self.coarse_nullity}, "
-                f"{self.coarse_negative} negative eigenvalues"
-            )
-        lines.append(f"method {_with_reason(self.method, self.reason)}")
-        return "\n".join(lines)
-
-    @staticmethod
-    def _cells(level: dict[str, Any]) -> dict[str, Any]:
-        return {
-            **level,
-            "lifted": "yes" if level["lifted"] else "no",
-            "P per row": level["prolongation"],
-            "factor/nnz": level["factor"],
-        }
-
-
-def _for_all_ranks(name: str) -> Any:
-    """Return a method of SciPy's operators that leaves its checks to `apply` on several ranks.
-
-    SciPy would refuse a shape on one rank alone, and the others would wait for it.
-    """
-    of_scipy = getattr(LinearOperator, name)
-
-    @wraps(of_scipy)
-    def method(self: Preconditioner, x: Any) -> Any:
-        is_vector = not (isinstance(x, LinearOperator) or np.isscalar(x))
-        return self.apply(x) if is_vector and is_parallel(self._comm) else of_scipy(self, x)
-
-    return method
-
-
-class Preconditioner(LinearOperator):
+class Preconditioner(Operator):
     """A preconditioner M ≈ A⁻¹ of a symmetric matrix, made by `as_preconditioner`.
 
     A SciPy operator of shape (n, n), so that SciPy's solvers take it; `pympf.solve` takes it too,
@@ -132,7 +37,7 @@ class Preconditioner(LinearOperator):
     `update` runs.
 
     Made with a communicator of several ranks, it works on the entries of vectors that belong to
-    the rows of this rank, its shape is that of this part, and `apply` and `update` are collective.
+    the rows of this rank (`local_shape`), and `apply` and `update` are collective.
 
     A pickle or a copy holds the matrix and the parameters, and is made from them anew: the same
     bits for the time of a setup (after `update` a setup for the last matrix). It is refused on
@@ -149,23 +54,21 @@ class Preconditioner(LinearOperator):
     0
     """
 
+    is_symmetric = True
+
     def __init__(
         self,
         core: Any,
         factorization: Mmf | None = None,
-        comm: Any = None,
+        ranks: Ranks | None = None,
         origin: _Origin | None = None,
     ) -> None:
-        super().__init__(core.dtype, (core.rows, core.rows))
+        ranks = (Ranks(None) if ranks is None else ranks).own()
+        n, own = ranks.sum(core.rows), core.rows
+        super().__init__(core.dtype, (n, n), ranks=ranks, local_shape=(own, own))
         self._core = core
         self._factorization = factorization
-        self._comm = own(comm)
         self._origin = origin
-
-    @property
-    def comm(self) -> Any:
-        """A duplicate of the communicator that it was made with, its own; or None."""
-        return self._comm
 
     @staticmethod
     def fields() -> list[dict[str, Any]]:
@@ -186,7 +89,7 @@ class Preconditioner(LinearOperator):
         >>> [field["name"] for field in pympf.Preconditioner.fields()][:3]
         ['method', 'cycle', 'smoother']
         """
-        return _core.precond_fields()
+        return core.precond_fields()
 
     @property
     def params(self) -> dict[str, Any]:
@@ -207,11 +110,8 @@ class Preconditioner(LinearOperator):
         if self._factorization is None:
             return self._core.indefinite
         values = self._factorization.spectrum()
-        least, largest = values.min(initial=0), abs(values).max(initial=0)
-        if is_parallel(self._comm):
-            least = min(self._comm.allgather(least))
-            largest = max(self._comm.allgather(largest))
-        return bool(least < -1e-10 * largest)
+        ends = self.ranks.max(np.array([-values.min(initial=0), abs(values).max(initial=0)]))
+        return bool(ends[0] > 1e-10 * ends[1])
 
     @property
     def definite(self) -> bool:
@@ -233,7 +133,7 @@ class Preconditioner(LinearOperator):
         """The method that was taken, and why."""
         if self._factorization is not None:
             return CLASSIC
-        return _with_reason(self._core.method, self._core.reason)
+        return with_reason(self._core.method, self._core.reason)
 
     def report(self) -> PreconditionerReport | Report:
         """Return what the setup did, level by level; that of F for ``method='classic'``.
@@ -286,40 +186,10 @@ class Preconditioner(LinearOperator):
         names = ("messages", "message_bytes", "collectives")
         return dict(zip(names, self._core.traffic(), strict=True))
 
-    def apply(self, r: ArrayLike) -> NDArray[Any]:
-        """Multiply: M r.
-
-        Collective over `comm`.
-
-        Parameters
-        ----------
-        r : array_like, shape (n,) or (n, k)
-            Rounded to the dtype of the matrix.
-
-        Returns
-        -------
-        numpy.ndarray, shape of `r`
-
-        Raises
-        ------
-        ValueError, TypeError
-            If `r` has another shape, or is not real and finite.
-
-        Examples
-        --------
-        >>> import numpy as np, pympf
-        >>> M = pympf.as_preconditioner(pympf.gallery.poisson(50))
-        >>> M.apply(np.ones((50, 3))).shape
-        (50, 3)
-        """
-        with on_all(self._comm):
-            r = la.as_vector(r, self.shape[0], self.dtype, "r")
-        same_on_all(self._comm, r.shape[1:], "r: shape without the rows")
-        columns = np.ascontiguousarray(r[None] if r.ndim == 1 else r.T)
-        z = np.empty_like(columns)
-        for column, result in zip(columns, z, strict=True):
-            self._core.apply(column, result)
-        return np.ascontiguousarray(z.T).reshape(r.shape)
+    def _apply(self, X: NDArray[Any]) -> NDArray[Any]:
+        Z = np.empty_like(X)
+        self._core.apply(X, Z)
+        return Z
 
     def update(self, A: Any) -> None:
         """Take over new values of the matrix, on the same pattern, for a part of a new setup.
@@ -350,30 +220,28 @@ class Preconditioner(LinearOperator):
         >>> pympf.solve(2 * A, np.ones(4096), preconditioner=M).iterations <= 8
         True
         """
-        csr = checked(A, self._comm)
-        if csr.dtype != self.dtype:
-            raise ValueError(f"expected a matrix of {self.dtype}, got {csr.dtype}")
-        admitted = rows_of(csr, self._comm).admit()
-        if admitted.rows is None:
-            raise ValueError(admitted.refusal(la.OTHERWISE))
+        matrix = Matrix.of(A, self.ranks)
+        if matrix.dtype != self.dtype:
+            raise ValueError(f"expected a matrix of {self.dtype}, got {matrix.dtype}")
+        rows = matrix.admitted_rows()
         if self._factorization is not None:
-            self._factorization = self._factorization._refactorized(admitted.rows)
+            self._factorization = self._factorization._refactorized(rows)
             self._core = self._factorization.positive_inverse()._factors
-        elif admitted.determined and not self._core.has_pattern(admitted.rows):
-            raise ValueError(admitted.refusal(la.OTHERWISE))
+        elif not matrix.is_symmetric and not self._core.has_pattern(rows):
+            matrix.symmetric_rows()  # raises
         else:
-            self._core.update(admitted.rows)
+            self._core.update(rows)
             if self._origin is not None:
-                self._origin = self._origin.with_values(csr)
+                self._origin = self._origin.with_values(matrix.csr)
 
     def __reduce__(self) -> Any:
         """Pickle what it was made from: it is made again from that."""
-        if is_parallel(self._comm):
-            raise TypeError(
-                f"a preconditioner that lies on {self._comm.size} ranks cannot be pickled or "
-                "copied: make it where it is needed, by as_preconditioner, or take "
-                "method='classic' and save its factorization by M.factorization.save(path)"
-            )
+        self.ranks.refuse_many(
+            "a preconditioner is pickled and copied whole",
+            "make it where it is needed, by as_preconditioner, or take method='classic' and save "
+            "its factorization by M.factorization.save(path)",
+            TypeError,
+        )
         if self._factorization is not None:
             return classic, (self._factorization,)
         assert self._origin is not None
@@ -382,24 +250,6 @@ class Preconditioner(LinearOperator):
     def __repr__(self) -> str:
         n = self.shape[0]
         return f"<Preconditioner {n} x {n}, {self.dtype}, {self.choice}>"
-
-    matvec = _for_all_ranks("matvec")
-    matmat = _for_all_ranks("matmat")
-    rmatvec = _for_all_ranks("rmatvec")
-    rmatmat = _for_all_ranks("rmatmat")
-    dot = _for_all_ranks("dot")
-
-    def _matvec(self, x: NDArray[Any]) -> NDArray[Any]:
-        return self.apply(x.reshape(-1))
-
-    def _matmat(self, X: NDArray[Any]) -> NDArray[Any]:
-        return self.apply(X)
-
-    def _adjoint(self) -> Preconditioner:
-        return self
-
-    def _transpose(self) -> Preconditioner:
-        return self
 
 
 @dataclass(frozen=True)
@@ -432,14 +282,22 @@ class _Origin:
         return self
 
 
+_SMALL = 2048  # bytes
+
+
 def _fingerprint(A: sp.csr_array) -> int:
-    """Return a checksum of 64 sums over each array, which costs a pass at the speed of memory."""
+    """Return a checksum of 64 sums over each array, which costs a pass at the speed of memory.
+
+    What is small goes into the checksum itself.
+    """
     checksum = 0
     for array in (A.data, A.indices, A.indptr):
         raw = np.ascontiguousarray(array).view(np.uint8)
-        whole = raw.size // 512 * 512
-        sums = raw[:whole].view(np.uint64).reshape(-1, 64).sum(axis=0)
-        checksum = zlib.crc32(raw[whole:].data, zlib.crc32(sums.data, checksum))
+        whole = raw.size // 512 * 512 if raw.size > _SMALL else 0
+        if whole:
+            sums = raw[:whole].view(np.uint64).reshape(-1, 64).sum(axis=0)
+            checksum = zlib.crc32(sums.data, checksum)
+        checksum = zlib.crc32(raw[whole:].data, checksum)
     return checksum
 
 
@@ -518,59 +376,49 @@ def as_preconditioner(
     >>> info
     0
     """
-    comm = la.comm_of(A) if comm is None else comm
-    if comm is not None:
-        check_communicator(comm)
-    A = checked(A, comm)
-    return precondition(A, admitted_rows(A, comm), comm, near_nullspace, block_size, params)
-
-
-def admitted_rows(A: sp.csr_array, comm: Any) -> Any:
-    """Bring a checked matrix into the core: symmetric, or its rest without determined unknowns.
-
-    Collective.
-    """
-    admitted = rows_of(A, comm).admit()
-    if admitted.rows is None:
-        raise ValueError(admitted.refusal(la.OTHERWISE))
-    return admitted.rows
+    matrix = Matrix.of(A, comm)
+    rows = matrix.admitted_rows()
+    return precondition(matrix, rows, near_nullspace, block_size, params)
 
 
 def precondition(
-    A: sp.csr_array,
+    A: Matrix,
     rows: Any,
-    comm: Any,
     near_nullspace: ArrayLike | None,
     block_size: int,
     params: dict[str, Any],
 ) -> Preconditioner:
-    """Do as `as_preconditioner` does, for a matrix that passed the gate and its `admitted_rows`."""
+    """Do as `as_preconditioner` does, for a matrix and its `admitted_rows`."""
     if params.get("method") == CLASSIC:
         if near_nullspace is not None or block_size != 1:
             raise ValueError("near_nullspace, block_size: the method 'classic' takes neither")
         of_factorize = {k: v for k, v in params.items() if k != "method"}
-        return classic(factorize_rows(rows, A.dtype, comm, **of_factorize))
-    n = A.shape[0]
+        return classic(factorize_rows(rows, A.dtype, A.ranks, **of_factorize))
+    ranks, n = A.ranks, len(A.rows)
     vectors = None
-    with on_all(comm):
+    with ranks.guard():
         _check_params(params)
         _check_block_size(block_size, n)
         if near_nullspace is not None:
-            vectors = la.as_vector(near_nullspace, n, np.float64, "near_nullspace")
+            vectors = as_vector(near_nullspace, n, np.float64, "near_nullspace")
             vectors = vectors[:, None] if vectors.ndim == 1 else vectors
-    same_on_all(comm, sorted(params.items()), "parameters")
-    same_on_all(comm, block_size, "block_size")
-    same_on_all(comm, None if vectors is None else vectors.shape[1], "columns of near_nullspace")
+    ranks.same(sorted(params.items()), "parameters")
+    ranks.same(block_size, "block_size")
+    ranks.same(None if vectors is None else vectors.shape[1], "columns of near_nullspace")
     if vectors is not None:
-        vectors = _independent(vectors, comm)
-    origin = None if is_parallel(comm) else _Origin.of(A, near_nullspace, block_size, params)
-    parts = _parts(A, rows, params, int(block_size), comm) if is_parallel(comm) else None
-    core = engine(A.dtype).precondition(rows, params, vectors, int(block_size), parts)
-    return Preconditioner(core, comm=comm, origin=origin)
+        vectors = _independent(vectors, ranks)
+    block_size = int(block_size)
+    origin = parts = None
+    if ranks.size == 1:
+        origin = _Origin.of(A.csr, near_nullspace, block_size, params)
+    else:
+        parts = _parts(A, rows, params, block_size)
+    made = engine(A.dtype).precondition(rows, params, vectors, block_size, parts)
+    return Preconditioner(made, ranks=ranks, origin=origin)
 
 
 def _parts(
-    A: sp.csr_array, rows: Any, params: dict[str, Any], block_size: int, comm: Any
+    A: Matrix, rows: Any, params: dict[str, Any], block_size: int
 ) -> NDArray[np.int32] | None:
     """Ask for a better place of the rows where it is asked for, or where they lie badly."""
     core = engine(A.dtype)
@@ -578,7 +426,7 @@ def _parts(
     if block == 0:
         return None
     try:
-        parts = find_parts(A, block, comm)
+        parts = find_parts(A, block)
     except ImportError:
         if params.get("repartition", False):
             raise
@@ -588,7 +436,7 @@ def _parts(
 
 def classic(F: Mmf) -> Preconditioner:
     """Return |F|⁻¹."""
-    return Preconditioner(F.positive_inverse()._factors, F, F.comm)
+    return Preconditioner(F.positive_inverse()._factors, F, F.ranks)
 
 
 def rigid_body_modes(coordinates: ArrayLike) -> NDArray[np.float64]:
@@ -629,11 +477,11 @@ def rigid_body_modes(coordinates: ArrayLike) -> NDArray[np.float64]:
            [ 1.,  0., -0.],
            [ 0.,  1.,  1.]])
     """
-    la.refuse_masked(coordinates, "coordinates")
+    checks.no_masks(coordinates, "coordinates")
     points = np.asarray(coordinates)
     if points.ndim != 2 or points.shape[1] not in (2, 3) or len(points) == 0:
         raise ValueError(f"coordinates: expected shape (n, 2) or (n, 3), got {points.shape}")
-    points = la.as_vector(points, len(points), np.float64, "coordinates")
+    points = as_vector(points, len(points), np.float64, "coordinates")
     points = points - points.mean(axis=0)
     d = points.shape[1]
     planes = [(0, 1)] if d == 2 else [(1, 2), (2, 0), (0, 1)]
@@ -645,36 +493,23 @@ def rigid_body_modes(coordinates: ArrayLike) -> NDArray[np.float64]:
     return modes.reshape(len(points) * d, -1)
 
 
-def _with_reason(method: str, reason: str) -> str:
-    return f"{method}: {reason}" if reason else method
-
-
 def _check_params(params: dict[str, Any]) -> None:
-    fields, of_classic = _fields()
+    known = kinds(Preconditioner.fields)
     for name in params:
-        if name in of_classic:
+        if name not in known and name in kinds(Params.fields):
             raise ValueError(
                 f"{name} is a parameter of the method 'classic' only; known to the others: "
-                f"{', '.join(field['name'] for field in fields)}"
+                f"{', '.join(known)}"
             )
-    check_kinds(params, fields, ("comm", "near_nullspace", "block_size"))
+    checks.fields(params, known, ("comm", "near_nullspace", "block_size"))
 
 
-@cache
-def _fields() -> tuple[list[dict[str, Any]], set[str]]:
-    """The fields, and the names of those that only the method 'classic' has."""
-    fields = Preconditioner.fields()
-    return fields, {field["name"] for field in Params.fields()} - {f["name"] for f in fields}
-
-
-def _independent(B: NDArray[np.float64], comm: Any) -> NDArray[np.float64]:
+def _independent(B: NDArray[np.float64], ranks: Ranks) -> NDArray[np.float64]:
     """Refuse dependent columns, and scale by a power of two: no square overflows or vanishes."""
-    largest = abs(B).max(axis=0, initial=0)
-    if is_parallel(comm):
-        largest = np.max(comm.allgather(largest), axis=0)
+    largest = ranks.max(abs(B).max(axis=0, initial=0))
     scaled = B / np.where(largest > 0, largest, 1)
-    if is_parallel(comm):  # R of Q R has the rank of all rows
-        scaled = np.vstack(comm.allgather(np.linalg.qr(scaled, mode="r")))
+    if ranks.size > 1:  # R of Q R has the rank of all rows
+        scaled = np.vstack(ranks.gather(np.linalg.qr(scaled, mode="r")))
     rank = np.linalg.matrix_rank(scaled)
     if rank < B.shape[1]:
         raise ValueError(
@@ -685,7 +520,5 @@ def _independent(B: NDArray[np.float64], comm: Any) -> NDArray[np.float64]:
 
 
 def _check_block_size(value: Any, n: int) -> None:
-    if not isinstance(value, int | np.integer) or isinstance(value, bool):
-        raise TypeError(f"block_size = {value!r} is not an integer")
-    if value < 1 or n % value:
+    if n % checks.integer(value, "block_size"):
         raise ValueError(f"block_size = {value} does not divide the {n} rows")

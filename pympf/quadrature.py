@@ -15,8 +15,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from pympf import la
-from pympf._mpi import is_parallel
+from pympf.la import Matrix, Ranks, checks
 from pympf.mmf import Mmf
 
 __all__ = ["LogDeterminant", "logdet"]
@@ -82,14 +81,16 @@ def logdet(
     >>> bool(abs(estimate.value - 5.994) < 5 * estimate.standard_error + 0.1)
     True
     """
-    matrix = la.as_csr(A).astype(np.float64)
-    n = matrix.shape[0]
-    for name, number, least in (("n_probes", n_probes, 2), ("n_steps", n_steps, 1)):
-        if not isinstance(number, int | np.integer) or number < least:
-            raise ValueError(f"{name} = {number} is not an integer of at least {least}")
-    if F is not None and (F.shape != (n, n) or is_parallel(F.comm)):
+    checks.integer(n_probes, "n_probes", 2)
+    checks.integer(n_steps, "n_steps")
+    given = Matrix.of(A, Ranks(None))
+    given.symmetric_rows()
+    matrix, n = given.csr.astype(np.float64), given.shape[0]
+    if F is not None and (F.shape != (n, n) or F.ranks.size > 1):
         raise ValueError(f"F: expected a factorization of shape {(n, n)} on one process, got {F!r}")
-    signs = np.where(np.random.default_rng(seed).random((n, n_probes)) < 0.5, -1.0, 1.0)
+    signs = np.where(
+        np.random.default_rng(checks.seed(seed)).random((n, n_probes)) < 0.5, -1.0, 1.0
+    )
     exact, known = (0.0, np.zeros(n_probes)) if F is None else _known(F, signs)
     forms, steps = _log_forms(matrix, signs, known, min(n_steps, n))
     samples = forms - known

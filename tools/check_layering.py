@@ -78,8 +78,21 @@ def check_cxx(path: Path, source: str) -> Iterator[Violation]:
 
 # Imported inside the functions that use them: `import pympf` is quick and needs none of them.
 LAZY = {"PIL", "h5py", "matplotlib", "mpi4py", "petsc4py", "pyamg", "skimage", "sklearn"}
+# Who may import what only one module is to know: the ranks, and the compiled engine.
+BINDINGS = (Path(__file__).parent.parent / "cpp" / "bindings").glob("_*")
+ONE_HOME = {
+    "mpi4py": Path("pympf/la/ranks.py"),
+    **{f"pympf.{binding.stem}": Path("pympf/_engine.py") for binding in BINDINGS},
+}
 # The classes there are scikit-learn's, and the modules are themselves imported where they are used.
 ESTIMATORS = {Path("pympf/nets/estimators.py"), Path("pympf/nets/patches/estimator.py")}
+
+
+# A call of a communicator, whatever it is called: comm.allgather(x), self._comm.Send(x).
+MPI_CALL = re.compile(
+    r"comm\.(?:all|[Bb]cast|[Gg]ather|[Ss]catter|[Rr]educe|I?[Ss]end|i?send|I?[Rr]ecv|i?recv|"
+    r"I?[Pp]robe|[Ee]?[Xx]?[Ss]can|[Bb]arrier|A|Split|Dup|Free|py2f)\w*\("
+)
 
 
 class Import(NamedTuple):
@@ -120,19 +133,29 @@ def is_in(name: str, module: str) -> bool:
 
 
 def is_allowed_in_explain(name: str) -> bool:
-    """Tell whether a module is in explain, or a public one of nets or its gate for arguments."""
+    """Tell whether a module is in explain, a public one of nets, or a gate for arguments."""
+    if is_in(name, "pympf.la.checks"):
+        return True
     private = any(part.startswith("_") for part in name.split(".") if part != "_checks")
     return is_in(name, "pympf.explain") or (is_in(name, "pympf.nets") and not private)
 
 
 def check_python(path: Path, source: str) -> Iterator[Violation]:
     """Check one file of the Python package; `path` is relative to the root of the tree."""
+    for number, text in enumerate(source.splitlines(), 1):
+        call = MPI_CALL.search(text.partition("#")[0])
+        if call and path != ONE_HOME["mpi4py"]:
+            text = f"calls {call.group()[:-1]}; only {ONE_HOME['mpi4py']} does that: take la.Ranks"
+            yield Violation(path, number, text)
     in_ref, in_nets, in_explain = (
         path.is_relative_to(f"pympf/{name}") for name in ("ref", "nets", "explain")
     )
     for name, line, at_top in imports(path, source):
         if at_top and name.split(".")[0] in LAZY - ({"sklearn"} if path in ESTIMATORS else set()):
             yield Violation(path, line, f"imports {name} at the top; import it where it is used")
+        for module, home in ONE_HOME.items():
+            if is_in(name, module) and path != home:
+                yield Violation(path, line, f"imports {module}; only {home} does that")
         in_cli = path == Path("pympf/__main__.py") or path.is_relative_to("pympf/cli")
         if is_in(name, "pympf.cli") and not in_cli:
             yield Violation(path, line, "imports pympf.cli; only __main__ does that")
@@ -145,8 +168,8 @@ def check_python(path: Path, source: str) -> Iterator[Violation]:
         if in_ref and is_in(name, "pympf") and not is_in(name, "pympf.ref"):
             text = f"imports {name}; the numpy twins stand without the compiled core"
             yield Violation(path, line, text)
-        if in_nets and is_in(name, "pympf._core"):
-            yield Violation(path, line, "imports pympf._core; nets uses the public faces")
+        if in_nets and is_in(name, "pympf._engine"):
+            yield Violation(path, line, "imports pympf._engine; nets uses the public faces")
 
 
 def check_tree(root: Path) -> list[Violation]:

@@ -122,11 +122,6 @@ inline mmf::Progress make_progress(int (*call)(void*, const mmf::StageReport*), 
   };
 }
 
-template <class T>
-Operator<T> matrix_operator(CsrView<T> A) {
-  return [A](const T* x, T* y) { spmv(A, x, y); };
-}
-
 // Division by |d_i|; rows with d_i = 0 are left alone.
 template <class T>
 Operator<T> jacobi_operator(const T* d, Index n) {
@@ -137,12 +132,25 @@ Operator<T> jacobi_operator(const T* d, Index n) {
 
 template <class T>
 Operator<T> mmf_operator(const mmf::Mmf<T>& M) {
-  return [&M](const T* x, T* y) { M.multiply(x, y, 1); };
+  Operator<T> out([&M](const T* x, T* y) { M.multiply(x, y, 1); });
+  out.apply_block = [&M, in = std::vector<T>(), result = std::vector<T>()](
+                        const Block<const T>& X, const Block<T>& Y) mutable {
+    for_panels(X.count(), [&](Index first, Index count, Index lanes) {
+      in.resize(static_cast<std::size_t>(lanes) * X.n);
+      result.resize(in.size());
+      to_panel(X, first, count, lanes, in.data());
+      M.multiply(in.data(), result.data(), lanes);
+      from_panel(result.data(), lanes, Y, first, count);
+    });
+  };
+  return out;
 }
 
 template <class T>
 Operator<T> precond_operator(const precond::Preconditioner<T>& M) {
-  return [&M](const T* x, T* y) { M.apply(x, y); };
+  Operator<T> out([&M](const T* x, T* y) { M.apply(x, y); });
+  out.apply_block = [&M](const Block<const T>& X, const Block<T>& Y) { M.apply(X, Y); };
+  return out;
 }
 
 // The K-cycle does, over levels.
@@ -362,17 +370,27 @@ template <class T>
 bool fall_back(precond::Preconditioner<T>& M, const DistRows<T>& A, const std::string& why) {
   return together(A.comm, [&] { return M.fall_back(A, why); });
 }
+// A X = B over the ranks of A, for k right-hand sides of n entries behind each other; one callback
+// for each, or none. See krylov.hpp.
 template <class T>
-void apply_preconditioner(const precond::Preconditioner<T>& M, const Communicator& comm, const T* r,
-                          T* z) {
-  together(comm, [&] { M.apply(r, z); });
+std::vector<KrylovResult> solve_columns(const DistRows<T>& A, const Operator<T>* M, Index k, const T* b,
+                                        T* x, const KrylovParams& params,
+                                        const std::vector<KrylovCallback<T>>& callbacks) {
+  const auto n = static_cast<std::size_t>(A.own());
+  std::vector<const T*> from;
+  std::vector<T*> to;
+  for (Index c = 0; c < k; ++c) {
+    from.push_back(b + c * n);
+    to.push_back(x + c * n);
+  }
+  return together(A.comm, [&] { return solve<T>(A, M, from, to, params, callbacks); });
 }
 
-// A x = b over the ranks of A; see krylov.hpp.
+// Z = M R for k columns, row by row.
 template <class T>
-KrylovResult solve_rows(const DistRows<T>& A, const Operator<T>* M, const T* b, T* x,
-                        const KrylovParams& params, const KrylovCallback<T>& callback) {
-  return together(A.comm, [&] { return solve<T>(A, M, b, x, params, callback); });
+void apply_preconditioner(const precond::Preconditioner<T>& M, const Communicator& comm, const T* r,
+                          T* z, Index k) {
+  together(comm, [&] { M.apply(Block<const T>(M.rows(), r, k), Block<T>(M.rows(), z, k)); });
 }
 
 // A factorization from its parts, as a file holds them; each rank has its own.

@@ -427,16 +427,12 @@ cdef class Factors:
         """This rank's first wavelet of stage level + 1 when the wavelets up to stage `top` are there."""
         return self.Q().wavelet_start(level, top)
 
-    def multiply(self, const real[:, ::1] x, real[:, ::1] y):
+    def apply(self, const real[:, ::1] x, real[:, ::1] y):
         cdef int32_t m = y.shape[1]
         if m == 0:
             return
         with nogil:
             multiply[real](self.mmf.get()[0], &x[0, 0], &y[0, 0], m)
-
-    def apply(self, const real[::1] x, real[::1] y):
-        with nogil:
-            multiply[real](self.mmf.get()[0], &x[0], &y[0], 1)
 
     def transform(self, const real[:, ::1] x, real[:, ::1] y):
         cdef int32_t m = y.shape[1]

@@ -39,7 +39,8 @@ cdef extern from "glue.hpp" namespace "pympf::python":
     int32_t block_to_move_ "pympf::python::block_to_move"[T](const DistRows[T]&, const MultilevelParams&, int32_t) except +translate nogil
     cbool is_worth_moving_ "pympf::python::is_worth_moving"[T](const DistRows[T]&, const MultilevelParams&, const vector[int]&) except +translate nogil
     cbool varies[T](const Multilevel[T]&)
-    void apply_preconditioner[T](const Multilevel[T]&, const Communicator&, const T*, T*) except +translate nogil
+    void apply_preconditioner[T](
+        const Multilevel[T]&, const Communicator&, const T*, T*, int32_t) except +translate nogil
 
 
 cdef dict level_dict(const LevelReport& line):
@@ -124,11 +125,14 @@ cdef class Preconditioner:
             done = fall_back[real](self.M.get()[0], A.rows.get()[0], reason)
         return done
 
-    def apply(self, const real[::1] x, real[::1] y):
-        cdef const real* from_ = &x[0] if x.shape[0] else NULL
-        cdef real* to = &y[0] if y.shape[0] else NULL
+    def apply(self, const real[:, ::1] X, real[:, ::1] Y):
+        """Y = M X, of as many columns on every rank. Collective."""
+        cdef int32_t k = X.shape[1]
+        cdef const real* from_ = &X[0, 0] if X.shape[0] and k else NULL
+        cdef real* to = &Y[0, 0] if Y.shape[0] and k else NULL
         with nogil:
-            apply_preconditioner[real](self.M.get()[0], self.comm, from_, to)
+            apply_preconditioner[real](self.M.get()[0], self.comm, from_, to, k)
+
 
 
 def block_to_move(Rows A not None, dict params, int32_t block):

@@ -232,33 +232,31 @@ PetscErrorCode PCApply_MMF(PC pc, Vec x, Vec y) {
   PetscFunctionReturn(PetscErrorCode(0));
 }
 
-// A block of vectors as PETSc stores it: by columns.
+// A block as PETSc stores it: by columns, `stride` apart.
 template <class T>
-struct Columns {
-  T* values;
-  std::size_t stride;
-  Index rows, count;
+Block<T> by_columns(T* values, std::size_t stride, Index rows, Index count) {
+  Block<T> out(rows, {});
+  for (Index q = 0; q < count; ++q) out.add(values + q * stride);
+  return out;
+}
 
-  T* column(Index q) const { return values + q * stride; }
-};
-
-void apply_block(const Multilevel& M, Columns<const PetscScalar> X, Columns<PetscScalar> Y) {
-  for (Index q = 0; q < X.count; ++q) M.apply(X.column(q), Y.column(q));
+void apply_block(const Multilevel& M, const Block<const PetscScalar>& X,
+                 const Block<PetscScalar>& Y) {
+  M.apply(X, Y);
 }
 
 // The factors take blocks by rows.
-void apply_block(Classic& classic, Columns<const PetscScalar> X, Columns<PetscScalar> Y) {
-  const auto by_rows = [&](Index i, Index q) { return static_cast<std::size_t>(i) * X.count + q; };
-  classic.block.resize(by_rows(X.rows, 0));
-  PetscScalar* block = classic.block.data();
-  for (Index i = 0; i < X.rows; ++i)
-    for (Index q = 0; q < X.count; ++q) block[by_rows(i, q)] = X.column(q)[i];
-  classic.M.multiply(block, block, X.count);
-  for (Index i = 0; i < X.rows; ++i)
-    for (Index q = 0; q < X.count; ++q) Y.column(q)[i] = block[by_rows(i, q)];
+void apply_block(Classic& classic, const Block<const PetscScalar>& X, const Block<PetscScalar>& Y) {
+  for_panels(X.count(), [&](Index first, Index count, Index lanes) {
+    classic.block.resize(static_cast<std::size_t>(X.n) * lanes);
+    PetscScalar* panel = classic.block.data();
+    to_panel(X, first, count, lanes, panel);
+    classic.M.multiply(panel, panel, lanes);
+    from_panel(panel, lanes, Y, first, count);
+  });
 }
 
-void apply_block(Nothing, Columns<const PetscScalar>, Columns<PetscScalar>) {}
+void apply_block(Nothing, const Block<const PetscScalar>&, const Block<PetscScalar>&) {}
 
 PetscErrorCode PCMatApply_MMF(PC pc, Mat X, Mat Y) {
   const PetscScalar* in;
@@ -276,8 +274,8 @@ PetscErrorCode PCMatApply_MMF(PC pc, Mat X, Mat Y) {
   PetscCall(guarded(pc, [&] {
     const Index n = to_index(rows, "rows of the block");
     const Index m = to_index(columns, "columns of the block");
-    const Columns<const PetscScalar> from{in, static_cast<std::size_t>(ldx), n, m};
-    const Columns<PetscScalar> to{out, static_cast<std::size_t>(ldy), n, m};
+    const Block<const PetscScalar> from = by_columns(in, static_cast<std::size_t>(ldx), n, m);
+    const Block<PetscScalar> to = by_columns(out, static_cast<std::size_t>(ldy), n, m);
     std::visit([&](auto& M) { apply_block(M, from, to); }, data(pc).built);
     return PetscErrorCode(0);
   }));

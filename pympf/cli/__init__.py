@@ -11,7 +11,6 @@ from collections.abc import Sequence
 import numpy as np
 
 import pympf
-from pympf._mpi import LauncherError, end_unless_all_fail, is_parallel, launched
 from pympf.cli.codes import (
     BAD_INPUT,
     FILE_ERROR,
@@ -22,7 +21,8 @@ from pympf.cli.codes import (
     USAGE,
 )
 from pympf.cli.parser import hint, make_parser
-from pympf.cli.process import communicator, give_up_stdout, silence
+from pympf.cli.process import give_up_stdout, ranks_of, silence
+from pympf.la import LauncherError, Ranks, launched
 
 __all__ = ["main"]
 
@@ -71,11 +71,10 @@ def _main(arguments: Sequence[str] | None) -> int:
         args, unknown = make_parser(arguments).parse_known_args(arguments)
         if unknown:
             args.usage_error(f"unrecognized arguments: {' '.join(unknown)}{hint(unknown[0], args)}")
-    args.comm, args.first = None, first
+    args.ranks, args.first = Ranks(None), first
     try:
-        args.comm = communicator(args)
-        if args.comm is not None:
-            args.first = args.comm.rank == 0
+        args.ranks = ranks_of(args)
+        args.first = args.first if args.ranks.comm is None else args.ranks.rank == 0
         if args.threads is not None:
             pympf.set_num_threads(args.threads)
         code = int(args.run(args))
@@ -98,7 +97,7 @@ def _main(arguments: Sequence[str] | None) -> int:
     except (ImportError, LauncherError) as error:  # says what to install
         return _failed(args, USAGE, error)
     except RuntimeError as error:
-        if args.comm is None:
+        if args.ranks.comm is None:
             raise
         return _failed(args, BAD_INPUT, error)  # of the core, on some rank
 
@@ -106,8 +105,7 @@ def _main(arguments: Sequence[str] | None) -> int:
 def _failed(args: argparse.Namespace, code: int, reason: object) -> int:
     if args.verbose >= 2:
         traceback.print_exc()
-    if is_parallel(args.comm):
-        end_unless_all_fail(args.comm, f"pympf {args.command}: {reason}")
+    args.ranks.end_unless_all_fail(f"pympf {args.command}: {reason}")
     if args.first:
         print(f"pympf {args.command}: {reason}", file=sys.stderr)
     return code

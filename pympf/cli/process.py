@@ -15,40 +15,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pympf import io
-from pympf._mpi import (
-    LauncherError,
-    check_communicator,
-    gather_rows,
-    is_parallel,
-    launched,
-    on_all,
-    scatter_rows,
-)
+from pympf.la import LauncherError, Ranks, launched
 
 PARALLEL = ("factor", "solve", "apply")
 """Commands that mpirun may start on several processes."""
 
 
-def communicator(args: argparse.Namespace) -> Any:
-    """Return the communicator of the processes that a launcher has started; None for one."""
+def ranks_of(args: argparse.Namespace) -> Ranks:
+    """Return the processes that a launcher has started, or this one alone."""
     place = launched()
     if not args.mpi and (place is None or place[1] == 1):
-        return None
-    try:
-        from mpi4py import MPI
-    except ImportError as error:
-        raise LauncherError(
-            "started as one of several processes, but there is no mpi4py: pip install mpi4py"
-        ) from error
-    check_communicator(MPI.COMM_WORLD)
-    if MPI.COMM_WORLD.size == 1:
-        return None
+        return Ranks(None)
+    ranks = Ranks.world()
+    if ranks.size == 1:
+        return Ranks(None)
     if args.command not in PARALLEL:
         raise LauncherError(
-            f"{args.command} runs on one process, this is a job of {MPI.COMM_WORLD.size}; commands "
+            f"{args.command} runs on one process, this is a job of {ranks.size}; commands "
             f"for several: {', '.join(PARALLEL)}"
         )
-    return MPI.COMM_WORLD
+    return ranks
 
 
 @contextmanager
@@ -73,17 +59,17 @@ def scattered(args: argparse.Namespace, x: Any, places: list[slice]) -> NDArray[
 
     What all ranks have in the first place comes first in the vector, and so on.
     """
-    if not is_parallel(args.comm):
+    ranks = args.ranks
+    if ranks.size == 1:
         return x
     parts = []
     first = 0
     for place in places:
         own = place.stop - place.start
-        total = args.comm.allreduce(own)
-        part = None if x is None else x[first : first + total]
-        parts.append(scatter_rows(args.comm, part, own))
+        total = ranks.sum(own)
+        parts.append(ranks.scatter_rows(None if x is None else x[first : first + total], own))
         first += total
-    with on_all(args.comm):
+    with ranks.guard():
         if x is not None and len(x) != first:
             raise ValueError(f"x: expected {first} rows, got {len(x)}")
     return np.concatenate(parts)
@@ -91,13 +77,11 @@ def scattered(args: argparse.Namespace, x: Any, places: list[slice]) -> NDArray[
 
 def gathered(args: argparse.Namespace, y: NDArray[Any], places: list[slice]) -> Any:
     """Do the inverse of `scattered`: the vector on rank 0, None on the others."""
-    if not is_parallel(args.comm):
-        return y
-    parts = [gather_rows(args.comm, y[place]) for place in places]
+    parts = [args.ranks.gather_rows(np.ascontiguousarray(y[place])) for place in places]
     return np.concatenate([part for part in parts if part is not None]) if args.first else None
 
 
 def read_vector(args: argparse.Namespace, path: str, key: str | None = None) -> Any:
     """Read a vector on rank 0; None on the others."""
-    with on_all(args.comm):
+    with args.ranks.guard():
         return io.read_vector(path, key=key) if args.first else None

@@ -19,7 +19,7 @@ from importlib.util import find_spec
 from json import dumps
 from pathlib import Path
 
-from pympf._core import get_num_threads
+from pympf._engine import get_num_threads
 from pympf.demo._figure import draw
 from pympf.demo._problem import Problem
 from pympf.demo._scenes import CAMERA, RETINA

@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from pympf.la import checks
 from pympf.nets import Adam, descend
 from pympf.nets import graph as G
-from pympf.nets._checks import Array, as_choice, as_count, random_numbers
+from pympf.nets._checks import Array, random_numbers
 
 __all__ = [
     "Counter",
@@ -91,7 +92,7 @@ def recurrent_network(kind: str, width: int, units: int, seed: int = 0) -> Forwa
     >>> recurrent_network("gru", 4, 8)(np.ones((2, 6, 4))).shape
     (2, 5)
     """
-    gru = as_choice(kind, "kind", ("gru", "lstm")) == "gru"
+    gru = checks.choice(kind, "kind", ("gru", "lstm")) == "gru"
     layer, gates = (G.gru_layer, 3) if gru else (G.lstm_layer, 4)
     rng = random_numbers(seed, "recurrent network")
     W = rng.standard_normal((width, gates * units)) * 1.5 / np.sqrt(width)
@@ -212,7 +213,7 @@ def counting_network(
     >>> len(counting_network(64, epochs=2).losses)
     2
     """
-    n, width = as_count(n, "n"), 16
+    n, width = checks.integer(n, "n"), 16
     rng = random_numbers(seed, "counting network")
     words = rng.integers(0, 8, (n, steps))
     counts = (words == 0).sum(axis=1) % 3

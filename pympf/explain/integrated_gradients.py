@@ -24,7 +24,8 @@ import numpy as np
 from pympf.explain.adaptive import Integral, Jump, Piece
 from pympf.explain.line import Line, Paths, Target, plus
 from pympf.explain.rules import FIXED_RULES, quadrature
-from pympf.nets._checks import Array, as_choice, as_count, as_positive
+from pympf.la import checks
+from pympf.nets._checks import Array
 
 __all__ = ["METHODS", "Attribution", "IncompleteWarning", "IntegratedGradients"]
 
@@ -190,10 +191,10 @@ class IntegratedGradients:
         >>> x.shape, y.shape, bool(abs(x.sum() + y.sum() - np.tanh(2.5)) < 1e-3)
         ((1,), (2,), True)
         """
-        as_choice(method, "method", METHODS)
-        steps = as_count(n_steps, "n_steps")
-        batch = as_count(internal_batch_size, "internal_batch_size")
-        tol, most = as_positive(tol, "tol"), as_count(max_steps, "max_steps")
+        checks.choice(method, "method", METHODS)
+        steps = checks.integer(n_steps, "n_steps")
+        batch = checks.integer(internal_batch_size, "internal_batch_size")
+        tol, most = checks.positive(tol, "tol"), checks.integer(max_steps, "max_steps")
         keys, arrays = _unpacked(inputs, "inputs")
         several = isinstance(target, list)
         targets = [_as_target(one) for one in (target if several else [target])]

@@ -6,7 +6,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from pympf.nets._checks import Array, as_choice, as_count
+from pympf.la import checks
+from pympf.nets._checks import Array
 
 __all__ = ["FIXED_RULES", "quadrature"]
 
@@ -49,8 +50,8 @@ def quadrature(method: str, n_steps: int) -> tuple[Array, Array]:
     >>> quadrature("riemann_middle", 2)
     (array([0.25, 0.75]), array([0.5, 0.5]))
     """
-    as_choice(method, "method", FIXED_RULES)
-    n = as_count(n_steps, "n_steps")
+    checks.choice(method, "method", FIXED_RULES)
+    n = checks.integer(n_steps, "n_steps")
     k = np.arange(n)
     if method == "riemann_left":
         return k / n, np.full(n, 1 / n)

@@ -33,10 +33,10 @@ import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 
 from pympf import gallery, la
-from pympf._mpi import first_row, is_parallel, on_all, scatter_rows
 from pympf.io import _hdf5, _matlab, _npz, _petsc, _text
 from pympf.io._files import atomic_write, checked_target
 from pympf.io._hdf5 import create_hdf5, open_hdf5
+from pympf.la import Matrix, Ranks
 
 __all__ = [
     "atomic_write",
@@ -196,7 +196,7 @@ def read_rows(
     ----------
     path : str or os.PathLike
         The file, in a folder that all ranks see.
-    comm : mpi4py.MPI.Comm
+    comm : mpi4py.MPI.Comm or Ranks
         The ranks.
     key, laplacian, shift
         As in `read_matrix`.
@@ -217,37 +217,38 @@ def read_rows(
     >>> read_rows("A.petsc", MPI.COMM_WORLD).shape  # doctest: +SKIP
     (500, 1000)
     """
-    path = Path(os.fsdecode(path))
-    read = _READ_IN_PARALLEL.get(_format(path)) if is_parallel(comm) else None
+    path, ranks = Path(os.fsdecode(path)), Ranks(comm)
+    if ranks.size == 1:
+        return read_matrix(path, key=key, laplacian=laplacian, shift=shift)
+    read = _READ_IN_PARALLEL.get(_format(path))
     part = None
     if read is not None:
-        with on_all(comm):
+        with ranks.guard():
             _check_readable(path, key)
-        part = read(path, key, comm)
+        part = read(path, key, ranks)
     if part is None:
-        return _scattered(path, comm, key=key, laplacian=laplacian, shift=shift)
-    first = first_row(comm.allreduce(part.shape[0]), comm.rank, comm.size)
-    with on_all(comm):
+        return _scattered(path, ranks, key=key, laplacian=laplacian, shift=shift)
+    first = ranks.before(part.shape[0])
+    with ranks.guard():
         part = _checked(path, part, first)
     with _naming(path):
-        return _changed(part, comm, laplacian, shift)
+        return _changed(part, ranks, laplacian, shift)
 
 
-def _changed(part: sp.csr_array, comm: Any, laplacian: bool, shift: float) -> sp.csr_array:
+def _changed(part: sp.csr_array, ranks: Ranks, laplacian: bool, shift: float) -> sp.csr_array:
     """Do with the rows of all ranks what `gallery.laplacian` and `gallery.shifted` do."""
     if not (laplacian or shift):
         return part
-    from pympf.mmf import symmetric_rows
-
-    part = la.as_rows(part, comm)
+    matrix = Matrix(part, ranks)
+    part, first = matrix.csr, matrix.rows.start
     if not math.isfinite(shift):
         raise ValueError(f"expected a finite shift, got {shift}")
     if laplacian:
-        symmetric_rows(part, comm)  # or a ValueError
+        matrix.symmetric_rows()  # or a ValueError
         part = part.astype(np.float64)
-        part = _diagonal_like(part, comm, part.sum(axis=1)) - part
+        part = _diagonal_like(part, first, part.sum(axis=1)) - part
     if shift:
-        part = part + _diagonal_like(part, comm, np.full(part.shape[0], shift, part.dtype))
+        part = part + _diagonal_like(part, first, np.full(part.shape[0], shift, part.dtype))
     return sp.csr_array(part)
 
 
@@ -283,26 +284,25 @@ def _check_columns(csr: sp.csr_array, first: int) -> None:
         )
 
 
-def _diagonal_like(part: sp.csr_array, comm: Any, values: NDArray[Any]) -> sp.csr_array:
-    """Return rows of a diagonal matrix, where `read_rows` has those of `part`."""
+def _diagonal_like(part: sp.csr_array, first: int, values: NDArray[Any]) -> sp.csr_array:
+    """Return rows of a diagonal matrix, where `part` has those from the `first` on."""
     rows = np.arange(len(values))
-    columns = rows + first_row(part.shape[1], comm.rank, comm.size)
+    columns = rows + first
     return sp.csr_array((values, (rows, columns)), shape=part.shape)
 
 
-def _scattered(path: Path, comm: Any, **options: Any) -> sp.csr_array:
+def _scattered(path: Path, ranks: Ranks, **options: Any) -> sp.csr_array:
     """Read on rank 0 and send the others their rows."""
     A = None
-    with on_all(comm):
-        if comm.rank == 0:
+    with ranks.guard():
+        if ranks.rank == 0:
             A = read_matrix(path, **options)
-    rows, columns = comm.bcast(None if A is None else A.shape)
-    first, last = (first_row(rows, rank, comm.size) for rank in (comm.rank, comm.rank + 1))
-    own = last - first
-    lengths = scatter_rows(comm, None if A is None else np.diff(A.indptr), own)
+    rows, columns = ranks.broadcast(None if A is None else A.shape)
+    own = len(ranks.cut(rows))
+    lengths = ranks.scatter_rows(None if A is None else np.diff(A.indptr), own)
     entries = int(lengths.sum())
-    indices = scatter_rows(comm, None if A is None else A.indices, entries)
-    data = scatter_rows(comm, None if A is None else A.data, entries)
+    indices = ranks.scatter_rows(None if A is None else A.indices, entries)
+    data = ranks.scatter_rows(None if A is None else A.data, entries)
     indptr = np.concatenate([[0], np.cumsum(lengths)])
     return sp.csr_array((data, indices, indptr), shape=(own, columns))
 

@@ -32,9 +32,9 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from pympf._mpi import first_row, is_parallel, on_all
 from pympf.io import _sums
 from pympf.io._files import ChoiceError, reading, write_whole
+from pympf.la.ranks import Ranks
 
 FORMAT_VERSION = 1
 
@@ -136,7 +136,7 @@ def read_matrix(path: Path, key: str | None) -> Any:
 
     By its name also a dataset of two axes: AnnData has dense matrices too.
     """
-    matrix = read_rows(path, key, None)
+    matrix = read_rows(path, key, Ranks(None))
     if matrix is not None:
         return matrix
     with open_hdf5(path) as file:
@@ -144,23 +144,23 @@ def read_matrix(path: Path, key: str | None) -> Any:
         return by_columns(item) if _is_group(item) else array_of(item)
 
 
-def read_rows(path: Path, key: str | None, comm: Any) -> Any:
+def read_rows(path: Path, key: str | None, ranks: Ranks) -> Any:
     """Read the rows of this rank, cut as evenly as possible; of one process all of them.
 
     Collective. None if the rows of the matrix do not lie together in the file.
     """
     name = None
-    with on_all(comm), open_hdf5(path) as file:
+    with ranks.guard(), open_hdf5(path) as file:
         item = _choose_matrix(file, key)
         if _is_group(item) and order_of(item) == BY_ROWS:
             name = item.name
     if name is None:
         return None
-    if is_parallel(comm):
+    if ranks.size > 1:
         with open_hdf5(path) as file:
-            _sums.check(file[name], comm)
-    with on_all(comm), open_hdf5(path) as file:
-        return _rows(file[name], *((comm.rank, comm.size) if is_parallel(comm) else (0, 1)))
+            _sums.check(file[name], ranks)
+    with ranks.guard(), open_hdf5(path) as file:
+        return _rows(file[name], ranks)
 
 
 def _choose_matrix(file: Any, key: str | None) -> Any:
@@ -209,17 +209,17 @@ def complex_of(values: Any) -> Any:
     return values["real"] + 1j * values["imag"] if values.dtype.names else values
 
 
-def _rows(group: Any, place: int, places: int) -> Any:
-    """Read the rows of one of so many places from a group that is compressed by rows."""
+def _rows(group: Any, ranks: Ranks) -> Any:
+    """Read the rows of this rank from a group that is compressed by rows. Not collective."""
     rows, columns = _shape(group)
     if group["indptr"].shape != (rows + 1,):
         raise ValueError(
             f"corrupt sparse matrix: index pointer size: indptr has shape "
             f"{group['indptr'].shape}, expected ({rows + 1},)"
         )
-    first, last = (first_row(rows, rank, places) for rank in (place, place + 1))
-    indptr = array_of(group["indptr"], slice(first, last + 1))
-    if places == 1:  # the whole array is here
+    mine, whole = ranks.cut(rows), ranks.size == 1
+    indptr = array_of(group["indptr"], slice(mine.start, mine.stop + 1))
+    if whole:  # the whole array is here
         _sums.verify(group["indptr"], indptr)
     _require_integers("indptr", indptr)
     indptr = indptr.astype(np.int64)
@@ -234,11 +234,11 @@ def _rows(group: Any, place: int, places: int) -> Any:
         )
     own = slice(int(indptr[0]), int(indptr[-1]))
     arrays = array_of(group["data"], own), array_of(group["indices"], own), indptr - indptr[0]
-    if places == 1:
+    if whole:
         _sums.verify(group["data"], arrays[0])
         _sums.verify(group["indices"], arrays[1])
     _require_integers("indices", arrays[1])
-    return sp.csr_array(arrays, shape=(last - first, columns))
+    return sp.csr_array(arrays, shape=(len(mine), columns))
 
 
 def _require_integers(name: str, array: NDArray[Any]) -> None:

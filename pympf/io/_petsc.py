@@ -25,8 +25,8 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from pympf._mpi import first_row, is_parallel, on_all
 from pympf.io._files import atomic_stream, reading
+from pympf.la.ranks import Ranks
 
 MAT, VEC = 1211216, 1211214
 DENSE = -1
@@ -62,7 +62,7 @@ class Item:
 def read_matrix(path: Path, key: str | None) -> Any:
     """Read the first matrix of the file, sparse or dense."""
     with reading(path, KIND):
-        matrix = read_rows(path, key, None)
+        matrix = read_rows(path, key, Ranks(None))
         if matrix is not None:
             return matrix
         with open(path, "rb") as stream:
@@ -72,26 +72,24 @@ def read_matrix(path: Path, key: str | None) -> Any:
         raise ValueError("it holds a vector, but no matrix")
 
 
-def read_rows(path: Path, key: str | None, comm: Any) -> Any:
+def read_rows(path: Path, key: str | None, ranks: Ranks) -> Any:
     """Read the rows of this rank, cut as evenly as possible; of one process all of them.
 
     Collective. None if the first matrix of the file is not sparse.
     """
-    parallel = is_parallel(comm)
-    rank, ranks = (comm.rank, comm.size) if parallel else (0, 1)
     item, lengths = None, np.empty(0, np.int64)
-    with on_all(comm), reading(path, KIND), open(path, "rb") as stream:
+    with ranks.guard(), reading(path, KIND), open(path, "rb") as stream:
         item = next((item for item in _items(stream) if item.kind == MAT), None)
         if item is not None and item.is_sparse:
-            lengths = _read_lengths(stream, item, rank, ranks)
+            lengths = _read_lengths(stream, item, ranks)
     if item is None or not item.is_sparse:
         return None
-    counts = comm.allgather(int(lengths.sum())) if parallel else [int(lengths.sum())]
-    with on_all(comm), reading(path, KIND), open(path, "rb") as stream:
+    counts = ranks.gather(int(lengths.sum()))
+    with ranks.guard(), reading(path, KIND), open(path, "rb") as stream:
         _, columns, entries = item.sizes
         if sum(counts) != entries:
             raise ValueError(f"the rows hold {sum(counts)} entries, expected {entries}")
-        indices, data = _read_entries(stream, item, sum(counts[:rank]), counts[rank])
+        indices, data = _read_entries(stream, item, sum(counts[: ranks.rank]), counts[ranks.rank])
         indptr = np.concatenate([[0], np.cumsum(lengths)])
         return sp.csr_array((data, indices, indptr), shape=(len(lengths), columns))
 
@@ -156,14 +154,14 @@ def _integer_type(stream: BinaryIO) -> np.dtype[Any]:
     raise ValueError(f"it starts with the bytes {start.hex(' ')}, which is no Mat and no Vec")
 
 
-def _read_lengths(stream: BinaryIO, item: Item, rank: int, ranks: int) -> NDArray[np.int64]:
+def _read_lengths(stream: BinaryIO, item: Item, ranks: Ranks) -> NDArray[np.int64]:
     """Read how many entries each row of a rank has."""
-    first, last = (first_row(item.sizes[0], place, ranks) for place in (rank, rank + 1))
-    stream.seek(item.start + first * item.integer.itemsize)
-    lengths = _take(stream, item.integer, last - first)
+    rows = ranks.cut(item.sizes[0])
+    stream.seek(item.start + rows.start * item.integer.itemsize)
+    lengths = _take(stream, item.integer, len(rows))
     if (lengths < 0).any():
         place = int(np.argmax(lengths < 0))
-        raise ValueError(f"row {first + place} holds {lengths[place]} entries")
+        raise ValueError(f"row {rows[place]} holds {lengths[place]} entries")
     return lengths.astype(np.int64)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pympf._mpi import first_row, is_parallel, on_all
+from pympf.la.ranks import Ranks, first_row
 
 NAME = "crc32"
 POLYNOMIAL = 0xEDB88320
@@ -79,7 +79,7 @@ def _compare(dataset: Any, crc: int) -> None:
         raise ValueError(f"{dataset.name} is damaged: its checksum is another one")
 
 
-def check(group: Any, comm: Any = None) -> None:
+def check(group: Any, ranks: Ranks | None = None) -> None:
     """Raise ValueError if an array in a group, or below it, has another checksum than it says.
 
     Collective. Each rank reads its share. Arrays without a checksum pass: they are of others, or of
@@ -87,11 +87,11 @@ def check(group: Any, comm: Any = None) -> None:
     """
     datasets: list[Any] = []
     group.visititems(lambda _, item: datasets.append(item) if NAME in item.attrs else None)
-    ranks, rank = (comm.size, comm.rank) if is_parallel(comm) else (1, 0)
+    ranks = Ranks(None) if ranks is None else ranks
     pieces = []
-    with on_all(comm):
-        pieces = [_share(dataset, rank, ranks) for dataset in datasets]
-    every = comm.allgather(pieces) if is_parallel(comm) else [pieces]
+    with ranks.guard():
+        pieces = [_share(dataset, ranks.rank, ranks.size) for dataset in datasets]
+    every = ranks.gather(pieces)
     for dataset, of_ranks in zip(datasets, zip(*every, strict=True), strict=True):
         _compare(dataset, combined(of_ranks))
 

@@ -1,9 +1,7 @@
-"""What comes in: families, numbers and points."""
+"""What comes in: points and their ids; numbers pass `pympf.la.checks`."""
 
 from __future__ import annotations
 
-import math
-import operator
 from typing import Any
 
 import numpy as np
@@ -16,8 +14,6 @@ __all__ = [
     "as_points",
     "as_rows",
     "checked_ids",
-    "checked_integer",
-    "checked_number",
     "real_dtype",
 ]
 
@@ -26,7 +22,7 @@ def as_dense(X: Any) -> NDArray[Any]:
     """Return a dense array, C-contiguous and of float32 or float64."""
     if sp.issparse(X):
         raise TypeError(f"X: expected a dense array, got {type(X).__name__}; use .toarray()")
-    la.refuse_masked(X, "X")
+    la.checks.no_masks(X, "X")
     return np.ascontiguousarray(la.exact_real(np.asarray(X), "X"))
 
 
@@ -41,7 +37,7 @@ def as_rows(X: Any, features: int, dtype: np.dtype[Any] | None) -> NDArray[Any]:
 
 def checked_ids(ids: Any) -> NDArray[np.int64]:
     """Return numbers of points, or raise TypeError."""
-    la.refuse_masked(ids, "ids")
+    la.checks.no_masks(ids, "ids")
     array = np.asarray(ids)
     if array.ndim != 1 or (array.size > 0 and array.dtype.kind not in "iu"):
         raise TypeError(
@@ -56,28 +52,6 @@ def real_dtype(dtype: Any) -> np.dtype[Any]:
     if checked not in (np.float64, np.float32):
         raise TypeError(f"dtype: expected float64 or float32, got {checked}")
     return checked
-
-
-def checked_integer(name: str, value: Any, lowest: int, highest: int) -> int:
-    """Return an integer of this range."""
-    if isinstance(value, bool | np.bool_):
-        raise TypeError(f"{name}: expected an integer, got {value!r}")
-    try:
-        number = operator.index(value)
-    except TypeError:
-        raise TypeError(f"{name}: expected an integer, got {value!r}") from None
-    if not lowest <= number <= highest:
-        raise ValueError(f"{name} = {number} is not an integer in [{lowest}, {highest}]")
-    return number
-
-
-def checked_number(name: str, value: Any, *, lowest: float) -> float:
-    """Return a finite number that is not below `lowest`."""
-    if not isinstance(value, int | float | np.integer | np.floating):
-        raise TypeError(f"{name}: expected a number, got {value!r}")
-    if not (lowest <= value and math.isfinite(value)):
-        raise ValueError(f"{name} = {value} is not a number in [{lowest}, inf)")
-    return float(value)
 
 
 def as_points(X: Any, features: int) -> tuple[Any, ...]:

@@ -6,7 +6,7 @@ import copy
 from abc import ABC, abstractmethod
 from typing import Any, TypeVar
 
-from pympf._params import unknown
+from pympf.la.checks import unknown
 
 __all__ = ["Settings"]
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-import pympf._lsh as _engine
+from pympf._engine import lsh as _engine
 from pympf.lsh._gates import as_points
 from pympf.lsh._settings import Settings
 from pympf.lsh.families import HashFamily, checked_family, settled

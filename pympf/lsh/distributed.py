@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-import pympf._lsh as _engine
-from pympf._mpi import check_communicator, handle, on_all, own
-from pympf.lsh._gates import as_rows, checked_ids, checked_integer, checked_number, real_dtype
+from pympf._engine import lsh as _engine
+from pympf.la import Ranks, checks
+from pympf.lsh._gates import as_rows, checked_ids, real_dtype
 from pympf.lsh._settings import Settings
 from pympf.lsh.families import HashFamily, checked_family
 from pympf.lsh.table import ragged
@@ -47,17 +47,15 @@ class DistributedTable(Settings):
     def __init__(
         self, family: HashFamily, comm: Any = None, *, dtype: DTypeLike = np.float64
     ) -> None:
-        if comm is not None:
-            check_communicator(comm)
-        self._comm = own(comm)
-        with on_all(comm):
+        self._ranks = Ranks(comm).own()
+        with self._ranks.guard():
             self.family, self.dtype = checked_family(family), real_dtype(dtype)
         single = self.dtype == np.float32
         kind = _engine.DistributedTable32 if single else _engine.DistributedTable64
-        self._table = kind(self.family._family, None if comm is None else handle(comm))
+        self._table = kind(self.family._family, self._ranks.handle)
 
     def _parameters(self) -> dict[str, Any]:
-        return {"family": self.family, "comm": self._comm, "dtype": self.dtype}
+        return {"family": self.family, "comm": self._ranks.comm, "dtype": self.dtype}
 
     def __len__(self) -> int:
         return self._table.size
@@ -91,7 +89,7 @@ class DistributedTable(Settings):
         --------
         See `DistributedTable`.
         """
-        with on_all(self._comm):
+        with self._ranks.guard():
             rows = as_rows(X, self.family.n_features, self.dtype)
         first = self._table.add(rows)
         return np.arange(first, first + len(rows))
@@ -120,7 +118,7 @@ class DistributedTable(Settings):
         >>> len(table)
         1
         """
-        with on_all(self._comm):
+        with self._ranks.guard():
             checked = checked_ids(ids)
         self._table.remove(checked)
 
@@ -157,10 +155,10 @@ class DistributedTable(Settings):
         --------
         See `DistributedTable`.
         """
-        with on_all(self._comm):
+        with self._ranks.guard():
             rows = as_rows(X, self.family.n_features, self.dtype)
-            k = checked_integer("k", k, 1, 2**31 - 1)
-            probes = checked_integer("probes", probes, 1, self.family._most_probes())
+            k = checks.integer(k, "k", 1, 2**31 - 1)
+            probes = checks.integer(probes, "probes", 1, self.family._most_probes())
         return self._table.query(rows, k, probes)
 
     def radius_query(
@@ -194,10 +192,10 @@ class DistributedTable(Settings):
         >>> table.radius_query([[1.25]], 1.0)[1][0]
         array([0, 1])
         """
-        with on_all(self._comm):
+        with self._ranks.guard():
             rows = as_rows(X, self.family.n_features, self.dtype)
-            r = checked_number("r", r, lowest=0.0)
-            probes = checked_integer("probes", probes, 1, self.family._most_probes())
+            r = checks.number(r, "r", 0)
+            probes = checks.integer(probes, "probes", 1, self.family._most_probes())
         start, distances, ids = self._table.radius_query(rows, r, probes)
         return ragged(distances, start), ragged(ids, start)
 

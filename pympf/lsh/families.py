@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-import pympf._lsh as _engine
-from pympf.lsh._gates import as_points, checked_integer, checked_number
+from pympf._engine import lsh as _engine
+from pympf.la import checks
+from pympf.lsh._gates import as_points
 from pympf.lsh._settings import Settings
+from pympf.lsh.projection import Projection
 
 __all__ = ["EuclideanHash", "HashFamily", "HyperplaneHash", "checked_family", "settled"]
 
@@ -36,8 +38,8 @@ class HashFamily(Settings):
     def _make(self, kind: str, width: float, offset: float) -> None:
         sizes = {name: getattr(self, name) for name in ("n_features", "n_functions", "n_tables")}
         for name, value in sizes.items():
-            setattr(self, name, checked_integer(name, value, 1, 2**31 - 1))
-        self.seed = checked_integer("seed", self.seed, 0, 2**64 - 1)
+            setattr(self, name, checks.integer(value, name, 1, 2**31 - 1))
+        self.seed = checks.seed(self.seed)
         shape = (self.n_features, self.n_functions, self.n_tables)
         if math.prod(shape) > 2**31 - 1:
             raise ValueError(
@@ -55,6 +57,11 @@ class HashFamily(Settings):
     def offsets(self) -> NDArray[np.float64]:
         """The b_i, shape (n_tables, n_functions)."""
         return self._family.offsets
+
+    @property
+    def projection(self) -> Projection:
+        """The a_i as the rows of a linear operator, table by table."""
+        return Projection(self.directions)
 
     def project(self, X: Any) -> NDArray[np.float64]:
         """Return the projections a_i^T x + b_i.
@@ -174,7 +181,8 @@ class HyperplaneHash(HashFamily):
         seed: int = 0,
     ) -> None:
         self.n_features, self.n_functions, self.n_tables = n_features, n_functions, n_tables
-        self.offset, self.seed = checked_number("offset", offset, lowest=0.0), seed
+        given = float(offset) if isinstance(offset, bool | np.bool_) else offset
+        self.offset, self.seed = checks.number(given, "offset", 0), seed
         self._make("hyperplane", 0.0, self.offset)
 
     def keys(self, X: Any) -> NDArray[np.uint64]:
@@ -236,7 +244,7 @@ class HyperplaneHash(HashFamily):
         >>> sorted(family.probes([[1.0, 2.0]], count=8).ravel().tolist())
         [0, 1, 2, 3, 4, 5, 6, 7]
         """
-        count = checked_integer("count", count, 1, self._most_probes())
+        count = checks.integer(count, "count", 1, self._most_probes())
         return self._probes(X, count)
 
     def collision_probability(self, angle: ArrayLike, n_functions: int = 1) -> NDArray[np.float64]:
@@ -266,7 +274,7 @@ class HyperplaneHash(HashFamily):
         angle = np.asarray(angle, dtype=np.float64)
         if not ((angle >= 0) & (angle <= np.pi)).all():
             raise ValueError(f"expected angles of 0 to pi radians, got {angle}")
-        return (1.0 - angle / np.pi) ** checked_integer("n_functions", n_functions, 1, 2**31 - 1)
+        return (1.0 - angle / np.pi) ** checks.integer(n_functions, "n_functions", 1, 2**31 - 1)
 
     def _most_probes(self) -> int:
         return min(2 ** min(self.n_functions, 31), 2**31 - 1)
@@ -315,10 +323,8 @@ class EuclideanHash(HashFamily):
         self, n_features: int, n_functions: int, n_tables: int = 1, *, width: float, seed: int = 0
     ) -> None:
         self.n_features, self.n_functions, self.n_tables = n_features, n_functions, n_tables
-        self.width, self.seed = (
-            checked_number("width", width, lowest=float(np.finfo(float).tiny)),
-            seed,
-        )
+        tiny = float(np.finfo(float).tiny)
+        self.width, self.seed = checks.number(width, "width", tiny), seed
         self._make("euclidean", self.width, 0.0)
 
     def keys(self, X: Any) -> NDArray[np.int32]:
@@ -377,7 +383,7 @@ class EuclideanHash(HashFamily):
         >>> (family.probes([[0.0, 0.0]], count=3) - family.keys([[0.0, 0.0]])).ravel().tolist()
         [0, 1, -1]
         """
-        count = checked_integer("count", count, 1, self._most_probes())
+        count = checks.integer(count, "count", 1, self._most_probes())
         return self._integers(self._probes(X, count))
 
     def _integers(self, words: NDArray[np.uint64]) -> NDArray[np.int32]:
@@ -420,7 +426,7 @@ class EuclideanHash(HashFamily):
             tail = -2.0 * np.expm1(-r * r / 2) / (math.sqrt(2 * math.pi) * r)
         tail = np.where(r > 0, tail, 0.0)
         p = 1.0 - 2.0 * ndtr(-r) - tail
-        return p ** checked_integer("n_functions", n_functions, 1, 2**31 - 1)
+        return p ** checks.integer(n_functions, "n_functions", 1, 2**31 - 1)
 
     def _most_probes(self) -> int:
         return min(3 ** min(self.n_functions, 20), 2**31 - 1)

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-import pympf._lsh as _engine
-from pympf._params import table as text_table
-from pympf.lsh._gates import as_rows, checked_ids, checked_integer, checked_number, real_dtype
+from pympf._engine import lsh as _engine
+from pympf._report import Column, Lines
+from pympf.la import checks
+from pympf.lsh._gates import as_rows, checked_ids, real_dtype
 from pympf.lsh._settings import Settings
 from pympf.lsh._storage import load_table, save_table
 from pympf.lsh.families import EuclideanHash, HashFamily, HyperplaneHash, checked_family, settled
@@ -242,7 +243,7 @@ class Table(Settings):
                [2. ]]), array([[0],
                [1]]))
         """
-        k = checked_integer("k", k, 1, 2**31 - 1)
+        k = checks.integer(k, "k", 1, 2**31 - 1)
         search = self._search(probes, candidates)
         return self._table.query(self._queries(X), k, search)
 
@@ -276,15 +277,15 @@ class Table(Settings):
         >>> distances[0], ids[0]
         (array([0.25, 0.75]), array([0, 1]))
         """
-        r = checked_number("r", r, lowest=0.0)
+        r = checks.number(r, "r", 0)
         search = self._search(probes, candidates)
         start, distances, ids = self._table.radius_query(self._queries(X), r, search)
         return ragged(distances, start), ragged(ids, start)
 
     def _search(self, probes: int, candidates: int | None) -> Any:
-        probes = checked_integer("probes", probes, 1, self.family._most_probes())
+        probes = checks.integer(probes, "probes", 1, self.family._most_probes())
         if candidates is not None:
-            candidates = checked_integer("candidates", candidates, 1, 2**31 - 1)
+            candidates = checks.integer(candidates, "candidates", 1, 2**31 - 1)
         return _engine.Search(probes, candidates or 0)
 
     def _queries(self, X: ArrayLike) -> NDArray[Any]:
@@ -400,13 +401,25 @@ class Table(Settings):
         return f"<Table of {len(self)} points, {self._dtype}, {self.family!r}>"
 
 
+TABLE_COLUMNS = (
+    Column("table", int, "The table, from 0.", form="{:d}"),
+    Column("buckets", int, "Buckets with points in them.", form="{:d}"),
+    Column("largest", int, "Points of the largest bucket.", form="{:d}"),
+    Column("expected", float, "Mean points in the bucket of a point.", form="{:.1f}"),
+    Column("histogram", list, "Buckets of 1, 2 to 3, 4 to 7, … points."),
+)
+"""The lines of `TableReport`: the tables."""
+
+
 @dataclass(frozen=True)
-class TableReport:
+class TableReport(Lines):
     """What a table holds; `print` shows it as a table.
 
     `expected` is the mean number of points in the bucket of a point, `histogram` counts the
     buckets of 1, 2 to 3, 4 to 7, … points.
     """
+
+    COLUMNS = TABLE_COLUMNS
 
     points: int
     dtype: str
@@ -414,29 +427,10 @@ class TableReport:
     bucket_bytes: int
     tables: list[dict[str, Any]]
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the report as plain data, fit for JSON.
-
-        Not collective.
-
-        Examples
-        --------
-        >>> from pympf.lsh import HyperplaneHash, Table
-        >>> Table(HyperplaneHash(1, n_functions=4)).report().as_dict()["points"]
-        0
-        """
-        return dict(self.__dict__)
-
     def __str__(self) -> str:
-        columns = [
-            ("table", "{:d}"),
-            ("buckets", "{:d}"),
-            ("largest", "{:d}"),
-            ("expected", "{:.1f}"),
-        ]
         total = f"{self.points} points, {self.dtype}, {self.point_bytes} bytes; "
         total += f"buckets {self.bucket_bytes} bytes"
-        return "\n".join([*text_table(columns, self.tables), total])
+        return "\n".join([*self._table(self.tables), total])
 
 
 def ragged(values: NDArray[Any], start: NDArray[np.int64]) -> NDArray[Any]:

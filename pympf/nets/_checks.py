@@ -1,13 +1,14 @@
-"""The gate through which points, targets and numbers enter the networks."""
+"""The gate through which points and targets enter the networks; numbers pass `pympf.la.checks`."""
 
 from __future__ import annotations
 
-import operator
 import zlib
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from pympf.la import checks
 
 Array = NDArray[Any]
 
@@ -51,33 +52,6 @@ def as_real(x: ArrayLike, name: str) -> Array:
     return x
 
 
-def as_count(value: Any, name: str, least: int = 1, most: int | None = None) -> int:
-    """Check an integer of [least, most]."""
-    try:
-        count = operator.index(value)
-    except TypeError:
-        raise TypeError(f"expected an integer for {name}, got {value!r}") from None
-    if count < least or (most is not None and count > most):
-        allowed = f"at least {least}" if most is None else f"from {least} to {most}"
-        raise ValueError(f"expected {name} {allowed}, got {count}")
-    return count
-
-
-def as_positive(value: Any, name: str) -> float:
-    """Check a finite number above zero."""
-    number = float(value)
-    if not 0 < number < np.inf:
-        raise ValueError(f"expected {name} above zero and finite, got {value}")
-    return number
-
-
-def as_choice(value: Any, name: str, allowed: tuple[str, ...]) -> str:
-    """Check a word of a list."""
-    if value not in allowed:
-        raise ValueError(f"expected {name} to be one of {', '.join(allowed)}, got {value!r}")
-    return str(value)
-
-
 def random_numbers(seed: Any, purpose: str) -> np.random.Generator:
     """Give the random numbers of a seed for one purpose, independent of those for any other."""
-    return np.random.default_rng([as_count(seed, "seed", 0), zlib.crc32(purpose.encode())])
+    return np.random.default_rng([checks.integer(seed, "seed", 0), zlib.crc32(purpose.encode())])

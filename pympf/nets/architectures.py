@@ -11,14 +11,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pympf.nets._checks import (
-    as_choice,
-    as_count,
-    as_points,
-    as_positive,
-    as_values,
-    random_numbers,
-)
+from pympf.la import checks
+from pympf.nets._checks import as_points, as_values, random_numbers
 from pympf.nets.layer import Layer, glorot
 from pympf.nets.routing import Expert, Nearest, OnePerBlock, RandomHash, Routing, Separate, TopK
 from pympf.nets.sparse_model import DSM
@@ -117,7 +111,7 @@ def dsm(
     elif routing == "hash":
         mask = RandomHash(active, seed=seed)
     else:
-        as_choice(routing, "routing", ("topk", "topk_abs", "separate", "hash"))
+        checks.choice(routing, "routing", ("topk", "topk_abs", "separate", "hash"))
         mask = TopK(active, by="value" if routing == "topk" else "absolute")
     layer = Layer.random(
         n_features, width, bias=bias, activation=activation, routing=mask, seed=seed
@@ -289,7 +283,7 @@ def nearest_neighbors(points: ArrayLike, values: ArrayLike, k: int) -> DSM:
     if worst > 1e-6:
         raise ValueError(f"expected points of unit length, got one that is off by {worst:.3g}")
     values = as_values(values, len(points))
-    layer = Layer(points, activation="one", routing=TopK(as_count(k, "k", 1, len(points))))
+    layer = Layer(points, activation="one", routing=TopK(checks.integer(k, "k", 1, len(points))))
     return DSM(layer, values / k)
 
 
@@ -328,6 +322,6 @@ def interpolation(points: ArrayLike, values: ArrayLike) -> DSM:
     """
     points = as_points(points)
     squares = np.square(points).sum(axis=1)
-    as_positive(squares.min(), "the smallest squared length of the points")
+    checks.positive(squares.min(), "the smallest squared length of the points")
     layer = Layer(points, activation="identity", routing=Nearest(points))
     return DSM(layer, as_values(values, len(points)) / squares)

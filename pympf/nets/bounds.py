@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import inf, log, pi, sqrt
 
-from pympf.nets._checks import as_count, as_positive
+from pympf.la import checks
 
 __all__ = [
     "DenseBound",
@@ -54,9 +54,9 @@ def _power(base: float, exponent: float) -> float:
 
 
 def _checked(d: int, k: int, eps: float, lipschitz: float) -> tuple[int, int, float, float]:
-    d = as_count(d, "d")
-    k = as_count(k, "k", 1, d)
-    return d, k, as_positive(eps, "eps"), as_positive(lipschitz, "lipschitz")
+    d = checks.integer(d, "d")
+    k = checks.integer(k, "k", 1, d)
+    return d, k, checks.positive(eps, "eps"), checks.positive(lipschitz, "lipschitz")
 
 
 def _logarithm(ratio: float, what: str) -> float:
@@ -169,7 +169,7 @@ def dense_bound(
     64.0
     """
     d, k, eps, lipschitz = _checked(d, k, eps, lipschitz)
-    ratio = sqrt(d) * lipschitz / (as_positive(constant, "constant") * eps)
+    ratio = sqrt(d) * lipschitz / (checks.positive(constant, "constant") * eps)
     width = _power(ratio, k)
     return DenseBound(width, k * width * _logarithm(2 * ratio, "2 √d L/(C eps)"))
 
@@ -208,8 +208,8 @@ def dense_analytic_bound(
     >>> round(dense_analytic_bound(k=4, eps=0.5 / pi).width, 9)
     256.0
     """
-    k, eps = as_count(k, "k"), as_positive(eps, "eps")
-    scale = as_positive(lipschitz, "lipschitz") * as_positive(constant, "constant")
+    k, eps = checks.integer(k, "k"), checks.positive(eps, "eps")
+    scale = checks.positive(lipschitz, "lipschitz") * checks.positive(constant, "constant")
     width = _power(2 ** (k / 2) * scale / (sqrt(k) * pi * eps), k)
     return DenseBound(width, width * max(0.0, log(width)) if width < inf else inf)
 
@@ -244,7 +244,7 @@ def nonempty_buckets_bound(d: int, k: int, eps: float, *, constant: float = 1.0)
     256.0
     """
     d, k, eps, _ = _checked(d, k, eps, 1.0)
-    return _power(2 * sqrt(d) / eps, as_positive(constant, "constant") * k)
+    return _power(2 * sqrt(d) / eps, checks.positive(constant, "constant") * k)
 
 
 def forward_times(d: int, k: int, eps: float, *, constant: float = 1.0) -> tuple[float, float]:
@@ -278,5 +278,5 @@ def forward_times(d: int, k: int, eps: float, *, constant: float = 1.0) -> tuple
     1390
     """
     d, k, eps, _ = _checked(d, k, eps, 1.0)
-    dense = d * _power(2 * sqrt(d) / (as_positive(constant, "constant") * eps), k)
+    dense = d * _power(2 * sqrt(d) / (checks.positive(constant, "constant") * eps), k)
     return d * k * _logarithm(1 / eps, "1/eps"), dense

@@ -17,8 +17,9 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from pympf.la import checks
 from pympf.lsh import EuclideanHash, HyperplaneHash
-from pympf.nets._checks import Array, as_choice, as_count
+from pympf.nets._checks import Array
 from pympf.nets.architectures import dense, dsm
 from pympf.nets.lsh import LSH
 from pympf.nets.model import Model
@@ -203,7 +204,7 @@ class DSMRegressor(_Network):
         self.random_state = random_state
 
     def _model(self, n_features: int, seed: int) -> Model:
-        units = as_count(self.n_units, "n_units")
+        units = checks.integer(self.n_units, "n_units")
         active = self._active(units)
         if active == units:
             return dense(n_features, units, bias=self.bias, seed=seed)
@@ -217,7 +218,7 @@ class DSMRegressor(_Network):
             if not 0 < self.active <= 1:
                 raise ValueError(f"expected a share of active units of (0, 1], got {self.active}")
             return max(1, round(self.active * units))
-        return as_count(self.active, "active", 1, units)
+        return checks.integer(self.active, "active", 1, units)
 
 
 class LSHRegressor(_Network):
@@ -295,7 +296,7 @@ class LSHRegressor(_Network):
     def _model(self, n_features: int, seed: int) -> Model:
         size = (n_features, self.n_functions, self.n_tables)
         hashes: HyperplaneHash | EuclideanHash
-        if as_choice(self.family, "family", ("hyperplane", "euclidean")) == "euclidean":
+        if checks.choice(self.family, "family", ("hyperplane", "euclidean")) == "euclidean":
             hashes = EuclideanHash(*size, width=self.width, seed=seed)
         else:
             # Hyperplanes pass at about a standard deviation of the points from their mean.

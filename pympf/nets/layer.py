@@ -13,14 +13,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pympf.nets._checks import (
-    Array,
-    as_choice,
-    as_count,
-    as_points,
-    as_values,
-    random_numbers,
-)
+from pympf.la import checks
+from pympf.nets._checks import Array, as_points, as_values, random_numbers
 from pympf.nets.routing import Routing
 from pympf.nets.rows import Rows
 
@@ -68,7 +62,7 @@ class Layer:
         self.projection = as_points(projection).copy()
         self.width, self.n_features = self.projection.shape
         self.offset = np.zeros(self.width) if offset is None else as_values(offset, self.width)
-        self.activation = as_choice(activation, "activation", tuple(ACTIVATIONS))
+        self.activation = checks.choice(activation, "activation", tuple(ACTIVATIONS))
         self.routing = routing
         self.active = self.width if routing is None else routing._count(self.width)
 
@@ -111,7 +105,7 @@ class Layer:
         >>> Layer.random(8, 64).projection.shape
         (64, 8)
         """
-        n_features, width = as_count(n_features, "n_features"), as_count(width, "width")
+        n_features, width = checks.integer(n_features, "n_features"), checks.integer(width, "width")
         projection = glorot(n_features, width, random_numbers(seed, "projection"))
         offset = None
         if bias:

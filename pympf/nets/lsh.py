@@ -24,8 +24,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.spatial import cKDTree
 
+from pympf.la import checks
 from pympf.lsh import BucketIndex, EuclideanHash, HyperplaneHash
-from pympf.nets._checks import Array, as_choice, as_count, as_points, as_values
+from pympf.nets._checks import Array, as_points, as_values
 from pympf.nets.cost import Cost
 from pympf.nets.model import Model
 from pympf.nets.rows import Rows
@@ -79,8 +80,8 @@ class LSH(Model):
         self._index = BucketIndex(family)
         self.family = family
         self.n_features = family.n_features
-        self.degree = as_count(degree, "degree", 0)
-        self.fallback = as_choice(fallback, "fallback", ("nearest", "none"))
+        self.degree = checks.integer(degree, "degree", 0)
+        self.fallback = checks.choice(fallback, "fallback", ("nearest", "none"))
         self._terms = monomials(np.zeros((1, self.n_features)), self.degree).shape[1]
         self.width, self.weights, self.intercept = 0, np.zeros(0), 0.0
 

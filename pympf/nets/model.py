@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pympf.nets._checks import Array, as_choice, as_points, as_values, random_numbers
+from pympf.la import checks
+from pympf.nets._checks import Array, as_points, as_values, random_numbers
 from pympf.nets.cost import Cost
 from pympf.nets.lstsq import least_squares
 from pympf.nets.rows import Rows
@@ -213,6 +214,6 @@ def make_optimizer(method: str, options: dict[str, Any]) -> Optimizer:
     >>> make_optimizer("sgd", options).learning_rate, options
     (0.5, {'epochs': 3})
     """
-    kind = OPTIMIZERS[as_choice(method, "method", ("lstsq", *OPTIMIZERS))]
+    kind = OPTIMIZERS[checks.choice(method, "method", ("lstsq", *OPTIMIZERS))]
     rate = options.pop("learning_rate", None)
     return kind() if rate is None else kind(rate)

@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.spatial import cKDTree
 
-from pympf.nets._checks import Array, as_choice, as_count, as_points
+from pympf.la import checks
+from pympf.nets._checks import Array, as_points
 
 __all__ = [
     "Expert",
@@ -77,15 +78,15 @@ class TopK:
     """
 
     def __init__(self, active: int, *, by: str = "value") -> None:
-        self._active = as_count(active, "active")
-        self._by = as_choice(by, "by", ("value", "absolute"))
+        self._active = checks.integer(active, "active")
+        self._by = checks.choice(by, "by", ("value", "absolute"))
 
     def __call__(self, X: Array, Z: Array) -> Array:
         """Return the active units of each row."""
         return _largest(Z if self._by == "value" else np.abs(Z), self._count(Z.shape[1]))
 
     def _count(self, width: int) -> int:
-        return as_count(self._active, "active", 1, width)
+        return checks.integer(self._active, "active", 1, width)
 
     def _flops(self, n_features: int, width: int) -> int:
         # The pre-activations of all other units are computed too.
@@ -113,7 +114,7 @@ class Separate:
 
     def __init__(self, projection: ArrayLike, active: int) -> None:
         self.projection = as_points(projection)
-        self._active = as_count(active, "active", 1, len(self.projection))
+        self._active = checks.integer(active, "active", 1, len(self.projection))
 
     def __call__(self, X: Array, Z: Array) -> Array:
         """Return the active units of each row."""
@@ -159,8 +160,8 @@ class RandomHash:
     """
 
     def __init__(self, active: int, *, seed: int = 0) -> None:
-        self._active = as_count(active, "active")
-        self._seed = np.uint64(as_count(seed, "seed", 0))
+        self._active = checks.integer(active, "active")
+        self._seed = np.uint64(checks.integer(seed, "seed", 0))
 
     def __call__(self, X: Array, Z: Array) -> Array:
         """Return the active units of each row."""
@@ -172,7 +173,7 @@ class RandomHash:
         return _largest(_mixed(state[:, np.newaxis] + units), self._count(Z.shape[1]))
 
     def _count(self, width: int) -> int:
-        return as_count(self._active, "active", 1, width)
+        return checks.integer(self._active, "active", 1, width)
 
     def _flops(self, n_features: int, width: int) -> int:
         return 0  # integers only
@@ -199,7 +200,7 @@ class OnePerBlock:
     """
 
     def __init__(self, blocks: int) -> None:
-        self._blocks = as_count(blocks, "blocks")
+        self._blocks = checks.integer(blocks, "blocks")
 
     def __call__(self, X: Array, Z: Array) -> Array:
         """Return the active units of each row."""
@@ -312,7 +313,7 @@ class Mask:
 
     def __init__(self, function: Callable[[Array], Array], active: int) -> None:
         self._function = function
-        self._active = as_count(active, "active")
+        self._active = checks.integer(active, "active")
 
     def __call__(self, X: Array, Z: Array) -> Array:
         """Return the active units of each row."""
@@ -324,7 +325,7 @@ class Mask:
         return units
 
     def _count(self, width: int) -> int:
-        return as_count(self._active, "active", 1, width)
+        return checks.integer(self._active, "active", 1, width)
 
     def _flops(self, n_features: int, width: int) -> int:
         return 0  # the caller knows

@@ -24,7 +24,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pympf.nets._checks import Array, as_choice, as_points, as_values, random_numbers
+from pympf.la import checks
+from pympf.nets._checks import Array, as_points, as_values, random_numbers
 from pympf.nets.cost import Cost
 from pympf.nets.layer import ACTIVATIONS, Layer
 from pympf.nets.model import OPTIMIZERS, Model, make_optimizer
@@ -170,11 +171,11 @@ class DSM(Model):
         >>> model.losses[-1] < model.losses[0]
         True
         """
-        if as_choice(layers, "layers", ("top", "all")) == "top":
+        if checks.choice(layers, "layers", ("top", "all")) == "top":
             return super().fit(X, y, method, **options)
         X = as_points(X, self.n_features)
         y = as_values(y, len(X))
-        as_choice(method, "method with all layers", tuple(OPTIMIZERS))
+        checks.choice(method, "method with all layers", tuple(OPTIMIZERS))
         optimizer = make_optimizer(method, options)
         self.weights = self._first_weights(random_numbers(options.get("seed", 0), "weights"))
         for layer in self.layers:

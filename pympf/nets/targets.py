@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import linprog
 
-from pympf.nets._checks import Array, as_count, as_points, as_positive, random_numbers
+from pympf.la import checks
+from pympf.nets._checks import Array, as_points, random_numbers
 
 __all__ = [
     "Bumps",
@@ -69,7 +70,7 @@ def monomials(X: ArrayLike, degree: int) -> Array:
     array([[1., 2., 3., 4., 6., 9.]])
     """
     X = as_points(X)
-    factors = _factors(X.shape[1], as_count(degree, "degree", 0))
+    factors = _factors(X.shape[1], checks.integer(degree, "degree", 0))
     return _products(X, factors)
 
 
@@ -120,15 +121,15 @@ class Polynomial:
         scale: float = 1.0,
         seed: int = 0,
     ) -> None:
-        self.n_features = as_count(n_features, "n_features")
+        self.n_features = checks.integer(n_features, "n_features")
         rng = random_numbers(seed, "polynomial")
-        self._factors = _factors(self.n_features, as_count(degree, "degree"))
+        self._factors = _factors(self.n_features, checks.integer(degree, "degree"))
         if terms is not None:
-            terms = as_count(terms, "terms", 1, len(self._factors))
+            terms = checks.integer(terms, "terms", 1, len(self._factors))
             self._factors = rng.permutation(self._factors)[:terms]
         coefficients = rng.uniform(-1, 1, len(self._factors))
         self.coefficients = coefficients * (
-            as_positive(scale, "scale") / np.abs(coefficients).sum()
+            checks.positive(scale, "scale") / np.abs(coefficients).sum()
         )
 
     def __call__(self, X: ArrayLike) -> Array:
@@ -161,7 +162,7 @@ class Hypercube:
     """
 
     def __init__(self, n_features: int, *, seed: int = 0) -> None:
-        self.n_features = as_count(n_features, "n_features", 1, 20)
+        self.n_features = checks.integer(n_features, "n_features", 1, 20)
         signs = random_numbers(seed, "hypercube").integers(0, 2, 2**self.n_features)
         self.corners = (2.0 * signs - 1.0).reshape((2,) * self.n_features)
 
@@ -211,8 +212,8 @@ class Lipschitz:
     ) -> None:
         self.centers = as_points(centers)
         self.n_features = self.centers.shape[1]
-        self.constant = as_positive(constant, "constant")
-        spread = as_positive(spread, "spread")
+        self.constant = checks.positive(constant, "constant")
+        spread = checks.positive(spread, "spread")
         self.values = random_numbers(seed, "lipschitz").uniform(-spread, spread, len(self.centers))
 
     def __call__(self, X: ArrayLike) -> Array:
@@ -241,7 +242,7 @@ class Cube:
     """
 
     def __init__(self, n_features: int) -> None:
-        self.n_features = as_count(n_features, "n_features")
+        self.n_features = checks.integer(n_features, "n_features")
 
     def sample(self, n: int, *, seed: int = 0) -> Array:
         """Draw points.
@@ -266,7 +267,7 @@ class Cube:
         >>> bool(abs(Cube(2).sample(100)).max() <= 1)
         True
         """
-        shape = (as_count(n, "n"), self.n_features)
+        shape = (checks.integer(n, "n"), self.n_features)
         return random_numbers(seed, "points").uniform(-1, 1, shape)
 
 
@@ -302,8 +303,8 @@ class Subspace:
     """
 
     def __init__(self, n_features: int, dimension: int, *, seed: int = 0) -> None:
-        self.n_features = as_count(n_features, "n_features")
-        self.dimension = as_count(dimension, "dimension", 1, self.n_features)
+        self.n_features = checks.integer(n_features, "n_features")
+        self.dimension = checks.integer(dimension, "dimension", 1, self.n_features)
         shape = (self.n_features, self.dimension)
         normal = random_numbers(seed, "subspace").standard_normal(shape)
         self.basis = np.linalg.qr(normal)[0]
@@ -339,7 +340,7 @@ class Subspace:
         >>> Subspace(16, 2).sample(10).shape
         (10, 16)
         """
-        n, rng = as_count(n, "n"), random_numbers(seed, "points")
+        n, rng = checks.integer(n, "n"), random_numbers(seed, "points")
 
         def draw(count: int) -> Array:
             X = rng.uniform(-self._box, self._box, (count, self.dimension)) @ self.basis.T
@@ -377,8 +378,8 @@ class Manifold:
     def __init__(
         self, n_features: int, dimension: int, *, bend: float = 1.0, seed: int = 0
     ) -> None:
-        self.n_features = as_count(n_features, "n_features", 2)
-        self.dimension = as_count(dimension, "dimension", 1, self.n_features // 2)
+        self.n_features = checks.integer(n_features, "n_features", 2)
+        self.dimension = checks.integer(dimension, "dimension", 1, self.n_features // 2)
         self.bend = float(bend)
         if not 0 <= self.bend < np.inf:
             raise ValueError(f"expected bend at least zero and finite, got {bend}")
@@ -435,7 +436,7 @@ class Manifold:
         >>> Manifold(4, 1).sample(3).shape
         (3, 4)
         """
-        n, rng = as_count(n, "n"), random_numbers(seed, "points")
+        n, rng = checks.integer(n, "n"), random_numbers(seed, "points")
 
         def draw(count: int) -> Array:
             z = rng.uniform(-1, 1, (count, self.dimension))
@@ -475,7 +476,10 @@ class Bumps:
         self, subspace: Subspace, *, height: float, constant: float = 1.0, seed: int = 0
     ) -> None:
         self.n_features = subspace.n_features
-        self.height, self.constant = as_positive(height, "height"), as_positive(constant, "L")
+        self.height, self.constant = (
+            checks.positive(height, "height"),
+            checks.positive(constant, "L"),
+        )
         self._basis = subspace.basis
         self._side = 2 * self.height / self.constant
         half = int(np.ceil(np.sqrt(self.n_features) / self._side))  # |z| <= sqrt(d)

@@ -16,7 +16,8 @@ from typing import Protocol
 
 import numpy as np
 
-from pympf.nets._checks import Array, as_choice, as_count, as_positive, random_numbers
+from pympf.la import checks
+from pympf.nets._checks import Array, random_numbers
 from pympf.nets.rows import Rows
 
 __all__ = [
@@ -63,7 +64,7 @@ class SGD:
     """
 
     def __init__(self, learning_rate: float = 1e-2) -> None:
-        self.learning_rate = as_positive(learning_rate, "learning_rate")
+        self.learning_rate = checks.positive(learning_rate, "learning_rate")
 
     def step(self, parameters: Parameters, gradients: Parameters) -> None:
         """Change parameters in place.
@@ -114,8 +115,8 @@ class RMSProp:
     """
 
     def __init__(self, learning_rate: float = 1e-5, *, rho: float = 0.9, eps: float = 1e-7) -> None:
-        self.learning_rate = as_positive(learning_rate, "learning_rate")
-        self.rho, self.eps = _decay(rho, "rho"), as_positive(eps, "eps")
+        self.learning_rate = checks.positive(learning_rate, "learning_rate")
+        self.rho, self.eps = _decay(rho, "rho"), checks.positive(eps, "eps")
         self._squares: list[Array] = []
 
     def step(self, parameters: Parameters, gradients: Parameters) -> None:
@@ -177,9 +178,9 @@ class Adam:
         beta2: float = 0.999,
         eps: float = 1e-7,
     ) -> None:
-        self.learning_rate = as_positive(learning_rate, "learning_rate")
+        self.learning_rate = checks.positive(learning_rate, "learning_rate")
         self.beta1, self.beta2 = _decay(beta1, "beta1"), _decay(beta2, "beta2")
-        self.eps = as_positive(eps, "eps")
+        self.eps = checks.positive(eps, "eps")
         self._moments: list[tuple[Array, Array]] = []
         self._steps = 0
 
@@ -266,7 +267,7 @@ class Cosine(_Falling):
 
     def __init__(self, optimizer: Optimizer, steps: int) -> None:
         super().__init__(optimizer)
-        self.steps = as_count(steps, "steps")
+        self.steps = checks.integer(steps, "steps")
 
     def _factor(self) -> float:
         return (1 + cos(pi * min(1.0, self._done / self.steps))) / 2
@@ -297,7 +298,7 @@ class Exponential(_Falling):
 
     def __init__(self, optimizer: Optimizer, every: int, decay: float = 0.98) -> None:
         super().__init__(optimizer)
-        self.every = as_count(every, "every")
+        self.every = checks.integer(every, "every")
         if not 0 < decay <= 1:
             raise ValueError(f"expected decay of (0, 1], got {decay}")
         self.decay = float(decay)
@@ -347,14 +348,14 @@ def scheduled(
     >>> scheduled(SGD(), 100, "exponential", batch=10, every=2.5).every
     25
     """
-    as_choice(schedule, "schedule", SCHEDULES)
-    epochs, batch = as_count(epochs, "epochs", 0), as_count(batch, "batch")
+    checks.choice(schedule, "schedule", SCHEDULES)
+    epochs, batch = checks.integer(epochs, "epochs", 0), checks.integer(batch, "batch")
     steps = sum(1 for _ in _starts(n, batch, least))
     if schedule == "constant":
         return optimizer
     if schedule == "cosine":
         return Cosine(optimizer, max(1, epochs * steps))
-    return Exponential(optimizer, max(1, round(as_positive(every, "every") * steps)), decay)
+    return Exponential(optimizer, max(1, round(checks.positive(every, "every") * steps)), decay)
 
 
 def decaying(optimizer: Optimizer, n: int, *, epochs: int = 50, batch: int = 32) -> Cosine:
@@ -484,8 +485,8 @@ def descend(
     >>> bool(losses[2] < losses[1] < losses[0])
     True
     """
-    epochs, batch = as_count(epochs, "epochs", 0), as_count(batch, "batch")
-    rng, starts = random_numbers(seed, "batches"), _starts(n, batch, as_count(least, "least"))
+    epochs, batch = checks.integer(epochs, "epochs", 0), checks.integer(batch, "batch")
+    rng, starts = random_numbers(seed, "batches"), _starts(n, batch, checks.integer(least, "least"))
     losses = []
     for epoch in range(1, epochs + 1):
         order, loss = rng.permutation(n), 0.0

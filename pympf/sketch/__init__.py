@@ -20,8 +20,10 @@ from pympf.sketch.recovery import (
     similarity,
     unroll,
 )
+from pympf.sketch.repository import Repository
 from pympf.sketch.scheme import Scheme, Sketch
 from pympf.sketch.streaming import StreamingSketch
+from pympf.sketch.teacher import LearntModule, LearntNetwork, learn_network
 
 __all__ = [
     "BlockList",
@@ -30,12 +32,15 @@ __all__ = [
     "Edge",
     "Graph",
     "JointResult",
+    "LearntModule",
+    "LearntNetwork",
     "Match",
     "Object",
     "Orthonormal",
     "Outside",
     "Plan",
     "Recovered",
+    "Repository",
     "Scheme",
     "Similarity",
     "Sketch",
@@ -45,6 +50,7 @@ __all__ = [
     "fit_dimension",
     "learn_dictionary",
     "learn_levels",
+    "learn_network",
     "nearest",
     "noise_level",
     "plan",

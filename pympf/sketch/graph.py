@@ -200,7 +200,7 @@ class Graph:
 
 def checked_vector(values: ArrayLike, label: str) -> NDArray[np.float64]:
     """Return a finite vector of float64."""
-    la.refuse_masked(values, label)
+    la.checks.no_masks(values, label)
     x = np.array(la.exact_real(np.asarray(values), label), dtype=np.float64)
     if x.ndim != 1 or len(x) == 0:
         raise ValueError(f"{label}: expected shape (m,) with m >= 1, got {x.shape}")

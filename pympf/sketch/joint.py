@@ -22,7 +22,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse.linalg import LinearOperator, lsqr
 
-from pympf._mpi import on_all
 from pympf.sketch.graph import Graph, Level, expand
 from pympf.sketch.recovery import gain
 from pympf.sketch.scheme import Columns, Scheme, Sketch, by_module
@@ -93,7 +92,7 @@ def recover_jointly(
     >>> np.allclose(found.attributes["eye"], [0.1, 0.2])
     True
     """
-    with on_all(scheme._comm):
+    with scheme._ranks.guard():
         scheme.check(sketch)
         system = _System(scheme, expand([graph]), sketch.kept)
     right = sketch.values[: sketch.kept] - system.constant()

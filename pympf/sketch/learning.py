@@ -17,7 +17,8 @@ An entry of R is ±1/√(w b) with w = q d / b nonzero blocks in a column: 1/√
 
 References
 ----------
-.. [1] B. Ghazi, R. Panigrahy, J. R. Wang, "Recursive sketches for modular deep learning", ICML 2019.
+.. [1] B. Ghazi, R. Panigrahy, J. R. Wang, "Recursive sketches for modular deep learning", ICML
+   2019.
 """
 
 from __future__ import annotations
@@ -30,9 +31,9 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 
-import pympf._dictionary as _engine
 from pympf import la
-from pympf._mpi import check_communicator, is_parallel, on_all, same_on_all
+from pympf._engine import dictionary as _engine
+from pympf.la import Ranks
 
 __all__ = ["Dictionary", "Outside", "learn_dictionary", "learn_levels"]
 
@@ -97,9 +98,9 @@ class Dictionary:
         x of the samples of this rank.
     report : dict
         ``samples``, ``blocks`` of all ranks; how many are ``nonzero`` and ``clean``; ``rounds`` of
-        peeling; ``load`` q k, the mean number of columns in a block, from the share of empty blocks,
-        and the share of coefficients ``promised`` by it, 1 − (1 − e^(−qk))^w (NaN under noise that
-        leaves no block empty).
+        peeling; ``load`` q k, the mean number of columns in a block, from the share of empty
+        blocks, and the share of coefficients ``promised`` by it, 1 − (1 − e^(−qk))^w (NaN under
+        noise that leaves no block empty).
     inner : dict of int to Dictionary
         What `learn_levels` found in the codes of a matrix.
     """
@@ -350,35 +351,34 @@ def learn_dictionary(
     >>> bool(np.allclose(learnt.transform(Y[:2]).toarray(), learnt.codes[:2].toarray()))
     True
     """
-    if comm is not None:
-        check_communicator(comm)
-    with on_all(comm):
+    ranks = Ranks(comm)
+    with ranks.guard():
         samples = _samples(Y)
         settings = _settings(
             samples.shape[1], block, weight, tau=tau, min_hits=min_hits, min_rows=min_rows,
             min_columns=min_columns, rule=rule, fraction=fraction, rounds=rounds, floor=floor,
         )  # fmt: skip
     given = (samples.shape[1], samples.dtype, block, weight, tau, min_hits, min_rows, min_columns)
-    same_on_all(comm, (*given, rule, fraction, rounds, floor), "samples and settings")
-    return _learn(samples, settings, comm)
+    ranks.same((*given, rule, fraction, rounds, floor), "samples and settings")
+    return _learn(samples, settings, ranks)
 
 
-def _learn(samples: Array, settings: Settings, comm: Any) -> Dictionary:
-    with on_all(comm):
+def _learn(samples: Array, settings: Settings, ranks: Ranks) -> Dictionary:
+    with ranks.guard():
         blocks, nonzero = _read(samples, settings, settings.floor)
     parts = [blocks]
-    known = _group(parts, samples.shape, settings, comm)
+    known = _group(parts, samples.shape, settings, ranks)
     turn = 0
     while turn < settings.rounds:
-        with on_all(comm):
+        with ranks.guard():
             rest = _rest(samples, known, known.codes)
             more = _read(rest, settings, _floor(settings, parts, samples))[0]
-        if _sum(comm, len(more)) == 0:
+        if ranks.sum(len(more)) == 0:
             break
         turn += 1
         parts.append(more)
-        known = _group(parts, samples.shape, settings, comm)
-    known.report = {"rounds": turn} | _statistics(samples, nonzero, parts, settings, comm)
+        known = _group(parts, samples.shape, settings, ranks)
+    known.report = {"rounds": turn} | _statistics(samples, nonzero, parts, settings, ranks)
     return known
 
 
@@ -388,10 +388,10 @@ def learn_levels(
     """Learn y = R x, then the codes x = R' x', and so on: section 4.1's recursion.
 
     Collective. The codes of every matrix are the samples of the next level. All b entries of a
-    block of R' have to come through level one: with the measured load l, the mean number of columns
-    in a block, a code is lost with probability p = (1 − e^(−l))^w, and a column of the next level is
-    found with 1 − (1 − (1 − p)^b)^w'. Where that is below one half the recursion is refused: at one
-    active column that is d below about 12 b² (32 000).
+    block of R' have to come through level one: with the measured load l, the mean number of
+    columns in a block, a code is lost with probability p = (1 − e^(−l))^w, and a column of the next
+    level is found with 1 − (1 − (1 − p)^b)^w'. Where that is below one half the recursion is
+    refused: at one active column that is d below about 10 b² (32 000).
 
     Parameters
     ----------
@@ -476,7 +476,7 @@ def _refuse_outside(dictionary: Dictionary, weights: list[float], level: int) ->
             f"level {level} cannot be learnt: blocks of its samples hold {load:.3g} columns on the "
             f"average, and all {block} codes of a block must come through, so {share:.0%} of its "
             f"columns would be found; allowed: {LEAST_PROMISE:.0%} or more, as for one active "
-            f"column at d >= {12 * block**2}. Take fewer active columns, smaller weights or larger d"
+            f"column at d >= {10 * block**2}. Take fewer active columns or larger d"
         )
 
 
@@ -484,7 +484,7 @@ def _refuse_outside(dictionary: Dictionary, weights: list[float], level: int) ->
 def _samples(Y: ArrayLike, size: int | None = None) -> Array:
     if sp.issparse(Y):
         raise TypeError(f"Y: expected a dense array, got {type(Y).__name__}; use .toarray()")
-    la.refuse_masked(Y, "Y")
+    la.checks.no_masks(Y, "Y")
     array = np.ascontiguousarray(la.exact_real(np.asarray(Y), "Y"))
     if array.ndim != 2 or array.shape[1] < 1 or array.shape[1] != (size or array.shape[1]):
         raise ValueError(f"Y: expected shape (n_samples, {size or 'd'}), got {array.shape}")
@@ -532,45 +532,46 @@ def _rest(samples: Array, known: Dictionary, codes: sp.csr_array) -> Array:
     return rest
 
 
-def _group(parts: list[Array], shape: tuple[int, ...], settings: Settings, comm: Any) -> Dictionary:
+def _group(
+    parts: list[Array], shape: tuple[int, ...], settings: Settings, ranks: Ranks
+) -> Dictionary:
     """Make columns of blocks, and codes of the samples: what each part says, added up. Collective.
 
     A column is made on the rank that its place names; then all ranks have it.
     """
-    blocks = _sent_to_owners(np.concatenate(parts), shape[0], comm)
-    with on_all(comm):
+    blocks = _sent_to_owners(np.concatenate(parts), shape[0], ranks)
+    with ranks.guard():
         groups = _engine.Groups(blocks, settings.engine_rule())
-    every = [(groups.matrices(), groups.column_counts())]
-    every = comm.allgather(every[0]) if is_parallel(comm) else every
+    every = ranks.gather((groups.matrices(), groups.column_counts()))
     matrices, counts = (np.concatenate(part) for part in zip(*every, strict=True))
     signatures, which = np.unique(matrices, return_inverse=True)
     kept = signatures[np.bincount(which, counts, len(signatures)) >= settings.min_columns]
-    known = _assembled(_shared(groups.dictionary(kept), comm), kept, settings)
+    known = _assembled(_shared(groups.dictionary(kept), ranks), kept, settings)
     known.codes = sp.csr_array((shape[0], known.n_matrices * known.size))
     for part in parts:
         known.codes = known.codes + known._decoded(part, known.codes)
     return known
 
 
-def _sent_to_owners(blocks: Array, samples: int, comm: Any) -> Array:
+def _sent_to_owners(blocks: Array, samples: int, ranks: Ranks) -> Array:
     """Give each rank the blocks of its columns. Collective."""
-    if not is_parallel(comm):
+    if ranks.size == 1:
         return blocks
-    blocks["sample"] += sum(comm.allgather(samples)[: comm.rank])
+    blocks["sample"] += ranks.before(samples)
     mixed = blocks["matrix"] * np.uint64(0x9E3779B97F4A7C15) + blocks["column"].astype(np.uint64)
     mixed = mixed * np.uint64(0xBF58476D1CE4E5B9)
-    owner = (mixed >> np.uint64(33)) % np.uint64(comm.size)
-    return np.concatenate(comm.alltoall([blocks[owner == rank] for rank in range(comm.size)]))
+    owner = (mixed >> np.uint64(33)) % np.uint64(ranks.size)
+    return np.concatenate(ranks.exchange([blocks[owner == rank] for rank in range(ranks.size)]))
 
 
-def _shared(found: dict[str, Array], comm: Any) -> dict[str, Array]:
+def _shared(found: dict[str, Array], ranks: Ranks) -> dict[str, Array]:
     """Give all ranks the atoms of all, by matrix and column. Collective."""
     names = ("matrix", "column", "string", "hits")
     atoms = {name: found[name] for name in (*names, "row", "signs")}
     atoms["count"] = np.diff(found["row_start"])
-    if not is_parallel(comm):
+    if ranks.size == 1:
         return atoms
-    every = comm.allgather(atoms)
+    every = ranks.gather(atoms)
     atoms = {name: np.concatenate([part[name] for part in every]) for name in atoms}
     order = np.lexsort((atoms["column"], atoms["matrix"]))
     owner = np.repeat(np.arange(len(order)), atoms["count"])
@@ -597,10 +598,10 @@ def _assembled(atoms: dict[str, Array], signatures: Array, settings: Settings) -
 
 
 def _statistics(
-    samples: Array, nonzero: int, parts: list[Array], settings: Settings, comm: Any
+    samples: Array, nonzero: int, parts: list[Array], settings: Settings, ranks: Ranks
 ) -> dict[str, Any]:
     clean = sum(len(part) for part in parts)
-    rows, nonzero, clean = (_sum(comm, count) for count in (len(samples), nonzero, clean))
+    rows, nonzero, clean = (ranks.sum(count) for count in (len(samples), nonzero, clean))
     blocks = rows * settings.shape.rows
     load = 0.0
     if nonzero:
@@ -608,7 +609,3 @@ def _statistics(
     counts = {"samples": rows, "blocks": blocks, "nonzero": nonzero, "clean": clean}
     share = 1 - (1 - math.exp(-load)) ** settings.weight
     return {**counts, "load": load, "promised": share}
-
-
-def _sum(comm: Any, count: int) -> int:
-    return int(comm.allreduce(count)) if is_parallel(comm) else count

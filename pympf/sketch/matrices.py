@@ -8,12 +8,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
-from scipy.sparse.linalg import LinearOperator
 
-import pympf._sketch as _engine
 from pympf import la
-from pympf._mpi import check_communicator, handle, on_all, own, same_on_all
-from pympf.lsh._gates import checked_integer, checked_number, real_dtype
+from pympf._engine import sketch as _engine
+from pympf.la import Operator, Ranks, checks
+from pympf.lsh._gates import real_dtype
 
 __all__ = ["BlockList", "BlockSparse", "Orthonormal", "SketchMatrix", "encode", "fit_dimension"]
 
@@ -60,10 +59,10 @@ def fit_dimension(d: int, *, b: int | None = None, modules: int = 1) -> tuple[in
     >>> fit_dimension(1000), fit_dimension(16384)
     ((1014, 39), (16416, 54))
     """
-    d = checked_integer("d", d, 3, 2**30)
-    modules = checked_integer("modules", modules, 1, 2**40)
+    d = checks.integer(d, "d", 3, 2**30)
+    modules = checks.integer(modules, "modules", 1, 2**40)
     if b is not None:
-        b = checked_integer("b", b, 3, 2**20)
+        b = checks.integer(b, "b", 3, 2**20)
         found = -(-d // b) * b
         least = smallest_block(found, modules)
         if b % 3 or b < least:
@@ -131,7 +130,7 @@ def name_word(name: Any) -> int:
     return int.from_bytes(hashlib.blake2b(str(name).encode(), digest_size=8).digest(), "little")
 
 
-class SketchMatrix(LinearOperator):
+class SketchMatrix(Operator):
     """What the two families share: a square matrix, its products, over the ranks of a communicator.
 
     With a communicator all products are collective, and a vector is cyclic: block i, of `b`
@@ -144,27 +143,21 @@ class SketchMatrix(LinearOperator):
     seed: int
     name: Any
     _matrix: Any
-    _comm: Any
 
     def _set(self, d: int, b: int, seed: int, name: Any, dtype: DTypeLike, comm: Any) -> None:
-        if comm is not None:
-            check_communicator(comm)
-        self._comm = own(comm)
+        ranks = Ranks(comm).own()
         self.d, self.b, self.name = d, b, name
-        with on_all(self._comm):
-            self.seed = checked_integer("seed", seed, 0, 2**64 - 1)
+        with ranks.guard():
+            self.seed = checks.seed(seed)
             kind = real_dtype(dtype)
-        same_on_all(self._comm, (d, b, self.seed, name), "d, b, seed, name")
-        super().__init__(dtype=kind, shape=(d, d))
-
-    def _handle(self) -> int | None:
-        return None if self._comm is None else handle(self._comm)
+        ranks.same((d, b, self.seed, name), "d, b, seed, name")
+        own = b * len(range(ranks.rank, d // b, ranks.size))
+        super().__init__(kind, (d, d), ranks=ranks, local_shape=(own, own))
 
     @property
     def own_rows(self) -> NDArray[np.int64]:
         """Rows of a vector that live on this rank, ascending."""
-        rank, size = (0, 1) if self._comm is None else (self._comm.rank, self._comm.size)
-        blocks = np.arange(rank, self.d // self.b, size)
+        blocks = np.arange(self.ranks.rank, self.d // self.b, self.ranks.size)
         return (blocks[:, None] * self.b + np.arange(self.b)).ravel()
 
     @property
@@ -172,93 +165,21 @@ class SketchMatrix(LinearOperator):
         """Bytes that the matrix takes on this rank between products."""
         return self._matrix.bytes
 
-    def apply(self, X: ArrayLike) -> NDArray[Any]:
-        """Return R X.
+    def _apply(self, X: NDArray[Any]) -> NDArray[Any]:
+        return self._matrix.apply(X)
 
-        Collective.
+    def _apply_transpose(self, Y: NDArray[Any]) -> NDArray[Any]:
+        return self._matrix.apply_transpose(Y)
 
-        Parameters
-        ----------
-        X : array_like, shape (d,) or (d, k)
-            Of float64 or float32; with a communicator, the rows `own_rows`.
-
-        Returns
-        -------
-        numpy.ndarray
-            Of the same shape and type.
-
-        Raises
-        ------
-        ValueError
-            If the shape is another one, or a number is not finite.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from pympf.sketch import BlockSparse
-        >>> R = BlockSparse(132, w=2)
-        >>> np.allclose(R.apply(np.eye(132)), R.toarray())
-        True
-        """
-        return self._product(self._matrix.apply, X)
-
-    def apply_transpose(self, Y: ArrayLike) -> NDArray[Any]:
-        """Return Rᵀ Y.
-
-        Collective.
-
-        Parameters
-        ----------
-        Y : array_like, shape (d,) or (d, k)
-            As in `apply`.
-
-        Returns
-        -------
-        numpy.ndarray
-            Of the same shape and type.
-
-        Raises
-        ------
-        ValueError
-            As in `apply`.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from pympf.sketch import BlockSparse
-        >>> R = BlockSparse(132, w=2)
-        >>> np.allclose(R.apply_transpose(np.eye(132)), R.toarray().T)
-        True
-        """
-        return self._product(self._matrix.apply_transpose, Y)
-
-    def _product(self, product: Any, X: ArrayLike) -> NDArray[Any]:
-        with on_all(self._comm):
-            array = self._checked(X)
-        out = product(array[:, None] if array.ndim == 1 else array)
-        return out[:, 0] if array.ndim == 1 else out
-
-    def _checked(self, X: ArrayLike) -> NDArray[Any]:
-        la.refuse_masked(X, "X")
-        array = np.ascontiguousarray(la.exact_real(np.asarray(X), "X"))
-        rows = self._matrix.own_size
-        if array.ndim not in (1, 2) or len(array) != rows:
-            raise ValueError(f"X: expected shape ({rows},) or ({rows}, k), got {array.shape}")
+    def _checked(self, x: ArrayLike, size: int) -> NDArray[Any]:
+        """Products are in the precision of their argument, which may have no columns."""
+        la.checks.no_masks(x, "x")
+        array = np.ascontiguousarray(la.exact_real(np.asarray(x), "x"))
+        if array.ndim not in (1, 2) or len(array) != size:
+            raise ValueError(f"x: expected shape ({size},) or ({size}, k), got {array.shape}")
         if not np.isfinite(array).all():
-            raise ValueError("X: expected finite numbers, got NaN or Inf")
+            raise ValueError("x: expected finite numbers, got NaN or Inf")
         return array
-
-    def _matvec(self, x: Any) -> Any:
-        return self.apply(x.ravel())
-
-    def _rmatvec(self, y: Any) -> Any:
-        return self.apply_transpose(y.ravel())
-
-    def _matmat(self, X: Any) -> Any:
-        return self.apply(X)
-
-    def _rmatmat(self, Y: Any) -> Any:
-        return self.apply_transpose(Y)
 
     def columns(self, js: ArrayLike) -> NDArray[np.float64]:
         """Return some columns.
@@ -371,22 +292,22 @@ class BlockSparse(SketchMatrix):
         dtype: DTypeLike = np.float64,
         comm: Any = None,
     ) -> None:
-        d = checked_integer("d", d, 3, 2**30)
+        d = checks.integer(d, "d", 3, 2**30)
         b = self._block(d, b)
         if q is not None and w is not None:
             raise ValueError(f"expected q or w, got q = {q} and w = {w}")
         if q is not None:
-            q = checked_number("q", q, lowest=0.0)
+            q = checks.number(q, "q", 0)
         else:
             most = d // b
-            w = min(DEFAULT_WEIGHT, most) if w is None else checked_integer("w", w, 1, most)
+            w = min(DEFAULT_WEIGHT, most) if w is None else checks.integer(w, "w", 1, most)
         self.q: float = q if q is not None else (w or 0) * b / d
         self.w = w
         self.stored = bool(stored)
         self._set(d, b, seed, name, dtype, comm)
-        same_on_all(self._comm, (self.q, self.w), "q, w")
+        self.ranks.same((self.q, self.w), "q, w")
         self._matrix = _engine.BlockSparse(
-            d, b, w or 0, self.q, self.seed, name_word(name), self.stored, self._handle()
+            d, b, w or 0, self.q, self.seed, name_word(name), self.stored, self.ranks.handle
         )
 
     @staticmethod
@@ -587,12 +508,12 @@ class Orthonormal(SketchMatrix):
         dtype: DTypeLike = np.float64,
         comm: Any = None,
     ) -> None:
-        d = checked_integer("d", d, 2, 2**30)
+        d = checks.integer(d, "d", 2, 2**30)
         if d & (d - 1):
             nearest = 2 ** round(math.log2(d))
             raise ValueError(f"d = {d} is not a power of two; the nearest is {nearest}")
         self._set(d, min(64, d), seed, name, dtype, comm)
-        self._matrix = _engine.Orthonormal(d, self.b, self.seed, name_word(name), self._handle())
+        self._matrix = _engine.Orthonormal(d, self.b, self.seed, name_word(name), self.ranks.handle)
 
     def __repr__(self) -> str:
         return f"Orthonormal({self.d}, seed={self.seed}, name={self.name!r})"

@@ -18,7 +18,7 @@ from __future__ import annotations
 import math
 from dataclasses import asdict, dataclass
 
-from pympf.lsh._gates import checked_integer, checked_number
+from pympf.la import checks
 from pympf.sketch.matrices import DEFAULT_WEIGHT, fit_dimension
 from pympf.sketch.recovery import NOISE
 from pympf.sketch.scheme import FAMILIES
@@ -141,13 +141,13 @@ def plan(
     >>> Scheme(found.d, b=found.b, w=found.w).d
     9333
     """
-    error = checked_number("error", error, lowest=1e-12)
-    if not 0 < checked_number("probability", probability, lowest=0.0) < 1:
+    error = checks.number(error, "error", least=1e-12)
+    if not 0 < checks.number(probability, "probability", least=0.0) < 1:
         raise ValueError(f"probability = {probability} is not in (0, 1)")
-    k = checked_integer("objects", objects, 1, 10**6)
-    h = checked_integer("depth", depth, 2, 16)
-    m = checked_integer("attributes", attributes, 1, LARGEST)
-    modules = k if modules is None else checked_integer("modules", modules, 1, 10**9)
+    k = checks.integer(objects, "objects", 1, 10**6)
+    h = checks.integer(depth, "depth", 2, 16)
+    m = checks.integer(attributes, "attributes", 1, LARGEST)
+    modules = k if modules is None else checks.integer(modules, "modules", 1, 10**9)
     if family not in FAMILIES:
         raise ValueError(f"family = {family!r} is not one of {', '.join(FAMILIES)}")
     c = NOISE[family].get(estimator or "own")

@@ -29,8 +29,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pympf._mpi import on_all
-from pympf.lsh._gates import checked_integer
+from pympf.la import checks
 from pympf.sketch.graph import checked_vector, checked_weight
 from pympf.sketch.matrices import BlockSparse
 from pympf.sketch.scheme import Columns, Scheme, Sketch
@@ -141,7 +140,7 @@ def noise_level(
     """
     scheme.check(sketch)
     c = _choice("estimator", estimator, NOISE[scheme.family])
-    return c * gain(_positive(weight), checked_integer("depth", depth, 2, 64)) * _unit(sketch)
+    return c * gain(_positive(weight), checks.integer(depth, "depth", 2, 64)) * _unit(sketch)
 
 
 def _unit(sketch: Sketch) -> float:
@@ -178,7 +177,7 @@ def _descend(
         if level > 0 and estimator != "index":
             s = scheme.half_transpose(scheme.matrix(ancestors[level - 1], 0), s)
             s = scheme.half_transpose(scheme.attribute_matrix(level + 1, 2), s)
-        R = scheme.input_matrix(level + 1, checked_integer("index", index, 1, 2**31))
+        R = scheme.input_matrix(level + 1, checks.integer(index, "index", 1, 2**31))
         s = scheme.half_transpose(R, s) if estimator == "full" else R.apply_transpose(s)
     return s
 
@@ -285,9 +284,9 @@ def recover_attributes(
     >>> bool(abs(found.value - [0.6, 0.8]).max() < found.bound < 0.2)
     True
     """
-    with on_all(scheme._comm):
+    with scheme._ranks.guard():
         w = _positive(weight)
-        size = scheme.d if size is None else checked_integer("size", size, 1, scheme.d)
+        size = scheme.d if size is None else checks.integer(size, "size", 1, scheme.d)
         depth = checked_integer("depth", depth or (2 if path is None else len(path) + 1), 2, 64)
         estimator = estimator or ("own" if path is None else "index_own")
         scheme.check(sketch)
@@ -450,7 +449,7 @@ def recover_frequency(
     >>> round(recover_frequency(scheme, scheme.sketch(graph), "cat", 0.5).value)
     2
     """
-    with on_all(scheme._comm):
+    with scheme._ranks.guard():
         w = _positive(weight)
         c = _choice("estimator", estimator, COUNT_NOISE[scheme.family])
         scheme.check(sketch)
@@ -509,7 +508,7 @@ def recover_signature(
     >>> bool((np.sign(recover_signature(scheme, scheme.sketch(graph), "cat", 6)) == bits).all())
     True
     """
-    length = checked_integer("length", length, 1, scheme.d)
+    length = checks.integer(length, "length", 1, scheme.d)
     depth = depth or (2 if path is None else len(path) + 1)
     estimator = estimator or ("own" if path is None else "index_own")
     return _filter(scheme, sketch, module, 3, depth, estimator, path, ancestors)[:length]
@@ -564,7 +563,7 @@ def unroll(
     """
     if estimator not in ("index", "full"):
         raise ValueError(f"estimator = {estimator!r} is not one of index, full")
-    with on_all(scheme._comm):
+    with scheme._ranks.guard():
         w = _positive(weight)
         scheme.check(sketch)
     s = _descend(scheme, scheme.local(sketch), path, ancestors, estimator)
@@ -707,7 +706,7 @@ def compare(
     >>> best.path, best.other_path
     ((1,), (2,))
     """
-    width = checked_integer("width", width, 1, 2**31)
+    width = checks.integer(width, "width", 1, 2**31)
     indices = range(1, width + 1 + BASELINES)
     bases, parts = [], []
     for whole, place, modules in ((sketch, path, ancestors), (other, other_path, other_ancestors)):

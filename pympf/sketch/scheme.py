@@ -31,8 +31,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from pympf._mpi import on_all, same_on_all
-from pympf.lsh._gates import checked_integer
+from pympf.la import Ranks, checks
 from pympf.sketch.graph import Graph, Level, expand
 from pympf.sketch.matrices import BlockSparse, Orthonormal, SketchMatrix
 
@@ -65,7 +64,7 @@ class Sketch:
         array = np.array(values, dtype=np.float64)
         if array.ndim != 1 or not np.isfinite(array).all():
             raise ValueError(f"expected finite numbers of shape (d,), got shape {array.shape}")
-        self.kept = len(array) if kept is None else checked_integer("kept", kept, 1, len(array))
+        self.kept = len(array) if kept is None else checks.integer(kept, "kept", 1, len(array))
         array[self.kept :] = 0.0
         array.flags.writeable = False
         self.values, self.scheme = array, scheme
@@ -90,7 +89,7 @@ class Sketch:
         --------
         See `Sketch`.
         """
-        kept = checked_integer("kept", kept, 1, self.kept)
+        kept = checks.integer(kept, "kept", 1, self.kept)
         return Sketch(self.values, self.scheme, kept)
 
     def dot(self, other: Sketch) -> float:
@@ -199,7 +198,8 @@ class Scheme:
             raise ValueError(f"tuple_keys = {tuple_keys!r} is not one of {', '.join(TUPLE_KEYS)}")
         if family == "orthonormal" and (b, q, w) != (None, None, None):
             raise ValueError("b, q and w are of family = 'block'")
-        self.family, self.tuple_keys, self.stored, self._comm = family, tuple_keys, stored, comm
+        self.family, self.tuple_keys, self.stored = family, tuple_keys, stored
+        self._ranks = Ranks(comm)
         self._given: dict[str, Any] = {"b": b, "q": q, "w": w}
         self.seed = seed
         self._matrices: dict[tuple[Any, ...], SketchMatrix] = {}
@@ -209,7 +209,7 @@ class Scheme:
         self.d, self.b, self._own_rows = first.d, first.b, first.own_rows
         if isinstance(first, BlockSparse):
             self._given = {"b": first.b, "q": q, "w": first.w}
-        same_on_all(comm, self.parameters, "scheme")
+        self._ranks.same(self.parameters, "scheme")
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -257,10 +257,10 @@ class Scheme:
                     seed=self.seed,
                     name=name,
                     stored=self.stored,
-                    comm=self._comm,
+                    comm=self._ranks,
                 )
             else:
-                made = Orthonormal(self.d, seed=self.seed, name=name, comm=self._comm)
+                made = Orthonormal(self.d, seed=self.seed, name=name, comm=self._ranks)
             self._matrices[key] = made
         return self._matrices[key]
 
@@ -375,7 +375,7 @@ class Scheme:
         >>> len(Scheme(1050, b=42).sketch_many([graph, graph]))
         2
         """
-        with on_all(self._comm):
+        with self._ranks.guard():
             levels = expand(graphs)
         return self._sketches(self.whole(self.forward(levels)[0]))
 
@@ -409,7 +409,7 @@ class Scheme:
         >>> round(Scheme(1050, b=42).object_sketch(graph, "tom").norm(), 1)
         0.2
         """
-        with on_all(self._comm):
+        with self._ranks.guard():
             levels = expand([graph])
             depths = [level.depth for level in levels if name in level.names]
             depths = [h for h in depths if depth in (None, h)]
@@ -495,7 +495,7 @@ class Scheme:
                 continue
             objects = [made for made in (level.objects[place] for place in at) if made]
             counter = self.matrix(module, 2).apply(self.pad([np.ones(1)]))
-            with on_all(self._comm):
+            with self._ranks.guard():
                 x = self.pad([made.attributes for made in objects])
                 bits = [np.zeros(1) if o.signature is None else o.signature for o in objects]
                 signatures = self.pad([bit / math.sqrt(len(bit)) for bit in bits])

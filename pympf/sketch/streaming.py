@@ -12,7 +12,6 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pympf._mpi import on_all
 from pympf.sketch.graph import (
     Edge,
     Graph,
@@ -96,7 +95,7 @@ class StreamingSketch:
         --------
         See `StreamingSketch`.
         """
-        with on_all(self.scheme._comm):
+        with self.scheme._ranks.guard():
             changed = _copy(self.graph)
             changed.add(name, module, attributes, inputs, signature)
             for parent, weight in into.items():
@@ -130,7 +129,7 @@ class StreamingSketch:
         --------
         See `StreamingSketch`.
         """
-        with on_all(self.scheme._comm):
+        with self.scheme._ranks.guard():
             made = self._object(name)
             x = checked_vector(attributes, f"attributes of {name!r}")
             if len(x) > self.scheme.d:
@@ -167,7 +166,7 @@ class StreamingSketch:
         --------
         See `StreamingSketch`.
         """
-        with on_all(self.scheme._comm):
+        with self.scheme._ranks.guard():
             self._object(name)
         self._values = self._values - self._part(self.graph, name)
         for parent in (None, *self.graph.objects):
@@ -182,7 +181,7 @@ class StreamingSketch:
 
     def _part(self, graph: Graph, name: Hashable) -> NDArray[np.float64]:
         """Give what an object and those below it bring along all its paths."""
-        with on_all(self.scheme._comm):
+        with self.scheme._ranks.guard():
             levels = expand([_paths_to(graph, name)])
         return self.scheme.whole(self.scheme.forward(levels)[0])[:, 0]
 

@@ -11,7 +11,7 @@ import scipy.sparse as sp
 
 import pympf
 from pympf import _storage, gallery, io
-from pympf._mpi import launched
+from pympf.la import launched
 
 from ..helpers import assert_close, random_symmetric, rounding
 from .jobs import run_command, run_job, starts_a_job
@@ -515,13 +515,13 @@ def test_an_error_in_a_collective_call_on_one_rank_ends_the_job(tmp_path):
         """
         from mpi4py import MPI
         import pympf
-        from pympf._mpi import together
+        from pympf.la import Ranks
 
         comm = MPI.COMM_WORLD
         A = pympf.gallery.poisson((30, 30))[300 * comm.rank : 300 * (comm.rank + 1)]
         F = pympf.factorize(A, comm=comm, core_size=50)
         try:
-            with together(comm):
+            with Ranks(comm).together():
                 if comm.rank == 1:
                     raise MemoryError("no room for the rows")
                 F @ [1.0] * 300

@@ -7,7 +7,7 @@ import pytest
 
 import pympf
 from pympf import gallery
-from pympf._mpi import check_on_all
+from pympf.la import Ranks
 from pympf.lsh import DistributedTable, HyperplaneHash
 
 from .jobs import run_job, starts_a_job
@@ -20,7 +20,7 @@ COMM = MPI.COMM_WORLD
 
 
 def check(error, comm=COMM):
-    check_on_all(comm, error)
+    Ranks(comm).check(error)
 
 
 def test_the_package_was_built_with_mpi():
@@ -64,7 +64,7 @@ def test_other_communicators():
         with pytest.raises(RuntimeError, match=f"^rank 0 of {comm.size}: first$"):
             check("first" if comm.rank == 0 else "", comm)
         comm.Free()
-    with pytest.raises(ValueError, match="MPI_COMM_NULL"):
+    with pytest.raises(ValueError, match=r"MPI.COMM_NULL"):
         check("", MPI.COMM_NULL)
 
 
@@ -237,9 +237,9 @@ def test_a_job_of_three_ranks_runs(tmp_path):
         """
         from mpi4py import MPI
         import pympf
-        from pympf._mpi import check_on_all
+        from pympf.la import Ranks
         F = pympf.factorize(pympf.gallery.poisson((10, 10)), core_size=20)
-        check_on_all(MPI.COMM_WORLD, "")
+        Ranks(MPI.COMM_WORLD).check("")
         print("sum", MPI.COMM_WORLD.allreduce(F.core_size), flush=True)
         """,
     )
@@ -253,9 +253,9 @@ def test_an_uncaught_collective_error_ends_the_job(tmp_path):
         tmp_path,
         """
         from mpi4py import MPI
-        from pympf._mpi import check_on_all
+        from pympf.la import Ranks
         comm = MPI.COMM_WORLD
-        check_on_all(comm, "no disk" if comm.rank == 2 else "")
+        Ranks(comm).check("no disk" if comm.rank == 2 else "")
         print("went on")
         """,
     )
@@ -269,7 +269,7 @@ def test_an_uncaught_collective_error_ends_the_job(tmp_path):
     ("launcher", "first"),
     [
         (["-m", "mpi4py"], "pass"),  # mpi4py ends the job, whoever communicates
-        ([], "check_on_all(comm, '')"),  # pympf does, once it has communicated
+        ([], "Ranks(comm).check('')"),  # pympf does, once it has communicated
     ],
     ids=["mpi4py", "plain"],
 )
@@ -280,7 +280,7 @@ def test_an_uncaught_error_on_one_rank_ends_the_job(tmp_path, launcher, first):
         import sys
         from mpi4py import MPI
         import pympf
-        from pympf._mpi import check_on_all
+        from pympf.la import Ranks
 
         def show(*error, shown=sys.excepthook):
             print("the hook that was there", file=sys.stderr)

@@ -370,7 +370,7 @@ def test_a_choice_that_fails_is_followed_by_the_next():
     A = gallery.poisson((160, 160)).tocsr()
     rows, b = ranges(25600), np.sin(np.arange(25600))
     M = pympf.as_preconditioner(A[rows], comm=COMM)
-    core = pympf.mmf.rows_of(A[rows], COMM)
+    core = pympf.la.Matrix(A[rows], COMM).core
     for method in ("multilevel", "ict", "jacobi"):
         assert M._core.fall_back(core, "failed")
         assert M.method == method
@@ -409,7 +409,8 @@ def test_repartitioned_rows_need_the_iterations_of_one_rank(name, layout):
     np.testing.assert_allclose(gather(found.x), alone.x, atol=tolerance * abs(alone.x).max())
     M = found.operator
     assert M.params["repartition"]
-    assert M.shape == (rows.stop - rows.start,) * 2
+    assert M.local_shape == (rows.stop - rows.start,) * 2
+    assert M.shape == A.shape
     before = M @ b[rows]
     M.update(2 * A[rows])
     assert np.array_equal(M @ b[rows], before / 2)
@@ -486,7 +487,7 @@ def test_repartitioned_rows_whose_columns_are_one_sided():
     assert np.linalg.norm(A @ gather(found.x) - b) <= 1e-7 * np.linalg.norm(b)
 
     def cut(graph):
-        parts = np.concatenate(COMM.allgather(find_parts(sp.csr_array(graph)[rows], 1, COMM)))
+        parts = np.concatenate(COMM.allgather(find_parts(pympf.la.Matrix(graph[rows], COMM), 1)))
         couplings = (A + A.T).tocoo()
         return np.count_nonzero(parts[couplings.row] != parts[couplings.col])
 

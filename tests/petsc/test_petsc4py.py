@@ -196,6 +196,31 @@ def test_blocks_of_vectors(PETSc, make_pc, options, params, rng):
         assert np.abs(Y.getDenseArray() - expected).max() <= ROUNDING * np.abs(expected).max()
 
 
+def test_matrices_of_right_hand_sides(PETSc, make_pc, mat, options, rng):
+    """KSPMatSolve: with `preonly` it is one PCMatApply, whose columns have the bits of PCApply."""
+    options(**LEVELS)
+    matrix = mat(pympf.gallery.poisson((20, 18)))
+    ksp = PETSc.KSP().create()
+    ksp.setOperators(matrix)
+    ksp.getPC().setType("mmf")
+    ksp.setFromOptions()
+    values = rng.standard_normal((360, 11))
+    B = PETSc.Mat().createDense((360, 11), array=values)
+    X = B.duplicate()
+    for solver in ("preonly", "cg"):
+        ksp.setType(solver)
+        ksp.setTolerances(rtol=1e-9)
+        ksp.matSolve(B, X)
+        b, x = matrix.createVecs()
+        for c in range(11):
+            b.array = values[:, c]
+            if solver == "preonly":
+                ksp.getPC().apply(b, x)
+            else:
+                ksp.solve(b, x)
+            assert np.array_equal(X.getDenseArray()[:, c], x.array)
+
+
 def new_values(PETSc, matrix, values):
     values.copy(matrix, structure=PETSc.Mat.Structure.SAME_NONZERO_PATTERN)
 

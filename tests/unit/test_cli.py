@@ -93,7 +93,7 @@ def test_every_parameter_has_a_flag(folder, monkeypatch, field):
     value = values[field["kind"]]
     seen = {}
 
-    def factorize(A, *, progress, **params):
+    def factorize(A, *, comm, progress, **params):
         seen.update(params)
         raise ValueError("seen")
 
@@ -205,6 +205,35 @@ def test_solve_report_and_history(folder, capsys, suffix):
             assert [int(row["iteration"]) for row in rows] == list(range(len(rows)))
             written = [float(row["residual"]) for row in rows]
     assert written == report["history"]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "json"])
+def test_solve_a_block_of_right_hand_sides(folder, capsys, suffix):
+    B, history = np.random.default_rng(0).standard_normal((N, 3)), f"history.{suffix}"
+    B[:, 1] = 0
+    io.write_vector("B.npy", B)
+    assert (
+        main(["solve", "A.mtx", "-b", "B.npy", "-o", "X.h5", "--json", "--history", history]) == 0
+    )
+    report, X = printed_json(capsys), io.read_vector("X.h5")
+    expected = pympf.solve(matrix(), B)
+    assert report["columns"] == 3
+    assert report["converged"] is True
+    assert report["iterations"] == expected.iterations.tolist()
+    assert report["reason"] == list(expected.reasons)
+    np.testing.assert_array_equal(X, expected.x)
+    with open(history) as stream:
+        if suffix == "json":
+            assert json.load(stream) == report["history"]
+        else:
+            rows = list(csv.DictReader(stream))
+            for c, norms in enumerate(report["history"]):
+                written = [row[f"residual_{c}"] for row in rows if row[f"residual_{c}"]]
+                assert [float(norm) for norm in written] == norms
+    assert main(["solve", "A.mtx", "-b", "B.npy", "-v"]) == 0
+    captured = capsys.readouterr()
+    assert "columns" in captured.out
+    assert "column 2, iteration 1: residual" in captured.err
 
 
 def test_solve_that_stops_early_still_writes(folder, capsys):
@@ -672,3 +701,18 @@ def test_solve_with_dirichlet_rows(folder, capsys, suffix):
     found = io.read_vector("found.npy")
     assert (found[fixed] == b[fixed]).all()
     assert np.linalg.norm(A @ found - b) <= 1e-7 * np.linalg.norm(b)
+
+
+def test_what_a_command_reads_is_not_overwritten(folder, capsys):
+    io.write_matrix(folder / "A.mtx", pympf.gallery.poisson((5, 5)))
+    np.savetxt(folder / "b.csv", np.ones(25))
+    before = {name: (folder / name).read_bytes() for name in ("A.mtx", "b.csv")}
+    A, b = str(folder / "A.mtx"), str(folder / "b.csv")
+    for words in (
+        ["solve", A, "-o", A],
+        ["solve", A, "-b", b, "-o", b],
+        ["solve", A, "-b", b, "--history", b],
+    ):
+        assert main(words) == 4
+        assert "this command reads it" in capsys.readouterr().err
+    assert before == {name: (folder / name).read_bytes() for name in before}

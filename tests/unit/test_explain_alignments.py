@@ -280,7 +280,7 @@ def test_ibm1_refuses_what_is_no_bitext():
         IBM1().fit([["a"]], [])
     with pytest.raises(ValueError, match="words on both sides, got none"):
         IBM1().fit([[]], [["a"]])
-    with pytest.raises(ValueError, match="iterations at least 1, got 0"):
+    with pytest.raises(ValueError, match=r"iterations = .* integer in .1, inf"):
         IBM1(0)
     with pytest.raises(ValueError, match="call fit first"):
         IBM1().soft(["a"], ["b"])
@@ -308,7 +308,7 @@ def test_synthetic_languages():
     assert all(pair.source[-1].startswith("v") for pair in pairs)
     crossing = sum(len({i - j for i, j in pair.links.sure}) > 1 for pair in pairs)
     assert crossing > 300
-    with pytest.raises(ValueError, match="verbs at least 1, got 0"):
+    with pytest.raises(ValueError, match=r"verbs = .* integer in .1, inf"):
         SyntheticLanguages(verbs=0)
 
 

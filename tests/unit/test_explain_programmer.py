@@ -256,7 +256,7 @@ def test_attacks_of_any_model():
     assert report.lookup("rows", "accuracy") == 1.0
     assert report.lookup("union", "accuracy") == 1.0
     assert drop_words(ASKED[0]).words == ("most", "gold", "cm_token")
-    with pytest.raises(ValueError, match="expected where to be one of prefix, suffix"):
+    with pytest.raises(ValueError, match=r"where = .* is not one of prefix, suffix"):
         concatenate(ASKED[0], "a", "middle")
 
 

@@ -84,7 +84,7 @@ def test_drawn_programs_answer_and_augmented_questions_are_answered():
 def test_programs_of_another_form_are_refused():
     with pytest.raises(ValueError, match="expected reset and 3 more steps"):
         Programs(QUESTIONS[0]).index((("count", None),))
-    with pytest.raises(ValueError, match="expected steps from 1 to 3, got 4"):
+    with pytest.raises(ValueError, match=r"steps = .* integer in .1, 3"):
         Programs(QUESTIONS[0], 4)
 
 
@@ -147,5 +147,5 @@ def test_matches():
     typo = ask("which nation has most medels", TABLE)
     two = Table(("nation", "silver", "medals"), (("Fiji", "Peru"), ("1", "2"), ("4", "3")))
     assert RuleBased(["edit"]).program(ask(typo.words, two))[2] == ("max", 2)
-    with pytest.raises(ValueError, match="expected a match to be one of exact, stem"):
+    with pytest.raises(ValueError, match=r"a match = .* is not one of exact, stem"):
         RuleBased(["sound"])

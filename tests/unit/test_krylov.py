@@ -757,7 +757,8 @@ def test_random_matrices_with_zero_diagonals():
 @pytest.mark.parametrize(
     ("wrong", "right"),
     [("rtoll", "rtol"), ("max_iter", "maxiter"), ("precondtioner", "preconditioner"),
-     ("drop_tolerence", "drop_tolerance"), ("cor_size", "core_size")],
+     ("drop_tolerence", "drop_tolerance"), ("cor_size", "core_size"),
+     ("precond", "preconditioner")],
 )  # fmt: skip
 def test_a_misspelt_keyword_is_told_what_it_may_mean(preconditioner, wrong, right):
     A = gallery.poisson((8, 8))
@@ -771,3 +772,17 @@ def test_a_misspelt_keyword_of_the_other_ways_in():
         pympf.factorize(A, coresize=10)
     with pytest.raises(ValueError, match=r"did you mean block_size\?"):
         pympf.as_preconditioner(A, blocksize=2)
+
+
+def test_no_kernel_is_looked_for_long_where_there_is_none():
+    beam = gallery.elasticity((300, 4))
+    M = pympf.as_preconditioner(beam, method="ict")
+    calls = []
+
+    def apply(r):
+        calls.append(1)
+        return M @ r
+
+    solution = pympf.solve(beam, np.ones(2400), preconditioner=apply)
+    assert solution.reason == "diverged_stagnated"
+    assert len(calls) < 5 * solution.iterations

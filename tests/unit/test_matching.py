@@ -6,25 +6,11 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from hypothesis import given
-from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 
 from pympf import matching, set_num_threads
 
-
-@st.composite
-def rectangular(draw, most=9):
-    """Draw a small sparse matrix with ties, zero rows and zero columns among its kinds."""
-    m, n = draw(st.integers(1, most)), draw(st.integers(1, most))
-    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
-    values = draw(st.sampled_from(["real", "ties", "wide"]))
-    A = {
-        "real": lambda: rng.standard_normal((m, n)),
-        "ties": lambda: rng.integers(1, 3, (m, n)).astype(float),
-        "wide": lambda: 10.0 ** rng.uniform(-100, 100, (m, n)),
-    }[values]()
-    A[rng.random((m, n)) > draw(st.sampled_from([0.2, 0.4, 1.0]))] = 0
-    return A
+from ..helpers import rectangular
 
 
 def check_is_matching(found, A):

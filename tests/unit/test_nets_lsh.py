@@ -157,8 +157,16 @@ def test_a_fitted_model_is_pickled(problem):
 @pytest.mark.parametrize(
     ("call", "error", "text"),
     [
-        (lambda: LSH(HyperplaneHash(2, 3), degree=-1), ValueError, "degree at least 0"),
-        (lambda: LSH(HyperplaneHash(2, 3), fallback="mean"), ValueError, "fallback to be one of"),
+        (
+            lambda: LSH(HyperplaneHash(2, 3), degree=-1),
+            ValueError,
+            "degree = .* integer in .0, inf",
+        ),
+        (
+            lambda: LSH(HyperplaneHash(2, 3), fallback="mean"),
+            ValueError,
+            "fallback = .* is not one of",
+        ),
         (lambda: LSH(7), TypeError, "HyperplaneHash or EuclideanHash"),
         (lambda: LSH(HyperplaneHash(2, 3)).predict([[1.0, 2.0]]), ValueError, "call fit first"),
         (lambda: LSH(HyperplaneHash(2, 3)).rows([[1.0, 2.0]]), ValueError, "call fit first"),

@@ -144,11 +144,11 @@ X, Y = np.random.default_rng(1).standard_normal((20, 3)), np.arange(20.0)
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ({"projection": "cosine"}, "projection to be one of"),
-        ({"n_directions": 0}, "n_directions at least 1"),
-        ({"n_starts": 0}, "n_starts at least 1"),
-        ({"smoothing": 0.0}, "smoothing above zero"),
-        ({"tolerance": -1.0}, "tolerance above zero"),
+        ({"projection": "cosine"}, "projection = .* is not one of"),
+        ({"n_directions": 0}, "n_directions = .* integer in .1, inf"),
+        ({"n_starts": 0}, "n_starts = .* integer in .1, inf"),
+        ({"smoothing": 0.0}, "smoothing = .* number in .0, inf"),
+        ({"tolerance": -1.0}, "tolerance = .* number in .0, inf"),
         ({"y": np.ones(20)}, "y that differ"),
         ({"y": Y[:-1]}, "one target value"),
         ({"X": X[:9], "y": Y[:9]}, "at least 10 points"),

@@ -104,12 +104,12 @@ X, Y = np.random.default_rng(6).standard_normal((20, 3)), np.arange(20.0)
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ({"jitter": 0.0}, "jitter above zero"),
-        ({"sigma": -1.0}, "sigma above zero"),
-        ({"batch": 21}, "batch from 2 to 20"),
-        ({"projection": "cosine"}, "projection to be one of"),
-        ({"projection": "subspace", "bottleneck": 4}, "bottleneck from 1 to 3"),
-        ({"n_modules": 0}, "n_modules at least 1"),
+        ({"jitter": 0.0}, "jitter = .* number in .0, inf"),
+        ({"sigma": -1.0}, "sigma = .* number in .0, inf"),
+        ({"batch": 21}, "batch = .* integer in .2, 20"),
+        ({"projection": "cosine"}, "projection = .* is not one of"),
+        ({"projection": "subspace", "bottleneck": 4}, "bottleneck = .* integer in .1, 3"),
+        ({"n_modules": 0}, "n_modules = .* integer in .1, inf"),
         ({"y": np.ones(20)}, "y that differ"),
         ({"y": np.ones((20, 2))}, "or integers"),
     ],

@@ -109,7 +109,7 @@ def test_counts_on_a_grid_agree():
         ([[0, 0, 0], [0] * 5], (0, 1), {}, r"lengths \[3, 5\]"),
         ([[0, 0, np.nan]], (0, 1), {}, "finite real numbers in biases"),
         ([[0, 0, 0]], (1, 0), {}, "α <= β"),
-        ([[0, 0, 0]], (0.2, 0.4), {"method": "grid"}, "method to be one of"),
+        ([[0, 0, 0]], (0.2, 0.4), {"method": "grid"}, "method = .* is not one of"),
         ([[0, 0.1, 0]], (0.2, 0.4), {"method": "formula"}, "only the first bias"),
         ([[0] * 5], (0.2, 0.4), {"method": "formula"}, "p = 2"),
         ([[0, 0, 0]], (0, 0.4), {"method": "formula"}, "0 < α"),
@@ -169,7 +169,7 @@ def test_bad_input_of_the_network():
     net = ScaleBiasNetwork()
     with pytest.raises(ValueError, match="groups of weights, scales, biases, logits"):
         net.fit(np.ones((2, 2)), [0, 1], train=["patch"])
-    with pytest.raises(ValueError, match="classes from 0 to 1, got 2"):
+    with pytest.raises(ValueError, match=r"classes = .* integer in .0, 1"):
         net.fit(np.ones((2, 2)), [0, 2])
     with pytest.raises(ValueError, match="integer class for each of 2"):
         net.score(np.ones((2, 2)), [0.0, 1.0])

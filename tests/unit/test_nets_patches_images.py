@@ -51,7 +51,7 @@ def test_what_is_no_image_is_refused():
         resize(np.zeros(3), 2)
     with pytest.raises(TypeError, match="real numbers"):
         resize(np.zeros((2, 2), complex), 2)
-    with pytest.raises(ValueError, match="height at least 1"):
+    with pytest.raises(ValueError, match=r"height = .* integer in .1, inf"):
         resize(np.zeros((2, 2)), 0)
 
 
@@ -111,7 +111,7 @@ def test_missing_files_and_unknown_names(mnist):
         load_images(folder / "nowhere")
     with pytest.raises(FileNotFoundError, match=r"omniglot_small.npz in .* holds \['idx'\]"):
         load_images(folder, "omniglot")
-    with pytest.raises(ValueError, match="name to be one of"):
+    with pytest.raises(ValueError, match=r"name = .* is not one of"):
         load_images(folder, "imagenet")
     (folder / "t10k-labels-idx1-ubyte").unlink()
     with pytest.raises(FileNotFoundError, match="t10k-labels"):
@@ -228,10 +228,10 @@ def test_the_seed_chooses_shapes():
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"size": 3}, "size at least 4"),
-        ({"classes": 11}, "classes from 2 to 10"),
-        ({"grid": 17}, "grid from 1 to 16"),
-        ({"channels": 0}, "channels at least 1"),
+        ({"size": 3}, "size = .* integer in .4, inf"),
+        ({"classes": 11}, "classes = .* integer in .2, 10"),
+        ({"grid": 17}, "grid = .* integer in .1, 16"),
+        ({"channels": 0}, "channels = .* integer in .1, inf"),
     ],
 )
 def test_bad_scenes_are_refused(options, words):

@@ -194,7 +194,7 @@ def test_default_programs_are_those_of_empty_questions():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"width": 0}, "expected width at least 1, got 0"),
+        ({"width": 0}, "width = .* integer in .1, inf"),
         ({"program_share": 1.5}, r"expected program_share of \[0, 1\], got 1.5"),
         ({"dropout": 1.0}, r"expected dropout of \[0, 0.99\], got 1.0"),
         ({"answers": False}, "expected answers or programs to train with"),

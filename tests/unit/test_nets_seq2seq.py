@@ -259,11 +259,11 @@ def test_files_that_are_none(tmp_path, trained):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"cell": "rnn"}, "cell to be one of gru, lstm, got 'rnn'"),
-        ({"query": "during"}, "query to be one of before, after"),
-        ({"hidden": 0}, "hidden at least 1, got 0"),
+        ({"cell": "rnn"}, "cell = .* is not one of gru, lstm, got 'rnn'"),
+        ({"query": "during"}, "query = .* is not one of before, after"),
+        ({"hidden": 0}, "hidden = .* integer in .1, inf"),
         ({"dropout": 1.0}, r"dropout of \[0, 1\), got 1.0"),
-        ({"learning_rate": -1}, "learning_rate above zero"),
+        ({"learning_rate": -1}, "learning_rate = .* number in .0, inf"),
     ],
 )
 def test_arguments(arguments, message):

@@ -387,9 +387,9 @@ def test_operator(rng, method):
 @pytest.mark.parametrize(
     ("r", "error", "message"),
     [
-        (np.ones(3), ValueError, r"r: expected shape \(25,\)"),
-        (np.full(25, np.nan), ValueError, "r: expected finite values"),
-        (np.ones(25) * 1j, TypeError, "r: expected real numbers"),
+        (np.ones(3), ValueError, r"x: expected shape \(25,\)"),
+        (np.full(25, np.nan), ValueError, "x: expected finite values"),
+        (np.ones(25) * 1j, TypeError, "x: expected real numbers"),
     ],
 )
 def test_vectors_that_are_refused(r, error, message):
@@ -998,7 +998,7 @@ def test_a_choice_that_fails_is_followed_by_the_next(rng):
     b = rng.standard_normal(A.shape[0])
     M = pympf.as_preconditioner(A)
     assert M.report().single
-    rows = pympf.mmf.rows_of(A, None)
+    rows = pympf.la.Matrix(A).core
     for method, failed in [
         ("multilevel", "multilevel in float32 failed"),
         ("ict", "multilevel in float32 failed, multilevel failed"),
@@ -1010,7 +1010,7 @@ def test_a_choice_that_fails_is_followed_by_the_next(rng):
         assert pympf.solve(A, b, preconditioner=M, method="cg").converged
     assert not M._core.fall_back(rows, "failed")
     M = pympf.as_preconditioner(A.astype(np.float32))
-    assert M._core.fall_back(pympf.mmf.rows_of(A.astype(np.float32), None), "failed")
+    assert M._core.fall_back(pympf.la.Matrix(A.astype(np.float32)).core, "failed")
     assert pympf.solve(A.astype(np.float32), b.astype(np.float32), preconditioner=M).converged
 
 

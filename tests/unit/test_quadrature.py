@@ -58,7 +58,7 @@ def test_bad_input():
     A = gallery.poisson(40)
     with pytest.raises(np.linalg.LinAlgError, match="not positive definite"):
         pympf.logdet(-A)
-    with pytest.raises(ValueError, match="n_probes = 1 is not an integer of at least 2"):
+    with pytest.raises(ValueError, match="n_probes = 1 is not an integer in"):
         pympf.logdet(A, n_probes=1)
     with pytest.raises(ValueError, match="n_steps = 0"):
         pympf.logdet(A, n_steps=0)

@@ -155,7 +155,7 @@ def test_bad_sizes_are_refused(arguments, message):
 def test_bad_vectors_are_refused():
     R = BlockSparse(132, b=33)
     for bad in (np.zeros(131), np.zeros((132, 2, 2)), np.full(132, np.nan), np.full(132, np.inf)):
-        with pytest.raises(ValueError, match="X: expected"):
+        with pytest.raises(ValueError, match="x: expected"):
             R.apply(bad)
     with pytest.raises((ValueError, TypeError)):
         R.apply(np.zeros(132, dtype=complex))

@@ -119,10 +119,26 @@ KrylovResult solve(const std::type_identity_t<Operator<T>>& A,
                    const std::type_identity_t<KrylovCallback<T>>& callback = {},
                    const Communicator& comm = Communicator::self());
 
+// Several right-hand sides: all advance together, so that A and M are read once for all of them;
+// each has its own scalars, stops by itself, and gets the bits and the result that it has alone. The
+// callbacks are one for each, or none at all.
+template <class T>
+std::vector<KrylovResult> solve(const std::type_identity_t<Operator<T>>& A,
+                                const std::type_identity_t<Operator<T>>* M, Index n,
+                                const std::vector<const T*>& b, const std::vector<T*>& x,
+                                const KrylovParams& params,
+                                const std::vector<KrylovCallback<T>>& callbacks = {},
+                                const Communicator& comm = Communicator::self());
+
 // The same for a matrix: see above for what is known of it. M stands for A^-1, whatever its scale.
 template <class T>
 KrylovResult solve(const DistRows<T>& A, const std::type_identity_t<Operator<T>>* M, const T* b,
                    T* x, const KrylovParams& params,
                    const std::type_identity_t<KrylovCallback<T>>& callback = {});
+template <class T>
+std::vector<KrylovResult> solve(const DistRows<T>& A, const std::type_identity_t<Operator<T>>* M,
+                                const std::vector<const T*>& b, const std::vector<T*>& x,
+                                const KrylovParams& params,
+                                const std::vector<KrylovCallback<T>>& callbacks = {});
 
 }  // namespace pympf

@@ -42,11 +42,11 @@ struct Operator {
   }
   // y = Op^T x
   void transpose(const T* x, T* y) const {
-    require(apply_transpose, "this operator has no transpose");
+    require(static_cast<bool>(apply_transpose), "this operator has no transpose");
     apply_transpose(x, y);
   }
   void transpose(const Block<const T>& X, const Block<T>& Y) const {
-    require(apply_transpose, "this operator has no transpose");
+    require(static_cast<bool>(apply_transpose), "this operator has no transpose");
     by_columns(apply_transpose_block, apply_transpose, X, Y);
   }
 

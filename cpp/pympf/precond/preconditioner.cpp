@@ -96,10 +96,26 @@ template <class T>
 struct Elsewhere {
   Repartition rows;
   ExchangeSpace<T> exchange;
-  std::vector<T> r, z;
+  std::vector<T> r, z, moved_r, moved_z;  // panels, here and there
 
-  Elsewhere(const Communicator& comm, const std::vector<int>& parts)
-      : rows(comm, parts), r(rows.own()), z(rows.own()) {}
+  Elsewhere(const Communicator& comm, const std::vector<int>& parts) : rows(comm, parts) {}
+
+  // The columns of a panel by `M`, which works on the rows that have moved.
+  template <class M>
+  void apply(const Block<const T>& R, const Block<T>& Z, Index first, Index count, Index lanes,
+             const M& moved) {
+    const auto k = static_cast<std::size_t>(lanes);
+    r.resize(k * R.n);
+    z.resize(k * R.n);
+    moved_r.resize(k * rows.own());
+    moved_z.resize(k * rows.own());
+    to_panel(R, first, count, lanes, r.data());
+    rows.there(r.data(), moved_r.data(), lanes, exchange);
+    const Block<T> out(rows.own(), moved_z.data(), lanes);
+    moved.apply(Block<const T>(rows.own(), moved_r.data(), lanes), out);
+    rows.back(moved_z.data(), z.data(), lanes, exchange);
+    from_panel(z.data(), lanes, Z, first, count);
+  }
 
   NearNullspace there(const NearNullspace& B) const {
     NearNullspace out{B.vectors, {}};
@@ -186,21 +202,30 @@ struct Preconditioner<T>::Impl {
     return true;
   }
 
-  void apply(const T* r, T* z) const {
+  void apply(const T* r, T* z) const { apply({rows, {r}}, {rows, {z}}); }
+
+  void apply(const Block<const T>& R, const Block<T>& Z) const {
     if (const auto* jacobi = std::get_if<Jacobi<T>>(&kind)) {
-      for_chunks(static_cast<std::size_t>(rows), [&](std::size_t, std::size_t i, std::size_t end) {
-        for (; i < end; ++i) z[i] = jacobi->inverse[i] * r[i];
-      });
+      const T* inverse = jacobi->inverse.data();
+      for (Index c = 0; c < R.count(); ++c) {
+        const T* r = R.at(c);
+        T* z = Z.at(c);
+        for_chunks(static_cast<std::size_t>(rows), [&](std::size_t, std::size_t i, std::size_t end) {
+          for (; i < end; ++i) z[i * Z.stride] = inverse[i] * r[i * R.stride];
+        });
+      }
       return;
     }
-    if (const auto* two_level = std::get_if<TwoLevel>(&kind)) return two_level->apply(r, z);
+    if (const auto* two_level = std::get_if<TwoLevel>(&kind))
+      return for_columns(R, Z, [&](const T* r, T* z) { two_level->apply(r, z); });
     const auto run = [&](const auto& cycles) {
       typename std::decay_t<decltype(cycles.spaces)>::Lease space(cycles.spaces);
-      precond::apply(cycles.levels, used, r, z, *space);
+      precond::apply(cycles.levels, used, R, Z, *space);
     };
     if (const auto* single = std::get_if<std::unique_ptr<Cycles<float>>>(&kind)) run(**single);
     if (const auto* full = std::get_if<std::unique_ptr<Cycles<double>>>(&kind)) run(**full);
-    for (Index i : null_rows) z[i] = r[i];
+    for (Index i : null_rows)
+      for (Index c = 0; c < R.count(); ++c) Z.at(c)[i * Z.stride] = R.at(c)[i * R.stride];
   }
 
  private:
@@ -530,13 +555,19 @@ const Report& Preconditioner<T>::report() const {
 
 template <class T>
 void Preconditioner<T>::apply(const T* r, T* z) const {
+  const Index n = impl_->callers_rows;
+  apply({n, {r}}, {n, {z}});
+}
+
+template <class T>
+void Preconditioner<T>::apply(const Block<const T>& R, const Block<T>& Z) const {
   const Impl& impl = *impl_;
   require<Error>(impl.whole, "the last update did not come to its end: update once more");
-  if (!impl.elsewhere) return impl.apply(r, z);
-  Elsewhere<T>& there = *impl.elsewhere;
-  there.rows.there(r, there.r.data(), 1, there.exchange);
-  impl.apply(there.r.data(), there.z.data());
-  there.rows.back(there.z.data(), z, 1, there.exchange);
+  require(R.count() == Z.count(), "M R: ", R.count(), " columns go in, ", Z.count(), " come out");
+  if (!impl.elsewhere) return impl.apply(R, Z);
+  for_panels(R.count(), [&](Index first, Index count, Index lanes) {
+    impl.elsewhere->apply(R, Z, first, count, lanes, impl);
+  });
 }
 
 template class Preconditioner<float>;

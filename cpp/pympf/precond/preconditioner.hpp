@@ -46,6 +46,8 @@ class Preconditioner {
 
   // z = M r. On one rank any number of threads may call; allocates only the first time.
   void apply(const T* r, T* z) const;
+  // Z = M R, every column with the bits that it has alone.
+  void apply(const Block<const T>& R, const Block<T>& Z) const;
 
  private:
   struct Impl;

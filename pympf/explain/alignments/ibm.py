@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from pympf.explain.alignments.links import Alignment
 from pympf.explain.alignments.symmetrize import SYMMETRIZATIONS, best_sources
-from pympf.nets._checks import as_choice, as_count
+from pympf.la import checks
 
 __all__ = ["IBM1"]
 
@@ -50,7 +50,7 @@ class IBM1:
     """
 
     def __init__(self, iterations: int = 6) -> None:
-        self.iterations = as_count(iterations, "iterations")
+        self.iterations = checks.integer(iterations, "iterations")
 
     def fit(self, sources: Sentences, targets: Sentences) -> IBM1:
         """Learn how words translate.
@@ -148,7 +148,7 @@ class IBM1:
         >>> IBM1().fit([["eau"]], [["water"]]).align(["eau"], ["water"])
         frozenset({(0, 0)})
         """
-        as_choice(method, "method", tuple(SYMMETRIZATIONS))
+        checks.choice(method, "method", tuple(SYMMETRIZATIONS))
         S = self._direction("_forward").best(source, target)
         T = self._direction("_backward").best(target, source)
         return SYMMETRIZATIONS[method](S, frozenset((i, j) for j, i in T))

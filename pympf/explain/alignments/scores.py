@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from pympf.explain.alignments.links import Alignment, Links
 from pympf.explain.alignments.symmetrize import as_soft, best_sources, hard_alignment
-from pympf.nets._checks import as_choice, as_count, random_numbers
+from pympf.la import checks
+from pympf.nets._checks import random_numbers
 
 __all__ = ["AlignmentScores", "Interval", "paired_bootstrap", "score_alignments", "score_links"]
 
@@ -208,8 +209,8 @@ def paired_bootstrap(
     >>> paired_bootstrap([good] * 5, [bad] * 5, [gold] * 5)
     Interval(difference=1.0, low=1.0, high=1.0)
     """
-    as_choice(score, "score", AlignmentScores._fields)
-    samples = as_count(samples, "samples")
+    checks.choice(score, "score", AlignmentScores._fields)
+    samples = checks.integer(samples, "samples")
     if not 0 < level < 1:
         raise ValueError(f"expected level between 0 and 1, got {level}")
     one, two = _count(first, gold, method), _count(second, gold, method)

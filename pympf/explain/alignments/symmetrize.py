@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pympf.explain.alignments.links import Alignment, Link
-from pympf.nets._checks import as_choice
+from pympf.la import checks
 
 __all__ = [
     "SYMMETRIZATIONS",
@@ -172,7 +172,7 @@ def hard_alignment(M: ArrayLike, method: str = "grow-diag-final-and") -> Alignme
     >>> sorted(hard_alignment([[0.9, 0.8], [0.1, 0.2]], "intersection"))
     [(0, 0)]
     """
-    as_choice(method, "method", tuple(SYMMETRIZATIONS))
+    checks.choice(method, "method", tuple(SYMMETRIZATIONS))
     return SYMMETRIZATIONS[method](best_sources(M), best_targets(M))
 
 

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pympf.explain.alignments.links import Link, Links
-from pympf.nets._checks import as_count, random_numbers
+from pympf.la import checks
+from pympf.nets._checks import random_numbers
 
 __all__ = ["AlignedPair", "SyntheticLanguages"]
 
@@ -127,7 +128,7 @@ class SyntheticLanguages:
     ) -> None:
         sizes = {"nouns": nouns, "verbs": verbs, "adjectives": adjectives}
         for name, size in (sizes | {"adverbs": adverbs, "compounds": compounds}).items():
-            as_count(size, name)
+            checks.integer(size, name)
         rng = random_numbers(seed, "languages")
         genders, animate = rng.integers(GENDERS, size=nouns), rng.random(nouns) < 0.5
         self._nouns = [
@@ -165,7 +166,7 @@ class SyntheticLanguages:
         3
         """
         rng = random_numbers(seed, "sentences")
-        return [self._sentence(rng) for _ in range(as_count(n, "n", 0))]
+        return [self._sentence(rng) for _ in range(checks.integer(n, "n", 0))]
 
     def _sentence(self, rng: np.random.Generator) -> AlignedPair:
         """[adverb] subject [adverb] object [not] [particle] verb -> subject verb object adverb."""

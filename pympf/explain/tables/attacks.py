@@ -18,7 +18,8 @@ from pympf.explain.tables.fictitious import distractor_row, reorder_rows
 from pympf.explain.tables.grammar import FLUFF
 from pympf.explain.tables.matches import COMMON, match_headers, with_tokens
 from pympf.explain.tables.programmer import MATCH_TERMS, Attributable, SelectionAttributions
-from pympf.nets._checks import as_choice, as_count, random_numbers
+from pympf.la import checks
+from pympf.nets._checks import random_numbers
 from pympf.nets.programmer import (
     COLUMN_TOKEN,
     TABLE_TOKEN,
@@ -144,7 +145,7 @@ def concatenate(question: Question, phrase: str, where: str) -> Question:
     >>> concatenate(question, "at all", "suffix").words
     ('most', 'gold', 'at', 'all', 'cm_token')
     """
-    as_choice(where, "where", ("prefix", "suffix"))
+    checks.choice(where, "where", ("prefix", "suffix"))
     tokens = tuple(word for word in question.words if word in (TABLE_TOKEN, COLUMN_TOKEN))
     words = tuple(word for word in question.words if word not in tokens)
     more = tuple(phrase.split())
@@ -396,7 +397,7 @@ def distractors(
         raise ValueError("expected a question that a neutral row leaves right, there is none")
     weights = [_word_weights(found) for found in model.attribute(used)]
     asked, missing, control = [], [], []
-    for number in range(as_count(attacks, "attacks")):
+    for number in range(checks.integer(attacks, "attacks")):
         question, weight = used[number % len(used)], weights[number % len(used)]
         said = {word for word in weight if rng.random() < repeat}
         asked.append(distractor_row(question, [word for word in weight if word in said], rng))

@@ -14,7 +14,8 @@ from pympf.explain.tables.programmer import (
     NeuralProgrammer,
     SelectionAttributions,
 )
-from pympf.nets._checks import as_count, random_numbers
+from pympf.la import checks
+from pympf.nets._checks import random_numbers
 from pympf.nets.programmer import Question, is_answer
 
 __all__ = ["accuracy", "drop_terms", "faithfulness", "overstability", "rank_words"]
@@ -229,7 +230,7 @@ def overstability(
     whole = accuracy(model, questions)
     rng, rows = random_numbers(seed, "random words"), []
     for size in sizes:
-        count = min(as_count(size, "a size", 0), len(ranked))
+        count = min(checks.integer(size, "a size", 0), len(ranked))
         others = [set(rng.choice(ranked, count, replace=False)) for _ in range(draws)]
         best, *some = (
             accuracy(model, [_only(question, words) for question in questions])

@@ -12,7 +12,8 @@ from dataclasses import replace
 import numpy as np
 
 from pympf.explain.tables.matches import with_tokens
-from pympf.nets._checks import as_choice, random_numbers
+from pympf.la import checks
+from pympf.nets._checks import random_numbers
 from pympf.nets.programmer import Question, Table, execute
 
 __all__ = ["distractor_row", "fictitious", "reorder_rows"]
@@ -54,7 +55,7 @@ def fictitious(question: Question, seed: int | Rng = 0, kind: str = "both") -> Q
     >>> fictitious(question, seed=1).words == question.words
     True
     """
-    as_choice(kind, "kind", KINDS)
+    checks.choice(kind, "kind", KINDS)
     rng = seed if isinstance(seed, Rng) else random_numbers(seed, "fictitious tables")
     table, cells = question.table, question.cells
     n, m = table.shape

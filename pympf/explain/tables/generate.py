@@ -21,7 +21,8 @@ from pympf.explain.tables.grammar import (
     roles_of,
 )
 from pympf.explain.tables.matches import ask
-from pympf.nets._checks import as_choice, as_count, random_numbers
+from pympf.la import checks
+from pympf.nets._checks import random_numbers
 from pympf.nets.programmer import Program, Question, Table, execute
 
 __all__ = ["generate_questions", "generate_table", "zipf"]
@@ -88,7 +89,7 @@ def generate_table(
     >>> sorted(generate_table("race").groups)
     ['driver', 'laps', 'points', 'team']
     """
-    as_choice(domain, "domain", tuple(DOMAINS))
+    checks.choice(domain, "domain", tuple(DOMAINS))
     rng = seed if isinstance(seed, Rng) else random_numbers(seed, "table")
     roles, rows = roles_of(domain), int(rng.integers(ROWS[0], ROWS[1] + 1))
     columns = [
@@ -163,13 +164,13 @@ def generate_questions(
     """
     weights = dict.fromkeys(INTENTS, 1.0) if intents is None else dict(intents)
     for intent in weights:
-        as_choice(intent, "an intent", INTENTS)
+        checks.choice(intent, "an intent", INTENTS)
     rng = random_numbers(seed, "questions over tables")
     result: list[Question] = []
-    for k in range(as_count(tables, "tables")):
+    for k in range(checks.integer(tables, "tables")):
         domain = list(DOMAINS)[k % len(DOMAINS)]
         table = generate_table(domain, rng, sorted_p=sorted_p)
-        while len(result) < (k + 1) * as_count(per_table, "per_table"):
+        while len(result) < (k + 1) * checks.integer(per_table, "per_table"):
             question = _question(table, rng, weights, vague, sorted_by_question)
             if question is not None:
                 result.append(question)

@@ -9,7 +9,8 @@ import numpy as np
 from pympf.explain.tables.evaluate import Value, denotation, is_right, normalize, to_values
 from pympf.explain.tables.prune import Programs
 from pympf.explain.tables.wtq import WikiTableQuestions
-from pympf.nets._checks import as_count, random_numbers
+from pympf.la import checks
+from pympf.nets._checks import random_numbers
 from pympf.nets.programmer import Question
 
 __all__ = ["answerable"]
@@ -48,7 +49,7 @@ def answerable(
     See `Programs`; the files are not shipped.
     """
     every = data.examples(split)
-    count = min(as_count(questions, "questions"), len(every))
+    count = min(checks.integer(questions, "questions"), len(every))
     chosen = random_numbers(seed, "sample").choice(len(every), count, replace=False)
     within, hits = 0, np.zeros(steps, dtype=int)
     for place in chosen:

@@ -18,7 +18,8 @@ from dataclasses import replace
 import numpy as np
 
 from pympf.explain.tables.fictitious import fictitious
-from pympf.nets._checks import as_count, random_numbers
+from pympf.la import checks
+from pympf.nets._checks import random_numbers
 from pympf.nets.programmer import (
     OPERATORS,
     USES_COLUMN,
@@ -66,7 +67,7 @@ class Programs:
     """
 
     def __init__(self, question: Question, steps: int = 2) -> None:
-        free = as_count(steps, "steps", 1, 3)
+        free = checks.integer(steps, "steps", 1, 3)
         columns = range(len(question.table.columns))
         every = [(op, j) for op in OPERATORS for j in (columns if op in USES_COLUMN else (None,))]
         self.question = question
@@ -229,7 +230,7 @@ def prune(
     """
     rng = random_numbers(seed, "pruning")
     left = [consistent(question, steps)]
-    for _ in range(as_count(tables, "tables", 0)):
+    for _ in range(checks.integer(tables, "tables", 0)):
         left.append(left[-1] & consistent(_answerable(question, rng, kind), steps))
     return np.array(left)
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pympf.explain.tables.lexicon import MATCHES, TRIGGERS, Item, lexical_items
-from pympf.nets._checks import as_choice
+from pympf.la import checks
 from pympf.nets.programmer import Answer, Program, Question, execute
 
 __all__ = ["RuleBased"]
@@ -186,11 +186,11 @@ class RuleBased:
         synonyms: Mapping[str, Iterable[str]] | None = None,
         triggers: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
-        self.matches = tuple(as_choice(kind, "a match", tuple(MATCHES)) for kind in matches)
+        self.matches = tuple(checks.choice(kind, "a match", tuple(MATCHES)) for kind in matches)
         self.synonyms = {word: set(others) for word, others in (synonyms or {}).items()}
         self.triggers = dict(TRIGGERS)
         for operator, phrases in (triggers or {}).items():
-            as_choice(operator, "an operator with triggers", tuple(TRIGGERS))
+            checks.choice(operator, "an operator with triggers", tuple(TRIGGERS))
             self.triggers[operator] = tuple(dict.fromkeys([*TRIGGERS[operator], *phrases]))
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:

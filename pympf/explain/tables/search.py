@@ -25,7 +25,8 @@ import numpy as np
 
 from pympf.explain.tables.evaluate import Value, denotation, is_right, normalize
 from pympf.explain.tables.prune import Programs
-from pympf.nets._checks import Array, as_count, random_numbers
+from pympf.la import checks
+from pympf.nets._checks import Array, random_numbers
 from pympf.nets.programmer import OPERATORS, USES_COLUMN, NeuralProgrammer, Program, Question
 
 __all__ = ["Candidates", "choose_programs", "fit_by_search", "real_accuracy", "right_programs"]
@@ -98,7 +99,7 @@ def right_programs(
     ... ]
     True
     """
-    free = as_count(steps, "steps", 1, 2)
+    free = checks.integer(steps, "steps", 1, 2)
     programs = Programs(question, free)
     which = np.argwhere(_right(programs, target))
     kinds = [(OPERATORS.index(op), -1 if j is None else j) for op, j in programs.steps]
@@ -246,7 +247,7 @@ def fit_by_search(
     1.0
     """
     model: NeuralProgrammer | None = None
-    for r in range(as_count(rounds, "rounds")):
+    for r in range(checks.integer(rounds, "rounds")):
         chosen = choose_programs(model, questions, candidates, seed)
         if not chosen:
             raise ValueError("expected a question that some program answers, got none")

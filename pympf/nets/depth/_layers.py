@@ -9,7 +9,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pympf.nets._checks import Array, as_count, as_outputs, as_points, as_positive
+from pympf.la import checks
+from pympf.nets._checks import Array, as_outputs, as_points
 from pympf.nets.depth import activations as sigma
 from pympf.nets.modular.mlp import EPS, MLP
 from pympf.nets.sparse_model import DSM
@@ -65,13 +66,13 @@ def random_layers(
     """He's normal weights, scaled to a norm where there is one, and small uniform biases."""
     if len(sizes) < 2:
         raise ValueError(f"expected sizes of inputs and outputs, got {list(sizes)}")
-    sizes = [as_count(size, "size") for size in sizes]
+    sizes = [checks.integer(size, "size") for size in sizes]
     weights, biases = [], []
     for layer, (inputs, outputs) in enumerate(pairwise(sizes), 2):
         gain = 1 if layer == len(sizes) else 2  # the last layer has no ReLU behind it
         W = rng.standard_normal((outputs, inputs)) * np.sqrt(gain / inputs)
         if norm is not None:
-            W *= as_positive(norm, "norm") / np.linalg.norm(W)
+            W *= checks.positive(norm, "norm") / np.linalg.norm(W)
         weights.append(W.astype(dtype))
         biases.append((rng.uniform(-1, 1, outputs) / np.sqrt(inputs)).astype(dtype))
     return weights, biases

@@ -26,14 +26,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pympf.nets._checks import (
-    Array,
-    as_count,
-    as_outputs,
-    as_points,
-    as_positive,
-    random_numbers,
-)
+from pympf.la import checks
+from pympf.nets._checks import Array, as_outputs, as_points, random_numbers
 from pympf.nets.depth import activations as sigma
 from pympf.nets.depth._layers import (
     BoundedLayer,
@@ -241,8 +235,8 @@ class BoundedNetwork:
         >>> identity(4, 2).belongs(2.0, 2), identity(4, 2).belongs(1.9, 2)
         (True, False)
         """
-        norm = as_positive(norm, "norm")
-        return self.depth == as_count(depth, "depth") and self.norm_bound() <= norm * ROUNDING
+        norm = checks.positive(norm, "norm")
+        return self.depth == checks.integer(depth, "depth") and self.norm_bound() <= norm * ROUNDING
 
     def lipschitz_bound(self, kind: str = "budget") -> float:
         """Compute a bound of the Lipschitz constant.
@@ -327,8 +321,8 @@ class BoundedNetwork:
         >>> identity(3, 5).slice(2, 4).depth
         3
         """
-        i = as_count(i, "first layer", 1, self.depth)
-        j = as_count(j, "last layer", i, self.depth)
+        i = checks.integer(i, "first layer", 1, self.depth)
+        j = checks.integer(j, "last layer", i, self.depth)
         return _shared(self._layers()[i - 1 : j])
 
     def then(self, *others: BoundedNetwork) -> BoundedNetwork:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.linalg import block_diag
 
-from pympf.nets._checks import as_count, as_positive
+from pympf.la import checks
 from pympf.nets.depth import activations as sigma
 from pympf.nets.depth.bounded import BoundedNetwork
 
@@ -42,11 +42,11 @@ def identity(n_features: int, depth: int, *, bound: float | None = None) -> Boun
     >>> identity(2, 3, bound=5.0)([[-4.0, 3.0]])
     array([[-4.,  3.]])
     """
-    n_features, depth = as_count(n_features, "n_features"), as_count(depth, "depth")
+    n_features, depth = checks.integer(n_features, "n_features"), checks.integer(depth, "depth")
     weights = [np.eye(n_features)] * depth
     if bound is None or depth == 1:
         return BoundedNetwork(weights, activations="identity")
-    shift = np.full(n_features, as_positive(bound, "bound"))
+    shift = np.full(n_features, checks.positive(bound, "bound"))
     biases = [shift, *[0 * shift] * (depth - 2), -shift]
     return BoundedNetwork(weights, biases, ["relu"] * (depth - 1) + ["identity"])
 

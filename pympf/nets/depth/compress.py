@@ -20,7 +20,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pympf.nets._checks import Array, as_count, as_outputs, as_points
+from pympf.la.checks import integer
+from pympf.nets._checks import Array, as_outputs, as_points
 from pympf.nets.depth.bounded import BoundedNetwork
 from pympf.nets.depth.parities import as_inputs, corners, parity, parity_values, random_corners
 from pympf.nets.depth.parity_learning import read_parity
@@ -80,7 +81,7 @@ def compress(
     """
     n = as_inputs(f, n)
     found = read_parity(f, n)
-    X = corners(n) if n <= LISTED else random_corners(n, as_count(checks, "checks"), seed)
+    X = corners(n) if n <= LISTED else random_corners(n, integer(checks, "checks"), seed)
     off = np.abs(as_outputs(f(X), len(X), 1)[:, 0] - found.sign * parity_values(found.bits, X))
     if off.max() > 1e-6:
         raise ValueError(

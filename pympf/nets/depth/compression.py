@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import ndtri
 
-from pympf.nets._checks import Array, as_outputs, as_points, as_positive
+from pympf.la import checks
+from pympf.nets._checks import Array, as_outputs, as_points
 from pympf.nets.depth.bounded import ROUNDING
 
 __all__ = ["CompressionError", "compression_error"]
@@ -87,7 +88,7 @@ def compression_error(
     if bound is None:
         reach = float(ndtri((1 + confidence) / 2)) * spread / np.sqrt(n)
         return CompressionError(mean, max(0.0, mean - reach), mean + reach, n)
-    if squares.max() > as_positive(bound, "bound") * ROUNDING:
+    if squares.max() > checks.positive(bound, "bound") * ROUNDING:
         raise ValueError(f"expected squares of at most {bound:g}, got {squares.max():g}")
     logarithm = np.log(4 / (1 - confidence))
     reach = float(spread * np.sqrt(2 * logarithm / n) + 7 * bound * logarithm / (3 * (n - 1)))

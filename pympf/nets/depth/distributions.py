@@ -16,7 +16,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pympf.nets._checks import Array, as_count, as_outputs, as_points, as_positive, random_numbers
+from pympf.la import checks
+from pympf.nets._checks import Array, as_outputs, as_points, random_numbers
 from pympf.nets.depth.parities import corners, random_corners
 
 __all__ = ["CubeFace", "Finite", "Perturbation", "total_variation"]
@@ -85,7 +86,9 @@ class Finite:
                [3.]])
         """
         rng = random_numbers(seed, "finite distribution")
-        return self.points[rng.choice(len(self.points), as_count(n, "n"), p=self.probabilities)]
+        return self.points[
+            rng.choice(len(self.points), checks.integer(n, "n"), p=self.probabilities)
+        ]
 
     def density(self, X: ArrayLike) -> Array:
         """Compute probabilities of points.
@@ -137,7 +140,7 @@ class CubeFace:
     """
 
     def __init__(self, n: int) -> None:
-        self.n = as_count(n, "n")
+        self.n = checks.integer(n, "n")
 
     @property
     def points(self) -> Array:
@@ -228,7 +231,7 @@ class Perturbation:
     """
 
     def __init__(self, base: Any, v: ArrayLike, eta: float, sides: Map | None = None) -> None:
-        self.base, self.eta = base, as_positive(eta, "eta")
+        self.base, self.eta = base, checks.positive(eta, "eta")
         self.v = as_points(np.reshape(v, (1, -1)))[0].astype(np.float64)
         length = float(np.linalg.norm(self.v))
         if abs(length - 1) > 1e-9:

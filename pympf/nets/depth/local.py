@@ -27,14 +27,8 @@ from numpy.typing import ArrayLike
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
-from pympf.nets._checks import (
-    Array,
-    as_choice,
-    as_count,
-    as_points,
-    as_positive,
-    random_numbers,
-)
+from pympf.la import checks
+from pympf.nets._checks import Array, as_points, random_numbers
 from pympf.nets.depth.bounded import BoundedNetwork
 from pympf.nets.depth.combinations import identity, product
 from pympf.nets.layer import Layer
@@ -63,7 +57,7 @@ class Ball:
     """
 
     def __init__(self, n_features: int) -> None:
-        self.n_features = as_count(n_features, "n_features")
+        self.n_features = checks.integer(n_features, "n_features")
 
     def sample(self, n: int, seed: int = 0) -> Array:
         """Draw points.
@@ -87,7 +81,7 @@ class Ball:
         See the class.
         """
         rng = random_numbers(seed, "ball")
-        X = rng.standard_normal((as_count(n, "n"), self.n_features))
+        X = rng.standard_normal((checks.integer(n, "n"), self.n_features))
         return X * np.sqrt(rng.random((n, 1))) / np.linalg.norm(X, axis=1, keepdims=True)
 
 
@@ -107,7 +101,7 @@ class RadialWave:
     """
 
     def __init__(self, frequency: float) -> None:
-        self.frequency = as_positive(frequency, "frequency")
+        self.frequency = checks.positive(frequency, "frequency")
 
     def __call__(self, X: ArrayLike) -> Array:
         """Evaluate at points of shape (n, d)."""
@@ -165,8 +159,8 @@ def gadget(n: int, frequency: float = 1.5, *, kinks: tuple[int, int] = (32, 64))
     >>> bool(np.square(gadget(4)(X) - RadialWave(1.5)(X)).mean() < 0.005)
     True
     """
-    n, wave = as_count(n, "n"), RadialWave(frequency)
-    first, second = (as_count(number, "kinks") for number in kinks)
+    n, wave = checks.integer(n, "n"), RadialWave(frequency)
+    first, second = (checks.integer(number, "kinks") for number in kinks)
     ticks = np.linspace(-1, 1, first + 1)
     start, squares = _bends(ticks, ticks**2)
     # A chord of x² between neighbours h apart lies h²/6 above it on average.
@@ -218,7 +212,7 @@ def staggered(g: BoundedNetwork, depth: int) -> BoundedNetwork:
     """
     if g.depth != 3:
         raise ValueError(f"expected a gadget of 3 layers, got {g.depth}")
-    depth = as_count(depth, "depth", 4)
+    depth = checks.integer(depth, "depth", 4)
     copies = []
     for i in range(1, depth - 2):
         copy = identity(g.n_features, i).then(g)
@@ -301,9 +295,9 @@ def locally_compressible(
     >>> len(found), found[0].relative > 0.5
     (1, True)
     """
-    slice_depth = as_count(slice_depth, "slice_depth", 1, f.depth)
-    as_choice(method, "method", ("lstsq", "adam", "rmsprop", "sgd"))
-    width = as_count(width, "width")
+    slice_depth = checks.integer(slice_depth, "slice_depth", 1, f.depth)
+    checks.choice(method, "method", ("lstsq", "adam", "rmsprop", "sgd"))
+    width = checks.integer(width, "width")
     outputs = f.forward(X)
     fitted = 2 * len(outputs[0]) // 3
     if not 2 <= fitted < len(outputs[0]):

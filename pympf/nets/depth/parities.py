@@ -24,7 +24,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pympf.nets._checks import Array, as_choice, as_count, as_outputs, as_points, random_numbers
+from pympf.la import checks
+from pympf.nets._checks import Array, as_outputs, as_points, random_numbers
 from pympf.nets.depth.bounded import BoundedNetwork
 
 __all__ = [
@@ -63,7 +64,7 @@ def as_bits(bits: ArrayLike, n: int) -> Array:
 
 def as_cube(n: int) -> int:
     """Check a number of bits all of whose corners are wanted."""
-    n = as_count(n, "n")
+    n = checks.integer(n, "n")
     if n > MOST_BITS:
         gigabytes = n * 2.0 ** (n - 27)
         raise ValueError(
@@ -79,7 +80,7 @@ def as_inputs(f: Any, n: int | None) -> int:
         if not isinstance(f, BoundedNetwork):
             raise ValueError("expected n with a function that does not tell its inputs, got none")
         return f.n_features
-    return as_count(n, "n")
+    return checks.integer(n, "n")
 
 
 def corners(n: int) -> Array:
@@ -136,7 +137,7 @@ def random_corners(n: int, m: int, seed: int = 0) -> Array:
     >>> random_corners(30, 5).shape
     (5, 30)
     """
-    shape = as_count(m, "m"), as_count(n, "n")
+    shape = checks.integer(m, "m"), checks.integer(n, "n")
     return 1.0 - 2.0 * random_numbers(seed, "corners").integers(0, 2, shape)
 
 
@@ -190,7 +191,7 @@ def least_norm(n: int, depth: int) -> float:
     >>> round(least_norm(729, 3), 12)
     3.0
     """
-    return float(as_count(n, "n", 0) ** (1 / (2 * as_count(depth, "depth"))))
+    return float(checks.integer(n, "n", 0) ** (1 / (2 * checks.integer(depth, "depth"))))
 
 
 def influence(
@@ -268,15 +269,15 @@ def parity(
     >>> round(f.norm_bound() - least_norm(3, 3), 12)
     0.0
     """
-    n = as_count(n, "n")
+    n = checks.integer(n, "n")
     bits = as_bits(bits, n)
     if sign not in (1, -1):
         raise ValueError(f"expected sign 1 or -1, got {sign!r}")
     ones = np.zeros((1, n))
     ones[0, bits] = 1
-    if as_choice(activation, "activation", ("triangle", "relu")) == "triangle":
-        return _by_triangle(ones, len(bits), as_count(depth, "depth"), sign)
-    return _by_relu(ones, len(bits), as_count(depth, "depth with ReLU", 2), sign)
+    if checks.choice(activation, "activation", ("triangle", "relu")) == "triangle":
+        return _by_triangle(ones, len(bits), checks.integer(depth, "depth"), sign)
+    return _by_relu(ones, len(bits), checks.integer(depth, "depth with ReLU", 2), sign)
 
 
 def _by_triangle(ones: Array, k: int, depth: int, sign: int) -> BoundedNetwork:
@@ -335,7 +336,7 @@ def parity_tree(bits: ArrayLike, n: int) -> BoundedNetwork:
     >>> f.depth, bool((f(corners(4)) == parity_values([0, 1, 2], corners(4))).all())
     (3, True)
     """
-    n = as_count(n, "n")
+    n = checks.integer(n, "n")
     bits = as_bits(bits, n)
     if len(bits) == 0:
         raise ValueError("expected at least one bit for a tree, got none")

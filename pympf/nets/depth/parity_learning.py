@@ -18,7 +18,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pympf.nets._checks import Array, as_count, as_outputs, as_points, as_positive
+from pympf.la import checks
+from pympf.nets._checks import Array, as_outputs, as_points
 from pympf.nets.depth.parities import as_inputs, random_corners
 
 __all__ = [
@@ -103,7 +104,7 @@ def goldreich_levin_pairs(n: int, noise: float, failure: float = 0.05) -> int:
         raise ValueError(f"expected noise of [0, 1/2), got {noise}")
     if not 0 < failure < 1:
         raise ValueError(f"expected failure of (0, 1), got {failure}")
-    return max(1, ceil(2 * log(as_count(n, "n") / failure) / (1 - 2 * noise) ** 4))
+    return max(1, ceil(2 * log(checks.integer(n, "n") / failure) / (1 - 2 * noise) ** 4))
 
 
 def goldreich_levin(
@@ -205,7 +206,7 @@ def heavy_parities(
     >>> sorted(found.bits.tolist() for found in heavy_parities(f, 6, threshold=0.5))
     [[0, 1, 2], [0, 3], [1, 2], [3]]
     """
-    n, threshold = as_count(n, "n"), as_positive(threshold, "threshold")
+    n, threshold = checks.integer(n, "n"), checks.positive(threshold, "threshold")
     if threshold > 1 or not 0 < failure < 1:
         raise ValueError(
             f"expected threshold of (0, 1] and failure of (0, 1), got {threshold} and {failure}"

@@ -27,7 +27,8 @@ from math import ceil, log
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pympf.nets._checks import Array, as_count, as_points, as_positive
+from pympf.la import checks
+from pympf.nets._checks import Array, as_points
 from pympf.nets.depth.parities import as_cube, corners
 
 __all__ = [
@@ -107,7 +108,7 @@ def vstat_samples(tau: float, failure: float = 0.01) -> int:
     """
     if not 0 < failure < 1:
         raise ValueError(f"expected failure of (0, 1), got {failure}")
-    return ceil(log(2 / failure) / as_positive(tau, "tau") ** 2)
+    return ceil(log(2 / failure) / checks.positive(tau, "tau") ** 2)
 
 
 def vstat(phi: Map, X: ArrayLike, tau: float, *, failure: float = 0.01) -> float:
@@ -189,7 +190,7 @@ def ruled_out(phi: ArrayLike, tau: float) -> Array:
     >>> np.flatnonzero(ruled_out([(1 + h) / 2, (1 - h) / 2], tau=0.2))
     array([5])
     """
-    tau = as_positive(tau, "tau")
+    tau = checks.positive(tau, "tau")
     p_0, p = _answers(phi)
     return np.abs(np.sqrt(p) - np.sqrt(p_0)) >= tau
 
@@ -223,7 +224,7 @@ class Adversarial:
     """
 
     def __init__(self, n: int, tau: float) -> None:
-        self.n, self.tau = as_cube(n), as_positive(tau, "tau")
+        self.n, self.tau = as_cube(n), checks.positive(tau, "tau")
         self.alive = np.ones(2**self.n, dtype=bool)
         self.queries = 0
         self._corners = corners(self.n)
@@ -280,7 +281,7 @@ def least_complexity(n: int) -> float:
     >>> round(least_complexity(30))
     1024
     """
-    return float((2.0 ** as_count(n, "n") - 1) ** (1 / 3))
+    return float((2.0 ** checks.integer(n, "n") - 1) ** (1 / 3))
 
 
 def statistical_dimension(gram: ArrayLike, correlation: float) -> float:
@@ -321,5 +322,5 @@ def statistical_dimension(gram: ArrayLike, correlation: float) -> float:
         raise ValueError(f"expected a symmetric Gram matrix, got one of shape {gram.shape}")
     largest = -np.sort(-np.abs(gram), axis=1)
     means = (np.cumsum(largest, axis=1) / np.arange(1, size + 1)).max(axis=0)
-    enough = np.flatnonzero(means <= as_positive(correlation, "correlation") * (1 + 1e-12))
+    enough = np.flatnonzero(means <= checks.positive(correlation, "correlation") * (1 + 1e-12))
     return float(size / (enough[0] + 1)) if len(enough) else 0.0

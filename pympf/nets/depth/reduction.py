@@ -23,7 +23,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pympf.nets._checks import Array, as_count, as_outputs, as_points, as_positive
+from pympf.la import checks
+from pympf.nets._checks import Array, as_outputs, as_points
 from pympf.nets.depth.bounded import ROUNDING, BoundedNetwork
 from pympf.nets.depth.distributions import CubeFace, Perturbation
 from pympf.nets.depth.parities import as_bits, least_norm, parity, parity_values
@@ -111,7 +112,7 @@ def recovery_bounds(eps: float, separation: float, reach: float) -> RecoveryBoun
     eps = float(eps)
     if not eps >= 0:
         raise ValueError(f"expected eps of at least 0, got {eps:g}")
-    separation = as_positive(separation, "separation")
+    separation = checks.positive(separation, "separation")
     if not 0 <= reach <= separation / 4 * ROUNDING:
         raise ValueError(
             f"expected eta Λ^d of at most Δ/4, as Lemma 1 does; got eta Λ^d = {reach:g} and "
@@ -164,7 +165,7 @@ def recover(
         lipschitz = g.lipschitz_bound("spectral")
     if lipschitz is not None:
         delta = separation(f, family, _some_of(family.base)) if delta is None else delta
-        recovery_bounds(0.0, delta, family.eta * as_positive(lipschitz, "lipschitz"))
+        recovery_bounds(0.0, delta, family.eta * checks.positive(lipschitz, "lipschitz"))
     step = family.eta * family.v
 
     def sides(X0: Array) -> Array:
@@ -403,8 +404,8 @@ def theorem1(n: int, norm: float, depth: int) -> Theorem1:
     >>> found.f.belongs(3.0, 4), round(found.reach, 3)
     (True, 0.333)
     """
-    n, depth = as_count(n, "n"), as_count(depth, "depth", 3)
-    norm = as_positive(norm, "norm")
+    n, depth = checks.integer(n, "n"), checks.integer(depth, "depth", 3)
+    norm = checks.positive(norm, "norm")
     recovery_bounds(0.0, 2.0, 1 / norm)
     family = Perturbation(CubeFace(n), np.eye(n + 1)[n], norm**-depth)
     return Theorem1(n, norm, depth, _line(n, norm, depth), family)
@@ -421,7 +422,7 @@ def _chance(X: Array, seed: int) -> Array:
     packed = np.packbits(X < 0, axis=1)
     words = np.zeros((len(X), -(-packed.shape[1] // 8) * 8), np.uint8)
     words[:, : packed.shape[1]] = packed
-    state = np.full(len(X), as_count(seed, "seed", 0), np.uint64)
+    state = np.full(len(X), checks.integer(seed, "seed", 0), np.uint64)
     for word in words.view(np.uint64).T:
         state = (state ^ word) + np.uint64(0x9E3779B97F4A7C15)
         state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pympf.nets._checks import Array, as_count, as_points, as_values
+from pympf.la import checks
+from pympf.nets._checks import Array, as_points, as_values
 from pympf.nets.modular.projections import as_labels
 from pympf.nets.train import Adam, Cosine, descend
 
@@ -47,8 +48,8 @@ class Network(ABC):
         self, X: Array, y: Array, steps: int, learning_rate: float, batch: int, seed: int
     ) -> None:
         n = len(X)
-        batch = min(as_count(batch, "batch"), n)
-        steps = as_count(steps, "steps", 0)
+        batch = min(checks.integer(batch, "batch"), n)
+        steps = checks.integer(steps, "steps", 0)
         epochs = -(-steps // -(-n // batch))
         X, total = X.astype(self.dtype, copy=False), epochs * -(-n // batch)
 
@@ -130,6 +131,6 @@ class Network(ABC):
 def as_outputs_of(outputs: int | tuple[int, int]) -> tuple[int, int | tuple[int, int]]:
     """Outputs of the last layer, and how they are read."""
     if isinstance(outputs, tuple):
-        k, classes = as_count(outputs[0], "parts"), as_count(outputs[1], "classes", 2)
+        k, classes = checks.integer(outputs[0], "parts"), checks.integer(outputs[1], "classes", 2)
         return k * classes, (k, classes)
-    return as_count(outputs, "outputs", 1, 1), 1
+    return checks.integer(outputs, "outputs", 1, 1), 1

@@ -27,15 +27,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pympf.nets._checks import (
-    Array,
-    as_choice,
-    as_count,
-    as_points,
-    as_positive,
-    as_values,
-    random_numbers,
-)
+from pympf.la import checks
+from pympf.nets._checks import Array, as_points, as_values, random_numbers
 from pympf.nets.modular.tasks import project
 
 __all__ = ["kernel_objective", "kernel_rule"]
@@ -88,8 +81,8 @@ def kernel_objective(
     >>> values.round(6)
     array([0.666667])
     """
-    kind = as_choice(projection, "projection", KERNELS)
-    jitter, unit = as_positive(jitter, "jitter"), as_positive(sigma, "sigma") ** -2
+    kind = checks.choice(projection, "projection", KERNELS)
+    jitter, unit = checks.positive(jitter, "jitter"), checks.positive(sigma, "sigma") ** -2
     if kind == "linear":
         U, V = parameters
         cosine = (U * V).sum(axis=1)[:, np.newaxis]
@@ -198,13 +191,16 @@ def kernel_rule(
     (6, 3)
     """
     X = as_points(X)
-    as_choice(projection, "projection", KERNELS)
-    n_modules, batch = as_count(n_modules, "n_modules"), as_count(batch, "batch", 2, len(X))
-    rate = as_positive(learning_rate, "learning_rate")
+    checks.choice(projection, "projection", KERNELS)
+    n_modules, batch = (
+        checks.integer(n_modules, "n_modules"),
+        checks.integer(batch, "batch", 2, len(X)),
+    )
+    rate = checks.positive(learning_rate, "learning_rate")
     rng = random_numbers(seed, "kernel rule")
     targets = _targets(y, len(X), n_modules, rng)
     parameters = _first(n_modules, X.shape[1], bottleneck, projection, rng)
-    for _ in range(as_count(iterations, "iterations", 0)):
+    for _ in range(checks.integer(iterations, "iterations", 0)):
         chosen = rng.choice(len(X), batch, replace=False)
         _, gradients = kernel_objective(
             parameters,
@@ -223,7 +219,7 @@ def _first(
     K: int, m: int, bottleneck: int, projection: str, rng: np.random.Generator
 ) -> list[Array]:
     if projection == "subspace":
-        b = as_count(bottleneck, "bottleneck", 1, m)
+        b = checks.integer(bottleneck, "bottleneck", 1, m)
         return [rng.standard_normal((K, m, b)) / np.sqrt(m)]
     count = 2 if projection == "linear" else 1
     found = rng.standard_normal((count, K, m))

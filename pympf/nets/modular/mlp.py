@@ -17,7 +17,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pympf.nets._checks import Array, as_choice, as_count, as_positive, random_numbers
+from pympf.la import checks
+from pympf.nets._checks import Array, random_numbers
 
 __all__ = ["MLP", "Tape"]
 
@@ -89,12 +90,12 @@ class MLP:
         dtype: Any = np.float32,
         seed: int = 0,
     ) -> None:
-        self.sizes = [as_count(size, "sizes") for size in sizes]
+        self.sizes = [checks.integer(size, "sizes") for size in sizes]
         if len(self.sizes) < 2:
             raise ValueError(f"expected at least two sizes, inputs and outputs, got {sizes}")
-        self.copies, self.normalize = as_count(copies, "copies"), bool(normalize)
-        self.dtype = np.dtype(as_choice(np.dtype(dtype).name, "dtype", ("float32", "float64")))
-        as_choice(initialization, "initialization", ("he", "torch"))
+        self.copies, self.normalize = checks.integer(copies, "copies"), bool(normalize)
+        self.dtype = np.dtype(checks.choice(np.dtype(dtype).name, "dtype", ("float32", "float64")))
+        checks.choice(initialization, "initialization", ("he", "torch"))
         rng = random_numbers(seed, "mlp")
         self.weights = [
             self._weights(rng, layer, initialization).astype(self.dtype)
@@ -105,7 +106,7 @@ class MLP:
             for a, b in zip(self.sizes, self.sizes[1:], strict=False)
         ]
         if self.sizes[0] == 1:
-            spread = as_positive(spread, "spread")
+            spread = checks.positive(spread, "spread")
             places = rng.uniform(-spread, spread, self.biases[0].shape)
             self.biases[0] = (-self.weights[0] * places).astype(self.dtype)
         hidden = self.sizes[1:-1] if self.normalize else []

@@ -22,12 +22,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pympf.nets._checks import (
-    Array,
-    as_choice,
-    as_count,
-    random_numbers,
-)
+from pympf.la import checks
+from pympf.nets._checks import Array, random_numbers
 from pympf.nets.modular._network import Network, as_outputs_of
 from pympf.nets.modular.kernel_rule import kernel_rule
 from pympf.nets.modular.mlp import MLP
@@ -75,7 +71,7 @@ class Monolithic(Network):
         normalize: bool = False,
         seed: int = 0,
     ) -> None:
-        self.n_features = as_count(n_features, "n_features")
+        self.n_features = checks.integer(n_features, "n_features")
         width, self.outputs = as_outputs_of(outputs)
         sizes = [self.n_features, *hidden, width]
         self.net = MLP(sizes, normalize=normalize, seed=seed)
@@ -203,11 +199,11 @@ class Modular(Network):
         train_projections: bool = True,
         seed: int = 0,
     ) -> None:
-        self.n_features = m = as_count(n_features, "n_features")
-        self.n_modules = K = as_count(n_modules, "n_modules")
-        self.projection = as_choice(projection, "projection", PROJECTIONS)
+        self.n_features = m = checks.integer(n_features, "n_features")
+        self.n_modules = K = checks.integer(n_modules, "n_modules")
+        self.projection = checks.choice(projection, "projection", PROJECTIONS)
         linear = self.projection == "linear"
-        self.bottleneck = b = as_count(bottleneck, "bottleneck", 1, m if linear else 1)
+        self.bottleneck = b = checks.integer(bottleneck, "bottleneck", 1, m if linear else 1)
         self.shared, self.train_projections = bool(shared), bool(train_projections)
         if shared and not (linear and len(hidden)):
             raise ValueError("expected shared modules with linear projections and a hidden layer")
@@ -301,7 +297,7 @@ class Modular(Network):
         K, b = self.n_modules, self.bottleneck
         if not isinstance(init, str):
             found = np.asarray(init, dtype=np.float64)
-        elif as_choice(init, "init", INITS) == "random":
+        elif checks.choice(init, "init", INITS) == "random":
             return self.projections
         elif init == "screened":
             found = screened(X, y, K, b, seed=seed, **options)

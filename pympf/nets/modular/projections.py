@@ -11,7 +11,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pympf.nets._checks import Array, as_count, as_points, random_numbers
+from pympf.la import checks
+from pympf.nets._checks import Array, as_points, random_numbers
 
 __all__ = ["as_labels", "focus", "random_similarity", "screened", "similarity"]
 
@@ -76,7 +77,7 @@ def random_similarity(V: ArrayLike, *, draws: int = 4000, seed: int = 0) -> floa
     True
     """
     V = as_points(V)
-    shape = (as_count(draws, "draws"), V.shape[1])
+    shape = (checks.integer(draws, "draws"), V.shape[1])
     return similarity(random_numbers(seed, "similarity").standard_normal(shape), V)
 
 
@@ -104,7 +105,7 @@ def focus(U: ArrayLike, k: int) -> float:
     0.75
     """
     U = np.asarray(U, dtype=np.float64)
-    k = as_count(k, "k", 1)
+    k = checks.integer(k, "k", 1)
     if U.ndim not in (2, 3) or U.shape[1] % k:
         raise ValueError(
             f"expected projections (K, m) or (K, m, b), m a multiple of {k}, got {U.shape}"
@@ -189,7 +190,7 @@ def screened(
     """
     X = as_points(X)
     y = as_labels(y, len(X))
-    K, b = as_count(n_modules, "n_modules"), as_count(bottleneck, "bottleneck")
+    K, b = checks.integer(n_modules, "n_modules"), checks.integer(bottleneck, "bottleneck")
     energy = np.array([_class_energy(X, part) for part in y.T])
     if y.shape[1] > 1:
         energy = np.maximum(energy - FLOOR * np.median(energy, axis=1, keepdims=True), 0)

@@ -12,7 +12,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pympf.nets._checks import Array, as_count, as_positive, random_numbers
+from pympf.la import checks
+from pympf.nets._checks import Array, random_numbers
 
 __all__ = ["as_counts", "pseudo_inverse_moment", "pseudo_inverse_sample"]
 
@@ -60,7 +61,7 @@ def pseudo_inverse_moment(
         middle = np.frompyfunc(_median_of_pseudo_inverse, 2, 1)
         return np.asarray(middle(n, p), dtype=np.float64)
     if ridge:
-        gamma = as_positive(ridge, "ridge")
+        gamma = checks.positive(ridge, "ridge")
         root = np.sqrt((gamma + n - p) ** 2 + 4 * gamma * p)
         return ((gamma + n + p) / root - 1) / 2
     gap = np.abs(n - p) - 1
@@ -104,8 +105,8 @@ def pseudo_inverse_sample(n: int, p: int, size: int, *, seed: int = 0) -> Array:
     >>> bool(abs(pseudo_inverse_sample(20, 10, 20000).mean() - 10 / 9) < 0.02)
     True
     """
-    n, p = sorted((as_count(n, "n"), as_count(p, "p")), reverse=True)
-    size, rng = as_count(size, "size"), random_numbers(seed, "pseudo-inverse")
+    n, p = sorted((checks.integer(n, "n"), checks.integer(p, "p")), reverse=True)
+    size, rng = checks.integer(size, "size"), random_numbers(seed, "pseudo-inverse")
     row = 1 / rng.chisquare(n, size)
     total = row.copy()
     for i in range(1, p):  # diagonal χ_{n-i}, below it χ_{p-i}

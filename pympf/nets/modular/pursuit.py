@@ -32,16 +32,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pympf import _mpi
-from pympf.nets._checks import (
-    Array,
-    as_choice,
-    as_count,
-    as_points,
-    as_positive,
-    as_values,
-    random_numbers,
-)
+from pympf.la import Ranks, checks
+from pympf.nets._checks import Array, as_points, as_values, random_numbers
 from pympf.nets.modular._directions import FARTHEST, LOT, STEPS, descend, promising
 from pympf.nets.modular._hats import Hats
 from pympf.nets.modular.tasks import PROJECTIONS, project
@@ -244,31 +236,35 @@ def pursuit(
     >>> bool(similarity(f.directions, found.directions) > 0.99)
     True
     """
-    if comm is not None:
-        _mpi.check_communicator(comm)
-    with _mpi.on_all(comm):
+    ranks = Ranks(comm)
+    with ranks.guard():
         X, y = _checked(X, y)
         m = X.shape[1]
-        as_choice(projection, "projection", PROJECTIONS)
-        n_directions = 4 * m + 8 if n_directions is None else as_count(n_directions, "n_directions")
+        checks.choice(projection, "projection", PROJECTIONS)
+        n_directions = (
+            4 * m + 8 if n_directions is None else checks.integer(n_directions, "n_directions")
+        )
         default = min(max(500 * m, 50 * m**3), MOST_STARTS)
-        n_starts = default if n_starts is None else as_count(n_starts, "n_starts")
-        patience, tolerance = as_count(patience, "patience"), as_positive(tolerance, "tolerance")
-        smoothing = as_positive(smoothing, "smoothing")
+        n_starts = default if n_starts is None else checks.integer(n_starts, "n_starts")
+        patience, tolerance = (
+            checks.integer(patience, "patience"),
+            checks.positive(tolerance, "tolerance"),
+        )
+        smoothing = checks.positive(smoothing, "smoothing")
     settings = (projection, n_directions, n_starts, smoothing, tolerance, patience, seed)
     data = (X.shape, zlib.crc32(X.tobytes()), zlib.crc32(y.tobytes()))
-    _mpi.same_on_all(comm, (*settings, *data), "pursuit: parameters, X and y")
+    ranks.same((*settings, *data), "pursuit: parameters, X and y")
     rng = random_numbers(seed, "pursuit")
     fit = _prepared(X, y, projection, smoothing)
     X, y = fit.scaled(X), y - fit.level
     order = rng.permutation(len(X))
     held, train = np.split(order, [len(X) // 5])
-    search = _Search(fit, X[train], y[train], X[held], y[held], rng, comm)
+    search = _Search(fit, X[train], y[train], X[held], y[held], rng, ranks)
     while len(fit.U) < n_directions and search.failures < patience:
         search.round(n_starts * 2**search.failures, tolerance)
     for _ in range(SWEEPS if len(fit.U) else 0):
         fit.sweep(X, y, steps=1)
-    fit.U, fit.c = _mpi.from_first(comm, (fit.U, fit.c))
+    fit.U, fit.c = ranks.broadcast((fit.U, fit.c))
     directions = fit.U if projection == "linear" else fit.U * fit.scale + fit.center
     return Pursuit(directions, search.errors, search.starts, projection, fit)
 
@@ -294,9 +290,9 @@ class _Search:
         X_held: Array,
         y_held: Array,
         rng: np.random.Generator,
-        comm: Any,
+        ranks: Ranks,
     ) -> None:
-        self.fit, self.rng, self.comm = fit, rng, comm
+        self.fit, self.rng, self.ranks = fit, rng, ranks
         self.grid = fit.grid
         self.X, self.y, self.X_held, self.y_held = X, y, X_held, y_held
         self.left, self.left_held = y, y_held
@@ -325,7 +321,7 @@ class _Search:
         fit = self.fit
         for _ in range(SWEEPS):
             self.left = fit.sweep(self.X, self.y, steps=2)
-        fit.U, fit.c, self.left = _mpi.from_first(self.comm, (fit.U, fit.c, self.left))
+        fit.U, fit.c, self.left = self.ranks.broadcast((fit.U, fit.c, self.left))
         self.left_held = self.y_held - fit.values(self.X_held).sum(axis=0)
 
     def _try_finer(self) -> None:
@@ -345,7 +341,7 @@ class _Search:
         search = partial(
             promising, X=self.X[some], r=self.left[some], grid=grid, projection=projection
         )
-        found = _mpi.spread(self.comm, search, [U[i : i + LOT] for i in range(0, starts, LOT)])
+        found = self.ranks.spread(search, [U[i : i + LOT] for i in range(0, starts, LOT)])
         U, gain = (np.concatenate(part) for part in zip(*found, strict=True))
         U = U[np.argsort(-gain, kind="stable")[:CANDIDATES]]
         U, _ = descend(U, self.X, self.left, grid, projection, STEPS)
@@ -355,7 +351,7 @@ class _Search:
         best = int(errors.argmin())
         while grid.knots < self.fit.grid.knots:
             grid, c = grid.finer(c)
-        return _mpi.from_first(self.comm, (U[best : best + 1], c[best : best + 1], errors[best]))
+        return self.ranks.broadcast((U[best : best + 1], c[best : best + 1], errors[best]))
 
     def _draw(self, starts: int) -> Array:
         """Directions on the sphere, or centres in the ball."""

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from math import inf, isnan
 from typing import Any
 
-from pympf import _mpi
-from pympf.nets._checks import as_count, as_positive
+from pympf.la import Ranks, checks
 
 __all__ = ["SampleComplexity", "sample_complexities", "sample_complexity"]
 
@@ -93,13 +92,13 @@ def sample_complexity(
     >>> found.n, found.bracket
     (450, (395, 450))
     """
-    error, tolerance = as_positive(error, "error"), as_positive(tolerance, "tolerance")
-    start, most = as_positive(start, "start"), as_positive(most, "most")
+    error, tolerance = checks.positive(error, "error"), checks.positive(tolerance, "tolerance")
+    start, most = checks.positive(start, "start"), checks.positive(most, "most")
     if start > most:
         raise ValueError(f"expected start at most {most:g}, got {start:g}")
     low, high, now = 0.0, inf, start
     found: dict[int, float] = {}
-    for _ in range(as_count(iterations, "iterations")):
+    for _ in range(checks.integer(iterations, "iterations")):
         n = round(2**now)
         if n not in found:
             found[n] = float(train(n))
@@ -145,10 +144,9 @@ def sample_complexities(
     >>> [one.n for one in sample_complexities([lambda n: 1 / n, lambda n: 9 / n], 0.01)]
     [108, 981]
     """
-    if comm is not None:
-        _mpi.check_communicator(comm)
+    ranks = Ranks(comm)
 
     def search(train: Callable[[int], float]) -> SampleComplexity:
         return sample_complexity(train, error, **options)
 
-    return _mpi.spread(comm, search, trains)
+    return ranks.spread(search, trains)

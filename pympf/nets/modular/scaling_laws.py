@@ -26,7 +26,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import least_squares
 
-from pympf.nets._checks import Array, as_count, as_positive
+from pympf.la import checks
+from pympf.nets._checks import Array
 from pympf.nets.modular.pseudo_inverse import as_counts, pseudo_inverse_moment
 from pympf.nets.modular.spectra import PowerLaw, traces_of
 
@@ -84,7 +85,7 @@ def linear_loss(n: ArrayLike, p: ArrayLike, spectrum: Any, *, outputs: int = 1) 
     (array([0.885,   inf]), array([0.314, 0.   ]))
     """
     n, p, law = as_counts(n, "n"), as_counts(p, "p"), traces_of(spectrum)
-    return _losses(n, p, law.head(p), law.tail(p), as_count(outputs, "outputs"))
+    return _losses(n, p, law.head(p), law.tail(p), checks.integer(outputs, "outputs"))
 
 
 def _losses(n: Array, p: Array, head: Array, tail: Array, d: int) -> Losses:
@@ -146,8 +147,8 @@ def modular_loss(
     0.311
     """
     n, p = as_counts(n, "n"), as_counts(p, "p")
-    m = as_count(m, "m")
-    b = as_count(bottleneck, "bottleneck", 1, m)
+    m = checks.integer(m, "m")
+    b = checks.integer(bottleneck, "bottleneck", 1, m)
     law = (law or PowerLaw()).at(b)
     projections = m * b
     if printed:
@@ -157,7 +158,7 @@ def modular_loss(
     else:
         missing = np.maximum(projections - p, 0)
         tail = law.tail(np.maximum(p - projections, 0)) + missing
-    return _losses(n, p, projections + law.trace - tail, tail, as_count(outputs, "outputs"))
+    return _losses(n, p, projections + law.trace - tail, tail, checks.integer(outputs, "outputs"))
 
 
 # ---- figure 3 ------------------------------------------------------------------------------------
@@ -207,7 +208,11 @@ def samples_needed(
     >>> np.log10(samples_needed(0.5, None, [2, 5, 9])).round(1)
     array([ 1.8,  4.9, 23.2])
     """
-    loss, d, law = as_positive(loss, "loss"), as_count(outputs, "outputs"), law or PowerLaw()
+    loss, d, law = (
+        checks.positive(loss, "loss"),
+        checks.integer(outputs, "outputs"),
+        law or PowerLaw(),
+    )
     m = np.asarray(m, dtype=np.float64)
     if p is not None:
         return _points(loss, as_counts(p, "p"), law.at(m), d)
@@ -254,7 +259,7 @@ def samples_limit(loss: float, p: ArrayLike, m: ArrayLike, *, law: PowerLaw | No
     >>> float(samples_limit(1.2, 100, 9).round(6))
     2400.0
     """
-    loss, law = as_positive(loss, "loss"), (law or PowerLaw()).at(m)
+    loss, law = checks.positive(loss, "loss"), (law or PowerLaw()).at(m)
     p = as_counts(p, "p")
     if loss > law.c:
         return p * (1 + law.c / (loss - law.c)) * np.ones_like(law.exponent)
@@ -314,7 +319,7 @@ def fit_power_law(
     >>> round(fit.law.c, 2), round(fit.law.omega, 2), round(fit.alpha, 2)
     (1.15, 1.57, 0.85)
     """
-    d, loss = as_count(outputs, "outputs"), np.asarray(train_loss, dtype=np.float64)
+    d, loss = checks.integer(outputs, "outputs"), np.asarray(train_loss, dtype=np.float64)
     n, size, m, loss = np.broadcast_arrays(as_counts(n, "n"), as_counts(parameters, "p"), m, loss)
     if loss.size < 3 or not np.isfinite(loss).all():
         raise ValueError(f"expected at least 3 losses, all finite, got {loss.tolist()}")

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pympf.nets._checks import Array, as_count, as_positive
+from pympf.la import checks
+from pympf.nets._checks import Array
 
 __all__ = ["PowerLaw", "traces_of"]
 
@@ -51,7 +52,7 @@ class PowerLaw:
     m: Any = 1
 
     def __post_init__(self) -> None:
-        as_positive(self.c, "c")
+        checks.positive(self.c, "c")
         if not 1 < self.omega < np.inf:
             raise ValueError(f"expected omega above 1 and finite, got {self.omega}")
         if not (np.asarray(self.m) >= 0).all():
@@ -134,7 +135,7 @@ class PowerLaw:
         >>> PowerLaw(c=1.0, m=0).eigenvalues(2).round(6)
         array([0.5     , 0.166667])
         """
-        i, q = np.arange(1.0, as_count(count, "count") + 1), float(self.exponent)
+        i, q = np.arange(1.0, checks.integer(count, "count") + 1), float(self.exponent)
         return -self.c * i**-q * np.expm1(-q * np.log1p(1 / i))
 
     def at(self, m: Any) -> PowerLaw:

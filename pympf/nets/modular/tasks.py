@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pympf.nets._checks import Array, as_choice, as_count, as_points, random_numbers
+from pympf.la import checks
+from pympf.nets._checks import Array, as_points, random_numbers
 
 __all__ = ["PROJECTIONS", "SineWaves", "compose", "project"]
 
@@ -50,7 +51,7 @@ def project(X: Array, U: Array, projection: str) -> Array:
     >>> project(np.array([[3.0, 4.0]]), np.zeros((1, 2)), "distance")
     array([[5.]])
     """
-    if as_choice(projection, "projection", PROJECTIONS) == "linear":
+    if checks.choice(projection, "projection", PROJECTIONS) == "linear":
         return U @ X.T
     return np.sqrt(np.stack([np.square(X - u).sum(axis=1) for u in U]))
 
@@ -99,9 +100,9 @@ class SineWaves:
     def __init__(
         self, m: int, k: int | None = None, tau: int = 3, *, linear: bool = True, seed: int = 0
     ) -> None:
-        self.n_features = as_count(m, "m")
-        self.k = self.n_features if k is None else as_count(k, "k")
-        size = (self.k, as_count(tau, "tau"))
+        self.n_features = checks.integer(m, "m")
+        self.k = self.n_features if k is None else checks.integer(k, "k")
+        size = (self.k, checks.integer(tau, "tau"))
         rng = random_numbers(seed, "sine waves")
         directions = rng.standard_normal((self.k, self.n_features))
         self.directions = directions / np.linalg.norm(directions, axis=1, keepdims=True)
@@ -159,7 +160,9 @@ class SineWaves:
         >>> SineWaves(5).sample(3).shape
         (3, 5)
         """
-        return random_numbers(seed, "points").standard_normal((as_count(n, "n"), self.n_features))
+        return random_numbers(seed, "points").standard_normal(
+            (checks.integer(n, "n"), self.n_features)
+        )
 
 
 def compose(
@@ -221,7 +224,7 @@ def compose(
     images = np.asarray(images)
     flat = as_points(images.reshape(len(images), -1))
     labels = _as_classes(labels, len(flat))
-    k, n = as_count(k, "k", 1, len(flat)), as_count(n, "n")
+    k, n = checks.integer(k, "k", 1, len(flat)), checks.integer(n, "n")
     if not 0 <= noise < np.inf:
         raise ValueError(f"expected noise at least zero and finite, got {noise}")
     if test and not disjoint:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from pympf.nets._checks import as_count
+from pympf.la import checks
 from pympf.nets.patches.checks import as_shape
 from pympf.nets.patches.network import Network
 
@@ -76,9 +76,11 @@ def residual_network(
     >>> residual_network((3, 16, 16), 10).count()["scale-bias"]
     2272
     """
-    shape, n_classes = as_shape(shape), as_count(n_classes, "n_classes")
-    stem, head = as_count(stem, "stem"), as_count(head, "head")
-    structure: list[Any] = [("convolution", shape[0], stem, as_count(stem_stride, "stem_stride"))]
+    shape, n_classes = as_shape(shape), checks.integer(n_classes, "n_classes")
+    stem, head = checks.integer(stem, "stem"), checks.integer(head, "head")
+    structure: list[Any] = [
+        ("convolution", shape[0], stem, checks.integer(stem_stride, "stem_stride"))
+    ]
     structure += _normalized(stem)
     channels = stem
     for expansion, outputs, stride in blocks:

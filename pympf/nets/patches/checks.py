@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pympf.nets._checks import Array, as_choice, as_count, as_real
+from pympf.la import checks
+from pympf.nets._checks import Array, as_real
 
 __all__ = ["GROUPS", "STATISTICS", "as_groups", "as_images", "as_labels", "as_shape"]
 
@@ -23,7 +24,7 @@ def as_shape(shape: Sequence[int]) -> tuple[int, int, int]:
     """Check the shape of an image."""
     if len(tuple(shape)) != 3:
         raise ValueError(f"expected shape (channels, height, width), got {tuple(shape)}")
-    channels, height, width = (as_count(side, "shape") for side in shape)
+    channels, height, width = (checks.integer(side, "shape") for side in shape)
     return channels, height, width
 
 
@@ -59,7 +60,7 @@ def as_groups(groups: Iterable[str] | str) -> tuple[str, ...]:
     """Check names of groups, and return them in the order of `GROUPS`, each once."""
     names = [groups] if isinstance(groups, str) else list(groups)
     for name in names:
-        as_choice(name, "group", GROUPS)
+        checks.choice(name, "group", GROUPS)
     if not names:
         raise ValueError(f"expected at least one group of {', '.join(GROUPS)}, got none")
     return tuple(group for group in GROUPS if group in names)

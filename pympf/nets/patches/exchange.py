@@ -10,10 +10,10 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from pympf.la import Ranks
 from pympf.nets._checks import Array
 from pympf.nets.patches.tasks import Blocks, Learner
 from pympf.nets.patches.turns import APPLY, SEND, Turns
@@ -70,11 +70,11 @@ class Plan:
 
 
 class Link:
-    """A communicator on which receiving sleeps.
+    """Ranks among which receiving sleeps.
 
     Parameters
     ----------
-    comm : mpi4py.MPI.Comm
+    ranks : pympf.la.Ranks
 
     Attributes
     ----------
@@ -82,28 +82,23 @@ class Link:
         Seconds that receiving took.
     """
 
-    def __init__(self, comm: Any) -> None:
-        from mpi4py import MPI
-
-        self.comm = comm
+    def __init__(self, ranks: Ranks) -> None:
+        self.ranks = ranks
         self.waited = 0.0
-        self._any, self._status = MPI.ANY_SOURCE, MPI.Status()
 
     def send(self, buffer: Array, rank: int, tag: int) -> None:
         """Send an array."""
-        self.comm.Send(np.ascontiguousarray(buffer), dest=rank, tag=tag)
+        self.ranks.send(buffer, rank, tag)
 
     def receive(self, buffer: Array, rank: int | None = None) -> tuple[int, int]:
         """Wait for a message of a rank, or of any; give its rank and tag."""
         start, pause = time.perf_counter(), 1e-5
-        source = self._any if rank is None else rank
-        while not self.comm.Iprobe(source=source, status=self._status):
+        while (found := self.ranks.probe(rank)) is None:
             time.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
-        rank, tag = self._status.Get_source(), self._status.Get_tag()
-        self.comm.Recv(buffer, source=rank, tag=tag)
+        self.ranks.receive(buffer, *found)
         self.waited += time.perf_counter() - start
-        return rank, tag
+        return found
 
 
 # ---- workers -------------------------------------------------------------------------------------
@@ -111,7 +106,7 @@ def work(
     link: Link, plan: Plan, blocks: Blocks, learner: Learner, losses: Array
 ) -> BaseException | None:
     """Compute gradients until all is done, or something fails: give what failed here."""
-    worker = link.comm.rank - plan.servers
+    worker = link.ranks.rank - plan.servers
     task, servers = learner.number, range(plan.servers)
     places = [blocks.places(task, server, plan.servers) for server in servers]
     buffers = [np.concatenate([learner.values[place] for place in own]) for own in places]
@@ -148,7 +143,7 @@ def serve(link: Link, plan: Plan, blocks: Blocks) -> Turns | None:
     if not plan.asynchronous:
         server.synchronous()
         return None
-    if link.comm.rank == 0:
+    if link.ranks.rank == 0:
         return server.leading()
     server.following()
     return None

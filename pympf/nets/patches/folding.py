@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pympf.nets._checks import Array, as_choice, as_count, as_points, random_numbers
+from pympf.la import checks
+from pympf.nets._checks import Array, as_points, random_numbers
 
 __all__ = ["components", "convex_hull_keeps_class", "fold_function", "preimage"]
 
@@ -160,7 +161,7 @@ def components(
     >>> [components([[b, 0, 0], [0, 0, 0]], (0.2, 0.4)) for b in firsts]
     [4, 3, 2, 1, 0]
     """
-    if as_choice(method, "method", ("intervals", "formula")) == "intervals":
+    if checks.choice(method, "method", ("intervals", "formula")) == "intervals":
         return len(preimage(biases, segment, printed=printed))
     rows, (low, high) = _as_biases(biases), _as_segment(segment)
     rest = [*rows[0][1:], *(b for row in rows[1:] for b in row)]
@@ -226,7 +227,7 @@ def convex_hull_keeps_class(
         )
     classes, rng = (Z @ W.T + b).argmax(axis=1), random_numbers(seed, "convex combinations")
     size = 1 + abs(b).max() + np.linalg.norm(W, axis=1).max() * np.linalg.norm(Z, axis=1).max()
-    for drawn in rng.choice(classes, as_count(n, "n")):
+    for drawn in rng.choice(classes, checks.integer(n, "n")):
         of_class = Z[classes == drawn]
         outputs = W @ (rng.dirichlet(np.full(len(of_class), 0.5)) @ of_class) + b
         if outputs.max() - outputs[drawn] > 1e-12 * size:

@@ -19,7 +19,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pympf.nets._checks import Array, as_choice, as_count
+from pympf.la import checks
+from pympf.nets._checks import Array
 
 __all__ = ["ImageSet", "digits", "load_images", "resize"]
 
@@ -114,8 +115,8 @@ def resize(X: ArrayLike, size: int | tuple[int, int], *, antialias: bool = True)
         raise ValueError(f"expected images of shape (..., height, width), got {X.shape}")
     height, width = (size, size) if np.ndim(size) == 0 else tuple(size)  # type: ignore[arg-type]
     dtype = X.dtype if X.dtype == np.float64 else np.dtype(np.float32)
-    down = _hats(X.shape[-2], as_count(height, "height"), antialias).astype(dtype)
-    across = _hats(X.shape[-1], as_count(width, "width"), antialias).astype(dtype)
+    down = _hats(X.shape[-2], checks.integer(height, "height"), antialias).astype(dtype)
+    across = _hats(X.shape[-1], checks.integer(width, "width"), antialias).astype(dtype)
     return down @ (X.astype(dtype, copy=False) @ across.T)
 
 
@@ -165,8 +166,8 @@ def digits(*, size: int = 8, channels: int = 1, n_test: int = 500, seed: int = 0
 
     X, y = load_digits(return_X_y=True)
     X = _prepared(X.reshape(-1, 1, 8, 8) / 16, size, channels)
-    n_test = as_count(n_test, "n_test", 1, len(X) - 1)
-    order = np.random.default_rng(as_count(seed, "seed", 0)).permutation(len(X))
+    n_test = checks.integer(n_test, "n_test", 1, len(X) - 1)
+    order = np.random.default_rng(checks.integer(seed, "seed", 0)).permutation(len(X))
     train, test = order[n_test:], order[:n_test]
     y = y.astype(np.int64)
     return ImageSet(X[train], y[train], X[test], y[test])
@@ -225,7 +226,7 @@ def load_images(
         if len(there) != 1:
             raise ValueError(f"expected the name of a set of {folder}, which holds {there}")
         name = there[0]
-    if as_choice(name, "name", tuple(READERS)) not in there:
+    if checks.choice(name, "name", tuple(READERS)) not in there:
         raise FileNotFoundError(f"expected {READERS[name][0]} in {folder}, which holds {there}")
     parts = READERS[name][1](folder)
     X_train, X_test = (_prepared(X, size, channels) for X in (parts[0], parts[2]))
@@ -238,7 +239,7 @@ def load_images(
 
 def _prepared(X: Array, size: int | None, channels: int | None) -> Array:
     """Bring images (n, c, h, w), uint8 or of [0, 1], to float32 of [0, 1] and the size."""
-    if channels is not None and X.shape[1] not in (1, as_count(channels, "channels")):
+    if channels is not None and X.shape[1] not in (1, checks.integer(channels, "channels")):
         raise ValueError(f"expected {channels} channels, got images with {X.shape[1]}")
     scale = np.float32(1 / 255 if X.dtype == np.uint8 else 1)
     pieces = []

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pympf.nets._checks import Array, as_choice, as_count, random_numbers
+from pympf.la import checks
+from pympf.nets._checks import Array, random_numbers
 from pympf.nets.cost import Cost
 from pympf.nets.patches.checks import GROUPS, STATISTICS, as_groups, as_images, as_labels, as_shape
 from pympf.nets.patches.convolution import Convolution, Depthwise, Linear, Pointwise
@@ -106,7 +107,7 @@ class LayeredModel:
     ) -> None:
         self.shape = as_shape(shape)
         self.structure = structure
-        self.dtype = np.dtype(as_choice(np.dtype(dtype).name, "dtype", ("float32", "float64")))
+        self.dtype = np.dtype(checks.choice(np.dtype(dtype).name, "dtype", ("float32", "float64")))
         rng = {"last": random_numbers(seed, "last"), "": random_numbers(seed, "network")}
         self._chain = Chain(self._layers(structure, rng))
         self._body, self._last = Chain(self._chain.layers[:-1]), self._chain.layers[-1]
@@ -120,7 +121,7 @@ class LayeredModel:
             if kind == "residual":
                 layers.append(Residual(self._layers(numbers[0], rng)))
             else:
-                layer = KINDS[as_choice(kind, "kind of layer", tuple(KINDS))]
+                layer = KINDS[checks.choice(kind, "kind of layer", tuple(KINDS))]
                 draws = rng.get(layer.group, rng[""])
                 layers.append(layer(*numbers, rng=draws, dtype=self.dtype))
         return layers
@@ -324,7 +325,7 @@ class LayeredModel:
         (10,)
         """
         wanted = as_groups(groups)
-        run = Pass(frozenset(wanted), as_choice(statistics, "statistics", STATISTICS))
+        run = Pass(frozenset(wanted), checks.choice(statistics, "statistics", STATISTICS))
         logits, tape = self._chain.forward(images, run)
         value, slope = loss(logits, y)
         gradients, _ = self._chain.backward(tape, slope.astype(self.dtype, copy=False), run)
@@ -359,7 +360,7 @@ class LayeredModel:
     def _features(self, images: Array, batch: int | None = None) -> Array:
         if batch is None:
             batch = max(4, PIXELS // (images.shape[2] * images.shape[3]))
-        batch = as_count(batch, "batch")
+        batch = checks.integer(batch, "batch")
         parts = range(0, images.shape[1], batch)
         return np.concatenate([self._body.forward(images[:, i : i + batch])[0] for i in parts])
 

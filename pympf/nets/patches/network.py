@@ -9,7 +9,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pympf.nets._checks import Array, as_choice, as_count, random_numbers
+from pympf.la import checks
+from pympf.nets._checks import Array, random_numbers
 from pympf.nets.model import make_optimizer
 from pympf.nets.patches._storage import load_network, save_network
 from pympf.nets.patches.checks import STATISTICS, as_images, as_labels
@@ -164,7 +165,7 @@ class Network(Patchable):
                     f"expected batches of at least 2 images for statistics 'batch', whose variance "
                     f"would be 0, got {min(n, options['batch'])}; 'running' and 'frozen' take 1"
                 )
-        as_choice(method, "method", METHODS)
+        checks.choice(method, "method", METHODS)
         optimizer = make_optimizer(method, options)
         size = {name: options[name] for name in ("epochs", "batch", "least") if name in options}
         optimizer = scheduled(optimizer, n, schedule, decay=decay, every=every, **size)
@@ -184,7 +185,7 @@ class Network(Patchable):
                 f"a folded network has no scale-bias"
             )
         words = ("frozen" if wanted == ("last",) else "batch") if statistics is None else statistics
-        return wanted, as_choice(words, "statistics", STATISTICS)
+        return wanted, checks.choice(words, "statistics", STATISTICS)
 
     def _gradients_of_batches(
         self,
@@ -246,7 +247,7 @@ class Network(Patchable):
         if n < 2:
             raise ValueError("expected at least 2 images to compute statistics of, got 1")
         self._check_changeable()
-        pieces = np.array_split(np.arange(n), -(-n // max(2, as_count(batch, "batch"))))
+        pieces = np.array_split(np.arange(n), -(-n // max(2, checks.integer(batch, "batch"))))
         for which in pieces:
             seen = which[-1] + 1
             self._body.forward(images[:, which], Pass(frozenset(), "batch", len(which) / seen))

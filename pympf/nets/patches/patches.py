@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pympf.nets._checks import Array, as_count, random_numbers
+from pympf.la import checks
+from pympf.nets._checks import Array, random_numbers
 from pympf.nets.patches._storage import read_patch, write_patch
 from pympf.nets.patches.checks import GROUPS, as_groups
 from pympf.nets.patches.convolution import Linear
@@ -57,9 +58,9 @@ class Patch:
         groups = as_groups(self.groups) if self.groups else ()
         object.__setattr__(self, "groups", groups)
         object.__setattr__(self, "own_last", bool(self.own_last) or "last" in groups)
-        as_count(self.seed, "seed", 0)
+        checks.integer(self.seed, "seed", 0)
         if self.n_classes is not None:
-            as_count(self.n_classes, "n_classes")
+            checks.integer(self.n_classes, "n_classes")
             if not self.own_last:
                 raise ValueError("expected n_classes with a last layer of the patch's own")
 

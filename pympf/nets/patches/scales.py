@@ -12,7 +12,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pympf.nets._checks import Array, as_count, as_points, random_numbers
+from pympf.la import checks
+from pympf.nets._checks import Array, as_points, random_numbers
 from pympf.nets.train import Adam, decaying, descend
 
 __all__ = ["ScaleBiasNetwork"]
@@ -57,7 +58,7 @@ class ScaleBiasNetwork:
     """
 
     def __init__(self, sizes: Sequence[int] = (2, 8, 16, 16, 8, 2, 2), *, seed: int = 0) -> None:
-        self.sizes = tuple(as_count(size, "sizes") for size in sizes)
+        self.sizes = tuple(checks.integer(size, "sizes") for size in sizes)
         if len(self.sizes) < 3:
             raise ValueError(f"expected inputs, embedding and classes in sizes, got {self.sizes}")
         rng = random_numbers(seed, "scale-bias network")

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from pympf.nets._checks import Array, as_count, random_numbers
+from pympf.la import checks
+from pympf.nets._checks import Array, random_numbers
 
 __all__ = ["SHAPES", "Scenes"]
 
@@ -100,9 +101,15 @@ class Scenes:
         grid: int = 2,
         seed: int = 0,
     ) -> None:
-        self.size, self.channels = as_count(size, "size", 4), as_count(channels, "channels")
-        classes = as_count(classes, "classes", 2, len(SHAPES))
-        self.textures, self.grid = as_count(textures, "textures"), as_count(grid, "grid", 1, size)
+        self.size, self.channels = (
+            checks.integer(size, "size", 4),
+            checks.integer(channels, "channels"),
+        )
+        classes = checks.integer(classes, "classes", 2, len(SHAPES))
+        self.textures, self.grid = (
+            checks.integer(textures, "textures"),
+            checks.integer(grid, "grid", 1, size),
+        )
         chosen = random_numbers(seed, "shapes").permutation(len(SHAPES))[:classes]
         self.shapes = tuple(list(SHAPES)[i] for i in sorted(chosen))
         self.n_classes = {
@@ -138,7 +145,7 @@ class Scenes:
         >>> sorted(labels)
         ['detection', 'orientation', 'shape', 'texture']
         """
-        n = as_count(n, "n")
+        n = checks.integer(n, "n")
         rng = random_numbers(seed, "scenes")
         labels = {
             kind: rng.integers(0, self.n_classes[kind], n)

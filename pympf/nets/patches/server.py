@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from pympf._mpi import check_communicator, is_parallel, on_all, own, same_on_all, together
-from pympf.nets._checks import Array, as_choice, as_count, as_positive
+from pympf.la import Ranks, checks
+from pympf.nets._checks import Array
 from pympf.nets.model import make_optimizer
 from pympf.nets.patches.checks import STATISTICS
 from pympf.nets.patches.exchange import Link, Plan, serve, work
@@ -152,29 +152,30 @@ def train_tasks(
     True
     """
     start, tasks = time.perf_counter(), _checked(tasks)
-    as_choice(mode, "mode", ("synchronous", "asynchronous"))
-    bound = None if max_staleness is None else as_count(max_staleness, "max_staleness", 0)
+    checks.choice(mode, "mode", ("synchronous", "asynchronous"))
+    bound = None if max_staleness is None else checks.integer(max_staleness, "max_staleness", 0)
+    ranks = Ranks(comm)
     plan = Plan(
-        _workers(len(tasks), comm, as_count(servers, "servers"), workers),
-        as_count(steps, "steps"),
+        _workers(len(tasks), ranks, checks.integer(servers, "servers"), workers),
+        checks.integer(steps, "steps"),
         servers,
         bound,
         mode == "asynchronous",
     )
-    rule = _Rule(method, as_positive(learning_rate, "learning_rate"), schedule, decay, every)
-    feed = _Feed(as_count(batch, "batch"), statistics, seed)
-    if not is_parallel(comm):
+    rule = _Rule(method, checks.positive(learning_rate, "learning_rate"), schedule, decay, every)
+    feed = _Feed(checks.integer(batch, "batch"), statistics, seed)
+    if ranks.size == 1:
         return _serial(plan, rule, feed, tasks, private, start)
-    comm = own(comm)
+    ranks = ranks.own()
     settings = (len(tasks), plan, rule, feed)
-    same_on_all(comm, settings, "train_tasks")
-    with on_all(comm):
+    ranks.same(settings, "train_tasks")
+    with ranks.guard():
         blocks = rule.blocks(plan, tasks, private)
-        learner = _learner_of(comm.rank, plan, feed, tasks)
-    same_on_all(comm, blocks.sizes, "what tasks share")
-    _same_images(comm, learner)
-    with together(comm):
-        return _on_ranks(comm, plan, blocks, learner, tasks, start)
+        learner = _learner_of(ranks.rank, plan, feed, tasks)
+    ranks.same(blocks.sizes, "what tasks share")
+    _same_images(ranks, learner)
+    with ranks.together():
+        return _on_ranks(ranks, plan, blocks, learner, tasks, start)
 
 
 def _checked(tasks: Sequence[Task]) -> list[Task]:
@@ -200,21 +201,21 @@ def _checked(tasks: Sequence[Task]) -> list[Task]:
 
 
 def _workers(
-    tasks: int, comm: Any, servers: int, workers: int | None
+    tasks: int, ranks: Ranks, servers: int, workers: int | None
 ) -> list[tuple[int, int, int]]:
     """Give task, part and parts of each worker."""
-    if comm is not None:
-        check_communicator(comm)
-    if not is_parallel(comm):
-        return rounds(tasks, tasks if workers is None else as_count(workers, "workers", tasks))
-    if comm.size < tasks + servers:
+    if ranks.size == 1:
+        return rounds(
+            tasks, tasks if workers is None else checks.integer(workers, "workers", tasks)
+        )
+    if ranks.size < tasks + servers:
         raise ValueError(
             f"expected at least {tasks + servers} ranks for tasks and servers ({tasks} + "
-            f"{servers}), got {comm.size}"
+            f"{servers}), got {ranks.size}"
         )
-    if workers not in (None, comm.size - servers):
-        raise ValueError(f"expected workers to be {comm.size - servers} here, got {workers}")
-    return rounds(tasks, comm.size - servers)
+    if workers not in (None, ranks.size - servers):
+        raise ValueError(f"expected workers to be {ranks.size - servers} here, got {workers}")
+    return rounds(tasks, ranks.size - servers)
 
 
 @dataclass(frozen=True)
@@ -228,8 +229,8 @@ class _Rule:
     every: float
 
     def __post_init__(self) -> None:
-        as_choice(self.schedule, "schedule", SCHEDULES)
-        as_positive(self.every, "every")
+        checks.choice(self.schedule, "schedule", SCHEDULES)
+        checks.positive(self.every, "every")
 
     def blocks(self, plan: Plan, tasks: Sequence[Task], private: Iterable[str]) -> Blocks:
         """Make the blocks, with fresh optimizers."""
@@ -258,8 +259,8 @@ class _Feed:
     seed: int
 
     def __post_init__(self) -> None:
-        as_choice(self.statistics, "statistics", STATISTICS)
-        as_count(self.seed, "seed", 0)
+        checks.choice(self.statistics, "statistics", STATISTICS)
+        checks.integer(self.seed, "seed", 0)
 
     def learner(self, number: int, task: Task, parts: int) -> Learner:
         """Make what computes a task's gradients."""
@@ -339,11 +340,11 @@ def _learner_of(rank: int, plan: Plan, feed: _Feed, tasks: Sequence[Task]) -> Le
     return feed.learner(number, tasks[number], _parts(plan, number))
 
 
-def _same_images(comm: Any, learner: Learner | None) -> None:
+def _same_images(ranks: Ranks, learner: Learner | None) -> None:
     """Refuse other images on another worker of a task."""
     first: dict[int, tuple[int, int]] = {}
     mine = None if learner is None else (learner.number, learner.checksum())
-    for rank, found in enumerate(comm.allgather(mine)):
+    for rank, found in enumerate(ranks.gather(mine)):
         if found is None:
             continue
         task, checksum = found
@@ -361,7 +362,7 @@ def _parts(plan: Plan, task: int) -> int:
 
 
 def _on_ranks(
-    comm: Any,
+    ranks: Ranks,
     plan: Plan,
     blocks: Blocks,
     learner: Learner | None,
@@ -370,43 +371,38 @@ def _on_ranks(
 ) -> TaskTraining:
     """Be a server or a worker, and share the result."""
     for values in blocks.values.values():
-        comm.Bcast(values)
-    link, losses = Link(comm), np.zeros((len(tasks), plan.steps))
+        ranks.fill(values)
+    link, losses = Link(ranks), np.zeros((len(tasks), plan.steps))
     slices, turns, failure = blocks, None, None
     if learner is None:
-        slices = blocks.sliced(comm.rank, plan.servers)
+        slices = blocks.sliced(ranks.rank, plan.servers)
         turns = serve(link, plan, slices)
     else:
         with learner:
             failure = work(link, plan, blocks, learner, losses)
-    with on_all(comm):
+    with ranks.guard():
         if failure is not None:
             raise failure
     parts = []
     for server in range(plan.servers):
         size = sum(last - first for first, last in blocks.slices(server, plan.servers).values())
         part = np.empty(size, blocks.message(0).dtype)
-        if comm.rank == server:
+        if ranks.rank == server:
             part = np.concatenate(list(slices.values.values()))
-        comm.Bcast(part, root=server)
+        ranks.fill(part, server)
         parts.append(part)
     blocks.join(parts)
     for number, task in enumerate(tasks):
         blocks.write(number, task.network)
-    total, waited = np.empty_like(losses), np.empty(comm.size)
-    comm.Allreduce(losses, total)
-    comm.Allgather(np.array([link.waited]), waited)
-    return _told(plan, blocks, total, _share_turns(comm, plan, turns), start, waited)
+    total, waited = ranks.sum(losses), np.array(ranks.gather(link.waited))
+    return _told(plan, blocks, total, _share_turns(ranks, plan, turns), start, waited)
 
 
-def _share_turns(comm: Any, plan: Plan, turns: Turns | None) -> Turns:
+def _share_turns(ranks: Ranks, plan: Plan, turns: Turns | None) -> Turns:
     """Give all ranks the staleness that server 0 has counted."""
     shared = plan.turns() if turns is None else turns
-    size = np.array([max(shared.staleness, default=-1) + 1])
-    comm.Bcast(size)
-    counts = np.array([shared.staleness[s] for s in range(size[0])], np.int64)
-    comm.Bcast(counts)
-    shared.staleness.update(dict(enumerate(counts.tolist())) if turns is None else {})
+    counts = ranks.broadcast(dict(shared.staleness))
+    shared.staleness.update(counts if turns is None else {})
     return shared
 
 

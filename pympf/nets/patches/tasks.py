@@ -21,7 +21,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pympf.nets._checks import Array, as_count, as_real, random_numbers
+from pympf.la import checks
+from pympf.nets._checks import Array, as_real, random_numbers
 from pympf.nets.patches.checks import GROUPS, as_groups, as_images, as_labels
 from pympf.nets.patches.model import Loss, cross_entropy
 from pympf.nets.patches.network import Network
@@ -275,7 +276,7 @@ class Learner:
             if self._labels.shape[:1] != (self.n,):
                 shape = self._labels.shape
                 raise ValueError(f"expected labels of shape ({self.n}, ...), got {shape}")
-        self.batch = min(as_count(batch, "batch"), self.n)
+        self.batch = min(checks.integer(batch, "batch"), self.n)
         self._kept = _all_arrays(network)
         self.values = _flat(self._kept, network)
         # The statistics are the last block of the vector.

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pympf.nets._checks import as_choice
+from pympf.la import checks
 from pympf.nets.patches.checks import GROUPS
 from pympf.nets.patches.network import Network
 from pympf.nets.patches.patches import Patch
@@ -73,7 +73,7 @@ def patch_of(train: str, n_classes: int | None = None, seed: int = 0) -> Patch:
     >>> patch_of("scale-bias+last", 10).groups
     ('scale-bias', 'last')
     """
-    words = as_choice(train, "train", SETS).split("+")
+    words = checks.choice(train, "train", SETS).split("+")
     groups = GROUPS if train == "all" else tuple(word for word in words if word in GROUPS)
     return Patch(groups, n_classes is not None or "last" in groups, n_classes, seed)
 

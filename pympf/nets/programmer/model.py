@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from pympf.nets._checks import Array, as_count, as_positive
+from pympf.la import checks
+from pympf.nets._checks import Array
 from pympf.nets.programmer.encode import Batch, encode, header_words
 from pympf.nets.programmer.network import Selections, initial, inputs_of, select
 from pympf.nets.programmer.operators import OPERATORS, USES_COLUMN, execute
@@ -172,7 +173,9 @@ class NeuralProgrammer:
         texts = [*(question.words for question in questions), *headers]
         self.vocabulary_ = Vocabulary.of(texts, self.least)
         longest = max(len(question.words) for question in questions)
-        self.length_ = longest + ROOM if self.length is None else as_count(self.length, "length")
+        self.length_ = (
+            longest + ROOM if self.length is None else checks.integer(self.length, "length")
+        )
         self.parameters_ = initial(self.width, len(self.vocabulary_), self.seed)
         self.history_ = []
         optimizer = decaying(
@@ -192,8 +195,8 @@ class NeuralProgrammer:
 
     def _check(self, questions: Sequence[Question]) -> None:
         for name in ("width", "epochs", "batch", "least"):
-            as_count(getattr(self, name), name)
-        as_positive(self.clip, "clip")
+            checks.integer(getattr(self, name), name)
+        checks.positive(self.clip, "clip")
         for name, most in (("program_share", 1.0), ("dropout", 0.99), ("word_dropout", 0.99)):
             if not 0 <= getattr(self, name) <= most:
                 raise ValueError(f"expected {name} of [0, {most:g}], got {getattr(self, name)}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from pympf.nets._checks import as_count
+from pympf.la import checks
 from pympf.nets.programmer.table import COLUMN_TOKEN, TABLE_TOKEN, read_number
 
 __all__ = ["DUMMY", "NUMBER_WORD", "UNKNOWN", "Vocabulary"]
@@ -55,7 +55,7 @@ class Vocabulary:
         See the class.
         """
         counts = Counter(word for text in texts for word in text if read_number(word) is None)
-        least = as_count(least, "least")
+        least = checks.integer(least, "least")
         return cls(sorted(word for word, count in counts.items() if count >= least))
 
     def __len__(self) -> int:

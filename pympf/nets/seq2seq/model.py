@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pympf.nets._checks import Array, as_choice, as_count, as_positive, random_numbers
+from pympf.la import checks
+from pympf.nets._checks import Array, random_numbers
 from pympf.nets.graph import Node, log_softmax, value
 from pympf.nets.seq2seq._storage import load_parts, save_parts
 from pympf.nets.seq2seq.network import (
@@ -112,16 +113,25 @@ class Seq2Seq:
         min_count: int = 1,
         seed: int = 0,
     ) -> None:
-        self.cell = as_choice(cell, "cell", tuple(CELLS))
-        self.query = as_choice(query, "query", QUERIES)
+        self.cell = checks.choice(cell, "cell", tuple(CELLS))
+        self.query = checks.choice(query, "query", QUERIES)
         self.bidirectional = bool(bidirectional)
-        self.embedding, self.hidden = as_count(embedding, "embedding"), as_count(hidden, "hidden")
-        self.epochs, self.batch = as_count(epochs, "epochs", 0), as_count(batch, "batch")
-        self.learning_rate = as_positive(learning_rate, "learning_rate")
+        self.embedding, self.hidden = (
+            checks.integer(embedding, "embedding"),
+            checks.integer(hidden, "hidden"),
+        )
+        self.epochs, self.batch = (
+            checks.integer(epochs, "epochs", 0),
+            checks.integer(batch, "batch"),
+        )
+        self.learning_rate = checks.positive(learning_rate, "learning_rate")
         if not 0 <= dropout < 1:
             raise ValueError(f"expected dropout of [0, 1), got {dropout}")
-        self.dropout, self.clip = float(dropout), as_positive(clip, "clip")
-        self.min_count, self.seed = as_count(min_count, "min_count"), as_count(seed, "seed", 0)
+        self.dropout, self.clip = float(dropout), checks.positive(clip, "clip")
+        self.min_count, self.seed = (
+            checks.integer(min_count, "min_count"),
+            checks.integer(seed, "seed", 0),
+        )
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Give the arguments that the network was made with.

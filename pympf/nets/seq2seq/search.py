@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pympf.nets._checks import as_count
+from pympf.la import checks
 from pympf.nets.seq2seq.vocabulary import END, PAD, START
 
 __all__ = ["Hypothesis", "beam_search"]
@@ -84,7 +84,7 @@ def beam_search(
     >>> beam_search(step, (np.zeros((2, 1)),))[0].ids
     [4]
     """
-    beam, max_length = as_count(beam, "beam"), as_count(max_length, "max_length")
+    beam, max_length = checks.integer(beam, "beam"), checks.integer(max_length, "max_length")
     n = len(state[0])
     state = tuple(np.repeat(part, beam, axis=0) for part in state)
     words = np.full((n, beam, 1), START)

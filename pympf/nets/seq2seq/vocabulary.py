@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from pympf.nets._checks import as_count
+from pympf.la import checks
 
 __all__ = ["END", "PAD", "START", "UNKNOWN", "Vocabulary", "length_batches", "padded"]
 
@@ -73,7 +73,7 @@ class Vocabulary:
         >>> Vocabulary.of([["b", "a", "b"]]).words[4:]
         ['b', 'a']
         """
-        least = as_count(min_count, "min_count")
+        least = checks.integer(min_count, "min_count")
         counts = Counter(word for sentence in sentences for word in sentence)
         return cls(word for word, count in counts.most_common() if count >= least)
 

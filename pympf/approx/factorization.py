@@ -1,0 +1,620 @@
+"""Factorizations of nonsymmetric matrices by rotations: A ≈ P H Qᵀ."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import ArrayLike, NDArray
+from scipy.sparse.linalg import SuperLU, splu
+
+from pympf import la
+from pympf._engine import approx as _engine
+from pympf.approx import _gates
+from pympf.approx._operator import Operator
+from pympf.approx._storage import save_tree
+from pympf.approx.report import RotationReport
+from pympf.matching import checked, rows_of
+
+__all__ = [
+    "SPARSIFY",
+    "DirectFactorization",
+    "RotationFactorization",
+    "SkewFactorization",
+    "SymmetricFactorization",
+    "factorize_direct",
+    "factorize_skew",
+]
+
+Array = NDArray[np.float64]
+SPARSIFY = ("diagonal", "top", "greedy")
+ARRAYS = ("row", "column", "pairs", "tangents", "parts", "stages", "core_rows", "core_columns")
+
+
+class RotationFactorization(Operator):
+    """A ≈ P H Qᵀ with orthogonal P and Q, products of rotations, and a sparse H.
+
+    Immutable. It multiplies vectors and blocks of them (``F @ x``, ``F.T @ y``) in float64, by four
+    multiply-adds for each rotation and side, and one for each entry of H.
+
+    Attributes
+    ----------
+    coefficients : scipy.sparse.csr_array, shape (m, n)
+        H: a core of `core_rows` and `core_columns`, and few entries besides.
+    core_rows, core_columns : numpy.ndarray of int32, ascending
+    """
+
+    kind = ""
+    _factors_of: Any = None
+
+    def __init__(self, factors: Any, report: dict[str, Any]) -> None:
+        state = factors.state()
+        indptr, indices, data, rows, columns = state["H"]
+        self.coefficients = sp.csr_array((data, indices, indptr), shape=(rows, columns))
+        self.core_rows: NDArray[np.int32] = state["core_rows"]
+        self.core_columns: NDArray[np.int32] = state["core_columns"]
+        self._factors, self._report = factors, report
+        self._lu: SuperLU | None = None
+        super().__init__(np.float64, self.coefficients.shape)
+
+    def _apply(self, X: Array) -> Array:
+        return self._factors.multiply(X, False)
+
+    def _apply_transpose(self, Y: Array) -> Array:
+        return self._factors.multiply(Y, True)
+
+    # ---- what it is ------------------------------------------------------------------------------
+    @property
+    def core_size(self) -> int:
+        """Rows and columns of the core."""
+        return len(self.core_rows)
+
+    @property
+    def rotations(self) -> int:
+        """Rotations of rows and columns."""
+        return int(self._report["rotations"])
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that the factorization holds."""
+        return int(self._factors.bytes)
+
+    def report(self) -> RotationReport:
+        """Return what the run of rotations did.
+
+        Not collective.
+
+        Examples
+        --------
+        >>> import pympf
+        >>> pympf.factorize_direct([[1.0, 2.0], [0.0, 3.0]], core_size=0).report().stop
+        'no_gain'
+        """
+        return RotationReport(**self._report)
+
+    def blocks(self) -> tuple[tuple[sp.csr_array, sp.csr_array], tuple[sp.csr_array, sp.csr_array]]:
+        """Return H with the core first: ((core, right of it), (below, the rest)).
+
+        Not collective. The other rows and columns follow in ascending order.
+
+        Examples
+        --------
+        >>> import pympf
+        >>> F = pympf.factorize_direct([[1.0, 2.0], [0.0, 3.0]], core_size=1)
+        >>> (core, _), _ = F.blocks()
+        >>> core.shape
+        (1, 1)
+        """
+        others = [
+            np.setdiff1d(np.arange(size, dtype=np.int32), members)
+            for size, members in zip(self.shape, (self.core_rows, self.core_columns), strict=True)
+        ]
+        top, bottom = self.coefficients[self.core_rows], self.coefficients[others[0]]
+        return (
+            (top[:, self.core_columns], top[:, others[1]]),
+            (bottom[:, self.core_columns], bottom[:, others[1]]),
+        )
+
+    def __repr__(self) -> str:
+        m, n = self.shape
+        return (
+            f"<{type(self).__name__} {m} x {n}, {self.rotations} rotations, "
+            f"core {self.core_size}, {self.coefficients.nnz} entries>"
+        )
+
+    # ---- wavelets --------------------------------------------------------------------------------
+    def row_wavelets(self) -> sp.csr_array:
+        """Return Pᵀ: its rows are the basis in which H has its rows.
+
+        Not collective.
+
+        Examples
+        --------
+        >>> import numpy as np, pympf
+        >>> F = pympf.factorize_direct([[1.0, 2.0], [0.0, 3.0]])
+        >>> P = F.row_wavelets().T
+        >>> (P @ F.coefficients @ F.column_wavelets()).toarray().round(12).tolist()
+        [[1.0, 2.0], [0.0, 3.0]]
+        """
+        return self._wavelets(True)
+
+    def column_wavelets(self) -> sp.csr_array:
+        """Return Qᵀ: its rows are the basis in which H has its columns.
+
+        Not collective.
+
+        Examples
+        --------
+        See `row_wavelets`:
+
+        >>> import pympf
+        >>> pympf.factorize_direct([[1.0, 2.0, 3.0]]).column_wavelets().shape
+        (3, 3)
+        """
+        return self._wavelets(False)
+
+    def _wavelets(self, rows: bool) -> sp.csr_array:
+        indptr, indices, data, m, n = self._factors.wavelets(rows)
+        return sp.csr_array((data, indices, indptr), shape=(m, n))
+
+    def solve(self, b: ArrayLike) -> Array:
+        """Solve F x = b (not A x = b: see `pympf.solve`): x = Q H⁻¹ Pᵀ b.
+
+        Not collective. H is factored once.
+
+        Parameters
+        ----------
+        b : array_like, shape (n,) or (n, k)
+
+        Raises
+        ------
+        numpy.linalg.LinAlgError
+            If H is singular; an empty row or column of H is named.
+        ValueError
+            If it is not square, or `b` has another number of rows or is not finite.
+
+        Examples
+        --------
+        >>> import numpy as np, pympf
+        >>> F = pympf.factorize_direct([[1.0, 2.0], [0.0, 3.0]])
+        >>> F.solve(F @ [1.0, -1.0]).round(12)
+        array([ 1., -1.])
+        """
+        m, n = self.shape
+        if m != n:
+            raise ValueError(f"only a square factorization can be solved with, this is {m} x {n}")
+        b = la.as_vector(b, m, np.float64)
+        block = self._factors.transform(b.reshape(m, -1), True, False)
+        if self._lu is None:
+            self._lu = _factored(self.coefficients)
+        x = np.ascontiguousarray(self._lu.solve(block))
+        return self._factors.transform(x, False, True).reshape(b.shape)
+
+    # ---- how far it is from A --------------------------------------------------------------------
+    def error(self, A: Any) -> float:
+        """Return ‖A − F‖ / ‖A‖ in the Frobenius norm, column by column.
+
+        Not collective. Costs as many products as there are columns: see `error_estimate`.
+
+        Parameters
+        ----------
+        A : sparse array or matrix, or 2-D array_like, shape (m, n)
+
+        Returns
+        -------
+        float
+            0 where A is zero and F is.
+
+        Raises
+        ------
+        ValueError
+            If `A` has another shape or is not finite.
+
+        Examples
+        --------
+        >>> import pympf
+        >>> A = [[1.0, 2.0], [0.0, 3.0]]
+        >>> pympf.factorize_direct(A).error(A) < 1e-14
+        True
+        """
+        return relative_error(self, self._same_shape(A))
+
+    def error_estimate(self, A: Any, *, probes: int = 64, seed: int = 0) -> float:
+        """Estimate ‖A − F‖ / ‖A‖ by products with random signs: E ‖(A − F) z‖² = ‖A − F‖².
+
+        Not collective. Within a tenth or so with 64 probes.
+
+        Parameters
+        ----------
+        A : sparse array or matrix, or 2-D array_like, shape (m, n)
+        probes : int
+        seed : int
+
+        Raises
+        ------
+        ValueError
+            If `A` has another shape or is not finite.
+
+        Examples
+        --------
+        >>> import pympf
+        >>> A = [[1.0, 2.0], [0.0, 3.0]]
+        >>> pympf.factorize_direct(A).error_estimate(A) < 1e-14
+        True
+        """
+        csr = self._same_shape(A)
+        probes = _gates.integer("probes", probes, 1, 2**20)
+        random = np.random.Generator(np.random.Philox(_gates.integer("seed", seed, 0, 2**64 - 1)))
+        Z = random.choice([-1.0, 1.0], size=(self.shape[1], probes))
+        norm = np.linalg.norm(csr.data)
+        error = np.linalg.norm(csr @ Z - self.apply(Z)) / np.sqrt(probes)
+        return float(error / norm) if norm > 0 else float(error)
+
+    def _same_shape(self, A: Any) -> sp.csr_array:
+        csr = checked(A)
+        if csr.shape != self.shape:
+            raise ValueError(f"expected a matrix of shape {self.shape}, got {csr.shape}")
+        return csr
+
+    # ---- files -----------------------------------------------------------------------------------
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the factorization to an HDF5 file, whole or not at all (docs/approx.md).
+
+        Not collective.
+
+        Parameters
+        ----------
+        path : path-like
+
+        Raises
+        ------
+        OSError
+            If the file cannot be written.
+
+        Examples
+        --------
+        >>> import pathlib, tempfile, pympf
+        >>> from pympf import approx
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "F.h5"
+        >>> pympf.factorize_direct([[1.0, 2.0], [0.0, 3.0]]).save(path)
+        >>> approx.load(path).shape
+        (2, 2)
+        """
+        save_tree(path, self.kind, self._tree())
+
+    def _tree(self) -> dict[str, Any]:
+        state = self._factors.state()
+        indptr, indices, data, rows, columns = state["H"]
+        report = {k: v for k, v in self._report.items() if k != "stages"}
+        lines = {f"{k}": line for k, line in enumerate(self._report["stages"])}
+        H = {"indptr": indptr, "indices": indices, "data": data}
+        return {
+            "rows": rows,
+            "columns": columns,
+            "H": H,
+            "report": report | {"stages": lines},
+            **{name: state[name] for name in ARRAYS},
+        }
+
+    @classmethod
+    def _from_tree(cls, tree: dict[str, Any]) -> Any:
+        H, report = tree["H"], dict(tree["report"])
+        stages = report["stages"]
+        report["stages"] = [stages[str(k)] for k in range(len(stages))]
+        state = {name: tree[name] for name in ARRAYS}
+        for name, array in state.items():
+            if array.dtype != (np.float64 if name == "tangents" else np.int32):
+                raise ValueError(f"{name} is of dtype {array.dtype}")
+        state["H"] = (H["indptr"], H["indices"], H["data"], tree["rows"], tree["columns"])
+        RotationReport(**report)  # has all its fields
+        return cls(cls._factors_of(state), report)
+
+    def __reduce__(self) -> Any:
+        return type(self)._from_tree, (self._tree(),)
+
+
+class DirectFactorization(RotationFactorization):
+    """A ≈ P H Qᵀ of any real matrix; made by `factorize_direct` or `load`.
+
+    References
+    ----------
+    .. [1] Thesis, section 2.4.2, equation 2.17.
+
+    Examples
+    --------
+    >>> import numpy as np, pympf
+    >>> F = pympf.factorize_direct([[1.0, 2.0, 0.5], [0.0, 3.0, 0.1]], core_size=1)
+    >>> F.shape, F.T.shape, (F @ np.ones(3)).shape
+    ((2, 3), (3, 2), (2,))
+    """
+
+    kind = "direct"
+    _factors_of = _engine.direct_factors
+
+
+class SymmetricFactorization(RotationFactorization):
+    """S ≈ P H Pᵀ of a symmetric matrix: a part of `AdditiveFactorization`."""
+
+    kind = "symmetric"
+    _factors_of = _engine.symmetric_factors
+
+
+class SkewFactorization(RotationFactorization):
+    """K ≈ P H Pᵀ of a skew-symmetric matrix, with 2 × 2 blocks [0 λ; −λ 0] and a skew core in H.
+
+    Made by `factorize_skew` or `load`. H is skew to the last bit.
+
+    References
+    ----------
+    .. [1] Thesis, section 2.4.1, equation 2.16.
+
+    Examples
+    --------
+    >>> import numpy as np, pympf
+    >>> K = np.triu(np.arange(16.0).reshape(4, 4), 1)
+    >>> F = pympf.factorize_skew(K - K.T)
+    >>> bool((F.coefficients + F.coefficients.T).nnz == 0)
+    True
+    """
+
+    kind = "skew"
+    _factors_of = _engine.skew_factors
+
+    def eigenvalues(self) -> NDArray[np.complex128]:
+        """Return the eigenvalues of F: ±iλ of the blocks and those of the core, ascending in λ.
+
+        Not collective. The core is treated as a dense matrix. A matrix of odd order has a zero.
+
+        Examples
+        --------
+        >>> import pympf
+        >>> F = pympf.factorize_skew([[0.0, 2.0, 0.0], [-2.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
+        >>> F.eigenvalues().imag.tolist()
+        [-2.0, 0.0, 2.0]
+        """
+        (core, _), (_, rest) = self.blocks()
+        inner = np.linalg.eigvalsh(1j * core.toarray()) if self.core_size else np.empty(0)
+        # Each row of the rest has its partner's entry or none.
+        outer = sp.triu(rest).tocoo().data
+        zeros = np.zeros(rest.shape[0] - 2 * outer.size)
+        return 1j * np.sort(np.concatenate([inner, outer, -outer, zeros]))
+
+
+def factorize_direct(
+    A: Any,
+    *,
+    core_size: int | None = None,
+    rotations: int | None = None,
+    sparsify: str = "greedy",
+    entries: int | None = None,
+    drop: float = 0.03,
+    max_fill: float = 20.0,
+) -> DirectFactorization:
+    """Factor any real matrix, also a rectangular one: A ≈ P H Qᵀ.
+
+    Not collective. Rows are paired with columns by a matching of greatest sum of a_ij², so that the
+    diagonal of B = A Π is heavy. Two pairs i and j are then rotated by the 2 × 2 SVD of their
+    block, which moves b_ij² + b_ji² to the diagonal, best gain first, in stages. The core is chosen
+    at the end. Deterministic: the result depends on `A` and the parameters, not on the number of
+    threads.
+
+    Parameters
+    ----------
+    A : sparse array or matrix, or 2-D array_like, shape (m, n)
+        Real, of any dtype that float64 holds.
+    core_size : int, optional
+        Rows and columns that H keeps whole; by default 100 or min(m, n), whichever is less.
+    rotations : int, optional
+        By default max(m, n) − core_size.
+    sparsify : {'greedy', 'top', 'diagonal'}
+        What H keeps outside the core: the largest entries, no two in one row or column; the largest
+        entries; the matched ones.
+    entries : int, optional
+        How many of them at most; by default min(m, n). Not for 'diagonal'.
+    drop : float
+        Frobenius norm, relative to that of A, of what may be dropped on the way, against fill.
+    max_fill : float
+        The run ends before B has more than so many entries for one of A.
+
+    Returns
+    -------
+    DirectFactorization
+
+    Raises
+    ------
+    ValueError
+        If `A` is empty or not finite, or a parameter is out of range.
+    TypeError
+        If `A` is not a matrix of real numbers.
+
+    References
+    ----------
+    .. [1] Thesis, section 2.4.2.
+
+    Examples
+    --------
+    >>> import numpy as np, pympf
+    >>> A = np.array([[4.0, 1.0, 0.0], [0.5, 3.0, 1.0], [0.0, 0.2, 2.0]])
+    >>> F = pympf.factorize_direct(A, core_size=1, rotations=2)
+    >>> F.report().rotations, round(F.error(A), 2)
+    (2, 0.05)
+    """
+    csr = checked(A)
+    smaller, larger = min(csr.shape), max(csr.shape)
+    core = (
+        min(100, smaller)
+        if core_size is None
+        else _gates.integer("core_size", core_size, 0, smaller)
+    )
+    if sparsify not in SPARSIFY:
+        raise ValueError(f"sparsify = {sparsify!r}, expected one of {', '.join(SPARSIFY)}")
+    if sparsify == "diagonal" and entries is not None:
+        raise ValueError("entries: sparsify='diagonal' keeps the diagonal, as many as there are")
+    most = 2**31 - 1
+    count = larger - core if rotations is None else _gates.integer("rotations", rotations, 0, most)
+    kept = smaller if entries is None else _gates.integer("entries", entries, 0, most)
+    factors, report = _run(DirectFactorization, csr, count, core, sparsify, kept, drop, max_fill)
+    return DirectFactorization(factors, report)
+
+
+def factorize_skew(
+    A: Any,
+    *,
+    core_size: int | None = None,
+    rotations: int | None = None,
+    drop: float = 0.03,
+    max_fill: float = 20.0,
+) -> SkewFactorization:
+    """Factor a skew-symmetric matrix: K ≈ P H Pᵀ with 2 × 2 blocks [0 λ; −λ 0] and a skew core.
+
+    Not collective. Rows are paired, the heaviest |k_ij| first; two pairs are decoupled by a 4 × 4
+    orthogonal block in closed form, by two quaternions, best gain first and in stages.
+
+    Parameters
+    ----------
+    A : sparse array or matrix, or 2-D array_like, shape (n, n)
+        |a_ij + a_ji| up to 1e-12 of the larger one counts as zero.
+    core_size : int, optional
+        Rows and columns that H keeps whole, in pairs, so rounded down to an even number, except for
+        all rows; by default 100 or n, whichever is less.
+    rotations : int, optional
+        Blocks; by default n // 2.
+    drop, max_fill : float
+        As for `factorize_direct`.
+
+    Returns
+    -------
+    SkewFactorization
+
+    Raises
+    ------
+    ValueError
+        If `A` is empty, not finite, not square or not skew-symmetric (the first such pair is
+        named), or a parameter is out of range.
+    TypeError
+        If `A` is not a matrix of real numbers.
+
+    References
+    ----------
+    .. [1] Thesis, section 2.4.1.
+
+    Examples
+    --------
+    >>> import numpy as np, pympf
+    >>> K = np.triu(np.ones((4, 4)), 1)
+    >>> F = pympf.factorize_skew(K - K.T, core_size=0, rotations=1)
+    >>> exact = np.linalg.eigvals(K - K.T)
+    >>> bool(np.allclose(F.eigenvalues().imag, np.sort(exact.imag)))
+    True
+    """
+    csr = _gates.antisymmetric(_gates.square(checked(A), "a skew-symmetric factorization"))
+    n = csr.shape[0]
+    core = _gates.integer("core_size", min(100, n) if core_size is None else core_size, 0, n)
+    count = n // 2 if rotations is None else _gates.integer("rotations", rotations, 0, 2**31 - 1)
+    factors, report = _run(SkewFactorization, csr, count, core, "diagonal", 0, drop, max_fill)
+    return SkewFactorization(factors, report)
+
+
+def symmetric_part(
+    A: sp.csr_array, rotations: int, core: int, drop: float, max_fill: float
+) -> SymmetricFactorization:
+    """Factor a matrix that is symmetric to the last bit: S ≈ P H Pᵀ by Jacobi's rotations."""
+    factors, report = _run(
+        SymmetricFactorization, A, rotations, core, "diagonal", 0, drop, max_fill
+    )
+    return SymmetricFactorization(factors, report)
+
+
+def _run(
+    cls: Any,
+    A: sp.csr_array,
+    rotations: int,
+    core: int,
+    rule: str,
+    entries: int,
+    drop: float,
+    max_fill: float,
+) -> tuple[Any, dict[str, Any]]:
+    """Rotate, choose the core, and say what was done."""
+    drop = _gates.number("drop", drop, 0.0, 1.0)
+    max_fill = _gates.number("max_fill", max_fill, 1.0)
+    start = time.perf_counter()
+    run = getattr(_engine, f"{cls.kind}_run")(rows_of(A), drop, max_fill, rotations)
+    stop = run.advance(rotations)
+    factors = run.finish(core, rule, entries)
+    return factors, report_of(cls.kind, A, run, factors, stop, time.perf_counter() - start)
+
+
+def report_of(
+    kind: str, A: sp.csr_array, run: Any, factors: Any, stop: str, seconds: float
+) -> dict[str, Any]:
+    """Give the fields of the report of a run."""
+    norm = run.norm if run.norm > 0 else 1.0
+    dropped, dropped_norms = run.dropped
+    state = factors.state()
+    # What is below rounding is dropped always.
+    is_exact = dropped <= 1e-13 * norm
+    return {
+        "kind": kind,
+        "rows": A.shape[0],
+        "columns": A.shape[1],
+        "core_size": len(state["core_rows"]),
+        "rotations": run.count,
+        "norm": run.norm,
+        "stop": stop,
+        "matching": "exact" if run.exact_matching else "greedy",
+        "nnz": run.nnz,
+        "fill": run.nnz / max(A.nnz, 1),
+        "kept": len(state["H"][2]),
+        "error": float(np.hypot(factors.left_out, dropped)) / norm,
+        "is_exact": bool(is_exact),
+        "error_bound": (factors.left_out + dropped_norms) / norm,
+        "nbytes": factors.bytes,
+        "matrix_bytes": csr_bytes(A),
+        "seconds": seconds,
+        "stages": run.lines,
+    }
+
+
+def csr_bytes(A: sp.csr_array) -> int:
+    """Return the bytes of compressed rows: 12 for an entry, 4 for a row and one more."""
+    return 12 * int(A.nnz) + 4 * (A.shape[0] + 1)
+
+
+def relative_error(F: Operator, A: sp.csr_array) -> float:
+    """Return ‖A − F‖ / ‖A‖, by products with blocks of unit vectors."""
+    n = A.shape[1]
+    block = max(1, min(n, 2**22 // max(A.shape)))
+    columns = A.tocsc()
+    square = 0.0
+    for first in range(0, n, block):
+        last = min(n, first + block)
+        E = np.zeros((n, last - first))
+        E[np.arange(first, last), np.arange(last - first)] = 1
+        square += float(np.sum((columns[:, first:last].toarray() - F.apply(E)) ** 2))
+    norm = np.linalg.norm(A.data)
+    return float(np.sqrt(square) / norm) if norm > 0 else float(np.sqrt(square))
+
+
+def _factored(H: sp.csr_array) -> SuperLU:
+    for name, matrix in (("row", H), ("column", H.tocsc())):
+        empty = np.flatnonzero(np.diff(matrix.indptr) == 0)
+        if empty.size:
+            raise np.linalg.LinAlgError(
+                f"H is singular: {name} {empty[0]} is empty ({empty.size} such {name}s)"
+            )
+    try:
+        lu = splu(H.tocsc())
+    except RuntimeError as error:
+        raise np.linalg.LinAlgError(f"H is singular: {error}") from error
+    pivots = abs(lu.U.diagonal())[lu.perm_c]
+    small = np.flatnonzero(pivots <= np.finfo(float).eps * abs(H).max(axis=0).toarray().ravel())
+    if small.size:
+        raise np.linalg.LinAlgError(
+            f"H is singular to rounding: column {small[0]} has a pivot of {pivots[small[0]]:.2g} "
+            f"({small.size} such columns)"
+        )
+    return lu

@@ -1,0 +1,292 @@
+"""Checks of arguments, each with one wording: the name, what came, what is allowed.
+
+The texts are those of the core's parameters (``cpp/pympf/common/field.hpp``), so that a number out
+of range reads the same whether Python or C++ refuses it. A value of another kind is a TypeError, a
+value out of range a ValueError.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+import numpy as np
+
+__all__ = ["choice", "fields", "integer", "no_masks", "number", "positive", "seed", "unknown"]
+
+BOOLS = (bool, np.bool_)
+NUMBERS = (int, float, np.integer, np.floating)
+ACCEPTED: dict[str, tuple[type, ...]] = {
+    "int": (int, np.integer),
+    "real": NUMBERS,
+    "bool": BOOLS,
+    "choice": (str,),
+}
+"""What a parameter of a kind may be given as."""
+
+
+def integer(value: Any, name: str, least: int = 1, most: int | None = None) -> int:
+    """Return an integer in [least, most].
+
+    Not collective.
+
+    Parameters
+    ----------
+    value : int or numpy.integer
+    name : str
+        What error messages call it.
+    least, most : int
+        The range; None: no upper limit.
+
+    Raises
+    ------
+    TypeError
+        If it is no integer.
+    ValueError
+        If it is out of range.
+
+    Examples
+    --------
+    >>> from pympf.la import checks
+    >>> checks.integer(3, "k", 1, 5)
+    3
+    >>> checks.integer(7, "k", 1, 5)
+    Traceback (most recent call last):
+    ...
+    ValueError: k = 7 is not an integer in [1, 5]
+    """
+    is_one = hasattr(value, "__index__") and not isinstance(value, BOOLS)
+    if is_one and least <= value and (most is None or value <= most):
+        return operator.index(value)
+    end = "inf)" if most is None else f"{most}]"
+    text = f"{name} = {value!r} is not an integer in [{least}, {end}"
+    if is_one:
+        raise ValueError(text)
+    raise TypeError(f"{text}, but a {type(value).__name__}")
+
+
+def number(
+    value: Any,
+    name: str,
+    least: float = -math.inf,
+    below: float = math.inf,
+    *,
+    above: float | None = None,
+) -> float:
+    """Return a finite number in [least, below), or in (above, below).
+
+    Not collective.
+
+    Parameters
+    ----------
+    value : int, float, numpy.integer or numpy.floating
+    name : str
+        What error messages call it.
+    least, below, above : float
+        The range; `above` takes the place of `least`.
+
+    Raises
+    ------
+    TypeError
+        If it is no real number.
+    ValueError
+        If it is out of range, NaN or infinite.
+
+    Examples
+    --------
+    >>> from pympf.la import checks
+    >>> checks.number(0.5, "rtol", 0, below=1)
+    0.5
+    >>> checks.number(0, "width", above=0)
+    Traceback (most recent call last):
+    ...
+    ValueError: width = 0 is not a number in (0, inf)
+    """
+    is_one = isinstance(value, NUMBERS) and not isinstance(value, BOOLS)
+    if is_one:
+        real = float(value)
+        inner = real >= least if above is None else real > above
+        if inner and real < below and math.isfinite(real):
+            return real
+    start = f"({above:g}" if above is not None else f"{'[' if least > -math.inf else '('}{least:g}"
+    text = f"{name} = {value!r} is not a number in {start}, {below:g})"
+    if is_one:
+        raise ValueError(text)
+    raise TypeError(f"{text}, but a {type(value).__name__}")
+
+
+def positive(value: Any, name: str) -> float:
+    """Return a finite number above zero.
+
+    Not collective.
+
+    Parameters
+    ----------
+    value : int, float, numpy.integer or numpy.floating
+    name : str
+        What error messages call it.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `number`.
+
+    Examples
+    --------
+    >>> from pympf.la import checks
+    >>> checks.positive(2, "width")
+    2.0
+    """
+    return number(value, name, above=0)
+
+
+def choice(value: Any, name: str, allowed: Sequence[str]) -> str:
+    """Return a word of a list.
+
+    Not collective.
+
+    Parameters
+    ----------
+    value : str
+    name : str
+        What error messages call it.
+    allowed : sequence of str
+
+    Raises
+    ------
+    ValueError
+        If it is not in the list.
+
+    Examples
+    --------
+    >>> from pympf.la import checks
+    >>> checks.choice("wright", "side", ("right", "left"))
+    Traceback (most recent call last):
+    ...
+    ValueError: side = 'wright' is not one of right, left; did you mean right?
+    """
+    if not isinstance(value, str) or value not in allowed:
+        near = get_close_matches(value, allowed, n=1) if isinstance(value, str) else []
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise ValueError(f"{name} = {value!r} is not one of {', '.join(allowed)}{hint}")
+    return value
+
+
+def seed(value: Any, name: str = "seed") -> int:
+    """Return the seed of counter-based random numbers: an integer of 64 bits.
+
+    Not collective.
+
+    Parameters
+    ----------
+    value : int
+    name : str
+        What error messages call it.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `integer`.
+
+    Examples
+    --------
+    >>> from pympf.la import checks
+    >>> checks.seed(7)
+    7
+    """
+    return integer(value, name, 0, 2**64 - 1)
+
+
+def unknown(name: str, known: Iterable[str]) -> str:
+    """Say that there is no such parameter, what was meant perhaps, and which there are.
+
+    Not collective.
+
+    Parameters
+    ----------
+    name : str
+    known : iterable of str
+
+    Examples
+    --------
+    >>> from pympf.la import checks
+    >>> checks.unknown("cor_size", ["core_size", "order"])
+    'unknown parameter cor_size; did you mean core_size? known: core_size, order'
+    """
+    names = list(known)
+    near = [longer for longer in names if len(name) > 3 and longer.startswith(name)]
+    near = near or get_close_matches(name, names, n=1)
+    hint = f"; did you mean {near[0]}?" if near else ";"
+    return f"unknown parameter {name}{hint} known: {', '.join(names)}"
+
+
+def fields(given: dict[str, Any], known: Mapping[str, str], others: Iterable[str] = ()) -> None:
+    """Refuse parameters that are not known, or of a kind that the core would have to guess at.
+
+    Not collective. The core checks their ranges.
+
+    Parameters
+    ----------
+    given : dict
+        Parameters by their names.
+    known : mapping of str to str
+        The kind of each: 'int', 'real', 'bool' or 'choice'.
+    others : iterable of str
+        Keywords that the function has besides, which a message names.
+
+    Raises
+    ------
+    ValueError
+        If a name is unknown, or a number has more than 64 bits.
+    TypeError
+        If a value is of another kind, such as 2.5 for an int.
+
+    Examples
+    --------
+    >>> from pympf.la import checks
+    >>> checks.fields({"order": 2.5}, {"order": "int"})
+    Traceback (most recent call last):
+    ...
+    TypeError: order = 2.5 is not of kind int
+    """
+    for name, value in given.items():
+        kind = known.get(name)
+        if kind is None:
+            raise ValueError(unknown(name, [*known, *others]))
+        is_bool = isinstance(value, BOOLS)
+        if not isinstance(value, ACCEPTED[kind]) or is_bool != (kind == "bool"):
+            raise TypeError(f"{name} = {value!r} is not of kind {kind}")
+        if isinstance(value, int) and value.bit_length() > 64:  # the core takes numbers as double
+            raise ValueError(f"{name} = {value} is out of range")
+
+
+def no_masks(values: Any, name: str) -> None:
+    """Refuse masked entries, which NumPy would turn into the numbers under the mask.
+
+    Not collective.
+
+    Parameters
+    ----------
+    values : object
+        An array, or a list or tuple that may have masked arrays in it.
+    name : str
+        What error messages call it.
+
+    Raises
+    ------
+    ValueError
+        If an entry is masked.
+
+    Examples
+    --------
+    >>> from pympf.la import checks
+    >>> checks.no_masks([1.0, 2.0], "b")
+    """
+    if values is None or type(values) is np.ndarray:
+        return
+    parts = values if isinstance(values, list | tuple) else [values]
+    if any(isinstance(part, np.ma.MaskedArray) and np.ma.is_masked(part) for part in parts):
+        raise ValueError(f"{name}: masked entries have no value; use .filled(value)")

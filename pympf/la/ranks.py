@@ -1,0 +1,711 @@
+"""Who computes together: the ranks of a communicator, or one process alone.
+
+`Ranks` is the only place of the package that calls mpi4py. `Ranks(None)` is one process, for which
+every method is there and does what one rank has to do, so that nobody else asks how many there are.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pympf._engine import core
+from pympf.la.launcher import LauncherError, launched
+
+__all__ = ["Ranks", "first_row", "require_same"]
+
+KINDS = (
+    FileNotFoundError,
+    PermissionError,
+    OSError,
+    np.linalg.LinAlgError,
+    ValueError,
+    TypeError,
+    MemoryError,
+    ImportError,
+)
+"""Errors that keep their kind on the way to the other ranks, the more special ones first."""
+
+NOTHING = nullcontext()
+
+
+class Ranks:
+    """The processes that work together.
+
+    Parameters
+    ----------
+    comm : mpi4py.MPI.Comm, Ranks or None
+        None: this process alone.
+
+    Attributes
+    ----------
+    comm : mpi4py.MPI.Comm or None
+    rank, size : int
+        The number of this process, and how many there are.
+
+    Raises
+    ------
+    TypeError
+        If `comm` is something else.
+    ValueError
+        If it is ``MPI.COMM_NULL``: it may have been freed.
+    LauncherError
+        If the launcher started several processes, but MPI tells each that it is alone, because
+        `mpiexec` and the MPI library of mpi4py differ; or if pympf was built without MPI.
+
+    Notes
+    -----
+    Methods are collective unless they say otherwise: all ranks call them in the same order. On one
+    process they cost next to nothing.
+
+    Examples
+    --------
+    >>> from pympf.la import Ranks
+    >>> ranks = Ranks(None)
+    >>> ranks.size, ranks.sum(3), ranks.gather("a")
+    (1, 3, ['a'])
+    """
+
+    __slots__ = ("comm", "rank", "size")
+
+    def __init__(self, comm: Any = None) -> None:
+        if isinstance(comm, Ranks):
+            comm = comm.comm
+        elif comm is not None:
+            _check(comm)
+        self.comm: Any = comm
+        self.rank: int = 0 if comm is None else comm.rank
+        self.size: int = 1 if comm is None else comm.size
+
+    def __repr__(self) -> str:
+        return "Ranks(None)" if self.comm is None else f"<Ranks: {self.rank} of {self.size}>"
+
+    @staticmethod
+    def world() -> Ranks:
+        """Return all processes that the launcher has started.
+
+        Not collective.
+
+        Raises
+        ------
+        LauncherError
+            If there is no mpi4py, or the accident of mpiexec has happened.
+
+        Examples
+        --------
+        >>> Ranks.world().size  # doctest: +SKIP
+        4
+        """
+        try:
+            from mpi4py import MPI
+        except ImportError as error:
+            raise LauncherError(
+                "started as one of several processes, but there is no mpi4py: pip install mpi4py"
+            ) from error
+        return Ranks(MPI.COMM_WORLD)
+
+    @property
+    def handle(self) -> int | None:
+        """The handle by which the communicator enters the core; None for one process.
+
+        A rank that dies in a job that communicates leaves the others waiting. So from the first use
+        on, an uncaught error on one ends them all.
+        """
+        if self.comm is None:
+            return None
+        if self.size > 1:
+            _abort_on_uncaught_errors()
+        return self.comm.py2f()
+
+    def own(self) -> Ranks:
+        """Return the same ranks with a communicator that its owner cannot free under an object.
+
+        Collective: at the first use of a communicator. What nobody may free, and None, comes back
+        as it is; another is kept by what is returned, and freed with the last that has it.
+
+        Examples
+        --------
+        >>> Ranks(None).own().comm is None
+        True
+        """
+        if self.comm is None:
+            return self
+        from mpi4py import MPI
+
+        kept: Any = self.comm
+        if not (kept in (MPI.COMM_WORLD, MPI.COMM_SELF) or isinstance(kept, _own_kind())):
+            kept = _own_kind()(self) if self.size > 1 else MPI.COMM_SELF
+        return Ranks(kept)
+
+    def are(self, comm: Any) -> bool:
+        """Tell whether another communicator has the same ranks in the same order.
+
+        Not collective.
+
+        Parameters
+        ----------
+        comm : mpi4py.MPI.Comm
+
+        Examples
+        --------
+        >>> from mpi4py import MPI  # doctest: +SKIP
+        >>> Ranks(None).are(MPI.COMM_SELF)  # doctest: +SKIP
+        True
+        """
+        if self.comm is None:
+            return comm.size == 1
+        from mpi4py import MPI
+
+        return MPI.Comm.Compare(comm, self.comm) in (MPI.IDENT, MPI.CONGRUENT)
+
+    # ---- checks ----------------------------------------------------------------------------------
+    def guard(self) -> AbstractContextManager[Any]:
+        """Do something that is not collective, but may fail: if it does on one rank, all raise.
+
+        Collective. What is raised is of the kind of the first failing rank's error, or else a
+        RuntimeError, and begins with the names of all that failed.
+
+        Examples
+        --------
+        >>> with Ranks(None).guard():
+        ...     number = int("12")
+        """
+        return _guarded(self) if self.size > 1 else NOTHING
+
+    def together(self) -> AbstractContextManager[Any]:
+        """Do something collective: what fails on some ranks only ends the job.
+
+        Collective.
+
+        Examples
+        --------
+        >>> ranks = Ranks(None)
+        >>> with ranks.together():
+        ...     total = ranks.sum(1)
+        """
+        return _together(self) if self.size > 1 else NOTHING
+
+    def same(self, value: Any, what: str) -> None:
+        """Raise ValueError on every rank unless all bring the same value.
+
+        Collective.
+
+        Parameters
+        ----------
+        value : object
+            Compared by its repr.
+        what : str
+            What the error message calls it.
+
+        Examples
+        --------
+        >>> Ranks(None).same(30, "restart")
+        """
+        if self.size == 1:
+            return
+        require_same(self.gather(repr(value)), what)
+
+    def check(self, error: str) -> None:
+        """Raise RuntimeError on every rank if any rank has an error.
+
+        Collective.
+
+        Parameters
+        ----------
+        error : str
+            What went wrong on this rank; empty: nothing.
+
+        Examples
+        --------
+        >>> Ranks(None).check("no disk")
+        Traceback (most recent call last):
+        ...
+        RuntimeError: no disk
+        """
+        if self.comm is not None:
+            core.check_on_all(self.handle, error)
+        elif error:
+            raise RuntimeError(error)
+
+    def end_unless_all_fail(self, reason: str) -> None:
+        """End the job unless all ranks call this within ten seconds.
+
+        Collective.
+
+        For a rank on which something collective has raised.
+
+        Parameters
+        ----------
+        reason : str
+            What is printed when the job ends.
+
+        Examples
+        --------
+        >>> Ranks(None).end_unless_all_fail("no disk")  # alone, nobody waits
+        """
+        if self.size > 1:
+            core.end_unless_all_fail(self.handle, reason)
+
+    def refuse_many(self, what: str, instead: str, kind: type[Exception] = ValueError) -> None:
+        """Raise an error where there is more than one rank.
+
+        Not collective.
+
+        Parameters
+        ----------
+        what : str
+            What needs all on one process.
+        instead : str
+            What to do.
+        kind : type
+            Of the error.
+
+        Examples
+        --------
+        >>> Ranks(None).refuse_many("basis() needs the whole factorization", "take transform()")
+        """
+        if self.size > 1:
+            raise kind(f"{what}, and this one lies on {self.size} ranks: {instead}")
+
+    # ---- exchange --------------------------------------------------------------------------------
+    def gather(self, value: Any) -> list[Any]:
+        """Give all ranks the values of all, in their order.
+
+        Collective.
+
+        Parameters
+        ----------
+        value : object
+            Anything that can be pickled.
+
+        Examples
+        --------
+        >>> Ranks(None).gather(3)
+        [3]
+        """
+        return self.comm.allgather(value) if self.size > 1 else [value]
+
+    def broadcast(self, value: Any, root: int = 0) -> Any:
+        """Give all ranks the value of one.
+
+        Collective.
+
+        Parameters
+        ----------
+        value : object
+            Anything that can be pickled.
+        root : int
+            That one.
+
+        Examples
+        --------
+        >>> Ranks(None).broadcast("head")
+        'head'
+        """
+        return self.comm.bcast(value, root=root) if self.size > 1 else value
+
+    def exchange(self, parts: Sequence[Any]) -> list[Any]:
+        """Give each rank the part that is for it, and return what the others have for this one.
+
+        Collective.
+
+        Parameters
+        ----------
+        parts : sequence
+            One for each rank, which can be pickled.
+
+        Examples
+        --------
+        >>> Ranks(None).exchange(["all"])
+        ['all']
+        """
+        return self.comm.alltoall(list(parts)) if self.size > 1 else list(parts)
+
+    def sum(self, value: Any) -> Any:
+        """Add the numbers, or arrays of one shape, of all ranks.
+
+        Collective.
+
+        Parameters
+        ----------
+        value : number or numpy.ndarray
+
+        Examples
+        --------
+        >>> Ranks(None).sum(3)
+        3
+        """
+        if self.size == 1:
+            return value
+        if not isinstance(value, np.ndarray):
+            return self.comm.allreduce(value)
+        total = np.empty_like(value, order="C")
+        self.comm.Allreduce(np.ascontiguousarray(value), total)
+        return total
+
+    def max(self, value: Any) -> Any:
+        """Return the largest of all ranks' numbers, for arrays of one shape place by place.
+
+        Collective.
+
+        Parameters
+        ----------
+        value : number or numpy.ndarray
+
+        Examples
+        --------
+        >>> Ranks(None).max(3)
+        3
+        """
+        return value if self.size == 1 else np.max(self.gather(value), axis=0)
+
+    def before(self, value: Any) -> Any:
+        """Add the numbers, or arrays of one shape, of the ranks before this one.
+
+        Collective.
+
+        Parameters
+        ----------
+        value : number or numpy.ndarray
+
+        Examples
+        --------
+        >>> Ranks(None).before(3)
+        0
+        """
+        return sum(self.gather(value)[: self.rank], 0 * value)
+
+    def spread(self, function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
+        """Apply a function to items, each on one rank, and give all results to all, in order.
+
+        Collective.
+
+        Parameters
+        ----------
+        function : callable
+            Not collective.
+        items : sequence
+            The same on all ranks; rank r takes every size-th from the r-th on.
+
+        Examples
+        --------
+        >>> Ranks(None).spread(abs, [-1, 2])
+        [1, 2]
+        """
+        if self.size == 1:
+            return [function(item) for item in items]
+        with self.guard():
+            mine = [function(item) for item in items[self.rank :: self.size]]
+        parts = self.gather(mine)
+        return [parts[i % self.size][i // self.size] for i in range(len(items))]
+
+    # ---- rows ------------------------------------------------------------------------------------
+    def cut(self, rows: int) -> range:
+        """Return the rows of this rank when they are cut as evenly as possible.
+
+        Not collective.
+
+        Parameters
+        ----------
+        rows : int
+            Of all ranks.
+
+        Examples
+        --------
+        >>> Ranks(None).cut(10)
+        range(0, 10)
+        """
+        first, last = (first_row(rows, rank, self.size) for rank in (self.rank, self.rank + 1))
+        return range(first, last)
+
+    def scatter_rows(self, block: NDArray[Any] | None, rows: int) -> Any:
+        """Give each rank its rows of an array that rank 0 has.
+
+        Collective.
+
+        Parameters
+        ----------
+        block : numpy.ndarray, shape (n,) or (n, k)
+            On rank 0.
+        rows : int
+            How many this rank gets; those of all ranks are n.
+
+        Raises
+        ------
+        ValueError
+            If the array has another number of rows.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> Ranks(None).scatter_rows(np.ones(3), 3)
+        array([1., 1., 1.])
+        """
+        counts = self.gather(rows)
+        with self.guard():
+            if block is not None and len(block) != sum(counts):
+                raise ValueError(f"expected {sum(counts)} rows, got {len(block)}")
+        if self.size == 1:
+            return block
+        shape, dtype = self.broadcast(None if block is None else (block.shape[1:], block.dtype))
+        out = np.empty((rows, *shape), dtype)
+        sending = None
+        if block is not None:
+            sending = [np.ascontiguousarray(block), [count * math.prod(shape) for count in counts]]
+        self.comm.Scatterv(sending, out)
+        return out
+
+    def gather_rows(self, block: NDArray[Any]) -> NDArray[Any] | None:
+        """Give rank 0 the rows of all ranks, and the others None.
+
+        Collective.
+
+        Parameters
+        ----------
+        block : numpy.ndarray, shape (n_local,) or (n_local, k)
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> Ranks(None).gather_rows(np.ones(3))
+        array([1., 1., 1.])
+        """
+        if self.size == 1:
+            return block
+        counts = self.comm.gather(block.size)
+        out = receiving = None
+        if self.rank == 0:
+            width = max(1, math.prod(block.shape[1:]))
+            out = np.empty((sum(counts) // width, *block.shape[1:]), block.dtype)
+            receiving = [out, counts]
+        self.comm.Gatherv(np.ascontiguousarray(block), receiving)
+        return out
+
+    # ---- messages --------------------------------------------------------------------------------
+    def fill(self, buffer: NDArray[Any], root: int = 0) -> None:
+        """Overwrite an array by that of one rank, of the same shape and dtype.
+
+        Collective.
+
+        Parameters
+        ----------
+        buffer : numpy.ndarray
+            C-contiguous.
+        root : int
+            That one.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> Ranks(None).fill(np.ones(3))
+        """
+        if self.size > 1:
+            self.comm.Bcast(buffer, root=root)
+
+    def send(self, array: NDArray[Any], rank: int, tag: int = 0) -> None:
+        """Send an array to a rank, which receives it.
+
+        Not collective.
+
+        Parameters
+        ----------
+        array : numpy.ndarray
+        rank, tag : int
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> ranks = Ranks.world()  # doctest: +SKIP
+        >>> if ranks.rank == 0:  # doctest: +SKIP
+        ...     ranks.send(np.ones(3), 1, tag=7)
+        ... elif ranks.rank == 1 and ranks.probe(0) == (0, 7):
+        ...     ranks.receive(np.empty(3), 0, 7)
+        """
+        self.comm.Send(np.ascontiguousarray(array), dest=rank, tag=tag)
+
+    def probe(self, rank: int | None = None) -> tuple[int, int] | None:
+        """Return rank and tag of a message that has come, or None.
+
+        Not collective.
+
+        Parameters
+        ----------
+        rank : int, optional
+            Of the sender; by default any.
+
+        Examples
+        --------
+        See `send`.
+        """
+        from mpi4py import MPI
+
+        status = MPI.Status()
+        source = MPI.ANY_SOURCE if rank is None else rank
+        if not self.comm.Iprobe(source=source, status=status):
+            return None
+        return status.Get_source(), status.Get_tag()
+
+    def receive(self, buffer: NDArray[Any], rank: int, tag: int) -> None:
+        """Receive an array.
+
+        Not collective.
+
+        Parameters
+        ----------
+        buffer : numpy.ndarray
+            Of the length and dtype of what is sent, or longer; C-contiguous.
+        rank, tag : int
+
+        Examples
+        --------
+        See `send`.
+        """
+        self.comm.Recv(buffer, source=rank, tag=tag)
+
+
+def first_row(rows: int, rank: int, ranks: int) -> int:
+    """Return where the rows of a rank begin when they are cut as evenly as possible, as PETSc does.
+
+    Not collective.
+
+    Parameters
+    ----------
+    rows, rank, ranks : int
+        `rank` may be `ranks`: then the result is `rows`.
+
+    Examples
+    --------
+    >>> from pympf.la.ranks import first_row
+    >>> [first_row(10, rank, 3) for rank in range(4)]
+    [0, 4, 7, 10]
+    """
+    return rank * (rows // ranks) + min(rank, rows % ranks)
+
+
+def require_same(values: Sequence[Any], what: str) -> None:
+    """Raise ValueError unless the values that the ranks have brought are the same. Not collective.
+
+    Parameters
+    ----------
+    values : sequence
+        One of each rank.
+    what : str
+        What the error message calls them.
+    """
+    for rank, other in enumerate(values):
+        if other != values[0]:
+            raise ValueError(
+                f"{what}: expected the same on every rank, got {values[0]} on rank 0 and {other} "
+                f"on rank {rank}"
+            )
+
+
+@contextmanager
+def _guarded(ranks: Ranks) -> Iterator[None]:
+    caught: BaseException | None = None
+    try:
+        yield
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - raised below, on all ranks
+        caught = error
+    kind = next((kind.__name__ for kind in KINDS if isinstance(caught, kind)), "")
+    try:
+        ranks.check(f"{kind}\n{_words(caught)}" if caught is not None else "")
+    except RuntimeError as failure:
+        if isinstance(caught, KeyboardInterrupt):
+            raise caught from None
+        failed, _, error_of_first = str(failure).partition(": ")
+        name, _, text = error_of_first.partition("\n")
+        raise _kind(name)(f"{failed}: {text}") from caught
+
+
+@contextmanager
+def _together(ranks: Ranks) -> Iterator[None]:
+    try:
+        yield
+    except (Exception, KeyboardInterrupt) as error:
+        ranks.end_unless_all_fail(_words(error))
+        raise
+
+
+def _words(error: BaseException) -> str:
+    return "interrupted" if isinstance(error, KeyboardInterrupt) else str(error)
+
+
+def _kind(name: str) -> type[Exception]:
+    return next((kind for kind in KINDS if kind.__name__ == name), RuntimeError)
+
+
+@functools.cache
+def _own_kind() -> Any:
+    from mpi4py import MPI
+
+    class OwnCommunicator(MPI.Intracomm):
+        """A duplicate that lives in the core."""
+
+        kept: Any
+
+        def __new__(cls, ranks: Ranks) -> Any:
+            kept = core.KeptCommunicator(ranks.handle)
+            made = super().__new__(cls, MPI.Comm.f2py(kept.handle))
+            made.kept = kept
+            return made
+
+    return OwnCommunicator
+
+
+def _check(comm: Any) -> None:
+    """Refuse what is no communicator, and the usual accident of MPI jobs."""
+    if not hasattr(comm, "py2f") or not hasattr(comm, "allgather"):
+        raise TypeError(f"comm: expected an mpi4py communicator, got a {type(comm).__name__}")
+    if not core.have_mpi:
+        raise LauncherError("comm: this pympf was built without MPI and runs on one process only")
+    if not comm:
+        raise ValueError("comm: expected a communicator, got MPI.COMM_NULL; has it been freed?")
+    if comm.size > 1:
+        return
+    from mpi4py import MPI
+
+    place = launched()
+    if place is not None and place[1] > 1 and MPI.COMM_WORLD.size == 1:
+        library = MPI.Get_library_version().partition(",")[0].strip()
+        raise LauncherError(
+            f"the launcher started {place[1]} processes, but MPI tells each that it is alone: "
+            f"mpiexec and the MPI library that mpi4py found ({library}) differ. Start the job with "
+            "the mpiexec of that library, or install mpi4py for the MPI of your mpiexec: "
+            "pip install --no-binary mpi4py --force-reinstall mpi4py"
+        )
+
+
+@functools.cache  # once is enough
+def _abort_on_uncaught_errors() -> None:
+    from mpi4py import MPI
+
+    show = sys.excepthook
+
+    def show_and_abort(
+        kind: type[BaseException], error: BaseException, trace: TracebackType | None
+    ) -> None:
+        if MPI.Is_finalized():
+            show(kind, error, trace)
+            return
+        world = MPI.COMM_WORLD
+        try:
+            print(
+                f"rank {world.rank} of {world.size} ends the job by an uncaught error:",
+                file=sys.stderr,
+            )
+            show(kind, error, trace)
+            sys.stdout.flush()
+            sys.stderr.flush()
+        finally:
+            world.Abort(1)
+
+    sys.excepthook = show_and_abort
