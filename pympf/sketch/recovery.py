@@ -287,7 +287,7 @@ def recover_attributes(
     with scheme._ranks.guard():
         w = _positive(weight)
         size = scheme.d if size is None else checks.integer(size, "size", 1, scheme.d)
-        depth = checked_integer("depth", depth or (2 if path is None else len(path) + 1), 2, 64)
+        depth = checks.integer(depth or (2 if path is None else len(path) + 1), "depth", 2, 64)
         estimator = estimator or ("own" if path is None else "index_own")
         scheme.check(sketch)
     found = _filter(scheme, sketch, module, 1, depth, estimator, path, ancestors)[:size]

@@ -447,7 +447,7 @@ class Scheme:
         >>> list(Scheme(1050, b=42).object_sketches(graph))
         ['tom']
         """
-        with on_all(self._comm):
+        with self._ranks.guard():
             levels = expand([graph])
         found: dict[Hashable, Sketch] = {}
         for level, columns in list(zip(levels, self.forward(levels), strict=True))[:0:-1]:
