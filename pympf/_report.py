@@ -6,6 +6,7 @@ these lists; what the core gives is compared with them in the tests.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -18,6 +19,7 @@ __all__ = [
     "Lines",
     "PreconditionerReport",
     "Report",
+    "table",
     "with_reason",
 ]
 
@@ -124,14 +126,15 @@ class Lines:
             for c in cls.COLUMNS
         ]
 
-    def _table(self, lines: list[dict[str, Any]]) -> list[str]:
-        """Lay the lines out in the columns that are shown."""
-        if not lines:
-            return []
-        shown = [column for column in self.COLUMNS if column.form]
-        cells = [[column.title or column.name for column in shown]]
-        cells += [[column.cell(line) for column in shown] for line in lines]
-        return ["".join(f"{cell:>11}" for cell in row) for row in cells]
+
+def table(columns: Sequence[Column], lines: Sequence[dict[str, Any]]) -> list[str]:
+    """Lay lines out in the columns that are shown, with a head; none where there are no lines."""
+    if not lines:
+        return []
+    shown = [column for column in columns if column.form]
+    cells = [[column.title or column.name for column in shown]]
+    cells += [[column.cell(line) for column in shown] for line in lines]
+    return ["".join(f"{cell:>11}" for cell in row) for row in cells]
 
 
 @dataclass(frozen=True)
@@ -152,7 +155,7 @@ class Report(Lines):
     params: dict[str, Any]
 
     def __str__(self) -> str:
-        lines = self._table(self.stages)
+        lines = table(self.COLUMNS, self.stages)
         lines.append(
             f"{self.rows} rows, {self.dtype}, core {self.core_size} ({self.stop}), "
             f"{self.retire} rule, relative error {self.relative_error:.3g}, "
@@ -195,7 +198,7 @@ class PreconditionerReport(Lines):
 
     def __str__(self) -> str:
         cycle = " (cycle in float32)" if self.single else ""
-        lines = self._table(self.levels)
+        lines = table(self.COLUMNS, self.levels)
         lines.append(
             f"{self.rows} rows, {self.dtype}{cycle}, "
             f"operator complexity {self.operator_complexity:.2f}, "

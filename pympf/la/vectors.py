@@ -98,7 +98,9 @@ def as_one_vector(b: ArrayLike, n: int, dtype: Any, name: str = "b") -> NDArray[
     """
     vector = as_vector(b, n, dtype, name, columns="1")
     if vector.ndim == 2 and vector.shape[1] != 1:
-        raise ValueError(f"{name}: expected one vector, of shape ({n},) or ({n}, 1), got {vector.shape}")
+        raise ValueError(
+            f"{name}: expected one vector, of shape ({n},) or ({n}, 1), got {vector.shape}"
+        )
     return vector.reshape(-1)
 
 
