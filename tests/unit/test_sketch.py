@@ -1,5 +1,6 @@
 """Sketches: the recursion, what is recovered from them, and how far off it is."""
 
+import json
 import math
 
 import numpy as np
@@ -507,3 +508,12 @@ def test_sketches_of_another_scheme_are_refused():
     for bad in ({"family": "dense"}, {"tuple_keys": "none"}, {"family": "orthonormal", "w": 3}):
         with pytest.raises(ValueError, match=r"not one of|are of family"):
             Scheme(132, **bad)
+
+
+def test_plan_on_the_command_line(capsys):
+    from pympf.cli import main
+
+    assert main(["sketch", "plan", "--error", "0.3", "--objects", "2", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == plan(0.3, objects=2).as_dict()
+    assert main(["sketch", "plan", "--error", "0"]) != 0
+    assert "error = 0" in capsys.readouterr().err
