@@ -257,10 +257,10 @@ def _add_sketch(commands: Any, arguments: Sequence[str]) -> list[argparse.Argume
     command = commands.add_parser("sketch", help=text, description=f"{text.capitalize()}.")
     if "sketch" not in arguments:
         return []
-    from pympf.cli import sketch  # whose imports the other commands do without
+    from pympf.cli import repository, sketch  # whose imports the other commands do without
 
     choices = command.add_subparsers(dest="action", required=True, metavar="ACTION")
-    for made in sketch.COMMANDS:
+    for made in (*sketch.COMMANDS, *repository.COMMANDS):
         parser = _add(choices, made.name, sketch.run, made.text)
         parser.set_defaults(sketch=made.run)
         made.declare(parser)
