@@ -30,13 +30,13 @@ from pympf.approx import (
     factorize_direct,
     factorize_skew,
 )
-from pympf.krylov import Solution, solve
+from pympf.krylov import Solution, Solutions, solve
 from pympf.mmf import Mmf, Params, Report, factorize, load
+from pympf.near_nullspace import rigid_body_modes
 from pympf.precond import (
     Preconditioner,
     PreconditionerReport,
     as_preconditioner,
-    rigid_body_modes,
 )
 from pympf.quadrature import LogDeterminant, logdet
 
@@ -52,6 +52,7 @@ __all__ = [
     "PreconditionerReport",
     "Report",
     "Solution",
+    "Solutions",
     "approx",
     "as_preconditioner",
     "compress",

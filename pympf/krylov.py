@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from inspect import signature
 from typing import Any
 
@@ -14,14 +14,15 @@ from scipy.sparse.linalg import LinearOperator
 
 from pympf._engine import engine
 from pympf._params import Params, kinds
-from pympf.la import INDEX_MAX, Matrix, Operator, as_one_vector, checks
+from pympf.la import INDEX_MAX, Matrix, Operator, as_vector, checks
 from pympf.la.matrix import ranks_of
 from pympf.mmf import Mmf, Progress
 from pympf.precond import CLASSIC, Preconditioner, classic, precondition
+from pympf.solution import Solution, Solutions
 
-__all__ = ["Solution", "solve"]
+__all__ = ["Solution", "Solutions", "solve"]
 
-METHODS = ("auto", "cg", "fcg", "minres", "gmres", "fgmres")
+METHODS = ("auto", "cg", "fcg", "minres", "gmres", "fgmres", "bicgstab")
 SIDES = ("right", "left")
 METHOD_OF = {
     "mmf": "auto",
@@ -30,55 +31,13 @@ METHOD_OF = {
 """The preconditioners that are built from the matrix, and the `method` of `as_preconditioner`."""
 SYMMETRIC = ("cg", "fcg", "minres")
 """The methods for symmetric matrices only."""
-OTHERWISE = (
-    "to solve with A as it is take GMRES with preconditioner='jacobi' or 'none', or one of your "
-    "own (an operator or a callable, M r for M close to the inverse of A)"
-)
+OTHERWISE = "preconditioner='mmf' takes A as it is"
+ONLY_SYMMETRIC = (CLASSIC, "two_level")
+"""The preconditioners of symmetric matrices only."""
 NOT_DEFINITE = ("diverged_nan", "diverged_indefinite_preconditioner")
+NOT_SOLVED = ("diverged_nan", "diverged_breakdown", "diverged_stagnated")
+"""The ends of a run with an A that is not symmetric, after which `mmf` has another choice."""
 PRECONDITIONERS = (*METHOD_OF, "jacobi", "none")
-
-
-@dataclass(frozen=True)
-class Solution:
-    """What `solve` found: see there.
-
-    A pickle or a deep copy of it has no ``operator`` (None), which would have to be made anew.
-
-    Examples
-    --------
-    >>> import numpy as np, pympf
-    >>> A = pympf.gallery.poisson((64, 64))
-    >>> solution = pympf.solve(A, np.ones(4096))
-    >>> solution.converged, solution.reason, solution.method
-    (True, 'converged_rtol', 'cg')
-    >>> bool(np.linalg.norm(A @ solution.x - 1) <= 1e-8 * np.linalg.norm(np.ones(4096)))
-    True
-    >>> len(solution.history) == solution.iterations + 1  # the residual norms, the first one too
-    True
-    >>> again = pympf.solve(A, np.arange(4096.0), preconditioner=solution.operator)
-    >>> again.converged, again.preconditioner  # the setup was there already
-    (True, 'given')
-    """
-
-    x: NDArray[Any] = field(repr=False)
-    converged: bool
-    reason: str
-    iterations: int
-    history: NDArray[np.float64] = field(repr=False)
-    true_residual: float
-    norm: str
-    setup_s: float
-    solve_s: float
-    method: str
-    preconditioner: str
-    choice: str
-    operator: Preconditioner | None = field(repr=False, default=None)
-
-    def __copy__(self) -> Solution:
-        return replace(self)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "operator": None}
 
 
 def solve(
@@ -89,6 +48,7 @@ def solve(
     method: str = "auto",
     preconditioner: Any = "mmf",
     near_nullspace: ArrayLike | None = None,
+    left_near_nullspace: ArrayLike | None = None,
     block_size: int = 1,
     x0: ArrayLike | None = None,
     rtol: float | None = None,
@@ -96,32 +56,35 @@ def solve(
     maxiter: int | None = None,
     restart: int = 30,
     side: str = "right",
-    callback: Callable[[int, float], Any] | None = None,
+    callback: Callable[..., Any] | None = None,
     progress: Progress | None = None,
     **params: Any,
-) -> Solution:
-    """Solve A x = b.
+) -> Solution | Solutions:
+    """Solve A x = b, for one right-hand side or for several at once.
 
     Collective over `comm`.
 
     Parameters
     ----------
     A : sparse array or matrix, 2-D array_like, or petsc4py.PETSc.Mat, shape (n, n)
-        Real; symmetric unless `method` is 'auto', 'gmres' or 'fgmres' and `preconditioner` is
-        'jacobi', 'none' or one that was made elsewhere. Dirichlet rows (nothing but a diagonal
-        entry) may keep their columns: see Notes. It may be singular: see there, too.
-    b : array_like, shape (n,)
-        Also as a column, (n, 1).
+        Real; symmetric for the methods 'cg', 'fcg' and 'minres', for ``preconditioner='classic'``
+        and 'two_level'; the others take any. Dirichlet rows (nothing but a diagonal entry) may keep
+        their columns: see Notes. It may be singular: see there, too.
+    b : array_like, shape (n,) or (n, k)
+        Also as a column, (n, 1). The columns of a block of k > 1 advance together, so that each
+        product with `A` and the preconditioner is one sweep for all; each stops by itself, and
+        its x and its history have the bits that it has alone.
     comm : mpi4py.MPI.Comm, optional
         The ranks that work together; by default this process alone, or those of a PETSc matrix.
         Each brings its rows of `A` (or all the same file), as in `pympf.factorize`, with global
         columns, and its entries of all vectors, and gets its entries of x; the rest of the result
         is the same on all.
-    method : {'auto', 'cg', 'fcg', 'minres', 'gmres', 'fgmres'}
+    method : {'auto', 'cg', 'fcg', 'minres', 'gmres', 'fgmres', 'bicgstab'}
         'auto': CG when the diagonal is positive (but for rows of zeros) and the preconditioner
         found no negative eigenvalue, else, and when CG meets one, MINRES; where the
         preconditioner varies (``cycle='k'``), flexible CG [3]_ in the place of CG and FGMRES in
-        that of MINRES; GMRES when `A` is not symmetric.
+        that of MINRES; GMRES when `A` is not symmetric. 'bicgstab' [4]_ keeps few vectors, and
+        multiplies twice in a step.
     preconditioner : str, Preconditioner, Mmf, LinearOperator or callable
         'mmf': that of `pympf.as_preconditioner`, which chooses its method by itself; where it
         turns out not to be definite, it is made again in float64, then without levels, then by
@@ -133,9 +96,11 @@ def solve(
         definite.
     near_nullspace : array_like, shape (n,) or (n, m), optional
         As in `pympf.as_preconditioner`, for 'mmf' and 'multilevel'.
+    left_near_nullspace : array_like, shape (n,) or (n, m), optional
+        As in `pympf.as_preconditioner`, for an `A` that is not symmetric.
     block_size : int
         As in `pympf.as_preconditioner`, for 'mmf' and 'multilevel'.
-    x0 : array_like, shape (n,), optional
+    x0 : array_like, shape of `b`, optional
         Initial guess; zero by default.
     rtol, atol : float
         Stop when ‖b − A x‖ ≤ max(rtol ‖b‖, atol), in the norm that ``norm`` names (see Returns).
@@ -150,7 +115,8 @@ def solve(
     side : {'right', 'left'}
         Side of the preconditioner in GMRES; from the left the history is that of M (b − A x).
     callback : callable, optional
-        ``callback(iteration, residual_norm)`` after each iteration; a true value stops. The count
+        ``callback(iteration, residual_norm)`` after each iteration; a true value stops. For a block
+        it is ``callback(iteration, residual_norm, column)``, and stops that column. The count
         begins anew when 'auto' goes on with another method, or 'mmf' is made again.
     progress : callable, optional
         As in `pympf.factorize`, for ``preconditioner='classic'``.
@@ -160,7 +126,7 @@ def solve(
 
     Returns
     -------
-    Solution
+    Solution, or Solutions for a block
         ``converged`` speaks of the ``x`` returned: a method updates its residual by recurrence,
         and when that meets the tolerance above, b − A x is computed afresh. x has converged if
         the fresh norm is at most 10 times the tolerance (what rounding may have made of the
@@ -217,6 +183,7 @@ def solve(
     .. [1] Thesis, section 2.3.
     .. [2] Y. Saad, Iterative Methods for Sparse Linear Systems, 2nd edition, SIAM, 2003.
     .. [3] Y. Notay, Flexible conjugate gradients, SIAM J. Sci. Comput. 22, 2000, section 2.
+    .. [4] H. A. van der Vorst, Bi-CGSTAB, SIAM J. Sci. Stat. Comput. 13, 1992, 631-644.
 
     Examples
     --------
@@ -225,10 +192,16 @@ def solve(
     >>> solution = pympf.solve(A, np.ones(4096), rtol=1e-6)
     >>> solution.method, solution.true_residual <= 1e-6
     ('cg', True)
+    >>> pympf.solve(A, np.eye(4096)[:, :8]).x.shape  # eight at once, for the price of about three
+    (4096, 8)
     """
     options = _Options(
-        *(method, preconditioner, near_nullspace, block_size, rtol, atol, maxiter, restart, side),
-        *(callback, progress, params),
+        method,
+        preconditioner,
+        near_nullspace,
+        left_near_nullspace,
+        block_size,
+        *(rtol, atol, maxiter, restart, side, callback, progress, params),
     )
     ranks = ranks_of(A, comm)
     with ranks.guard():
@@ -237,9 +210,16 @@ def solve(
     matrix = Matrix.of(A, ranks)
     with ranks.guard():
         n, dtype = len(matrix.rows), matrix.dtype
-        b = as_one_vector(b, n, dtype)
-        x = np.zeros_like(b) if x0 is None else as_one_vector(x0, n, dtype, "x0").copy()
-    return _Solve(matrix, b, x, options).solution()
+        B = as_vector(b, n, dtype)
+        X = np.zeros_like(B) if x0 is None else as_vector(x0, n, dtype, "x0")
+        k = 1 if B.ndim == 1 else B.shape[1]
+        if k != (1 if X.ndim == 1 else X.shape[1]):
+            raise ValueError(f"x0: expected shape {B.shape} as that of b, got {X.shape}")
+        B = np.ascontiguousarray(B.reshape(n, k).T)
+        X = np.array(X.reshape(n, k).T, order="C")
+    ranks.same(k, "b: number of columns")
+    solutions = _Solve(matrix, options).solutions(B, X)
+    return Solutions(solutions, X.T) if k > 1 else solutions[0]
 
 
 @dataclass
@@ -249,13 +229,14 @@ class _Options:
     method: str
     preconditioner: Any
     near_nullspace: ArrayLike | None
+    left_near_nullspace: ArrayLike | None
     block_size: int
     rtol: float | None
     atol: float
     maxiter: int | None
     restart: int
     side: str
-    callback: Callable[[int, float], Any] | None
+    callback: Callable[..., Any] | None
     progress: Progress | None
     params: dict[str, Any]
 
@@ -263,7 +244,8 @@ class _Options:
         """Raise TypeError or ValueError for what is not allowed."""
         checks.choice(self.method, "method", METHODS)
         checks.choice(self.side, "side", SIDES)
-        _check_options(self.preconditioner, self.near_nullspace, self.block_size, self.params)
+        vectors = (self.near_nullspace, self.left_near_nullspace)
+        _check_options(self.preconditioner, vectors, self.block_size, self.params)
         maxiter = 10_000 if self.maxiter is None else self.maxiter
         self.maxiter = checks.integer(maxiter, "maxiter", 0, INDEX_MAX)
         self.restart = checks.integer(self.restart, "restart", 0, INDEX_MAX)
@@ -294,63 +276,40 @@ class _Options:
 
 
 class _Solve:
-    """One call of `solve`: choose, run, and where that fails choose again.
+    """One call of `solve`: what its right-hand sides share.
 
     Collective.
     """
 
-    def __init__(self, A: Matrix, b: NDArray[Any], x: NDArray[Any], options: _Options) -> None:
-        self.A, self.b, self.x, self.options = A, b, x, options
-        default = 1e-8 if A.dtype == np.float64 else 1e-5
-        self.rtol, self.atol = default if options.rtol is None else options.rtol, options.atol
-        self.solve_s = 0.0
-        self.rest: _Rest | None = None
+    def __init__(self, A: Matrix, options: _Options) -> None:
+        self.A, self.options, self.admitted = A, options, A.admitted
+        self.falls = 0  # how often M has fallen back
+        self.others: dict[str, Preconditioner] = {}  # built again, by their parameters
         start = time.perf_counter()
+        self.rows, self.symmetric = A.core, A.is_symmetric
+        self.has_rest = not self.symmetric and _takes_rest(self.admitted, A.shape[1], options)
+        self.symmetric = self.symmetric or self.has_rest
         self._admit()
         self.M = self._preconditioner()
         self.krylov, self.why = _method(options.method, self.rows, self.symmetric, self.M.operator)
         self.setup_s = time.perf_counter() - start
-        self.guess = self.x.copy()
-
-    def solution(self) -> Solution:
-        """Run and return what came of it."""
-        self._run()
-        if self.options.method == "auto":
-            self._change_method()
-            self._change_signs()
-        self._fall_back()
-        choice = f"{self.M.choice}; {self.krylov}: {self.why}"
-        if self.rest is not None:
-            self.rest.finish(self.x, self.result)
-            choice += self.rest.choice
-        return Solution(
-            x=self.x,
-            setup_s=self.setup_s,
-            solve_s=self.solve_s,
-            method=self.krylov,
-            preconditioner=self.M.name,
-            choice=choice,
-            operator=self.M.operator,
-            **self.result,
-        )
 
     def _admit(self) -> None:
-        """Find what is symmetric: the matrix, what Dirichlet rows leave of it, or nothing."""
-        options, admitted = self.options, self.A.admitted
-        self.rows, self.symmetric = self.A.core, self.A.is_symmetric
-        if not self.symmetric and _takes_rest(admitted, self.A.shape[1], options):
-            tolerances = (self.rtol, self.atol, options.side)
-            self.rest = _Rest(admitted, self.rows, self.b, self.x, *tolerances)
-            self.b, self.rtol, self.atol = self.rest.b, self.rest.rtol, self.rest.atol
-            self.symmetric = True
+        """Take what is symmetric: the matrix, or what Dirichlet rows leave of it; or refuse."""
+        options, admitted = self.options, self.admitted
+        self.remark = ""
         if self.symmetric:
-            self.rows = admitted.rows
+            self.rows = self.to_build = admitted.rows
+            if options.left_near_nullspace is not None:
+                raise ValueError("left_near_nullspace: A is symmetric, and has one for both sides")
         elif options.method in SYMMETRIC:
             needs = f"method={options.method!r} needs one, 'gmres' does not"
             raise ValueError(admitted.refusal(needs))
-        elif options.is_built:
+        elif isinstance(options.preconditioner, str) and options.preconditioner in ONLY_SYMMETRIC:
             refusal = admitted.refusal(OTHERWISE)
             raise ValueError(f"preconditioner={options.preconditioner!r}: {refusal}")
+        elif options.is_built:
+            self.to_build, self.remark = self.A.general_rows(), admitted.remark()
         is_gmres = options.method == "gmres" or (options.method == "auto" and not self.symmetric)
         if options.side == "left" and not is_gmres:
             raise ValueError(
@@ -359,36 +318,126 @@ class _Solve:
 
     def _preconditioner(self) -> _Chosen:
         if self.options.is_built:
-            return _Chosen.of(self._built({}), self.options.preconditioner)
+            return _Chosen.of(self.built({}), self.options.preconditioner)
         return _given(self.options.preconditioner, self.A)
 
-    def _built(self, other: dict[str, Any]) -> Preconditioner:
-        options = self.options
-        given = {**options.to_build(), **other}
-        known = (options.near_nullspace, options.block_size)
-        return precondition(self.A, self.rows, *known, given)
+    def built(self, other: dict[str, Any]) -> Preconditioner:
+        """Build the preconditioner, with other parameters; once for all columns that want it."""
+        options, key = self.options, _text(other)
+        if key not in self.others:
+            given = {**options.to_build(), **other}
+            known = (options.near_nullspace, options.block_size)
+            left = options.left_near_nullspace
+            self.others[key] = precondition(self.A, self.to_build, *known, given, left)
+        return self.others[key]
 
-    def _run(self) -> None:
-        start, options = time.perf_counter(), self.options
-        self.result = engine(self.A.dtype).solve(
-            *(self.rows, self.b, self.x, self.M.core, self.krylov, options.side),
-            *(self.rtol, self.atol, options.maxiter, options.restart, self.symmetric),
-            options.callback,
+    def solutions(self, B: NDArray[Any], X: NDArray[Any]) -> list[Solution]:
+        """Solve for the rows of B from those of X, all of them together as far as they go."""
+        columns = [_Column(self, c, b, x) for c, (b, x) in enumerate(zip(B, X, strict=True))]
+        waiting = [column for column in columns if column.goes_on()]
+        while waiting:
+            alike: dict[Any, list[_Column]] = {}
+            for column in waiting:
+                alike.setdefault(column.kind(), []).append(column)
+            for group in alike.values():
+                self._run(group, len(columns))
+            waiting = [column for column in waiting if column.goes_on()]
+        return [column.solution() for column in columns]
+
+    def _run(self, columns: list[_Column], count: int) -> None:
+        start, options, first = time.perf_counter(), self.options, columns[0]
+        one = len(columns) == 1
+        B = first.b[None] if one else np.array([column.b for column in columns])
+        X = first.x[None] if one else np.array([column.x for column in columns])
+        callbacks = [column.callback(count) for column in columns] if options.callback else None
+        results = engine(self.A.dtype).solve(
+            *(self.rows, B, X, first.M.core, first.krylov, options.side),
+            *(first.rtol, first.atol, options.maxiter, options.restart, self.symmetric),
+            callbacks,
         )
-        self.solve_s += time.perf_counter() - start
+        seconds = (time.perf_counter() - start) / len(columns)
+        for column, x, result in zip(columns, X, results, strict=True):
+            if not one:
+                column.x[:] = x
+            column.result = result
+            column.solve_s += seconds
 
-    def _again(self) -> None:
-        self.x = self.guess.copy()
-        self._run()
 
-    def _change_method(self) -> None:
+class _Column:
+    """One right-hand side: run, and where that fails choose again."""
+
+    def __init__(self, shared: _Solve, number: int, b: NDArray[Any], x: NDArray[Any]) -> None:
+        self.shared, self.number, self.b, self.x = shared, number, b, x
+        options, dtype = shared.options, shared.A.dtype
+        default = 1e-8 if dtype == np.float64 else 1e-5
+        self.rtol, self.atol = default if options.rtol is None else options.rtol, options.atol
+        self.M, self.krylov, self.why = shared.M, shared.krylov, shared.why
+        self.result: dict[str, Any] = {}
+        self.solve_s, self.falls = 0.0, 0
+        self.rest: _Rest | None = None
+        if shared.has_rest:
+            start = time.perf_counter()
+            tolerances = (self.rtol, self.atol, options.side)
+            self.rest = _Rest(shared.admitted, shared.A.core, b, x, *tolerances)
+            self.b, self.rtol, self.atol = self.rest.b, self.rest.rtol, self.rest.atol
+            shared.setup_s += time.perf_counter() - start
+        self.guess = x.copy()
+        self.steps = self._steps()
+
+    def goes_on(self) -> bool:
+        """Go on to the next run; whether there is one."""
+        return next(self.steps, False)
+
+    def kind(self) -> tuple[Any, ...]:
+        """Return what has to be the same in columns that run together."""
+        return (self.krylov, id(self.M.core), self.rtol, self.atol)
+
+    def callback(self, count: int) -> Callable[[int, float], Any] | None:
+        """Return the caller's function; among several columns it is told which one it is."""
+        given, number = self.shared.options.callback, self.number
+        if given is None or count == 1:
+            return given
+        return lambda iteration, norm: given(iteration, norm, number)
+
+    def solution(self) -> Solution:
+        """Return what came of it."""
+        choice = f"{self.M.choice}; {self.krylov}: {self.why}"
+        if self.rest is not None:
+            self.rest.finish(self.x, self.result)
+            choice += self.rest.choice
+        if self.shared.remark:
+            choice += f"; {self.shared.remark}"
+        return Solution(
+            x=self.x,
+            setup_s=self.shared.setup_s,
+            solve_s=self.solve_s,
+            method=self.krylov,
+            preconditioner=self.M.name,
+            choice=choice,
+            operator=self.M.operator,
+            **self.result,
+        )
+
+    def _steps(self) -> Iterator[bool]:
+        """Yield where a run is needed."""
+        yield True
+        if self.shared.options.method == "auto" and self.shared.symmetric:
+            yield from self._change_method()
+            yield from self._change_signs()
+        yield from self._fall_back()
+
+    def _again(self) -> Iterator[bool]:
+        self.x[:] = self.guess
+        yield True
+
+    def _change_method(self) -> Iterator[bool]:
         """Take a method for indefinite matrices where CG met one."""
         if self.result["reason"] == "diverged_indefinite_operator":
             self.krylov = "minres" if self.krylov == "cg" else "fgmres"
             self.why = "CG met a direction in which A is not positive"
-            self._again()
+            yield from self._again()
 
-    def _change_signs(self) -> None:
+    def _change_signs(self) -> Iterator[bool]:
         """Give up the signs of an indefinite matrix in the preconditioner, or take them."""
         reason = self.result["reason"]
         if self.M.name != "mmf" or self.result["converged"] or reason == "diverged_inconsistent":
@@ -396,31 +445,45 @@ class _Solve:
         if self.M.signed:
             # A is singular, perhaps, and b not in its range: minres leaves the least residual then.
             self.krylov, self.why = "minres", "A has negative eigenvalues"
-            self._build_again({"definite": True}, f"with the signs of A gmres ended with {reason}")
+            self._take({"definite": True}, f"with the signs of A gmres ended with {reason}")
         elif self.krylov == "minres" and self.M.is_diagonal:
-            before = (self.krylov, self.why)
-            self.krylov, self.why = "gmres", "M has the signs of A"
             try:
-                self._build_again({"method": "two_level"}, f"minres ended with {reason}")
+                self._take({"method": "two_level"}, f"minres ended with {reason}")
             except np.linalg.LinAlgError:  # it is not available
-                self.krylov, self.why = before
-
-    def _build_again(self, other: dict[str, Any], reason: str) -> None:
-        start = time.perf_counter()
-        operator = self._built(other)
-        self.setup_s += time.perf_counter() - start
-        self.M = _Chosen(operator._core, "mmf", f"{_text(other)}: {reason}", operator)
-        self._again()
-
-    def _fall_back(self) -> None:
-        """Take the preconditioner's next choice where one that should be definite is not."""
-        while self.M.is_built and self.M.operator and self.result["reason"] in NOT_DEFINITE:
-            start, reason = time.perf_counter(), self.result["reason"]
-            if not self.M.operator._core.fall_back(self.rows, f"ended with {reason}"):
                 return
+            self.krylov, self.why = "gmres", "M has the signs of A"
+        else:
+            return
+        yield from self._again()
+
+    def _take(self, other: dict[str, Any], reason: str) -> None:
+        """Take a preconditioner with other parameters."""
+        start = time.perf_counter()
+        operator = self.shared.built(other)
+        self.shared.setup_s += time.perf_counter() - start
+        self.M = _Chosen(operator._core, "mmf", f"{_text(other)}: {reason}", operator)
+
+    def _fall_back(self) -> Iterator[bool]:
+        """Take the preconditioner's next choice where one that should be definite is not.
+
+        For an A that is not symmetric: where it does not solve.
+        """
+        shared = self.shared
+        while self.M.is_built and self.M.operator and self._has_failed():
+            start, reason = time.perf_counter(), self.result["reason"]
+            if self.falls == shared.falls:  # else another column has let it fall
+                if not self.M.operator._core.fall_back(shared.to_build, f"ended with {reason}"):
+                    return
+                shared.falls += 1
+            self.falls = shared.falls
             self.M = _Chosen.of(self.M.operator, self.M.name)
-            self.setup_s += time.perf_counter() - start
-            self._again()
+            shared.setup_s += time.perf_counter() - start
+            yield from self._again()
+
+    def _has_failed(self) -> bool:
+        if self.shared.symmetric:
+            return self.result["reason"] in NOT_DEFINITE
+        return self.M.name == "mmf" and self.result["reason"] in NOT_SOLVED
 
 
 @dataclass(frozen=True)
@@ -460,7 +523,7 @@ def _text(params: dict[str, Any]) -> str:
 
 
 def _check_options(
-    preconditioner: Any, near_nullspace: Any, block_size: Any, params: dict[str, Any]
+    preconditioner: Any, vectors: tuple[Any, Any], block_size: Any, params: dict[str, Any]
 ) -> None:
     """Refuse what nothing takes, and what only a preconditioner that is built here can take."""
     if params:
@@ -472,8 +535,9 @@ def _check_options(
             "'direct' or 'classic' takes parameters"
         )
     if name not in ("mmf", "multilevel"):
-        if near_nullspace is not None:
-            raise ValueError("near_nullspace: only preconditioner='mmf' or 'multilevel' takes it")
+        for given, kind in zip(vectors, ("near_nullspace", "left_near_nullspace"), strict=True):
+            if given is not None:
+                raise ValueError(f"{kind}: only preconditioner='mmf' or 'multilevel' takes it")
         if block_size != 1:
             raise ValueError("block_size: only preconditioner='mmf' or 'multilevel' takes it")
 

@@ -122,11 +122,6 @@ inline mmf::Progress make_progress(int (*call)(void*, const mmf::StageReport*), 
   };
 }
 
-template <class T>
-Operator<T> matrix_operator(CsrView<T> A) {
-  return [A](const T* x, T* y) { spmv(A, x, y); };
-}
-
 // Division by |d_i|; rows with d_i = 0 are left alone.
 template <class T>
 Operator<T> jacobi_operator(const T* d, Index n) {
@@ -137,12 +132,31 @@ Operator<T> jacobi_operator(const T* d, Index n) {
 
 template <class T>
 Operator<T> mmf_operator(const mmf::Mmf<T>& M) {
-  return [&M](const T* x, T* y) { M.multiply(x, y, 1); };
+  Operator<T> out([&M](const T* x, T* y) { M.multiply(x, y, 1); });
+  out.apply_block = [&M, in = std::vector<T>(), result = std::vector<T>()](
+                        const Block<const T>& X, const Block<T>& Y) mutable {
+    for_panels(X.count(), [&](Index first, Index count, Index lanes) {
+      in.resize(static_cast<std::size_t>(lanes) * X.n);
+      result.resize(in.size());
+      to_panel(X, first, count, lanes, in.data());
+      M.multiply(in.data(), result.data(), lanes);
+      from_panel(result.data(), lanes, Y, first, count);
+    });
+  };
+  return out;
 }
 
 template <class T>
 Operator<T> precond_operator(const precond::Preconditioner<T>& M) {
-  return [&M](const T* x, T* y) { M.apply(x, y); };
+  Operator<T> out([&M](const T* x, T* y) { M.apply(x, y); });
+  out.apply_block = [&M](const Block<const T>& X, const Block<T>& Y) { M.apply(X, Y); };
+  out.apply_transpose_block = [&M](const Block<const T>& X, const Block<T>& Y) {
+    M.apply_transpose(X, Y);
+  };
+  out.apply_transpose = [&M](const T* x, T* y) {
+    M.apply_transpose({M.rows(), {x}}, {M.rows(), {y}});
+  };
+  return out;
 }
 
 // The K-cycle does, over levels.
@@ -195,6 +209,14 @@ Admission<T> admit_rows(const SharedRows<T>& A) {
 template <class T>
 SharedRows<T> completed_rows(const DistRows<T>& A) {
   return together(A.comm, [&] { return std::make_shared<DistRows<T>>(with_symmetric_pattern(A)); });
+}
+
+// The same, to be taken as it is by setups. Collective.
+template <class T>
+SharedRows<T> general_rows(const DistRows<T>& A) {
+  auto out = completed_rows(A);
+  out->general = true;
+  return out;
 }
 
 // x_D of A x = b into x, and the right-hand side of the rest. Collective.
@@ -331,14 +353,12 @@ std::pair<Global, Global> core_size_and_bytes(const mmf::Mmf<T>& F) {
 }
 
 template <class T>
-std::shared_ptr<precond::Preconditioner<T>> build_preconditioner(const DistRows<T>& A,
-                                                                 const precond::Params& params,
-                                                                 precond::NearNullspace& vectors,
-                                                                 Index block,
-                                                                 const std::vector<int>& parts) {
+std::shared_ptr<precond::Preconditioner<T>> build_preconditioner(
+    const DistRows<T>& A, const precond::Params& params, precond::NearNullspace& vectors,
+    Index block, const std::vector<int>& parts, precond::NearNullspace& left) {
   return together(A.comm, [&] {
-    return std::make_shared<precond::Preconditioner<T>>(A, params, std::move(vectors), block,
-                                                        parts);
+    return std::make_shared<precond::Preconditioner<T>>(A, params, std::move(vectors), block, parts,
+                                                        std::move(left));
   });
 }
 template <class T>
@@ -362,17 +382,29 @@ template <class T>
 bool fall_back(precond::Preconditioner<T>& M, const DistRows<T>& A, const std::string& why) {
   return together(A.comm, [&] { return M.fall_back(A, why); });
 }
+// A X = B over the ranks of A, for k right-hand sides of n entries behind each other; one callback
+// for each, or none. See krylov.hpp.
 template <class T>
-void apply_preconditioner(const precond::Preconditioner<T>& M, const Communicator& comm, const T* r,
-                          T* z) {
-  together(comm, [&] { M.apply(r, z); });
+std::vector<KrylovResult> solve_columns(const DistRows<T>& A, const Operator<T>* M, Index k,
+                                        const T* b, T* x, const KrylovParams& params,
+                                        const std::vector<KrylovCallback<T>>& callbacks) {
+  const auto n = static_cast<std::size_t>(A.own());
+  std::vector<const T*> from;
+  std::vector<T*> to;
+  for (Index c = 0; c < k; ++c) {
+    from.push_back(b + c * n);
+    to.push_back(x + c * n);
+  }
+  return together(A.comm, [&] { return solve<T>(A, M, from, to, params, callbacks); });
 }
 
-// A x = b over the ranks of A; see krylov.hpp.
+// Z = M R for k columns, row by row.
 template <class T>
-KrylovResult solve_rows(const DistRows<T>& A, const Operator<T>* M, const T* b, T* x,
-                        const KrylovParams& params, const KrylovCallback<T>& callback) {
-  return together(A.comm, [&] { return solve<T>(A, M, b, x, params, callback); });
+void apply_preconditioner(const precond::Preconditioner<T>& M, const Communicator& comm, const T* r,
+                          T* z, Index k, bool transposed) {
+  const Block<const T> R(M.rows(), r, k);
+  const Block<T> Z(M.rows(), z, k);
+  together(comm, [&] { transposed ? M.apply_transpose(R, Z) : M.apply(R, Z); });
 }
 
 // A factorization from its parts, as a file holds them; each rank has its own.

@@ -43,9 +43,9 @@ cdef extern from "pympf/la/krylov.hpp" namespace "pympf":
 
 
 cdef extern from "glue.hpp" namespace "pympf::python":
-    KrylovResult solve_rows[T](
-        const DistRows[T]&, const Operator[T]*, const T*, T*, const KrylovParams&,
-        const KrylovCallback[T]&) except +translate nogil
+    vector[KrylovResult] solve_columns[T](
+        const DistRows[T]&, const Operator[T]*, int32_t, const T*, T*, const KrylovParams&,
+        const vector[KrylovCallback[T]]&) except +translate nogil
 
 
 cdef int call_callback(void* f, int iteration, double norm) except -1 with gil:
@@ -74,19 +74,25 @@ cdef Operator[real] preconditioner_operator(object M, int32_t n, const Communica
     return make_operator[real](call_operator, <void*>M, n, comm)
 
 
-def solve(Rows A not None, const real[::1] b, real[::1] x,
-          M, str method, str side, double rtol, double atol, int max_iterations, int restart, cbool symmetric,
-          callback):
-    """A x = b by a Krylov method; x holds the initial guess and then the solution. M: Factors, Preconditioner, a diagonal for Jacobi, a callable or None. Collective."""
+cdef dict krylov_dict(const KrylovResult& result):
+    return {"converged": result.converged, "reason": name(result.reason).decode(), "iterations": result.iterations,
+            "history": np.array(<double[:result.history.size()]><double*>result.history.data()), "true_residual": result.true_residual,
+            "norm": norm_name(result.norm).decode()}
+
+
+def solve(Rows A not None, const real[:, ::1] B, real[:, ::1] X, M, str method, str side, double rtol, double atol,
+          int max_iterations, int restart, cbool symmetric, callbacks):
+    """A x = b by a Krylov method for all rows b of B; the rows of X hold the initial guesses and then the solutions. Returns a result for each. M: Factors, Preconditioner, a diagonal for Jacobi, a callable or None. `callbacks`: one for each b, or None. Collective."""
     cdef KrylovParams params
-    cdef KrylovResult result
-    cdef int32_t n = b.shape[0]
+    cdef vector[KrylovResult] results
+    cdef int32_t k = B.shape[0], n = B.shape[1], c
     cdef Operator[real] P
     cdef const Operator[real]* preconditioner = NULL
-    cdef cbool watched = callback is not None
-    cdef KrylovCallback[real] report
-    cdef const real* side_values = &b[0] if n else NULL
-    cdef real* solution = &x[0] if n else NULL
+    cdef vector[KrylovCallback[real]] reports
+    cdef const real* sides = &B[0, 0] if k and n else NULL
+    cdef real* solutions = &X[0, 0] if k and n else NULL
+    cdef void* function
+    cdef cbool watched = callbacks is not None
     params.method = method_from_name(method.encode())
     params.side = side_from_name(side.encode())
     params.rtol, params.atol = rtol, atol
@@ -95,9 +101,11 @@ def solve(Rows A not None, const real[::1] b, real[::1] x,
     if M is not None:
         P = preconditioner_operator(M, n, A.rows.get().comm)
         preconditioner = &P
+    for c in range(k):
+        callback = callbacks[c] if watched else None
+        function = <void*>callback
+        with nogil:
+            reports.push_back(make_callback[real](call_callback, function, watched, A.rows.get().comm))
     with nogil:
-        report = make_callback[real](call_callback, <void*>callback, watched, A.rows.get().comm)
-        result = solve_rows[real](A.rows.get()[0], preconditioner, side_values, solution, params, report)
-    return {"converged": result.converged, "reason": name(result.reason).decode(), "iterations": result.iterations,
-            "history": np.array(<double[:result.history.size()]>result.history.data()), "true_residual": result.true_residual,
-            "norm": norm_name(result.norm).decode()}
+        results = solve_columns[real](A.rows.get()[0], preconditioner, k, sides, solutions, params, reports)
+    return [krylov_dict(results[c]) for c in range(k)]

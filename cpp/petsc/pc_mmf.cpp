@@ -104,6 +104,7 @@ bool can_update(const PcMmf& mmf, const Built& built, const Modes& modes, const 
                 bool changes) {
   if (!mmf.reuse_rotations || built.index() == 0) return false;
   const auto* M = std::get_if<Multilevel>(&built);
+  if (M && M->report().symmetric == A.general) return false;
   return mmf.classic || (!modes.are_new && (!changes || !M || M->has_pattern(A)));
 }
 
@@ -211,7 +212,18 @@ void apply(const Classic& classic, const PetscScalar* x, PetscScalar* y) {
 }
 void apply(Nothing, const PetscScalar*, PetscScalar*) {}
 
-PetscErrorCode PCApply_MMF(PC pc, Vec x, Vec y) {
+void apply_transpose(const Multilevel& M, const PetscScalar* x, PetscScalar* y) {
+  M.apply_transpose({M.rows(), {x}}, {M.rows(), {y}});
+}
+// It is symmetric.
+void apply_transpose(const Classic& classic, const PetscScalar* x, PetscScalar* y) {
+  apply(classic, x, y);
+}
+void apply_transpose(Nothing, const PetscScalar*, PetscScalar*) {}
+
+// y = use(M, x)
+template <class Use>
+PetscErrorCode apply_by(PC pc, Vec x, Vec y, const Use& use) {
   const PetscScalar* in;
   PetscScalar* out;
 
@@ -220,7 +232,7 @@ PetscErrorCode PCApply_MMF(PC pc, Vec x, Vec y) {
   PetscCall(VecGetArrayRead(x, &in));
   PetscCall(VecGetArrayWrite(y, &out));
   PetscCall(guarded(pc, [&] {
-    std::visit([&](const auto& M) { apply(M, in, out); }, data(pc).built);
+    std::visit([&](const auto& M) { use(M, in, out); }, data(pc).built);
     const std::vector<double>& settled = data(pc).settled;
     for (std::size_t i = 0; i < settled.size(); ++i)
       if (std::abs(in[i]) < settled[i]) out[i] = 0;
@@ -232,33 +244,39 @@ PetscErrorCode PCApply_MMF(PC pc, Vec x, Vec y) {
   PetscFunctionReturn(PetscErrorCode(0));
 }
 
-// A block of vectors as PETSc stores it: by columns.
+PetscErrorCode PCApply_MMF(PC pc, Vec x, Vec y) {
+  return apply_by(pc, x, y, [](const auto& M, auto in, auto out) { apply(M, in, out); });
+}
+
+PetscErrorCode PCApplyTranspose_MMF(PC pc, Vec x, Vec y) {
+  return apply_by(pc, x, y, [](const auto& M, auto in, auto out) { apply_transpose(M, in, out); });
+}
+
+// A block as PETSc stores it: by columns, `stride` apart.
 template <class T>
-struct Columns {
-  T* values;
-  std::size_t stride;
-  Index rows, count;
+Block<T> by_columns(T* values, std::size_t stride, Index rows, Index count) {
+  Block<T> out(rows, {});
+  for (Index q = 0; q < count; ++q) out.add(values + q * stride);
+  return out;
+}
 
-  T* column(Index q) const { return values + q * stride; }
-};
-
-void apply_block(const Multilevel& M, Columns<const PetscScalar> X, Columns<PetscScalar> Y) {
-  for (Index q = 0; q < X.count; ++q) M.apply(X.column(q), Y.column(q));
+void apply_block(const Multilevel& M, const Block<const PetscScalar>& X,
+                 const Block<PetscScalar>& Y) {
+  M.apply(X, Y);
 }
 
 // The factors take blocks by rows.
-void apply_block(Classic& classic, Columns<const PetscScalar> X, Columns<PetscScalar> Y) {
-  const auto by_rows = [&](Index i, Index q) { return static_cast<std::size_t>(i) * X.count + q; };
-  classic.block.resize(by_rows(X.rows, 0));
-  PetscScalar* block = classic.block.data();
-  for (Index i = 0; i < X.rows; ++i)
-    for (Index q = 0; q < X.count; ++q) block[by_rows(i, q)] = X.column(q)[i];
-  classic.M.multiply(block, block, X.count);
-  for (Index i = 0; i < X.rows; ++i)
-    for (Index q = 0; q < X.count; ++q) Y.column(q)[i] = block[by_rows(i, q)];
+void apply_block(Classic& classic, const Block<const PetscScalar>& X, const Block<PetscScalar>& Y) {
+  for_panels(X.count(), [&](Index first, Index count, Index lanes) {
+    classic.block.resize(static_cast<std::size_t>(X.n) * lanes);
+    PetscScalar* panel = classic.block.data();
+    to_panel(X, first, count, lanes, panel);
+    classic.M.multiply(panel, panel, lanes);
+    from_panel(panel, lanes, Y, first, count);
+  });
 }
 
-void apply_block(Nothing, Columns<const PetscScalar>, Columns<PetscScalar>) {}
+void apply_block(Nothing, const Block<const PetscScalar>&, const Block<PetscScalar>&) {}
 
 PetscErrorCode PCMatApply_MMF(PC pc, Mat X, Mat Y) {
   const PetscScalar* in;
@@ -276,8 +294,8 @@ PetscErrorCode PCMatApply_MMF(PC pc, Mat X, Mat Y) {
   PetscCall(guarded(pc, [&] {
     const Index n = to_index(rows, "rows of the block");
     const Index m = to_index(columns, "columns of the block");
-    const Columns<const PetscScalar> from{in, static_cast<std::size_t>(ldx), n, m};
-    const Columns<PetscScalar> to{out, static_cast<std::size_t>(ldy), n, m};
+    const Block<const PetscScalar> from = by_columns(in, static_cast<std::size_t>(ldx), n, m);
+    const Block<PetscScalar> to = by_columns(out, static_cast<std::size_t>(ldy), n, m);
     std::visit([&](auto& M) { apply_block(M, from, to); }, data(pc).built);
     return PetscErrorCode(0);
   }));
@@ -380,7 +398,7 @@ PetscErrorCode PCCreate_MMF(PC pc) {
   PetscCheck(pc->data, PETSC_COMM_SELF, PETSC_ERR_MEM, "PC mmf: out of memory");
   pc->ops->setup = PCSetUp_MMF;
   pc->ops->apply = PCApply_MMF;
-  pc->ops->applytranspose = PCApply_MMF;
+  pc->ops->applytranspose = PCApplyTranspose_MMF;
   pc->ops->matapply = PCMatApply_MMF;
   pc->ops->presolve = PCPreSolve_MMF;
   pc->ops->postsolve = PCPostSolve_MMF;

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import sys
 from collections.abc import Iterable
 from typing import Any
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 import pympf
 from pympf import io
+from pympf.cli import rotations
 from pympf.cli.codes import NOT_CONVERGED
 from pympf.cli.output import iterations, print_report, stages, table_of, write_history
 from pympf.cli.process import gathered, read_vector, scattered
@@ -27,8 +29,12 @@ def factor(args: argparse.Namespace) -> int:
         io.check_output(args.output)
         if not _is_hdf5(args.output):
             raise OSError(f"{args.output}: a factorization is saved as HDF5; allowed: .h5 .hdf5")
+        _check_is_not_read(args, args.output)
     A = _read_matrix(args)
     params = _given_params(args, pympf.Params.fields())
+    if args.kind != "mmf":
+        return rotations.factor(args, A, params)
+    rotations.refuse_flags(args)
     with stages(args) as progress:
         F = pympf.factorize(A, comm=args.ranks, progress=progress, **params)
     F.save(args.output)
@@ -38,14 +44,29 @@ def factor(args: argparse.Namespace) -> int:
     return 0
 
 
+def _check_is_not_read(args: argparse.Namespace, path: str) -> None:
+    """Refuse to write over the system itself."""
+    inputs: list[str | None] = [args.matrix, getattr(args, "b", None)]
+    for given in inputs:
+        if (
+            given
+            and os.path.exists(given)
+            and os.path.exists(path)
+            and os.path.samefile(given, path)
+        ):
+            raise OSError(f"{path}: this command reads it; expected another file to write to")
+
+
 def solve(args: argparse.Namespace) -> int:
     """Solve a system; NOT_CONVERGED where the residual stays too large."""
     params = _params_of_solve(args)
     with args.ranks.guard():
         if args.output is not None:
             io.check_output(args.output, "vector")
+            _check_is_not_read(args, args.output)
         if args.history is not None:
             io.check_output(args.history)
+            _check_is_not_read(args, args.history)
     A = _read_matrix(args)
     rows = [slice(0, A.shape[0])]
     solution = _solution(args, A, rows, params)
@@ -57,31 +78,50 @@ def solve(args: argparse.Namespace) -> int:
             labels = _labels(args) if io.is_table(args.output) else None
             io.write_vector(args.output, x, labels=labels)
         if args.first and args.history is not None:
-            write_history(args.history, solution.history)
-    names = ("method", "preconditioner", "choice", "converged", "reason", "iterations")
+            write_history(args.history, _history_of(solution))
     report = {
         "matrix": args.matrix,
         "rows": A.shape[1],
         "nnz": args.ranks.sum(A.nnz),
-        **{
-            name: getattr(solution, name)
-            for name in (*names, "true_residual", "norm", "setup_s", "solve_s")
-        },
+        **_report_of(solution),
     }
-    print_report(args, {**report, "history": solution.history}, table_of(report))
+    print_report(args, {**report, "history": _history_of(solution)}, table_of(report))
     return 0 if solution.converged else NOT_CONVERGED
+
+
+def _report_of(solution: pympf.Solution | pympf.Solutions) -> dict[str, Any]:
+    """Return what came of a solve; of a block, a list over its columns where they may differ."""
+    same = ("method", "preconditioner", "choice")
+    each = ("reason", "iterations", "true_residual", "norm")
+    if isinstance(solution, pympf.Solution):
+        found = {name: getattr(solution, name) for name in (*same, "converged", *each)}
+    else:
+        found = {
+            "columns": len(solution),
+            **{name: getattr(solution[0], name) for name in same},
+            "converged": solution.converged,
+            **{name: [getattr(column, name) for column in solution] for name in each},
+        }
+    return {**found, "setup_s": solution.setup_s, "solve_s": solution.solve_s}
+
+
+def _history_of(solution: pympf.Solution | pympf.Solutions) -> Any:
+    """Return the residual norms; of a block, those of each column."""
+    if isinstance(solution, pympf.Solution):
+        return solution.history
+    return [column.history for column in solution]
 
 
 def _solution(
     args: argparse.Namespace, A: sp.csr_array, rows: list[slice], params: dict[str, Any]
-) -> pympf.Solution:
+) -> pympf.Solution | pympf.Solutions:
     given = args.preconditioner
     if args.factorization:
         wanted = A.shape[0] if args.ranks.size > 1 else None
         given = pympf.load(args.factorization, args.ranks, rows=wanted)
-    if "near_nullspace" in params:
-        vectors = read_vector(args, params["near_nullspace"])
-        params["near_nullspace"] = scattered(args, vectors, rows)
+    for name in ("near_nullspace", "left_near_nullspace"):
+        if name in params:
+            params[name] = scattered(args, read_vector(args, params[name]), rows)
     with stages(args) as progress, iterations(args) as callback:
         return pympf.solve(
             A,
@@ -104,6 +144,8 @@ def apply(args: argparse.Namespace) -> int:
     """Apply a saved factorization to a vector."""
     with args.ranks.guard():
         io.check_output(args.output, "vector")
+    if rotations.is_file(args.factorization):
+        return rotations.apply(args)
     F = pympf.load(args.factorization, args.ranks)
     x = read_vector(args, args.vector, args.key)
     rows = [slice(0, len(F.rows))]
@@ -133,7 +175,9 @@ def apply(args: argparse.Namespace) -> int:
 
 def info(args: argparse.Namespace) -> int:
     """Describe a matrix or a factorization."""
-    if _is_factorization(args.file):
+    if rotations.is_file(args.file):
+        rotations.info(args)
+    elif _is_factorization(args.file):
         report = pympf.load(args.file).report()
         print_report(args, {"file": args.file, "type": "mmf", **report.as_dict()}, report)
     else:
@@ -207,7 +251,7 @@ def _params_of_solve(args: argparse.Namespace) -> dict[str, Any]:
     multilevel = _given_params(args, fields_of_solve())
     for name in classic.keys() & multilevel.keys():  # both have it
         del (multilevel if taker == CLASSIC else classic)[name]
-    for name in ("near_nullspace", "block_size"):
+    for name in ("near_nullspace", "left_near_nullspace", "block_size"):
         if hasattr(args, name):
             multilevel[name] = getattr(args, name)
     if classic and taker != CLASSIC:

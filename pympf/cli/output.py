@@ -8,8 +8,9 @@ import io as stdio
 import json
 import math
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -49,19 +50,23 @@ def table_of(report: dict[str, Any]) -> str:
 def _text(value: Any) -> str:
     if isinstance(value, tuple):
         return " x ".join(map(str, value))
+    if isinstance(value, list):
+        return ", ".join(map(_text, value))
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def write_history(path: str, history: Iterable[float]) -> None:
-    """Write residual norms as JSON or CSV."""
-    residuals = [float(norm) for norm in history]
+def write_history(path: str, history: Any) -> None:
+    """Write residual norms, or those of several columns, as JSON or CSV."""
+    several = len(history) > 0 and np.ndim(history[0]) > 0
+    columns = [[float(norm) for norm in norms] for norms in (history if several else [history])]
     text = stdio.StringIO()
     if path.lower().endswith(".json"):
-        json.dump(residuals, text)
+        json.dump(columns if several else columns[0], text)
     else:
         rows = csv.writer(text, lineterminator="\n")
-        rows.writerow(("iteration", "residual"))
-        rows.writerows(enumerate(residuals))
+        names = [f"residual_{c}" for c in range(len(columns))] if several else ["residual"]
+        rows.writerow(("iteration", *names))
+        rows.writerows((i, *norms) for i, norms in enumerate(zip_longest(*columns, fillvalue="")))
     with io.atomic_write(path) as temporary:
         temporary.write_text(text.getvalue())
 
@@ -80,7 +85,10 @@ def stages(args: argparse.Namespace) -> Iterator[Callable[[dict[str, Any]], None
 def iterations(args: argparse.Namespace) -> Iterator[Callable[..., None]]:
     """Give a callback that prints the iterations of a solver."""
     with _lines(args.quiet or args.verbose < 1 or not args.first) as show:
-        yield lambda iteration, residual: show(f"iteration {iteration}: residual {residual:.3e}")
+        yield lambda iteration, residual, *column: show(
+            "".join(f"column {c}, " for c in column)
+            + f"iteration {iteration}: residual {residual:.3e}"
+        )
 
 
 @contextmanager

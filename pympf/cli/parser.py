@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pympf
+from pympf.approx.factorization import SPARSIFY
 from pympf.cli import commands as run
+from pympf.cli import rotations
 from pympf.cli.codes import EXIT_CODES
 from pympf.krylov import METHODS, PRECONDITIONERS, SIDES
 
@@ -39,7 +41,15 @@ def make_parser(arguments: Sequence[str] | None) -> argparse.ArgumentParser:
         "--version", action=_Version, nargs=0, help="print the version and what it was built with"
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for add in (_add_factor, _add_solve, _add_apply, _add_info, _add_convert, _add_demo):
+    for add in (
+        _add_factor,
+        _add_solve,
+        _add_apply,
+        _add_info,
+        _add_convert,
+        _add_compress,
+        _add_demo,
+    ):
         add(commands)
     given = sys.argv[1:] if arguments is None else arguments
     others = [*_add_explain(commands, given), *_add_sketch(commands, given)]
@@ -90,14 +100,31 @@ def _add_factor(commands: Any) -> None:
     command.add_argument(
         "-o", "--output", required=True, metavar="F.h5", help="where to save the factorization"
     )
+    command.add_argument(
+        "--kind",
+        choices=rotations.KINDS,
+        default="mmf",
+        help="mmf: of a symmetric matrix; direct: P H Q^T of any; skew; additive: of both parts",
+    )
     _add_params(command, "parameters of the factorization", pympf.Params.fields())
+    group = command.add_argument_group("parameters of the other kinds, besides --core-size")
+    for name, (kinds, type_, text) in rotations.FLAGS.items():
+        choices = SPARSIFY if name == "sparsify" else None
+        group.add_argument(
+            run.flag(name),
+            type=type_,
+            choices=choices,
+            metavar=None if choices else "X",
+            default=argparse.SUPPRESS,
+            help=f"{text} ({', '.join(kinds)})",
+        )
 
 
 def _add_solve(commands: Any) -> None:
     command = _add(commands, "solve", run.solve, "solve A x = b by a preconditioned Krylov method")
     _add_matrix(command, "matrix")
     side = command.add_mutually_exclusive_group()
-    side.add_argument("-b", metavar="FILE", help="the right-hand side")
+    side.add_argument("-b", metavar="FILE", help="the right-hand side, or a block of k columns")
     side.add_argument(
         "--rhs", choices=("ones", "random"), default="ones", help="a made right-hand side"
     )
@@ -132,6 +159,12 @@ def _add_method(command: argparse.ArgumentParser) -> None:
         metavar="FILE",
         default=argparse.SUPPRESS,
         help="vectors that the coarse levels keep, as columns",
+    )
+    command.add_argument(
+        "--left-near-nullspace",
+        metavar="FILE",
+        default=argparse.SUPPRESS,
+        help="the same of the transpose, for a matrix that is not symmetric",
     )
     command.add_argument(
         "--block-size",
@@ -176,6 +209,26 @@ def _add_convert(commands: Any) -> None:
     command.add_argument(
         "--index-bits", type=int, choices=(32, 64), default=32, help="integers of PETSc files"
     )
+
+
+def _add_compress(commands: Any) -> None:
+    text = "tell how well a matrix can be approximated by how many bytes"
+    command = _add(commands, "compress", rotations.compress, text)
+    _add_matrix(command, "matrix")
+    size = command.add_mutually_exclusive_group()
+    size.add_argument("--nbytes", type=_positive, nargs="+", metavar="N", help="numbers of bytes")
+    size.add_argument(
+        "--fraction",
+        type=float,
+        nargs="+",
+        default=[0.05, 0.1, 0.25, 0.5, 0.75],
+        metavar="F",
+        help="of the bytes of the matrix, by rows or dense, whichever is less (5, 10, ..., 75 %%)",
+    )
+    command.add_argument(
+        "-o", "--output", metavar="F.h5", help="where to save the best one of the last size"
+    )
+    command.add_argument("--plot", metavar="FILE", help="where to draw it (.png, .svg or .pdf)")
 
 
 def _add_demo(commands: Any) -> None:

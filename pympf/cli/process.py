@@ -77,7 +77,7 @@ def scattered(args: argparse.Namespace, x: Any, places: list[slice]) -> NDArray[
 
 def gathered(args: argparse.Namespace, y: NDArray[Any], places: list[slice]) -> Any:
     """Do the inverse of `scattered`: the vector on rank 0, None on the others."""
-    parts = [args.ranks.gather_rows(y[place]) for place in places]
+    parts = [args.ranks.gather_rows(np.ascontiguousarray(y[place])) for place in places]
     return np.concatenate([part for part in parts if part is not None]) if args.first else None
 
 

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pympf._params import Params, Report, from_text
+from pympf._params import Params, from_text
+from pympf._report import Report
 from pympf.la import Operator, Ranks
 
 __all__ = ["Factored"]
@@ -30,7 +31,7 @@ class Factored(Operator):
 
     def _apply(self, X: NDArray[Any]) -> NDArray[Any]:
         Y = np.empty_like(X)
-        self._factors.multiply(X, Y)
+        self._factors.apply(X, Y)
         return Y
 
     @property

@@ -287,8 +287,7 @@ def recover_attributes(
     with scheme._ranks.guard():
         w = _positive(weight)
         size = scheme.d if size is None else checks.integer(size, "size", 1, scheme.d)
-        deepest = depth or (2 if path is None else len(path) + 1)
-        depth = checks.integer(deepest, "depth", 2, 64)
+        depth = checks.integer(depth or (2 if path is None else len(path) + 1), "depth", 2, 64)
         estimator = estimator or ("own" if path is None else "index_own")
         scheme.check(sketch)
     found = _filter(scheme, sketch, module, 1, depth, estimator, path, ancestors)[:size]
@@ -625,7 +624,8 @@ def similarity(scheme: Scheme, sketch: Sketch, other: Sketch) -> Similarity:
     Similarity
         ``value``: the dot product, about w w'/64 where they have an object of weights w and w' in
         common at the same index, half that at others. ``z``: that in units of what unrelated ones
-        have at most, 2.7 |s| |t| / √d (1 for orthonormal matrices); from 4 on they have something in common.
+        have at most, 2.7 |s| |t| / √d (1 for orthonormal matrices); from 4 on they have something
+        in common.
 
     Raises
     ------

@@ -207,6 +207,35 @@ def test_solve_report_and_history(folder, capsys, suffix):
     assert written == report["history"]
 
 
+@pytest.mark.parametrize("suffix", ["csv", "json"])
+def test_solve_a_block_of_right_hand_sides(folder, capsys, suffix):
+    B, history = np.random.default_rng(0).standard_normal((N, 3)), f"history.{suffix}"
+    B[:, 1] = 0
+    io.write_vector("B.npy", B)
+    assert (
+        main(["solve", "A.mtx", "-b", "B.npy", "-o", "X.h5", "--json", "--history", history]) == 0
+    )
+    report, X = printed_json(capsys), io.read_vector("X.h5")
+    expected = pympf.solve(matrix(), B)
+    assert report["columns"] == 3
+    assert report["converged"] is True
+    assert report["iterations"] == expected.iterations.tolist()
+    assert report["reason"] == list(expected.reasons)
+    np.testing.assert_array_equal(X, expected.x)
+    with open(history) as stream:
+        if suffix == "json":
+            assert json.load(stream) == report["history"]
+        else:
+            rows = list(csv.DictReader(stream))
+            for c, norms in enumerate(report["history"]):
+                written = [row[f"residual_{c}"] for row in rows if row[f"residual_{c}"]]
+                assert [float(norm) for norm in written] == norms
+    assert main(["solve", "A.mtx", "-b", "B.npy", "-v"]) == 0
+    captured = capsys.readouterr()
+    assert "columns" in captured.out
+    assert "column 2, iteration 1: residual" in captured.err
+
+
 def test_solve_that_stops_early_still_writes(folder, capsys):
     command = ["solve", "A.mtx", "--rhs", "random", "--maxiter", "2", "--preconditioner", "none"]
     assert main([*command, "-o", "y.npy", "--history", "h.json", "--json"]) == 1
@@ -406,7 +435,9 @@ def bad_files():
         ("solve A.mtx --history none/h.csv", 4, "there is no directory"),
         ("solve A.mtx --factorization A.mtx", 4, "A.mtx"),
         ("solve asymmetric.mtx --method cg", 3, "symmetric"),
-        ("solve asymmetric.mtx", 3, "preconditioner='jacobi' or 'none'"),
+        ("solve asymmetric.mtx --preconditioner classic", 3, "preconditioner='mmf' takes A as it"),
+        ("solve asymmetric.mtx --cycle w", 3, "is for symmetric matrices"),
+        ("solve asymmetric.mtx --left-near-nullspace none.npy", 4, "none.npy"),
         ("solve A.mtx --near-nullspace short.npy", 3, r"near_nullspace: expected shape \(300,\)"),
         ("solve A.mtx --near-nullspace nan.npy", 3, "near_nullspace: expected finite values"),
         ("solve A.mtx --near-nullspace none.npy", 4, "none.npy"),
@@ -672,3 +703,18 @@ def test_solve_with_dirichlet_rows(folder, capsys, suffix):
     found = io.read_vector("found.npy")
     assert (found[fixed] == b[fixed]).all()
     assert np.linalg.norm(A @ found - b) <= 1e-7 * np.linalg.norm(b)
+
+
+def test_what_a_command_reads_is_not_overwritten(folder, capsys):
+    io.write_matrix(folder / "A.mtx", pympf.gallery.poisson((5, 5)))
+    np.savetxt(folder / "b.csv", np.ones(25))
+    before = {name: (folder / name).read_bytes() for name in ("A.mtx", "b.csv")}
+    A, b = str(folder / "A.mtx"), str(folder / "b.csv")
+    for words in (
+        ["solve", A, "-o", A],
+        ["solve", A, "-b", b, "-o", b],
+        ["solve", A, "-b", b, "--history", b],
+    ):
+        assert main(words) == 4
+        assert "this command reads it" in capsys.readouterr().err
+    assert before == {name: (folder / name).read_bytes() for name in before}

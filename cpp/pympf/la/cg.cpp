@@ -39,29 +39,29 @@ class Cg final : public Cycle<T> {
         p_(run.n),
         q_(run.n) {}
 
-  Reason run(T* r, double start_norm) override {
+  Task<Reason> run(T* r, double start_norm) override {
     const Index n = run_.n;
     T *p = p_.data(), *q = q_.data();
     std::fill(p, p + n, T{0});  // so that the first direction is z, whatever beta
     double rz = 1, alpha = 0;
     for (;;) {
-      const T* z = run_.precondition(r, z_.data());
+      const T* z = co_await run_.precondition(r, z_.data());
       const double rz_before = std::exchange(rz, run_.dot(r, z));
-      if (!std::isfinite(rz)) return Reason::diverged_nan;
-      if (rz <= 0) return Reason::diverged_indefinite_preconditioner;
+      if (!std::isfinite(rz)) co_return Reason::diverged_nan;
+      if (rz <= 0) co_return Reason::diverged_indefinite_preconditioner;
       next_direction(z, (flexible_ ? -alpha * run_.dot(z, q) : rz) / rz_before);
 
-      const double pq = run_.A_dot(p, q);
-      if (!std::isfinite(pq)) return Reason::diverged_nan;
-      if (pq <= 0) return Reason::diverged_indefinite_operator;
+      const double pq = co_await run_.A_dot(p, q);
+      if (!std::isfinite(pq)) co_return Reason::diverged_nan;
+      if (pq <= 0) co_return Reason::diverged_indefinite_operator;
 
       alpha = rz / pq;
       const double r_norm = run_.measure(r, axpy_dot(n, -alpha, q, r, r));
-      if (!std::isfinite(r_norm)) return Reason::diverged_nan;  // x has not been touched
-      if (r_norm * kGrowth > start_norm) return Reason::diverged_breakdown;
+      if (!std::isfinite(r_norm)) co_return Reason::diverged_nan;  // x has not been touched
+      if (r_norm * kGrowth > start_norm) co_return Reason::diverged_breakdown;
       run_.pending = {alpha, p};
       const Reason reason = run_.record(r_norm, run_.x);
-      if (reason != Reason::iterating) return reason;
+      if (reason != Reason::iterating) co_return reason;
     }
   }
 

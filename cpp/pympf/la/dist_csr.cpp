@@ -81,6 +81,22 @@ void spmv_transposed(const CsrView<T>& own_transposed, const OffDiagonal<T>& off
   off.halo->end_back_adding(y, lanes, off.space.exchange);
 }
 
+template <class T>
+Operator<T> product_with(const CsrView<T>& own, const OffDiagonal<T>& off) {
+  Operator<T> out([own, &off](const T* x, T* y) { spmv(own, off, x, y); });
+  out.apply_block = [own, &off, in = std::vector<T>(), result = std::vector<T>()](
+                        const Block<const T>& X, const Block<T>& Y) mutable {
+    for_panels(X.count(), [&](Index first, Index count, Index lanes) {
+      in.resize(std::size_t(lanes) * own.cols);
+      result.resize(std::size_t(lanes) * own.rows);
+      to_panel(X, first, count, lanes, in.data());
+      spmv(own, off, in.data(), result.data(), lanes);
+      from_panel(result.data(), lanes, Y, first, count);
+    });
+  };
+  return out;
+}
+
 namespace {
 
 // place(c) is the number of an own column, or `own` and the number of a ghost.
@@ -132,6 +148,7 @@ DistCsr<T>::DistCsr(const DistRows<T>& A) : comm(A.comm), layout(A.layout) {
   template void subtract_ghosts(const OffDiagonal<T>&, Index, const T*, const T*, T*, Index);      \
   template void spmv_transposed(const CsrView<T>&, const OffDiagonal<T>&, const T*, T*, Index);    \
   template void split(const CsrView<double>&, Index, Csr<T>&, OffDiagonal<T>&);                    \
+  template Operator<T> product_with(const CsrView<T>&, const OffDiagonal<T>&);                     \
   template struct DistCsr<T>;
 PYMPF_INSTANTIATE(double)
 PYMPF_INSTANTIATE(float)

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "pympf/la/dist_rows.hpp"
+#include "pympf/la/operator.hpp"
 
 namespace pympf {
 
@@ -55,6 +56,10 @@ struct DistCsr {
 
   void multiply(const T* x, T* y, Index lanes = 1) const { spmv(own.view(), off, x, y, lanes); }
 };
+
+// x -> A x, of blocks too. Looks at `own` and `off`, which must stay.
+template <class T>
+Operator<T> product_with(const CsrView<T>& own, const OffDiagonal<T>& off);
 
 // Takes rows over own columns (below `own`) and ghosts (from `own` on) apart.
 template <class S, class T>

@@ -69,19 +69,20 @@ class Gmres final : public Cycle<T> {
         t_(run.n),
         u_(run.M ? run.n : 0) {}
 
-  Reason run(T* r, double r_norm) override {
+  Task<Reason> run(T* r, double r_norm) override {
     const auto restart = static_cast<std::size_t>(run_.params.restart);
     start(r, r_norm);
     Reason reason = Reason::iterating;
     while (reason == Reason::iterating && (restart == 0 || columns() < restart)) {
-      apply_operator();
+      co_await apply_operator();
       reason = orthogonalize();
       if (reason != Reason::iterating) break;
       reason = rotate();
       if (reason != Reason::iterating) break;
       reason = run_.record(unit_ * std::abs(g_.back()), nullptr);
     }
-    return update_x() ? reason : Reason::diverged_nan;
+    const bool is_finite = co_await update_x();
+    co_return is_finite ? reason : Reason::diverged_nan;
   }
 
  private:
@@ -113,17 +114,20 @@ class Gmres final : public Cycle<T> {
   }
 
   // w = B v_k, in the place of the next basis vector
-  void apply_operator() {
+  Task<bool> apply_operator() {
     const std::size_t k = columns();
+    const T* v = basis_[k];
     T* w = basis_[k + 1];
     if (run_.from_left()) {
-      run_.A(basis_[k], t_.data());
-      (*run_.M)(t_.data(), w);
-    } else {
-      T* z = flexible_ ? preconditioned_[k] : t_.data();
-      run_.A(run_.precondition(without_weights(basis_[k]), z), w);
-      if (is_weighted()) run_.weigh(w, w, 0.5);
+      co_await run_.A(v, t_.data());
+      co_await run_.precondition(t_.data(), w);
+      co_return true;
     }
+    T* out = flexible_ ? preconditioned_[k] : t_.data();
+    const T* z = co_await run_.precondition(without_weights(v), out);
+    co_await run_.A(z, w);
+    if (is_weighted()) run_.weigh(w, w, 0.5);
+    co_return true;
   }
 
   // w = h_{k+1} v_{k+1} + sum of h_i v_i
@@ -206,17 +210,16 @@ class Gmres final : public Cycle<T> {
   }
 
   // False, and x as before, when the correction is not finite.
-  bool update_x() {
+  Task<bool> update_x() {
     const Index n = run_.n;
     combine(flexible_ ? preconditioned_ : basis_,
             back_substitute({g_.begin(), g_.begin() + columns()}), t_.data());
-    const bool correction_is_preconditioned = flexible_ || run_.from_left();
-    const T* correction = correction_is_preconditioned
-                              ? t_.data()
-                              : run_.precondition(without_weights(t_.data()), u_.data());
-    if (!std::isfinite(run_.norm(correction))) return false;
+    const T* correction = t_.data();
+    if (!flexible_ && !run_.from_left())
+      correction = co_await run_.precondition(without_weights(correction), u_.data());
+    if (!std::isfinite(run_.norm(correction))) co_return false;
     axpy(n, 1.0, correction, run_.x);
-    return true;
+    co_return true;
   }
 
   Run<T>& run_;

@@ -30,7 +30,7 @@ struct Named {
 
 constexpr Named<Method> kMethods[] = {
     {Method::cg, "cg"},       {Method::fcg, "fcg"},       {Method::minres, "minres"},
-    {Method::gmres, "gmres"}, {Method::fgmres, "fgmres"},
+    {Method::gmres, "gmres"}, {Method::fgmres, "fgmres"}, {Method::bicgstab, "bicgstab"},
 };
 constexpr Named<Side> kSides[] = {
     {Side::right, "right"},
@@ -153,7 +153,7 @@ bool Run<T>::is_at_floor(const T* iterate) {
   progress.since = history.size();
   settle();
   std::vector<T> r(n);
-  A(iterate, r.data());
+  op(iterate, r.data());
   axpby(n, 1.0, b, -1.0, r.data());
   const double before = std::exchange(progress.fresh, measure(r.data()));
   if (progress.fresh < progress.least) {
@@ -178,7 +178,7 @@ double Run<T>::estimated_norm() const {
     const double length = norm(v.data());
     if (length == 0) break;
     scale(n, 1 / length, v.data(), v.data());
-    A(v.data(), Av.data());
+    op(v.data(), Av.data());
     estimate = std::max(estimate, measure(Av.data()));
     v.swap(Av);
   }
@@ -224,6 +224,8 @@ std::unique_ptr<Cycle<T>> make_cycle(Run<T>& run) {
     case Method::gmres:
     case Method::fgmres:
       return make_gmres(run);
+    case Method::bicgstab:
+      return make_bicgstab(run);
   }
   throw InvalidArgument(concat("unknown Method ", static_cast<int>(run.params.method)));
 }
@@ -236,20 +238,22 @@ class TrueResidual {
       : run_(run), r_(run.n), s_(run.from_left() ? run.n : 0) {}
 
   // The norm of the stopping test.
-  double compute() {
-    run_.A(run_.x, r_.data());
+  Task<double> compute() {
+    co_await run_.A(run_.x, r_.data());
     T* const r = r_.data();
     const T* const b = run_.b;
     const auto square = sum_chunks<1>(r_.size(), [=](std::size_t begin, std::size_t end) {
       for (std::size_t i = begin; i < end; ++i) r[i] = b[i] - r[i];
       return std::array{dot_chunk(r + begin, r + begin, end - begin)};
     });
-    return judge(square[0]);
+    const double norm = co_await judge(square[0]);
+    co_return norm;
   }
   // The same where x is zero: r = b.
-  double compute_at_zero() {
+  Task<double> compute_at_zero() {
     copy(run_.n, run_.b, r_.data());
-    return judge(pympf::dot(run_.n, run_.b, run_.b));
+    const double norm = co_await judge(pympf::dot(run_.n, run_.b, run_.b));
+    co_return norm;
   }
 
   const T* residual() const { return r_.data(); }
@@ -257,11 +261,11 @@ class TrueResidual {
   double unpreconditioned_norm() const { return norm_; }
 
  private:
-  double judge(double square) {
+  Task<double> judge(double square) {
     norm_ = run_.measure(r_.data(), square);
-    if (!run_.from_left()) return norm_;
-    (*run_.M)(r_.data(), s_.data());
-    return run_.norm(s_.data());
+    if (!run_.from_left()) co_return norm_;
+    co_await run_.precondition(r_.data(), s_.data());
+    co_return run_.norm(s_.data());
   }
 
   const Run<T>& run_;
@@ -270,15 +274,16 @@ class TrueResidual {
 };
 
 template <class T>
-void set_tolerance(Run<T>& run, double b_norm) {
+Task<double> set_tolerance(Run<T>& run, double b_norm) {
   double reference = b_norm;
   if (run.from_left()) {
     std::vector<T> s(run.n);
-    (*run.M)(run.b, s.data());
+    co_await run.precondition(run.b, s.data());
     reference = run.norm(s.data());
   }
   run.tolerance = std::max(run.params.rtol * reference, run.params.atol);
   run.resolution = Run<T>::epsilon * reference;
+  co_return run.tolerance;
 }
 
 // Holds what a method says of its recurrence against the norm computed afresh.
@@ -442,53 +447,58 @@ void weigh_rows(const System<T>& system, Run<T>& run, double b_norm) {
 
 // The iterations; the result is in the units of the run.
 template <class T>
-KrylovResult iterate(Run<T>& run, const System<T>& system, double b_norm, bool from_zero) {
+Task<KrylovResult> iterate(Run<T>& run, const System<T>& system, double b_norm, bool from_zero) {
   TrueResidual<T> r(run);
-  double now = from_zero ? r.compute_at_zero() : r.compute();
+  double now = 0;
+  if (from_zero)
+    now = co_await r.compute_at_zero();
+  else
+    now = co_await r.compute();
   // Of a guess so far off no digit would be left in the solution.
   if (!from_zero && r.unpreconditioned_norm() * Run<T>::epsilon > b_norm) {
     std::fill(run.x, run.x + run.n, T{0});
     from_zero = true;
-    now = r.compute_at_zero();
+    now = co_await r.compute_at_zero();
   }
   if (run.is_weighted && system.start) {
     system.start(r.residual(), run.x);
-    now = r.compute();
+    now = co_await r.compute();
   }
   const auto cycle = make_cycle(run);
   Judge<T> judge(run, now, from_zero);
   Reason reason = judge.verdict(run.record(now, run.x), now);
   if (run.resolution == 0) reason = Reason::diverged_breakdown;  // M b = 0
   while (reason == Reason::iterating) {
-    reason = cycle->run(r.vector(), now);
+    reason = co_await cycle->run(r.vector(), now);
     run.settle();
-    now = run.history.back() = r.compute();
+    now = run.history.back() = co_await r.compute();
     reason = judge.verdict(reason, now);
     if (reason == Reason::iterating && run.is_at_floor(run.x)) reason = Reason::diverged_stagnated;
   }
-  if (judge.restore_best(reason)) run.history.back() = r.compute();
+  if (judge.restore_best(reason)) run.history.back() = co_await r.compute();
   if (has_failed(reason) && !run.from_left() && run.progress.least < run.history.back()) {
     copy(run.n, run.progress.best_x.data(), run.x);
-    run.history.back() = r.compute();
+    run.history.back() = co_await r.compute();
   }
   KrylovResult result;
   result.reason = reason;
   result.true_residual = r.unpreconditioned_norm() / b_norm;
-  return result;
+  co_return result;
 }
 
 // Whether x, which has been rounded to the range of T, still is one.
 template <class T>
-bool is_solution(Run<T>& run) {
+Task<bool> is_solution(Run<T>& run) {
   TrueResidual<T> r(run);
-  return r.compute() <= kDrift * run.tolerance;
+  const double norm = co_await r.compute();
+  co_return norm <= kDrift* run.tolerance;
 }
 
 }  // namespace
 
 template <class T>
-KrylovResult drive(const System<T>& system, const KrylovParams& params,
-                   const KrylovCallback<T>& callback) {
+Task<KrylovResult> drive(Way<T>& way, System<T> system, KrylovParams params,
+                         KrylovCallback<T> callback) {
   check(params, system.A && (!system.M || *system.M), system.comm.sum(Global{system.n}));
   Units<T> units(system);
   const bool from_left = system.M && params.side == Side::left;
@@ -496,7 +506,8 @@ KrylovResult drive(const System<T>& system, const KrylovParams& params,
   KrylovParams scaled = params;
   scaled.atol = std::ldexp(params.atol, -norm_exponent);
   const KrylovCallback<T> report = in_units(callback, system.n, norm_exponent, units.x_exponent());
-  Run<T> run{system.A, system.M, system.n, units.b(), system.x, scaled, report, system.comm, {}};
+  Run<T> run{way,      system.A, system.M, system.n,    units.b(),
+             system.x, scaled,   report,   system.comm, {}};
   run.is_watched = system.comm.max(std::int64_t{bool{callback}}) > 0;
   run.is_inconsistent = system.is_inconsistent;
 
@@ -512,13 +523,16 @@ KrylovResult drive(const System<T>& system, const KrylovParams& params,
     require(!std::isnan(x_norm), "the initial guess has", kNotFinite);
     if (!std::isfinite(x_norm)) std::fill(run.x, run.x + run.n, T{0});
     if (!from_left) weigh_rows(system, run, b_norm);
-    set_tolerance(run, b_norm);
-    result = iterate(run, system, b_norm, x_norm == 0 || !std::isfinite(x_norm));
+    co_await set_tolerance(run, b_norm);
+    result = co_await iterate(run, system, b_norm, x_norm == 0 || !std::isfinite(x_norm));
   }
   if (!units.give_back()) {
     units.take_again();
-    const bool is_lost =
-        !std::isfinite(run.norm(run.x)) || (has_converged(result.reason) && !is_solution(run));
+    bool is_lost = !std::isfinite(run.norm(run.x));
+    if (!is_lost && has_converged(result.reason)) {
+      const bool still_solves = co_await is_solution(run);
+      is_lost = !still_solves;
+    }
     if (is_lost) result.reason = Reason::diverged_range;
     units.give_back();
   }
@@ -529,30 +543,12 @@ KrylovResult drive(const System<T>& system, const KrylovParams& params,
   result.norm = from_left         ? ResidualNorm::preconditioned
                 : run.is_weighted ? ResidualNorm::row_scaled
                                   : ResidualNorm::plain;
-  return result;
+  co_return result;
 }
 
-template KrylovResult drive(const System<float>&, const KrylovParams&,
-                            const KrylovCallback<float>&);
-template KrylovResult drive(const System<double>&, const KrylovParams&,
-                            const KrylovCallback<double>&);
+template Task<KrylovResult> drive(Way<float>&, System<float>, KrylovParams, KrylovCallback<float>);
+template Task<KrylovResult> drive(Way<double>&, System<double>, KrylovParams,
+                                  KrylovCallback<double>);
 
 }  // namespace krylov
-
-template <class T>
-KrylovResult solve(const std::type_identity_t<Operator<T>>& A,
-                   const std::type_identity_t<Operator<T>>* M, Index n, const T* b, T* x,
-                   const KrylovParams& params,
-                   const std::type_identity_t<KrylovCallback<T>>& callback,
-                   const Communicator& comm) {
-  return krylov::drive<T>({A, M, n, b, x, comm}, params, callback);
-}
-
-template KrylovResult solve(const Operator<float>&, const Operator<float>*, Index, const float*,
-                            float*, const KrylovParams&, const KrylovCallback<float>&,
-                            const Communicator&);
-template KrylovResult solve(const Operator<double>&, const Operator<double>*, Index, const double*,
-                            double*, const KrylovParams&, const KrylovCallback<double>&,
-                            const Communicator&);
-
 }  // namespace pympf

@@ -31,8 +31,8 @@ class BalancedSolve {
     const Operator<T> M_y = M ? in_units(*M) : Operator<T>{};
     RowProduct<T> product(A_);
     const Operator<T> multiply = [&](const T* v, T* Av) { product(v, Av); };
-    KrylovResult result = drive<T>({multiply, M ? &M_y : nullptr, n_, Db.data(), y.data(), A_.comm},
-                                   params, in_units(callback));
+    KrylovResult result = pympf::solve<T>(multiply, M ? &M_y : nullptr, n_, Db.data(), y.data(),
+                                          params, in_units(callback), A_.comm);
     const std::vector<T> found = scaled(y.data(), 1);
     if (!is_finite(found)) return {};
     std::copy(found.begin(), found.end(), x);
@@ -136,15 +136,13 @@ std::vector<RowResidual> row_residuals(const DistRows<T>& A, const T* b, const T
   return out;
 }
 
-template std::vector<RowResidual> row_residuals(const DistRows<float>&, const float*,
-                                                const float*);
+template std::vector<RowResidual> row_residuals(const DistRows<float>&, const float*, const float*);
 template std::vector<RowResidual> row_residuals(const DistRows<double>&, const double*,
                                                 const double*);
 
 template <class T>
-std::optional<KrylovResult> solve_balanced(const DistRows<T>& A, int exponent,
-                                           const Operator<T>* M, const T* b, T* x,
-                                           const KrylovParams& params,
+std::optional<KrylovResult> solve_balanced(const DistRows<T>& A, int exponent, const Operator<T>* M,
+                                           const T* b, T* x, const KrylovParams& params,
                                            const KrylovCallback<T>& callback) {
   return BalancedSolve<T>(A, exponent, params).run(M, b, x, callback);
 }

@@ -37,9 +37,8 @@ inline bool leaves_digits(double correction, double x_norm) { return correction 
 //   - D^2 (|b - A x| + rounding), about the error of x, leaves x three digits.
 // M stands for A^-1. Nothing, and x as it was, where T cannot hold D b or x. Collective.
 template <class T>
-std::optional<KrylovResult> solve_balanced(const DistRows<T>& A, int exponent,
-                                           const Operator<T>* M, const T* b, T* x,
-                                           const KrylovParams& params,
+std::optional<KrylovResult> solve_balanced(const DistRows<T>& A, int exponent, const Operator<T>* M,
+                                           const T* b, T* x, const KrylovParams& params,
                                            const KrylovCallback<T>& callback);
 
 }  // namespace pympf::krylov

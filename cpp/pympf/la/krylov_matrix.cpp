@@ -2,8 +2,8 @@
 //
 //   range      s A, M / s with a power of two s, where the largest entry is far from 1
 //   rows       their sizes, |a_ii| as a rule, by which the driver weighs the rows where it must;
-//              where their units keep the residual from saying what x is worth, the system is solved
-//              in these units (krylov_balanced.hpp)
+//              where their units keep the residual from saying what x is worth, the system is
+//              solved in these units (krylov_balanced.hpp)
 //   nullspace  constants on the parts whose row sums vanish, else what find_nullspace finds; of a
 //              symmetric A they are also what its range is orthogonal to
 //
@@ -160,7 +160,9 @@ double largest_row_sum(const DistRows<T>& A) {
   return A.comm.max(largest);
 }
 
-bool takes_symmetry(Method method) { return method != Method::gmres && method != Method::fgmres; }
+bool takes_symmetry(Method method) {
+  return method == Method::cg || method == Method::fcg || method == Method::minres;
+}
 
 // What b has in the nullspace. The norms of a run that solves for the rest are told with it.
 template <class T>
@@ -198,69 +200,38 @@ bool sums_to_zero(const DistRows<T>& A, const T* b, const KrylovParams& params) 
   return share <= std::max(relative * norm(A.comm, A.own(), b), params.atol);
 }
 
-// One solve, as often as it takes.
+// A and M in units of their own: what all right-hand sides share.
 template <class T>
-class MatrixSolve {
- public:
-  MatrixSolve(const DistRows<T>& A, const Operator<T>* M, const KrylovParams& params,
-              const KrylovCallback<T>& callback)
-      : A_(A),
-        sizes_(sizes(A, params)),
-        exponent_(exponent_of(sizes_.entry)),
-        scaled_A_(scaled(A, exponent_, sizes_.least >= kLeastRow<T> * sizes_.entry)),
-        scaled_M_(M && exponent_ != 0 ? scaled(*M, exponent_, A.own()) : Operator<T>{}),
-        M_(scaled_M_ ? &scaled_M_ : M),
-        params_(params),
-        callback_(callback) {
-    if (rows_differ()) row_size_ = scales_of(scaled_A_, is_symmetric());
+struct ScaledMatrix {
+  ScaledMatrix(const DistRows<T>& given, const Operator<T>* M_given,
+               const KrylovParams& params_given)
+      : A(given),
+        params(params_given),
+        sizes(sizes_within(given, krylov::largest_spread(params.rtol))),
+        exponent(exponent_of(sizes.entry)),
+        scaled_A(scaled(given, exponent, sizes.least >= kLeastRow<T> * sizes.entry)),
+        scaled_M(M_given && exponent != 0 ? scaled(*M_given, exponent, given.own())
+                                          : Operator<T>{}),
+        M(scaled_M ? &scaled_M : M_given) {
+    if (rows_differ()) row_size = scales_of(scaled_A, is_symmetric());
     if (A.comm.size() > 1) {
-      blocks_.emplace(scaled_A_);
-      multiply_ = [this](const T* x, T* y) { blocks_->multiply(x, y); };
+      blocks.emplace(scaled_A);
+      multiply = product_with(blocks->own.view(), blocks->off);
     } else {
-      multiply_ = [this](const T* x, T* y) { spmv(scaled_A_.rows, x, y); };
-      multiply_.apply_dot = [this](const T* x, T* y) { return spmv_dot(scaled_A_.rows, x, y); };
+      multiply = product_with(scaled_A.rows, none);
+      multiply.apply_dot = [this](const T* x, T* y) { return spmv_dot(scaled_A.rows, x, y); };
     }
+    multiply.domain = multiply.range = A.layout;
   }
 
-  KrylovResult run(const T* b, T* x) {
-    if (!is_symmetric()) {
-      KrylovResult result = plain(b, x, callback_, M_);
-      settle(b, x, result);
-      return result;
-    }
-    const std::vector<T> guess(x, x + (is_zero(x) ? 0 : A_.own()));
-    const bool floats = !sums_to_zero(A_, b, params_) && all_rows_float(scaled_A_);
-    std::optional<Rest> rest;
-    if (floats) rest = least_squares(b, x);
-    const auto is_inconsistent = [&] { return all_rows_float(scaled_A_) && without_constants(b); };
-    KrylovResult result = rest ? rest->result : plain(b, x, callback_, M_, is_inconsistent);
-    if (!rest) settle(b, x, result);
-    if (!may_be_singular(result.reason) || (rest && rest->converged)) return result;
-    // Tries another way from the guess; true when that takes the place of the result.
-    const auto again = [&](auto&& way, bool only_converged) {
-      std::vector<T> other(guess);
-      other.resize(A_.own());
-      rest = way(other.data());
-      if (!rest || (only_converged && !rest->converged)) return false;
-      std::copy(other.begin(), other.end(), x);
-      result = rest->result;
-      return rest->converged;
-    };
-    if (!floats && again([&](T* other) { return least_squares(b, other); }, false)) return result;
-    if (M_ && ends_so_on_singular(result.reason))
-      again([&](T* other) { return with_nullspace(b, other); }, true);
-    return result;
+  bool is_symmetric() const { return params.symmetric || takes_symmetry(params.method); }
+
+  bool rows_differ() const {
+    return sizes.most > krylov::largest_spread(params.rtol) * sizes.least;
   }
 
- private:
-  bool is_symmetric() const { return params_.symmetric || takes_symmetry(params_.method); }
-
-  bool is_zero(const T* x) const {
-    return std::all_of(x, x + A_.own(), [](T value) { return value == 0; });
-  }
-
-  static Sizes sizes(const DistRows<T>& A, const KrylovParams& params) {
-    const auto about = about_sizes_of(A, krylov::largest_spread(params.rtol));
+  static Sizes sizes_within(const DistRows<T>& A, double spread) {
+    const auto about = about_sizes_of(A, spread);
     return about ? *about : sizes_of(A);
   }
 
@@ -269,6 +240,76 @@ class MatrixSolve {
     if (largest == 0 || !std::isfinite(largest)) return 0;
     const int exponent = std::ilogb(largest) / 2 * 2;
     return std::abs(exponent) > kSafeExponent<T> ? exponent : 0;
+  }
+
+  const DistRows<T>& A;
+  const KrylovParams& params;
+  const Sizes sizes;
+  const int exponent;
+  const DistRows<T> scaled_A;
+  std::vector<double> row_size;  // nothing where all are about the same
+  const Operator<T> scaled_M;
+  const Operator<T>* const M;
+  std::optional<DistCsr<T>> blocks;
+  OffDiagonal<T> none;
+  Operator<T> multiply;
+};
+
+// One right-hand side, as often as it takes.
+template <class T>
+class MatrixSolve {
+ public:
+  MatrixSolve(const ScaledMatrix<T>& matrix, krylov::Way<T>& way, const KrylovCallback<T>& callback)
+      : A_(matrix.A),
+        scaled_A_(matrix.scaled_A),
+        M_(matrix.M),
+        params_(matrix.params),
+        matrix_(matrix),
+        way_(way),
+        callback_(callback) {}
+
+  Task<KrylovResult> run(const T* b, T* x) {
+    if (!matrix_.is_symmetric()) {
+      KrylovResult result = co_await plain(b, x, callback_, M_, {});
+      settle(b, x, result);
+      co_return result;
+    }
+    const std::vector<T> guess(x, x + (is_zero(x) ? 0 : A_.own()));
+    const bool floats = !sums_to_zero(A_, b, params_) && all_rows_float(scaled_A_);
+    std::optional<Rest> rest;
+    if (floats) rest = co_await least_squares(b, x);
+    KrylovResult result;
+    if (rest)
+      result = rest->result;
+    else
+      result = co_await plain(b, x, callback_, M_, [&] {
+        return all_rows_float(scaled_A_) && without_constants(b).has_value();
+      });
+    if (!rest) settle(b, x, result);
+    if (!may_be_singular(result.reason) || (rest && rest->converged)) co_return result;
+    // Other ways are tried from the guess.
+    std::vector<T> other(guess);
+    other.resize(A_.own());
+    const auto keep = [&] {
+      std::copy(other.begin(), other.end(), x);
+      result = rest->result;
+    };
+    if (!floats) {
+      rest = co_await least_squares(b, other.data());
+      if (rest) keep();
+      if (rest && rest->converged) co_return result;
+    }
+    if (!M_ || !ends_so_on_singular(result.reason)) co_return result;
+    other = guess;
+    other.resize(A_.own());
+    rest = co_await with_nullspace(b, other.data(), result.iterations);
+    if (rest && rest->converged) keep();
+    co_return result;
+  }
+
+ private:
+  bool is_zero(const T* x) const {
+    return std::all_of(x, x + A_.own(), [](T value) { return value == 0; });
   }
 
   static bool may_be_singular(Reason reason) {
@@ -283,28 +324,27 @@ class MatrixSolve {
            reason == Reason::diverged_indefinite_operator;
   }
 
-  KrylovResult plain(const T* b, T* x, const KrylovCallback<T>& callback, const Operator<T>* M,
-                     const std::function<bool()>& is_inconsistent = {}) {
+  Task<KrylovResult> plain(const T* b, T* x, KrylovCallback<T> callback, const Operator<T>* M,
+                           std::function<bool()> is_inconsistent) {
     const auto start = [this](const T* r, T* out) { solve_dominated(scaled_A_, r, out); };
-    return krylov::drive<T>(
-        {multiply_, M, A_.own(), b, x, A_.comm, exponent_, row_size_, start, is_inconsistent},
-        params_, callback);
-  }
-
-  bool rows_differ() const {
-    return sizes_.most > krylov::largest_spread(params_.rtol) * sizes_.least;
+    KrylovResult result =
+        co_await krylov::drive<T>(way_,
+                                  {matrix_.multiply, M, A_.own(), b, x, A_.comm, matrix_.exponent,
+                                   matrix_.row_size, start, std::move(is_inconsistent)},
+                                  params_, std::move(callback));
+    co_return result;
   }
 
   // Where the rows differ, goes on in their units when the residual cannot meet the tolerance for
   // rounding, or does not determine x; says of an x that nothing determines that it is none.
   void settle(const T* b, T* x, KrylovResult& result) {
-    if (!rows_differ() || result.norm == ResidualNorm::preconditioned) return;
-    const bool has_failed = result.reason == Reason::diverged_stagnated ||
-                            result.reason == Reason::diverged_breakdown;
+    if (!matrix_.rows_differ() || result.norm == ResidualNorm::preconditioned) return;
+    const bool has_failed =
+        result.reason == Reason::diverged_stagnated || result.reason == Reason::diverged_breakdown;
     if (!has_failed && (!result.converged || determines(b, x))) return;
     std::optional<KrylovResult> other;
-    if (is_symmetric())
-      other = krylov::solve_balanced(scaled_A_, exponent_, M_, b, x, params_, callback_);
+    if (matrix_.is_symmetric())
+      other = krylov::solve_balanced(scaled_A_, matrix_.exponent, M_, b, x, params_, callback_);
     if (other) {
       result = *std::move(other);
     } else if (result.converged) {
@@ -317,11 +357,11 @@ class MatrixSolve {
   bool determines(const T* b, const T* x) const {
     const Index n = A_.own();
     std::vector<T> side(b, b + n);
-    krylov::scale_by_power(n, -exponent_, side.data());
+    krylov::scale_by_power(n, -matrix_.exponent, side.data());
     const auto rows = krylov::row_residuals(scaled_A_, side.data(), x);
     std::vector<double> correction(n, 0.0);
     for (Index i = 0; i < n; ++i)
-      if (row_size_[i] > 0) correction[i] = rows[i].size() / row_size_[i];
+      if (matrix_.row_size[i] > 0) correction[i] = rows[i].size() / matrix_.row_size[i];
     return krylov::leaves_digits(norm(A_.comm, n, correction.data()), norm(A_.comm, n, x));
   }
 
@@ -336,76 +376,94 @@ class MatrixSolve {
   }
 
   // Nothing where no row sums vanish, or b is in the range of A.
-  std::optional<Rest> least_squares(const T* b, T* x) {
+  Task<std::optional<Rest>> least_squares(const T* b, T* x) {
     const auto apart = without_constants(b);
-    if (!apart) return {};
-    return for_rest(*apart, x, M_);
+    std::optional<Rest> rest;
+    if (apart) rest = co_await for_rest(*apart, x, M_);
+    co_return rest;
   }
 
-  // The same for any nullspace, with vectors that have to be found.
-  std::optional<Rest> with_nullspace(const T* b, T* x) {
+  // The same for any nullspace, with vectors that have to be found by solves that take no more than
+  // a few times the iterations of the one that has failed.
+  Task<std::optional<Rest>> with_nullspace(const T* b, T* x, int iterations) {
     const Index n = A_.own();
+    const Operator<T>& multiply = matrix_.multiply;
     KrylovParams params = params_;
+    params.max_iterations = std::min(params_.max_iterations, 2 * iterations + 100);
     params.rtol = std::numeric_limits<T>::digits > 24 ? 1e-8 : 1e-4;
     params.atol = 0;
     const auto solve_consistent = [&](const T* side, T* y, const Vectors<T>& V) {
       const Operator<T> M = deflated(A_.comm, n, *M_, V);
-      return krylov::drive<T>({multiply_, &M, n, side, y, A_.comm}, params, {}).converged;
+      return pympf::solve<T>(multiply, &M, n, side, y, params, {}, A_.comm).converged;
     };
     const auto vectors =
-        find_nullspace<T>(A_.comm, n, multiply_, largest_row_sum(scaled_A_), solve_consistent);
+        find_nullspace<T>(A_.comm, n, multiply, largest_row_sum(scaled_A_), solve_consistent);
     std::vector<double> part(n, 0.0);
     for (const std::vector<T>& v : vectors) {
       const double factor = A_.comm.sum(dot(n, v.data(), b));
       for (Index i = 0; i < n; ++i) part[i] += factor * double{v[i]};
     }
     const auto apart = without(part, A_, b, params_);
-    if (!apart) return {};
+    std::optional<Rest> rest;
     const Operator<T> M = deflated(A_.comm, n, *M_, vectors);
-    return for_rest(*apart, x, &M);
+    if (apart) rest = co_await for_rest(*apart, x, &M);
+    co_return rest;
   }
 
-  Rest for_rest(const Inconsistent<T>& apart, T* x, const Operator<T>* M) {
+  Task<Rest> for_rest(const Inconsistent<T>& apart, T* x, const Operator<T>* M) {
     KrylovCallback<T> told;
     if (callback_)
       told = [&](int iteration, double norm, const T* iterate) {
         return callback_(iteration, apart.with(norm), iterate);
       };
-    KrylovResult result = plain(apart.rest.data(), x, told, M);
+    KrylovResult result = co_await plain(apart.rest.data(), x, told, M, {});
     const double rest = norm(A_.comm, A_.own(), apart.rest.data());
     result.true_residual = apart.with(result.true_residual * rest) / apart.b_norm;
     if (result.norm != ResidualNorm::preconditioned)
       for (double& norm : result.history) norm = apart.with(norm);
     const bool converged = std::exchange(result.converged, false);
     if (converged) result.reason = Reason::diverged_inconsistent;
-    return {std::move(result), converged};
+    co_return Rest{std::move(result), converged};
   }
 
-  const DistRows<T>& A_;
-  const Sizes sizes_;
-  const int exponent_;
-  const DistRows<T> scaled_A_;
-  std::vector<double> row_size_;  // nothing where all are about the same
-  const Operator<T> scaled_M_;
+  const DistRows<T>&A_, &scaled_A_;
   const Operator<T>* const M_;
   const KrylovParams& params_;
-  const KrylovCallback<T>& callback_;
-  std::optional<DistCsr<T>> blocks_;
-  Operator<T> multiply_;
+  const ScaledMatrix<T>& matrix_;
+  krylov::Way<T>& way_;
+  const KrylovCallback<T> callback_;
 };
 
 }  // namespace
 
 template <class T>
+std::vector<KrylovResult> solve(const DistRows<T>& A, const std::type_identity_t<Operator<T>>* M,
+                                const std::vector<const T*>& b, const std::vector<T*>& x,
+                                const KrylovParams& params,
+                                const std::vector<KrylovCallback<T>>& callbacks) {
+  const ScaledMatrix<T> matrix(A, M, params);
+  std::vector<MatrixSolve<T>> solves;
+  solves.reserve(b.size());
+  return krylov::run_all<T>(static_cast<Index>(b.size()), [&](Index c, krylov::Way<T>& way) {
+    solves.emplace_back(matrix, way, callbacks.empty() ? KrylovCallback<T>{} : callbacks[c]);
+    return solves.back().run(b[c], x[c]);
+  });
+}
+
+template <class T>
 KrylovResult solve(const DistRows<T>& A, const std::type_identity_t<Operator<T>>* M, const T* b,
                    T* x, const KrylovParams& params,
                    const std::type_identity_t<KrylovCallback<T>>& callback) {
-  return MatrixSolve<T>(A, M, params, callback).run(b, x);
+  return solve<T>(A, M, std::vector{b}, std::vector{x}, params, {callback})[0];
 }
 
-template KrylovResult solve(const DistRows<float>&, const Operator<float>*, const float*, float*,
-                            const KrylovParams&, const KrylovCallback<float>&);
-template KrylovResult solve(const DistRows<double>&, const Operator<double>*, const double*,
-                            double*, const KrylovParams&, const KrylovCallback<double>&);
+#define PYMPF_INSTANTIATE(T)                                                               \
+  template std::vector<KrylovResult> solve(                                                \
+      const DistRows<T>&, const Operator<T>*, const std::vector<const T*>&,                \
+      const std::vector<T*>&, const KrylovParams&, const std::vector<KrylovCallback<T>>&); \
+  template KrylovResult solve(const DistRows<T>&, const Operator<T>*, const T*, T*,        \
+                              const KrylovParams&, const KrylovCallback<T>&);
+PYMPF_INSTANTIATE(float)
+PYMPF_INSTANTIATE(double)
 
 }  // namespace pympf

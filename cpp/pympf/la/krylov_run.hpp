@@ -1,4 +1,5 @@
-// What the Krylov methods share; for krylov*.cpp, cg.cpp, minres.cpp and gmres.cpp only.
+// What the Krylov methods share; for krylov*.cpp, cg.cpp, minres.cpp, gmres.cpp and bicgstab.cpp
+// only.
 #pragma once
 
 #include <algorithm>
@@ -10,8 +11,52 @@
 
 #include "pympf/la/blas1.hpp"
 #include "pympf/la/krylov.hpp"
+#include "pympf/la/task.hpp"
 
 namespace pympf::krylov {
+
+// A product that a method waits for.
+template <class T>
+struct Wanted {
+  const Operator<T>* op = nullptr;
+  Index n = 0;
+  const T* x = nullptr;
+  T* y = nullptr;
+  bool wants_dot = false;
+  double dot = 0;  // what this rank has of x^T y
+};
+
+// One right-hand side on its way: its coroutines, and the product that the innermost waits for.
+template <class T>
+struct Way {
+  TaskStack stack;
+  Wanted<T> wanted;
+
+  bool waits() const { return wanted.op; }
+  // Goes on to the next product, or to the end; throws what the computation throws.
+  void go_on() {
+    wanted.op = nullptr;
+    while (!stack.handles.empty() && !waits()) stack.handles.back().resume();
+    if (stack.error) std::rethrow_exception(stack.error);
+  }
+};
+
+// Runs all ways to their ends. Those that wait for the same operator get their products together;
+// the operator that most wait for comes first, so that ways which have parted meet again. Of
+// several ways an InvalidArgument names the column.
+template <class T>
+void run_together(std::span<Way<T>> ways);
+
+// y = Op x, awaited.
+template <class T>
+struct [[nodiscard]] Product {
+  Way<T>& way;
+  const Wanted<T> wanted;
+
+  bool await_ready() const noexcept { return false; }
+  void await_suspend(std::coroutine_handle<>) noexcept { way.wanted = wanted; }
+  void await_resume() const noexcept {}
+};
 
 // A x = b as solve() is given it, and what a matrix tells that an operator does not.
 template <class T>
@@ -33,7 +78,8 @@ struct System {
 // The system in units of its own, the stopping test and the record of one solve.
 template <class T>
 struct Run {
-  const Operator<T>& A;
+  Way<T>& way;
+  const Operator<T>& op;
   const Operator<T>* M;
   const Index n;
   const T* const b;
@@ -69,19 +115,24 @@ struct Run {
       y[i] = static_cast<T>(std::pow(weights[i], power) * x[i]);
   }
 
-  // y = A x; x^T y
-  double A_dot(const T* x, T* y) const {
-    if (A.apply_dot) return comm.sum(A.apply_dot(x, y));
-    A(x, y);
-    return dot(x, y);
-  }
+  // y = A x
+  Product<T> A(const T* x, T* y) const { return {way, {&op, n, x, y}}; }
+
+  // The same; x^T y
+  struct DotProduct : Product<T> {
+    const Communicator& comm;
+    double await_resume() const { return comm.sum(this->way.wanted.dot); }
+  };
+  DotProduct A_dot(const T* x, T* y) const { return {{way, {&op, n, x, y, true}}, comm}; }
 
   // M r, in z; without preconditioner r itself.
-  const T* precondition(const T* r, T* z) const {
-    if (!M) return r;
-    (*M)(r, z);
-    return z;
-  }
+  struct Preconditioned : Product<T> {
+    bool await_ready() const noexcept { return !this->wanted.op; }
+    const T* await_resume() const noexcept {
+      return this->wanted.op ? this->wanted.y : this->wanted.x;
+    }
+  };
+  Preconditioned precondition(const T* r, T* z) const { return {{way, {M, n, r, z}}}; }
 
   // Whether a step adds more to b - A x by rounding than it takes away, and more than is allowed to
   // stay. It is then a long step along a null vector of A that b is not orthogonal to.
@@ -104,7 +155,7 @@ struct Run {
 
   // Ends an iteration (or, first, none): what the norm of its residual means.
   Reason record(double norm, const T* iterate);  // settles where the iterate is needed
-  Reason met() const;  // the converged_... of the tolerance
+  Reason met() const;                            // the converged_... of the tolerance
 
   // Whether the iterations have long brought nothing, and b - A x is what rounding leaves of it.
   bool is_at_floor(const T* iterate);
@@ -129,7 +180,7 @@ template <class T>
 class Cycle {
  public:
   virtual ~Cycle() = default;
-  virtual Reason run(T* r, double norm) = 0;
+  virtual Task<Reason> run(T* r, double norm) = 0;
 };
 
 template <class T>
@@ -138,6 +189,8 @@ template <class T>
 std::unique_ptr<Cycle<T>> make_minres(Run<T>&);
 template <class T>
 std::unique_ptr<Cycle<T>> make_gmres(Run<T>&);
+template <class T>
+std::unique_ptr<Cycle<T>> make_bicgstab(Run<T>&);
 
 // Rows are weighed where a residual that the plain test allows, relative to its row, may be so many
 // times rtol: where that is above 1e-4, for tolerances from 1e-8 to 1e-6.
@@ -149,7 +202,21 @@ bool has_converged(Reason);
 template <class T>
 void scale_by_power(Index n, int exponent, T* x);
 
+// A x = b on its way.
 template <class T>
-KrylovResult drive(const System<T>&, const KrylovParams&, const KrylovCallback<T>&);
+Task<KrylovResult> drive(Way<T>&, System<T>, KrylovParams, KrylovCallback<T>);
+
+// The results of `count` ways from beginning to end; begin(c, way) is the task of one.
+template <class T, class Begin>
+std::vector<KrylovResult> run_all(Index count, const Begin& begin) {
+  std::vector<Way<T>> ways(count);
+  std::vector<Task<KrylovResult>> tasks;
+  std::vector<KrylovResult> results;
+  for (Index c = 0; c < count; ++c) tasks.push_back(begin(c, ways[c]));
+  for (Index c = 0; c < count; ++c) tasks[c].start(ways[c].stack);
+  run_together<T>(ways);
+  for (auto& task : tasks) results.push_back(task.result());
+  return results;
+}
 
 }  // namespace pympf::krylov

@@ -57,59 +57,61 @@ class Minres final : public Cycle<T> {
         z_(run.M ? run.n : 0),
         z_next_(run.M ? run.n : 0) {}
 
-  Reason run(T* r, double r_norm) override {
-    const Reason started = start(r);
-    if (started != Reason::iterating) return started;
+  Task<Reason> run(T* r, double r_norm) override {
+    const Reason started = co_await start(r);
+    if (started != Reason::iterating) co_return started;
     for (;;) {
-      const Reason advanced = lanczos();
-      if (advanced != Reason::iterating) return advanced;
+      const Reason advanced = co_await lanczos();
+      if (advanced != Reason::iterating) co_return advanced;
       const bool rotated = rotate();
-      if (is_null_vector(r)) return Reason::diverged_inconsistent;
-      if (!rotated || !update(r, r_norm)) return Reason::diverged_stagnated;
+      const bool is_null = co_await is_null_vector(r);
+      if (is_null) co_return Reason::diverged_inconsistent;
+      if (!rotated || !update(r, r_norm)) co_return Reason::diverged_stagnated;
       const Reason reason = run_.record(r_norm, run_.x);
-      if (reason != Reason::iterating) return reason;
+      if (reason != Reason::iterating) co_return reason;
       shift();
     }
   }
 
  private:
   // v_1 = r / beta_1, z_1 = M v_1, beta_1 = sqrt(r^T M r)
-  Reason start(const T* r) {
+  Task<Reason> start(const T* r) {
     copy(run_.n, r, q_.data());
-    const Reason reason = normalize(0);
-    if (reason != Reason::iterating) return reason;
-    if (beta_next_ == 0) return Reason::diverged_indefinite_preconditioner;
+    const Reason reason = co_await normalize(0);
+    if (reason != Reason::iterating) co_return reason;
+    if (beta_next_ == 0) co_return Reason::diverged_indefinite_preconditioner;
     phi_ = beta_next_;
     shift();
     beta_ = 0;
     before_ = now_ = Rotation{};
     null_checked_ = std::numeric_limits<double>::infinity();
     for (auto* zero : {&v_before_, &w_before_, &w_}) std::fill(zero->begin(), zero->end(), T{0});
-    return Reason::iterating;
+    co_return Reason::iterating;
   }
 
   // q = A z - beta v_before - alpha v, made the next basis vector
-  Reason lanczos() {
+  Task<Reason> lanczos() {
     const Index n = run_.n;
     const T* z = preconditioned();
-    run_.A(z, q_.data());
+    co_await run_.A(z, q_.data());
     a_norm_ = std::max(a_norm_, run_.norm(q_.data()) / z_norm_);
     alpha_ = run_.comm.sum(axpy_dot(n, -beta_, v_before_.data(), q_.data(), z));
     axpy(n, -alpha_, v_.data(), q_.data());
     t_norm_ = std::max({t_norm_, std::abs(alpha_), beta_});
-    return normalize(Run<T>::epsilon * t_norm_);
+    const Reason reason = co_await normalize(Run<T>::epsilon * t_norm_);
+    co_return reason;
   }
 
   // beta_next = sqrt(q^T M q), q /= beta_next, z_next = M q. Below the level of rounding the sign
   // of the square says nothing of M; a q = 0 ends the basis.
-  Reason normalize(double level) {
-    const T* z = run_.precondition(q_.data(), z_next_.data());
+  Task<Reason> normalize(double level) {
+    const T* z = co_await run_.precondition(q_.data(), z_next_.data());
     const double square = run_.dot(q_.data(), z);
-    if (!std::isfinite(square)) return Reason::diverged_nan;
-    if (square < -level * level) return Reason::diverged_indefinite_preconditioner;
+    if (!std::isfinite(square)) co_return Reason::diverged_nan;
+    if (square < -level * level) co_return Reason::diverged_indefinite_preconditioner;
     beta_next_ = std::sqrt(std::max(square, 0.0));
     scale_basis(beta_next_ > 0 ? 1 / beta_next_ : 0);
-    return Reason::iterating;
+    co_return Reason::iterating;
   }
 
   // q and, with M, z_next; the norm of that.
@@ -142,18 +144,18 @@ class Minres final : public Cycle<T> {
   }
 
   // Whether the residual r_{k-1} is one: A r is 0 to rounding, though r is not.
-  bool is_null_vector(const T* r) {
+  Task<bool> is_null_vector(const T* r) {
     const double small = std::max(run_.params.rtol, 10 * Run<T>::epsilon) * t_norm_;
-    if (defect_ > std::min(small, null_checked_ / 10)) return false;
+    if (defect_ > std::min(small, null_checked_ / 10)) co_return false;
     null_checked_ = defect_;
     std::vector<T> z(run_.n), Az(run_.n);
-    const T* direction = run_.precondition(r, z.data());
-    run_.A(direction, Az.data());
+    const T* direction = co_await run_.precondition(r, z.data());
+    co_await run_.A(direction, Az.data());
     const double curvature = std::abs(run_.dot(direction, Az.data()));
-    return curvature <= kNull * t_norm_ * run_.dot(r, direction);
+    co_return curvature <= kNull* t_norm_* run_.dot(r, direction);
   }
 
-  // The norm of the new residual; false, and x and r as before, when the step is in vain.
+  // r_norm becomes that of the new r; false, and x and r as before, when the step is in vain.
   bool update(T* r, double& r_norm) {
     const double w_norm = next_direction(), tau = now_.c * phi_;
     const double rounding = Run<T>::epsilon * a_norm_ * std::abs(tau) * w_norm;

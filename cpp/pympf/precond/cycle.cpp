@@ -9,6 +9,7 @@
 #include <cmath>
 
 #include "pympf/la/blas1.hpp"
+#include "pympf/la/lanes.hpp"
 #include "pympf/precond/smoother.hpp"
 
 namespace pympf::precond {
@@ -36,8 +37,8 @@ class Watched {
 template <class T>
 class Cycle {
  public:
-  Cycle(const Levels<T>& levels, const Params& params, CycleSpace<T>& space)
-      : levels_(levels), params_(params), space_(space) {}
+  Cycle(const Levels<T>& levels, const Params& params, CycleSpace<T>& space, Index lanes)
+      : levels_(levels), params_(params), space_(space), lanes_(lanes) {}
 
   // x = cycle(b) from level l on.
   void run(std::size_t l, const T* b, T* x) {
@@ -46,22 +47,23 @@ class Cycle {
     if (params_.cycle == CycleKind::additive) return add(l, b, x);
     const Level<T>& level = levels_.levels[l];
     T* work = space_.levels[l].work.data();
-    smooth_from_zero(level, params_, b, x, work);
+    smooth_from_zero(level, params_, b, x, work, lanes_);
     if (is_last(l)) {  // without a dense solve
       const bool one_sided = params_.smoother == SmootherKind::gauss_seidel;
       int more = one_sided ? params_.sweeps : l > 0 ? last_sweeps - 1 : 0;
-      for (; more > 0; --more) smooth(level, params_, b, x, work, false);
+      for (; more > 0; --more) smooth(level, params_, b, x, work, false, lanes_);
       return;
     }
-    residual(level.A.view(), level.A_off, x, b, work);
+    residual(level.A.view(), level.A_off, x, b, work, lanes_);
     auto& next = space_.levels[l + 1];
-    spmv_transposed(level.R.view(), level.P_off, work, next.b.data());
+    spmv_transposed(level.R.view(), level.P_off, work, next.b.data(), lanes_);
     here.leave();
     correct(l + 1, next.b.data(), next.x.data());
     here.enter();
-    spmv(level.P.view(), level.P_off, next.x.data(), work);
-    axpy(level.rows(), params_.overcorrection, work, x);
-    for (int sweep = 0; sweep < params_.sweeps; ++sweep) smooth(level, params_, b, x, work, false);
+    spmv(level.P.view(), level.P_off, next.x.data(), work, lanes_);
+    axpy(lanes_ * level.rows(), params_.overcorrection, work, x);
+    for (int sweep = 0; sweep < params_.sweeps; ++sweep)
+      smooth(level, params_, b, x, work, false, lanes_);
   }
 
  private:
@@ -71,14 +73,14 @@ class Cycle {
 
   void add(std::size_t l, const T* b, T* x) {
     const Level<T>& level = levels_.levels[l];
-    spmv(level.Z.view(), b, x);
+    spmv(level.Z.view(), b, x, lanes_);
     if (is_last(l)) return;
     auto& next = space_.levels[l + 1];
-    spmv_transposed(level.R.view(), level.P_off, b, next.b.data());
+    spmv_transposed(level.R.view(), level.P_off, b, next.b.data(), lanes_);
     run(l + 1, next.b.data(), next.x.data());
     T* work = space_.levels[l].work.data();
-    spmv(level.P.view(), level.P_off, next.x.data(), work);
-    axpy(level.rows(), 1, work, x);
+    spmv(level.P.view(), level.P_off, next.x.data(), work, lanes_);
+    axpy(lanes_ * level.rows(), 1, work, x);
   }
 
   void correct(std::size_t l, T* b, T* x) {
@@ -90,15 +92,16 @@ class Cycle {
 
   void twice(std::size_t l, const T* b, T* x) {
     const Level<T>& level = levels_.levels[l];
-    const Index n = level.rows();
+    const Index n = lanes_ * level.rows();
     T* left = space_.levels[l].work.data() + 2 * static_cast<std::size_t>(n);
     T* more = left + n;
     run(l, b, x);
-    residual(level.A.view(), level.A_off, x, b, left);
+    residual(level.A.view(), level.A_off, x, b, left, lanes_);
     run(l, left, more);
     axpy(n, 1, more, x);
   }
 
+  // Of one lane.
   void krylov(std::size_t l, T* b, T* x) {
     const Level<T>& level = levels_.levels[l];
     const Index n = level.rows();
@@ -124,54 +127,70 @@ class Cycle {
 
   // A rank that has rows of the inverse needs the whole right-hand side.
   void coarse(const T* b, T* x) {
-    const auto n = static_cast<std::size_t>(levels_.coarse_rows);
+    const auto n = static_cast<std::size_t>(levels_.coarse_rows),
+               k = static_cast<std::size_t>(lanes_);
     const std::size_t own = n > 0 ? levels_.coarse.size() / n : 0;
     if (levels_.coarse_halo) {
       T *all = space_.levels.back().work.data(), *ghosts = space_.ghosts.data();
-      const Index first = levels_.coarse_first;
-      levels_.coarse_halo->forward(b, ghosts, 1, space_.exchange);
+      const std::size_t first = levels_.coarse_first;
+      levels_.coarse_halo->forward(b, ghosts, lanes_, space_.exchange);
       if (own == 0) return;
-      std::copy_n(b, own, std::copy_n(ghosts, first, all));
-      std::copy(ghosts + first, ghosts + space_.ghosts.size(), all + first + own);
+      std::copy_n(b, own * k, std::copy_n(ghosts, first * k, all));
+      std::copy(ghosts + first * k, ghosts + (n - own) * k, all + (first + own) * k);
       b = all;
     }
-    for (std::size_t i = 0; i < own; ++i) {
-      const T* row = &levels_.coarse[i * n];
-      T sum = 0;
-      for (std::size_t j = 0; j < n; ++j) sum += row[j] * b[j];
-      x[i] = sum;
-    }
+    with_lanes(lanes_, [&](auto K) {
+      for (std::size_t i = 0; i < own; ++i) {
+        const T* row = &levels_.coarse[i * n];
+        auto sum = Lanes<T, K>::zero();
+        for (std::size_t j = 0; j < n; ++j) sum.add(row[j], Lanes<T, K>::load(b + j * K));
+        sum.store(x + i * K);
+      }
+    });
   }
 
   const Levels<T>& levels_;
   const Params& params_;
   CycleSpace<T>& space_;
+  const Index lanes_;
 };
 
 }  // namespace
 
 template <class T>
-CycleSpace<T>::CycleSpace(const Levels<T>& from) {
-  for (const auto& level : from.levels) {
-    const auto n = static_cast<std::size_t>(level.rows());
-    levels.push_back({std::vector<T>(n), std::vector<T>(n), std::vector<T>(5 * n)});
+void CycleSpace<T>::reserve(const Levels<T>& from, Index lanes) {
+  if (lanes <= lanes_) return;
+  lanes_ = lanes;
+  const auto k = static_cast<std::size_t>(lanes);
+  levels.resize(from.levels.size() + 1);
+  for (std::size_t l = 0; l < from.levels.size(); ++l) {
+    const std::size_t size = k * from.levels[l].rows();
+    levels[l].x.resize(size);
+    levels[l].b.resize(size);
+    levels[l].work.resize(5 * size);
   }
   const auto n = static_cast<std::size_t>(from.coarse_rows);
   const std::size_t own = n > 0 ? from.coarse.size() / n : 0;
-  levels.push_back({std::vector<T>(own), std::vector<T>(own), {}});
+  levels.back().x.resize(k * own);
+  levels.back().b.resize(k * own);
   if (!from.coarse_halo || own == 0) return;
-  levels.back().work.resize(n);
-  ghosts.resize(n - own);
+  levels.back().work.resize(k * n);
+  ghosts.resize(k * (n - own));
 }
 
 namespace {
 
-// Brings a float64 vector into the range of a float32 cycle.
+// Brings a float64 column into the range of a float32 cycle.
 template <class T, class V>
-double range_scale(const Communicator& comm, std::size_t n, const V* r) {
+double range_scale(const Communicator& comm, const Block<const V>& R, Index c) {
   if constexpr (sizeof(T) >= sizeof(V)) return 1;
   double largest = 0;
-  for (std::size_t i = 0; i < n; ++i) largest = std::max(largest, std::abs(double{r[i]}));
+  if (R.stride == 1)
+    largest = largest_magnitude(static_cast<std::size_t>(R.n), R.at(c));
+  else
+    for (Index i = 0; i < R.n; ++i)
+      largest =
+          std::max(largest, std::abs(double{R.at(c)[static_cast<std::size_t>(i) * R.stride]}));
   return power_of_two(comm.max(largest));
 }
 
@@ -199,30 +218,57 @@ double multiply_adds(const Levels<T>& levels, const Params& params) {
 }
 
 template <class T, class V>
-void apply(const Levels<T>& levels, const Params& params, const V* r, V* z, CycleSpace<T>& space) {
-  const auto n = static_cast<std::size_t>(levels.rows);
-  T* b = space.levels[0].b.data();
-  T* x = space.levels[0].x.data();
-  const double in = range_scale<T>(levels.comm, n, r), out = levels.scale / in;
-  for_chunks(n, [&](std::size_t, std::size_t begin, std::size_t end) {
-    for (std::size_t i = begin; i < end; ++i) b[i] = static_cast<T>(in * r[levels.order[i]]);
-  });
-  Cycle<T>(levels, params, space).run(0, b, x);
-  for_chunks(n, [&](std::size_t, std::size_t begin, std::size_t end) {
-    for (std::size_t i = begin; i < end; ++i) z[levels.order[i]] = static_cast<V>(out * x[i]);
-  });
+void apply(const Levels<T>& levels, const Params& params, const Block<const V>& R,
+           const Block<V>& Z, CycleSpace<T>& space) {
+  const bool at_once = params.cycle != CycleKind::k;
+  const auto panel = [&](Index first, Index count, Index lanes) {
+    space.reserve(levels, lanes);
+    T* b = space.levels[0].b.data();
+    T* x = space.levels[0].x.data();
+    with_lanes(lanes, [&](auto K) {
+      const V* from[K];
+      V* to[K];
+      double in[K], out[K];
+      for (int c = 0; c < K; ++c) {
+        from[c] = c < count ? R.at(first + c) : nullptr;
+        to[c] = c < count ? Z.at(first + c) : nullptr;
+        in[c] = c < count ? range_scale<T>(levels.comm, R, first + c) : 1;
+        out[c] = levels.scale / in[c];
+      }
+      for_chunks(static_cast<std::size_t>(levels.rows),
+                 [&](std::size_t, std::size_t begin, std::size_t end) {
+                   for (std::size_t i = begin; i < end; ++i) {
+                     const std::size_t at = levels.order[i] * R.stride;
+                     for (int c = 0; c < K; ++c)
+                       b[i * K + c] = from[c] ? static_cast<T>(in[c] * from[c][at]) : T(0);
+                   }
+                 });
+      Cycle<T>(levels, params, space, lanes).run(0, b, x);
+      for_chunks(static_cast<std::size_t>(levels.rows),
+                 [&](std::size_t, std::size_t begin, std::size_t end) {
+                   for (std::size_t i = begin; i < end; ++i) {
+                     const std::size_t at = levels.order[i] * Z.stride;
+                     for (int c = 0; c < K; ++c)
+                       if (to[c]) to[c][at] = static_cast<V>(out[c] * x[i * K + c]);
+                   }
+                 });
+    });
+  };
+  if (at_once) return for_panels(R.count(), panel);
+  for (Index c = 0; c < R.count(); ++c) panel(c, 1, 1);
 }
 
 template double multiply_adds(const Levels<float>&, const Params&);
 template double multiply_adds(const Levels<double>&, const Params&);
 template struct CycleSpace<float>;
 template struct CycleSpace<double>;
-template void apply(const Levels<float>&, const Params&, const float*, float*, CycleSpace<float>&);
-template void apply(const Levels<float>&, const Params&, const double*, double*,
-                    CycleSpace<float>&);
-template void apply(const Levels<double>&, const Params&, const float*, float*,
-                    CycleSpace<double>&);
-template void apply(const Levels<double>&, const Params&, const double*, double*,
-                    CycleSpace<double>&);
+#define PYMPF_APPLY(T, V)                                                                      \
+  template void apply(const Levels<T>&, const Params&, const Block<const V>&, const Block<V>&, \
+                      CycleSpace<T>&);
+PYMPF_APPLY(float, float)
+PYMPF_APPLY(float, double)
+PYMPF_APPLY(double, float)
+PYMPF_APPLY(double, double)
+#undef PYMPF_APPLY
 
 }  // namespace pympf::precond

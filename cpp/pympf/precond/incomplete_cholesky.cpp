@@ -6,6 +6,8 @@
 #include <numeric>
 #include <optional>
 
+#include "pympf/la/block.hpp"
+#include "pympf/la/lanes.hpp"
 #include "pympf/la/sparse.hpp"
 #include "pympf/precond/rows.hpp"
 
@@ -413,36 +415,43 @@ void IncompleteCholesky<T>::take_tails(const From& from, const Domains& domains)
 }
 
 template <class T>
+template <int K>
 void IncompleteCholesky<T>::forward(T* x) const {
   const Index strips = static_cast<Index>(strips_.size()) - 1, interior = strips_.back();
-  parallel_for(strips, strips > 1, [&](Index s) {
-    for (Index j = strips_[s]; j < strips_[s + 1]; ++j) {
-      const T v = x[j];
-      for (Index p = start_[j]; p < split_[j]; ++p) x[index_[p]] -= value_[p] * v;
-      x[j] = v * inverse_[j];
+  const auto at = [x](Index i) { return x + std::size_t{K} * i; };
+  const auto column = [&](Index j, Index end) {
+    auto v = Lanes<T, K>::load(at(j));
+    for (Index p = start_[j]; p < end; ++p) {
+      auto below = Lanes<T, K>::load(at(index_[p]));
+      below.subtract(value_[p], v);
+      below.store(at(index_[p]));
     }
+    v.scale(inverse_[j]);
+    v.store(at(j));
+  };
+  parallel_for(strips, strips > 1, [&](Index s) {
+    for (Index j = strips_[s]; j < strips_[s + 1]; ++j) column(j, split_[j]);
   });
   for (Index i = interior; i < rows_; ++i) {
-    T sum = 0;
+    auto sum = Lanes<T, K>::zero();
     for (Index p = tail_start_[i - interior]; p < tail_start_[i - interior + 1]; ++p)
-      sum += tail_value_[p] * x[tail_index_[p]];
-    x[i] -= sum;
+      sum.add(tail_value_[p], Lanes<T, K>::load(at(tail_index_[p])));
+    (Lanes<T, K>::load(at(i)) - sum).store(at(i));
   }
-  for (Index j = interior; j < rows_; ++j) {
-    const T v = x[j];
-    for (Index p = start_[j]; p < start_[j + 1]; ++p) x[index_[p]] -= value_[p] * v;
-    x[j] = v * inverse_[j];
-  }
+  for (Index j = interior; j < rows_; ++j) column(j, start_[j + 1]);
 }
 
 template <class T>
+template <int K>
 void IncompleteCholesky<T>::backward(T* x) const {
   const Index strips = static_cast<Index>(strips_.size()) - 1, interior = strips_.back();
+  const auto at = [x](Index i) { return x + std::size_t{K} * i; };
   const auto column = [&](Index j) {
-    T v = x[j];
+    auto v = Lanes<T, K>::load(at(j));
     // The nearest unknown, the last to be known, comes last: less waits for it.
-    for (Index p = start_[j + 1] - 1; p >= start_[j]; --p) v -= value_[p] * x[index_[p]];
-    x[j] = v;
+    for (Index p = start_[j + 1] - 1; p >= start_[j]; --p)
+      v.subtract(value_[p], Lanes<T, K>::load(at(index_[p])));
+    v.store(at(j));
   };
   for (Index j = rows_ - 1; j >= interior; --j) column(j);
   parallel_for(strips, strips > 1, [&](Index s) {
@@ -451,9 +460,11 @@ void IncompleteCholesky<T>::backward(T* x) const {
 }
 
 template <class T>
-void IncompleteCholesky<T>::solve(T* x) const {
-  forward(x);
-  backward(x);
+void IncompleteCholesky<T>::solve(T* x, Index lanes) const {
+  with_lanes(lanes, [&](auto K) {
+    forward<K>(x);
+    backward<K>(x);
+  });
 }
 
 template class IncompleteCholesky<float>;

@@ -39,8 +39,8 @@ class IncompleteCholesky {
                      const Domains& domains, double drop_tolerance, int fill,
                      Dropped dropped = Dropped::raises_diagonal);
 
-  // x <- M^-1 x
-  void solve(T* x) const;
+  // x <- M^-1 x; of several lanes x is a panel (la/block.hpp).
+  void solve(T* x, Index lanes = 1) const;
 
   std::size_t nnz() const { return value_.size(); }
   std::size_t bytes() const {
@@ -63,7 +63,9 @@ class IncompleteCholesky {
   void take_columns(const From& from, Index interior);
   template <class From>
   void take_tails(const From& from, const Domains& domains);
+  template <int K>
   void forward(T* x) const;
+  template <int K>
   void backward(T* x) const;
 
   Index rows_ = 0;

@@ -4,6 +4,8 @@
 #include <cmath>
 
 #include "pympf/la/blas1.hpp"
+#include "pympf/la/block.hpp"
+#include "pympf/la/lanes.hpp"
 #include "pympf/la/sparse.hpp"
 #include "pympf/precond/radius.hpp"
 
@@ -68,26 +70,28 @@ std::vector<double> raised_diagonal(const CsrView<double>& A, const Border& bord
 
 // b - (what x has on other ranks).
 template <class T>
-const T* without_ghosts(const Level<T>& level, const T* b, const T* x, T* work) {
+const T* without_ghosts(const Level<T>& level, const T* b, const T* x, T* work, Index lanes) {
   if (!level.A_off.halo) return b;
-  subtract_ghosts(level.A_off, level.rows(), x, b, work);
+  subtract_ghosts(level.A_off, level.rows(), x, b, work, lanes);
   return work;
 }
 
 // Rows of the strips side by side, then the interface: Gauss-Seidel in the order of the rows.
-template <class T, bool from_zero>
+template <class T, int K, bool from_zero>
 void gauss_seidel(const Level<T>& level, const T* b, T* x, bool forward) {
   const CsrView<T> A = level.A;
   const Index strips = static_cast<Index>(level.strips.size()) - 1, interior = level.strips.back();
   const auto row = [&](Index i) {
-    T sum = b[i], own = 0;
+    auto sum = Lanes<T, K>::load(b + std::size_t{K} * i), own = Lanes<T, K>::zero();
     for (Index p = A.indptr[i]; p < A.indptr[i + 1]; ++p) {
       const Index j = A.indices[p];
       if (from_zero && j >= i) break;
-      sum -= A.data[p] * x[j];
-      if (j == i) own = x[i];
+      const auto v = Lanes<T, K>::load(x + std::size_t{K} * j);
+      sum.subtract(A.data[p], v);
+      if (j == i) own = v;
     }
-    x[i] = own + sum * level.inverse[i];
+    sum.scale(level.inverse[i]);
+    (own + sum).store(x + std::size_t{K} * i);
   };
   const auto range = [&](Index begin, Index end) {
     if (forward)
@@ -100,41 +104,46 @@ void gauss_seidel(const Level<T>& level, const T* b, T* x, bool forward) {
   if (forward) range(interior, level.rows());
 }
 
+// body(i, k) for the rows i, in parallel, and the places k of its lanes in a panel.
+template <class Body>
+void for_rows(Index n, Index lanes, const Body& body) {
+  with_lanes(lanes, [&](auto K) {
+    for_chunks(static_cast<std::size_t>(n), [&](std::size_t, std::size_t begin, std::size_t end) {
+      for (std::size_t i = begin; i < end; ++i)
+        for (std::size_t c = 0; c < K; ++c) body(i, i * K + c);
+    });
+  });
+}
+
 // x += p(D^-1 A) D^-1 r, r = b - A x: the Chebyshev polynomial on [radius / 4, radius].
 template <class T>
-void chebyshev(const Level<T>& level, int degree, const T* r, T* x, T* work) {
+void chebyshev(const Level<T>& level, int degree, const T* r, T* x, T* work, Index lanes) {
   const Index n = level.rows();
   const T high = level.radius, low = high / 4, center = (high + low) / 2, half = (high - low) / 2;
   const T* inverse = level.inverse.data();
   T* left = work;
-  T* step = work + n;
+  T* step = work + static_cast<std::size_t>(lanes) * n;
   const T sigma = center / half;
   T rho = 1 / sigma;
-  for_chunks(n, [&](std::size_t, std::size_t begin, std::size_t end) {
-    for (std::size_t i = begin; i < end; ++i) {
-      left[i] = r[i];
-      step[i] = inverse[i] * r[i] / center;
-      x[i] += step[i];
-    }
+  for_rows(n, lanes, [=](std::size_t i, std::size_t k) {
+    left[k] = r[k];
+    step[k] = inverse[i] * r[k] / center;
+    x[k] += step[k];
   });
   for (int k = 1; k < degree; ++k) {
-    residual(level.A.view(), level.A_off, step, left, left);
+    residual(level.A.view(), level.A_off, step, left, left, lanes);
     const T next = 1 / (2 * sigma - rho), a = next * rho, c = 2 * next / half;
-    for_chunks(n, [&](std::size_t, std::size_t begin, std::size_t end) {
-      for (std::size_t i = begin; i < end; ++i) {
-        step[i] = a * step[i] + c * inverse[i] * left[i];
-        x[i] += step[i];
-      }
+    for_rows(n, lanes, [=](std::size_t i, std::size_t q) {
+      step[q] = a * step[q] + c * inverse[i] * left[q];
+      x[q] += step[q];
     });
     rho = next;
   }
 }
 
 template <class T>
-void add_scaled(Index n, const T* factor, const T* r, T* x) {
-  for_chunks(n, [&](std::size_t, std::size_t begin, std::size_t end) {
-    for (std::size_t i = begin; i < end; ++i) x[i] += factor[i] * r[i];
-  });
+void add_scaled(Index n, const T* factor, const T* r, T* x, Index lanes) {
+  for_rows(n, lanes, [=](std::size_t i, std::size_t k) { x[k] += factor[i] * r[k]; });
 }
 
 }  // namespace
@@ -154,49 +163,55 @@ void build_smoother(const CsrView<double>& A, const Border& border, const Domain
 }
 
 template <class T>
-void smooth_from_zero(const Level<T>& level, const Params& params, const T* b, T* x, T* work) {
-  const Index n = level.rows();
+void smooth_from_zero(const Level<T>& level, const Params& params, const T* b, T* x, T* work,
+                      Index lanes) {
+  const Index n = level.rows(), size = lanes * n;
   switch (params.smoother) {
     case SmootherKind::incomplete_cholesky:
-      copy(n, b, x);
-      level.factor.solve(x);
+      copy(size, b, x);
+      level.factor.solve(x, lanes);
       break;
     case SmootherKind::gauss_seidel:
-      gauss_seidel<T, true>(level, b, x, true);
+      with_lanes(lanes, [&](auto K) { gauss_seidel<T, K, true>(level, b, x, true); });
       break;
     case SmootherKind::chebyshev:
-      std::fill_n(x, n, T(0));
-      chebyshev(level, params.degree, b, x, work);
+      std::fill_n(x, size, T(0));
+      chebyshev(level, params.degree, b, x, work, lanes);
       break;
     case SmootherKind::l1_jacobi:
-      std::fill_n(x, n, T(0));
-      add_scaled(n, level.inverse.data(), b, x);
+      std::fill_n(x, size, T(0));
+      add_scaled(n, level.inverse.data(), b, x, lanes);
       break;
   }
-  for (int sweep = 1; sweep < params.sweeps; ++sweep) smooth(level, params, b, x, work, true);
+  for (int sweep = 1; sweep < params.sweeps; ++sweep)
+    smooth(level, params, b, x, work, true, lanes);
 }
 
 template <class T>
-void smooth(const Level<T>& level, const Params& params, const T* b, T* x, T* work, bool forward) {
+void smooth(const Level<T>& level, const Params& params, const T* b, T* x, T* work, bool forward,
+            Index lanes) {
   const Index n = level.rows();
-  if (params.smoother == SmootherKind::gauss_seidel)
-    return gauss_seidel<T, false>(level, without_ghosts(level, b, x, work), x, forward);
-  residual(level.A.view(), level.A_off, x, b, work);
+  if (params.smoother == SmootherKind::gauss_seidel) {
+    const T* own = without_ghosts(level, b, x, work, lanes);
+    with_lanes(lanes, [&](auto K) { gauss_seidel<T, K, false>(level, own, x, forward); });
+    return;
+  }
+  residual(level.A.view(), level.A_off, x, b, work, lanes);
   if (params.smoother == SmootherKind::incomplete_cholesky) {
-    level.factor.solve(work);
-    axpy(n, 1, work, x);
+    level.factor.solve(work, lanes);
+    axpy(lanes * n, 1, work, x);
   } else if (params.smoother == SmootherKind::chebyshev) {
-    chebyshev(level, params.degree, work, x, work);
+    chebyshev(level, params.degree, work, x, work, lanes);
   } else {
-    add_scaled(n, level.inverse.data(), work, x);
+    add_scaled(n, level.inverse.data(), work, x, lanes);
   }
 }
 
-#define PYMPF_SMOOTHER(T)                                                             \
-  template void build_smoother(const CsrView<double>&, const Border&, const Domains&, \
-                               const Params&, Level<T>&, Dropped);                    \
-  template void smooth_from_zero(const Level<T>&, const Params&, const T*, T*, T*);   \
-  template void smooth(const Level<T>&, const Params&, const T*, T*, T*, bool);
+#define PYMPF_SMOOTHER(T)                                                                  \
+  template void build_smoother(const CsrView<double>&, const Border&, const Domains&,      \
+                               const Params&, Level<T>&, Dropped);                         \
+  template void smooth_from_zero(const Level<T>&, const Params&, const T*, T*, T*, Index); \
+  template void smooth(const Level<T>&, const Params&, const T*, T*, T*, bool, Index);
 PYMPF_SMOOTHER(float)
 PYMPF_SMOOTHER(double)
 #undef PYMPF_SMOOTHER

@@ -20,12 +20,14 @@ void build_smoother(const CsrView<double>& A, const Domains& domains, const Para
   build_smoother(A, Border{}, domains, params, level);
 }
 
-// x = S b: the step from x = 0, forward.
+// x = S b: the step from x = 0, forward. Of several lanes the vectors are panels (la/block.hpp).
 template <class T>
-void smooth_from_zero(const Level<T>& level, const Params& params, const T* b, T* x, T* work);
+void smooth_from_zero(const Level<T>& level, const Params& params, const T* b, T* x, T* work,
+                      Index lanes = 1);
 
 // One step from x; work holds two vectors.
 template <class T>
-void smooth(const Level<T>& level, const Params& params, const T* b, T* x, T* work, bool forward);
+void smooth(const Level<T>& level, const Params& params, const T* b, T* x, T* work, bool forward,
+            Index lanes = 1);
 
 }  // namespace pympf::precond
