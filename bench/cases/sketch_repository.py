@@ -1,5 +1,5 @@
-"""A repository of a million overall sketches of 4 kB, against FAISS on the same vectors; and what
-is still answered when it shrinks.
+"""A repository of a million overall sketches of 4 kB, against FAISS on the same vectors; and what is
+still answered when it shrinks.
 
 "Store": scenes of four objects from eight modules with eight attributes each, d = 1050; there are
 ten views of a scene, and a query is another one of a scene that is there. The truth is FAISS's
@@ -7,10 +7,10 @@ ten views of a scene, and a query is another one of a scene that is there. The t
 the repository only the heads; its query reads the candidates from the file (in the page cache).
 Opening reads no numbers; the index is built at the first query.
 
-"Budget": overall sketches of scenes with 1 to 6 objects of one module and one of another, d =
-16 416, kept to a share of their bytes: how many objects there are (exactly right, mean error), the size of
-the other one (mean error of an attribute in [0, 1]), and whether the scene is found by another
-view of it.
+"Budget": overall sketches of scenes with 1 to 6 objects of one module and one of another, d = 16
+416, kept to a share of their bytes: how many objects there are (exactly right, mean error), the
+size of the other one (mean error of an attribute in [0, 1]), and whether the scene is found by
+another view of it.
 """
 
 import importlib.util
