@@ -65,7 +65,7 @@ def points(tiny: bool) -> list[dict[str, Any]]:
         for seed in range(2 if d == 64980 else 1)
     ]
     teacher = (
-        {"d": 65493, "b": 57, "samples": 60} if tiny else {"d": 131040, "b": 60, "samples": 600}
+        {"d": 16416, "b": 54, "samples": 60} if tiny else {"d": 131040, "b": 60, "samples": 600}
     )
     seeds = (0,) if tiny else (0, 1)
     return [

@@ -1,5 +1,5 @@
-"""A repository of a million overall sketches of 4 kB, against FAISS on the same vectors; and what is
-still answered when it shrinks.
+"""A repository of a million overall sketches of 4 kB, against FAISS on the same vectors; and
+what is still answered when it shrinks.
 
 "Store": scenes of four objects from eight modules with eight attributes each, d = 1050; there are
 ten views of a scene, and a query is another one of a scene that is there. The truth is FAISS's
