@@ -46,14 +46,10 @@ def factor(args: argparse.Namespace) -> int:
 
 def _check_is_not_read(args: argparse.Namespace, path: str) -> None:
     """Refuse to write over the system itself."""
-    inputs: list[str | None] = [args.matrix, getattr(args, "b", None)]
-    for given in inputs:
-        if (
-            given
-            and os.path.exists(given)
-            and os.path.exists(path)
-            and os.path.samefile(given, path)
-        ):
+    read: list[str | None] = [args.matrix, getattr(args, "b", None)]
+    for given in filter(None, read):
+        both = os.path.exists(given) and os.path.exists(path)
+        if both and os.path.samefile(given, path):
             raise OSError(f"{path}: this command reads it; expected another file to write to")
 
 
