@@ -6,7 +6,7 @@ these lists; what the core gives is compared with them in the tests.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -126,13 +126,15 @@ class Lines:
             for c in cls.COLUMNS
         ]
 
-    def _table(self, lines: list[dict[str, Any]]) -> list[str]:
-        """Lay the lines out in the columns that are shown."""
-        if not lines:
-            return []
-        shown = [column for column in self.COLUMNS if column.form]
-        titles = [column.title or column.name for column in shown]
-        return laid_out([titles, *([column.cell(line) for column in shown] for line in lines)])
+
+def table(columns: Sequence[Column], lines: Sequence[dict[str, Any]]) -> list[str]:
+    """Lay lines out in the columns that are shown, with a head; none where there are no lines."""
+    if not lines:
+        return []
+    shown = [column for column in columns if column.form]
+    cells = [[column.title or column.name for column in shown]]
+    cells += [[column.cell(line) for column in shown] for line in lines]
+    return ["".join(f"{cell:>11}" for cell in row) for row in cells]
 
 
 @dataclass(frozen=True)
@@ -153,7 +155,7 @@ class Report(Lines):
     params: dict[str, Any]
 
     def __str__(self) -> str:
-        lines = self._table(self.stages)
+        lines = table(self.COLUMNS, self.stages)
         lines.append(
             f"{self.rows} rows, {self.dtype}, core {self.core_size} ({self.stop}), "
             f"{self.retire} rule, relative error {self.relative_error:.3g}, "
@@ -172,7 +174,8 @@ class Report(Lines):
 class PreconditionerReport(Lines):
     """What the setup of a preconditioner did, level by level; `print` shows it as a table.
 
-    `columns` lists what its ``levels`` have.
+    `columns` lists what its ``levels`` have. ``work`` counts the multiply-adds of an application on
+    this rank, ``setup_work`` those of the setup where the matrix is not symmetric (else 0).
     """
 
     COLUMNS = LEVEL_COLUMNS
@@ -190,36 +193,30 @@ class PreconditionerReport(Lines):
     indefinite: bool
     definite: bool
     single: bool
+    symmetric: bool
+    work: float
+    setup_work: float
     bytes: int
     seconds: float
     params: dict[str, Any]
 
     def __str__(self) -> str:
         cycle = " (cycle in float32)" if self.single else ""
-        lines = self._table(self.levels)
+        lines = table(self.COLUMNS, self.levels)
         lines.append(
             f"{self.rows} rows, {self.dtype}{cycle}, "
             f"operator complexity {self.operator_complexity:.2f}, "
             f"grid complexity {self.grid_complexity:.2f}, {self.bytes} bytes, {self.seconds:.3f} s"
         )
-        if self.coarse_rows:
+        if self.coarse_rows and not self.symmetric:
+            lines.append(f"sparse LU of {self.coarse_rows} rows")
+        elif self.coarse_rows:
             lines.append(
                 f"dense solve of {self.coarse_rows} rows, nullity {self.coarse_nullity}, "
                 f"{self.coarse_negative} negative eigenvalues"
             )
         lines.append(f"method {with_reason(self.method, self.reason)}")
         return "\n".join(lines)
-
-
-def laid_out(cells: Iterable[Iterable[str]]) -> list[str]:
-    """Give the lines of a table."""
-    return ["".join(f"{cell:>11}" for cell in row) for row in cells]
-
-
-def table(columns: Sequence[tuple[str, str]], rows: Iterable[dict[str, Any]]) -> list[str]:
-    """Give the lines of a table with these columns (key, format)."""
-    keys = [key for key, _ in columns]
-    return laid_out([keys, *([form.format(row[key]) for key, form in columns] for row in rows)])
 
 
 def with_reason(method: str, reason: str) -> str:

@@ -13,7 +13,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from pympf._engine import approx as _engine
-from pympf._report import table
+from pympf._report import Column, table
 from pympf.approx import _gates
 from pympf.approx._operator import Operator
 from pympf.approx._storage import save_tree
@@ -292,10 +292,18 @@ def compression_curve(A: Any, sizes: Sequence[int]) -> list[Trial]:
     return [best[key] for key in sorted(best)]
 
 
+TRIAL_COLUMNS = (
+    Column("error", float, "‖A − F‖ / ‖A‖ in the Frobenius norm.", form="{:.3e}"),
+    Column("nbytes", int, "What it takes.", "bytes", "{:d}"),
+    Column("rank", int, "Rank of the low-rank part.", form="{:d}"),
+    Column("rotations", int, "Rotations of rows and columns.", form="{:d}"),
+    Column("entries", int, "Entries kept besides.", form="{:d}"),
+)
+
+
 def table_of_trials(trials: list[Trial]) -> str:
     """Lay trials out in lines."""
-    columns = [("error", "{:.3e}"), ("nbytes", "{:d}"), ("rank", "{:d}"), ("rotations", "{:d}")]
-    lines = table([*columns, ("entries", "{:d}")], [asdict(trial) for trial in trials])
+    lines = table(TRIAL_COLUMNS, [asdict(trial) for trial in trials])
     return "\n".join(
         f"{line}  {kind}"
         for line, kind in zip(lines, ["kind", *(t.kind for t in trials)], strict=True)
