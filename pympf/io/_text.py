@@ -48,6 +48,7 @@ LARGEST_EXPANSION, ALWAYS_ALLOWED = 1100, 1 << 26
 EDGE_COUNT = re.compile(rb"Edges:\s*(\d+)")
 VECTOR_SHAPE = re.compile(rb"# pympf vector, shape (\d+)(?: x (\d+))?$")
 COMMENT = re.compile(r"(?:^|\s)[#%]")
+QUOTED = re.compile(rb'"[^"]*"')
 INTEGER = re.compile(r"[+-]?\d+")
 NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eEdD][+-]?\d+)?|[+-]?(?:inf|nan)", re.I)
 NETWORKX = re.compile(r"(\S+)\s+(\S+)\s+\{(?:.*['\"]weight['\"]\s*:\s*([^\s,}]+).*|[^}]*)\}")
@@ -347,7 +348,14 @@ def _separator(line: bytes, path: Path) -> str:
     marks = (",", ";", *(("\t",) if table_separator(path) == "\t" else ()))
     if b"{" in line:
         return " "
-    return next((mark for mark in marks if mark.encode() in line), " ")
+    bare = QUOTED.sub(b"", line)
+    found = [mark for mark in marks if mark.encode() in bare]
+    if "," in found and ";" in found:
+        raise ValueError(
+            "its first line has both ',' and ';': expected one of them between the columns, and "
+            "decimal points in the numbers"
+        )
+    return found[0] if found else " "
 
 
 def _fields(line: bytes, separator: str, number: int) -> list[str]:

@@ -217,7 +217,8 @@ def unknown(name: str, known: Iterable[str]) -> str:
     'unknown parameter cor_size; did you mean core_size? known: core_size, order'
     """
     names = list(known)
-    near = get_close_matches(name, names, n=1)
+    near = [longer for longer in names if len(name) > 3 and longer.startswith(name)]
+    near = near or get_close_matches(name, names, n=1)
     hint = f"; did you mean {near[0]}?" if near else ";"
     return f"unknown parameter {name}{hint} known: {', '.join(names)}"
 
@@ -284,6 +285,8 @@ def no_masks(values: Any, name: str) -> None:
     >>> from pympf.la import checks
     >>> checks.no_masks([1.0, 2.0], "b")
     """
+    if values is None or type(values) is np.ndarray:
+        return
     parts = values if isinstance(values, list | tuple) else [values]
     if any(isinstance(part, np.ma.MaskedArray) and np.ma.is_masked(part) for part in parts):
         raise ValueError(f"{name}: masked entries have no value; use .filled(value)")

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from pympf.la import checks
 from pympf.la.petsc import is_petsc
 
-__all__ = ["as_one_vector", "as_vector", "exact_real"]
+__all__ = ["as_vector", "exact_real"]
 
 
 def as_vector(b: ArrayLike, n: int, dtype: Any, name: str = "b") -> NDArray[Any]:
@@ -54,8 +54,10 @@ def as_vector(b: ArrayLike, n: int, dtype: Any, name: str = "b") -> NDArray[Any]
     array = exact_real(dense_array(b, name), name)
     if array.ndim not in (1, 2) or array.shape[0] != n or 0 in array.shape[1:]:
         raise ValueError(f"{name}: expected shape ({n},) or ({n}, k), got {array.shape}")
-    with np.errstate(over="ignore"):
-        array = np.ascontiguousarray(array, dtype=dtype)
+    if array.dtype != dtype:
+        with np.errstate(over="ignore"):
+            array = array.astype(dtype)
+    array = np.ascontiguousarray(array)
     finite = np.isfinite(array)
     if not finite.all():
         place = tuple(int(i) for i in np.argwhere(~finite)[0])
@@ -64,38 +66,6 @@ def as_vector(b: ArrayLike, n: int, dtype: Any, name: str = "b") -> NDArray[Any]
             f"{place if len(place) > 1 else place[0]} ({np.count_nonzero(~finite)} such values)"
         )
     return array
-
-
-def as_one_vector(b: ArrayLike, n: int, dtype: Any, name: str = "b") -> NDArray[Any]:
-    """Check a vector, which may come as a column, and return it as a contiguous array.
-
-    Not collective.
-
-    Parameters
-    ----------
-    b : array_like or petsc4py.PETSc.Vec, shape (n,) or (n, 1)
-    n, dtype, name
-        As in `as_vector`.
-
-    Returns
-    -------
-    numpy.ndarray, shape (n,)
-
-    Raises
-    ------
-    ValueError, TypeError
-        As `as_vector`.
-
-    Examples
-    --------
-    >>> from pympf.la import as_one_vector
-    >>> as_one_vector([[1], [2], [3]], 3, float)
-    array([1., 2., 3.])
-    """
-    vector = as_vector(b, n, dtype, name)
-    if vector.ndim == 2 and vector.shape[1] != 1:
-        raise ValueError(f"{name}: expected one vector, of shape ({n},), got {vector.shape}")
-    return vector.reshape(-1)
 
 
 def exact_real(values: NDArray[Any], name: str) -> NDArray[Any]:
@@ -129,6 +99,8 @@ def exact_real(values: NDArray[Any], name: str) -> NDArray[Any]:
     >>> exact_real(np.array([1, 2]), "x")
     array([1., 2.])
     """
+    if values.dtype == np.float64 and values.dtype.isnative:
+        return values
     check_real(values.dtype, name)
     single = values.dtype.kind == "f" and values.dtype.itemsize <= 4
     with np.errstate(over="ignore"):

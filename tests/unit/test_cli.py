@@ -435,7 +435,9 @@ def bad_files():
         ("solve A.mtx --history none/h.csv", 4, "there is no directory"),
         ("solve A.mtx --factorization A.mtx", 4, "A.mtx"),
         ("solve asymmetric.mtx --method cg", 3, "symmetric"),
-        ("solve asymmetric.mtx", 3, "preconditioner='jacobi' or 'none'"),
+        ("solve asymmetric.mtx --preconditioner classic", 3, "preconditioner='mmf' takes A as it"),
+        ("solve asymmetric.mtx --cycle w", 3, "is for symmetric matrices"),
+        ("solve asymmetric.mtx --left-near-nullspace none.npy", 4, "none.npy"),
         ("solve A.mtx --near-nullspace short.npy", 3, r"near_nullspace: expected shape \(300,\)"),
         ("solve A.mtx --near-nullspace nan.npy", 3, "near_nullspace: expected finite values"),
         ("solve A.mtx --near-nullspace none.npy", 4, "none.npy"),
@@ -701,3 +703,18 @@ def test_solve_with_dirichlet_rows(folder, capsys, suffix):
     found = io.read_vector("found.npy")
     assert (found[fixed] == b[fixed]).all()
     assert np.linalg.norm(A @ found - b) <= 1e-7 * np.linalg.norm(b)
+
+
+def test_what_a_command_reads_is_not_overwritten(folder, capsys):
+    io.write_matrix(folder / "A.mtx", pympf.gallery.poisson((5, 5)))
+    np.savetxt(folder / "b.csv", np.ones(25))
+    before = {name: (folder / name).read_bytes() for name in ("A.mtx", "b.csv")}
+    A, b = str(folder / "A.mtx"), str(folder / "b.csv")
+    for words in (
+        ["solve", A, "-o", A],
+        ["solve", A, "-b", b, "-o", b],
+        ["solve", A, "-b", b, "--history", b],
+    ):
+        assert main(words) == 4
+        assert "this command reads it" in capsys.readouterr().err
+    assert before == {name: (folder / name).read_bytes() for name in before}

@@ -858,6 +858,8 @@ def test_edges_between_labels(tmp_path, suffix, text, labels):
         (".csv", "a,b\n1.5,c\n", "line 2: expected the number or name of a node, got '1.5'"),
         (".csv", "1,2\n3,b\n", "line 2: expected an integer, got 'b'"),
         (".csv", "1,2\n3;4\n", "line 2: expected an integer, got '3;4'"),
+        (".csv", "a;b;3,5\nb;c;2,5\n", "both ',' and ';': expected one of them"),
+        (".csv", "1;2;3,5\n", "both ',' and ';': expected one of them"),
         (".csv", "a,b\nc,\x00d\n", "line 2: expected text"),
         (".edges", "a b\n<c d\n", "line 2: .* got '<c'"),
         (".edges", "1 2 {'weight': x}\n", "line 1: expected a number, got 'x'"),

@@ -62,7 +62,7 @@ def test_parts_of_a_matrix_make_it_up(law):
         code = R.column_signatures([j], fm * R.matrix_signature[0], fs * sigma_s[at, 0])[0]
         block = np.concatenate([fs * sigma_s[at], fc * code, fm * R.matrix_signature])
         D[i * R.b : (i + 1) * R.b, at] = R.scale * block
-    assert (D == R.columns(js)).all()
+    assert (R.columns(js) == D).all()
     np.testing.assert_allclose((D**2).sum(axis=0), R.column_norms2(js))
 
 
@@ -121,12 +121,15 @@ def test_fits_and_encodings():
     assert fit_dimension(1024, b=42) == (1050, 42)
     for d in (100, 512, 1000, 4096, 65536):
         fit, b = fit_dimension(d)
-        assert fit >= d and fit % b == 0 and b % 3 == 0
+        assert fit >= d
+        assert fit % b == 0
+        assert b % 3 == 0
         assert b >= 3 * (int(np.ceil(np.log2(fit))) + 3)
     assert fit_dimension(100, modules=2**20)[1] == 60
     codes = encode(np.arange(132), 1, -1, 132, 11)
     assert len(np.unique(codes, axis=0)) == 132
-    assert (codes[:, 0] == 1).all() and (codes[:, 10] == -1).all()
+    assert (codes[:, 0] == 1).all()
+    assert (codes[:, 10] == -1).all()
 
 
 @pytest.mark.parametrize(

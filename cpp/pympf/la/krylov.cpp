@@ -30,7 +30,7 @@ struct Named {
 
 constexpr Named<Method> kMethods[] = {
     {Method::cg, "cg"},       {Method::fcg, "fcg"},       {Method::minres, "minres"},
-    {Method::gmres, "gmres"}, {Method::fgmres, "fgmres"},
+    {Method::gmres, "gmres"}, {Method::fgmres, "fgmres"}, {Method::bicgstab, "bicgstab"},
 };
 constexpr Named<Side> kSides[] = {
     {Side::right, "right"},
@@ -224,6 +224,8 @@ std::unique_ptr<Cycle<T>> make_cycle(Run<T>& run) {
     case Method::gmres:
     case Method::fgmres:
       return make_gmres(run);
+    case Method::bicgstab:
+      return make_bicgstab(run);
   }
   throw InvalidArgument(concat("unknown Method ", static_cast<int>(run.params.method)));
 }

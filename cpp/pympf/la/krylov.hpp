@@ -5,6 +5,7 @@
 //   minres  A symmetric, also indefinite or singular; M symmetric positive definite
 //   gmres   any A and M; restarted; M from the right (A M u = b, x = M u) or left (M A x = M b)
 //   fgmres  any A; M may change from one application to the next
+//   bicgstab  any A and M, from the right; two products in a step, and few vectors
 //
 // The stopping test is ||b - A x|| <= max(rtol ||b||, atol) in the 2-norm; for gmres from the left
 // it is the same with M(b - A x) and M b. A method updates its residual by recurrence; when that
@@ -44,7 +45,7 @@
 
 namespace pympf {
 
-enum class Method { cg, fcg, minres, gmres, fgmres };
+enum class Method { cg, fcg, minres, gmres, fgmres, bicgstab };
 enum class Side { right, left };
 
 enum class Reason {

@@ -160,7 +160,9 @@ double largest_row_sum(const DistRows<T>& A) {
   return A.comm.max(largest);
 }
 
-bool takes_symmetry(Method method) { return method != Method::gmres && method != Method::fgmres; }
+bool takes_symmetry(Method method) {
+  return method == Method::cg || method == Method::fcg || method == Method::minres;
+}
 
 // What b has in the nullspace. The norms of a run that solves for the rest are told with it.
 template <class T>
@@ -300,7 +302,7 @@ class MatrixSolve {
     if (!M_ || !ends_so_on_singular(result.reason)) co_return result;
     other = guess;
     other.resize(A_.own());
-    rest = co_await with_nullspace(b, other.data());
+    rest = co_await with_nullspace(b, other.data(), result.iterations);
     if (rest && rest->converged) keep();
     co_return result;
   }
@@ -381,11 +383,13 @@ class MatrixSolve {
     co_return rest;
   }
 
-  // The same for any nullspace, with vectors that have to be found.
-  Task<std::optional<Rest>> with_nullspace(const T* b, T* x) {
+  // The same for any nullspace, with vectors that have to be found by solves that take no more than
+  // a few times the iterations of the one that has failed.
+  Task<std::optional<Rest>> with_nullspace(const T* b, T* x, int iterations) {
     const Index n = A_.own();
     const Operator<T>& multiply = matrix_.multiply;
     KrylovParams params = params_;
+    params.max_iterations = std::min(params_.max_iterations, 2 * iterations + 100);
     params.rtol = std::numeric_limits<T>::digits > 24 ? 1e-8 : 1e-4;
     params.atol = 0;
     const auto solve_consistent = [&](const T* side, T* y, const Vectors<T>& V) {

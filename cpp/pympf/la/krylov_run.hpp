@@ -1,4 +1,5 @@
-// What the Krylov methods share; for krylov*.cpp, cg.cpp, minres.cpp and gmres.cpp only.
+// What the Krylov methods share; for krylov*.cpp, cg.cpp, minres.cpp, gmres.cpp and bicgstab.cpp
+// only.
 #pragma once
 
 #include <algorithm>
@@ -188,6 +189,8 @@ template <class T>
 std::unique_ptr<Cycle<T>> make_minres(Run<T>&);
 template <class T>
 std::unique_ptr<Cycle<T>> make_gmres(Run<T>&);
+template <class T>
+std::unique_ptr<Cycle<T>> make_bicgstab(Run<T>&);
 
 // Rows are weighed where a residual that the plain test allows, relative to its row, may be so many
 // times rtol: where that is above 1e-4, for tolerances from 1e-8 to 1e-6.

@@ -42,6 +42,7 @@ class Search {
       if (!normalize(v, found_.size())) break;
       defect(v);
       if (!improve(v, found_.size()) || defect(v) > kClose * a_norm_) break;
+      if (found_.empty() && !stays(v)) break;
       found_.push_back(std::move(v));
     }
     for (int round = 0; round < most_rounds && refine(); ++round) continue;
@@ -91,6 +92,17 @@ class Search {
   double defect(const std::vector<T>& v) {
     A_(v.data(), Av_.data());
     return norm(comm_, n_, Av_.data());
+  }
+
+  // Whether most of v is left when y with A y = A v, which is in Av_, is taken away, or may be, as
+  // that could not be solved. Of a vector for which A is only small, as of the smooth ones of a
+  // thin beam, little is left, so that the search ends with the first one where A has no nullspace.
+  bool stays(const std::vector<T>& v) {
+    if (norm(comm_, n_, Av_.data()) <= kAccurate * epsilon * a_norm_) return true;
+    std::fill(y_.begin(), y_.end(), T(0));
+    if (!solve_(Av_.data(), y_.data(), found_)) return true;
+    axpby(n_, 1.0, v.data(), -1.0, y_.data());
+    return norm(comm_, n_, y_.data()) >= 0.5;
   }
 
   // v - y with A y = A v, which is in Av_, normalized.
