@@ -10,6 +10,7 @@ import numpy as np
 
 from pympf._storage import FILE_VERSION, array_of, check_type, value_of
 from pympf.io import _sums, create_hdf5, open_hdf5
+from pympf.la import Ranks
 
 __all__ = ["load_tree", "save_tree"]
 
@@ -18,10 +19,15 @@ Tree = dict[str, Any]
 """Numbers and texts, arrays of any shape, and trees."""
 
 
-def save_tree(path: str | os.PathLike[str], type_: str, tree: Tree) -> None:
-    """Write a tree to a file, whole or not at all."""
-    with create_hdf5(path) as file:
-        _write(file, {"type": type_, "format_version": FILE_VERSION} | tree)
+def save_tree(
+    path: str | os.PathLike[str], type_: str, tree: Tree, ranks: Ranks | None = None
+) -> None:
+    """Write a tree, which all ranks have, to a file, whole or not at all. Collective."""
+    ranks = Ranks(None) if ranks is None else ranks
+    with ranks.guard():
+        if ranks.rank == 0:
+            with create_hdf5(path) as file:
+                _write(file, {"type": type_, "format_version": FILE_VERSION} | tree)
 
 
 def load_tree(path: str | os.PathLike[str], types: dict[str, Callable[[Tree], T]], kind: str) -> T:

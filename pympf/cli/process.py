@@ -85,3 +85,11 @@ def read_vector(args: argparse.Namespace, path: str, key: str | None = None) -> 
     """Read a vector on rank 0; None on the others."""
     with args.ranks.guard():
         return io.read_vector(path, key=key) if args.first else None
+
+
+def check_is_not_read(args: argparse.Namespace, path: str) -> None:
+    """Refuse to write over the system itself."""
+    for given in (args.matrix, getattr(args, "b", None)):
+        both = given is not None and os.path.exists(given) and os.path.exists(path)
+        if both and os.path.samefile(given, path):
+            raise OSError(f"{path}: this command reads it; expected another file to write to")
