@@ -89,7 +89,12 @@ def read_vector(args: argparse.Namespace, path: str, key: str | None = None) -> 
 
 def check_is_not_read(args: argparse.Namespace, path: str) -> None:
     """Refuse to write over the system itself."""
-    for given in (args.matrix, getattr(args, "b", None)):
-        both = given is not None and os.path.exists(given) and os.path.exists(path)
-        if both and os.path.samefile(given, path):
+    inputs: list[str | None] = [args.matrix, getattr(args, "b", None)]
+    for given in inputs:
+        if (
+            given
+            and os.path.exists(given)
+            and os.path.exists(path)
+            and os.path.samefile(given, path)
+        ):
             raise OSError(f"{path}: this command reads it; expected another file to write to")

@@ -101,8 +101,8 @@ def apply(args: argparse.Namespace) -> int:
     io.check_output(args.output, "vector")
     F = approx.load(args.factorization)
     names = {"solve": "solve", "multiply": "apply"}
-    function = getattr(F, names.get(args.function, ""), None)
-    if function is None:
+    function: Any = getattr(F, names.get(args.function, ""), None)
+    if not callable(function):
         allowed = [name for name, method in names.items() if hasattr(F, method)]
         args.usage_error(
             f"--function {args.function}: {args.factorization} is of kind {F.kind}; "

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pympf._engine import lsh as _engine
-from pympf._report import Column, Lines
+from pympf._report import Column, Lines, table
 from pympf.la import checks
 from pympf.lsh._gates import as_rows, checked_ids, real_dtype
 from pympf.lsh._settings import Settings
@@ -430,7 +430,7 @@ class TableReport(Lines):
     def __str__(self) -> str:
         total = f"{self.points} points, {self.dtype}, {self.point_bytes} bytes; "
         total += f"buckets {self.bucket_bytes} bytes"
-        return "\n".join([*self._table(self.tables), total])
+        return "\n".join([*table(self.COLUMNS, self.tables), total])
 
 
 def ragged(values: NDArray[Any], start: NDArray[np.int64]) -> NDArray[Any]:

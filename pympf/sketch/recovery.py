@@ -624,7 +624,8 @@ def similarity(scheme: Scheme, sketch: Sketch, other: Sketch) -> Similarity:
     Similarity
         ``value``: the dot product, about w w'/64 where they have an object of weights w and w' in
         common at the same index, half that at others. ``z``: that in units of what unrelated ones
-        have at most, 2.7 |s| |t| / √d (1 for orthonormal matrices); from 4 on they have something in common.
+        have at most, 2.7 |s| |t| / √d (1 for orthonormal matrices); from 4 on they have something
+        in common.
 
     Raises
     ------
