@@ -174,7 +174,8 @@ class Report(Lines):
 class PreconditionerReport(Lines):
     """What the setup of a preconditioner did, level by level; `print` shows it as a table.
 
-    `columns` lists what its ``levels`` have.
+    `columns` lists what its ``levels`` have. ``work`` counts the multiply-adds of an application on
+    this rank, ``setup_work`` those of the setup where the matrix is not symmetric (else 0).
     """
 
     COLUMNS = LEVEL_COLUMNS
@@ -192,6 +193,9 @@ class PreconditionerReport(Lines):
     indefinite: bool
     definite: bool
     single: bool
+    symmetric: bool
+    work: float
+    setup_work: float
     bytes: int
     seconds: float
     params: dict[str, Any]
@@ -204,7 +208,9 @@ class PreconditionerReport(Lines):
             f"operator complexity {self.operator_complexity:.2f}, "
             f"grid complexity {self.grid_complexity:.2f}, {self.bytes} bytes, {self.seconds:.3f} s"
         )
-        if self.coarse_rows:
+        if self.coarse_rows and not self.symmetric:
+            lines.append(f"sparse LU of {self.coarse_rows} rows")
+        elif self.coarse_rows:
             lines.append(
                 f"dense solve of {self.coarse_rows} rows, nullity {self.coarse_nullity}, "
                 f"{self.coarse_negative} negative eigenvalues"

@@ -10,7 +10,6 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from pympf.approx import _gates
-from pympf.approx._operator import Operator
 from pympf.approx._storage import save_tree
 from pympf.approx.factorization import (
     SkewFactorization,
@@ -20,6 +19,7 @@ from pympf.approx.factorization import (
     symmetric_part,
 )
 from pympf.approx.report import AdditiveReport
+from pympf.la import Operator, checks
 from pympf.matching import checked
 
 __all__ = ["AdditiveFactorization", "factorize_additive"]
@@ -190,9 +190,9 @@ def factorize_additive(
     """
     csr = _gates.square(checked(A), "an additive factorization")
     n, most = csr.shape[0], 2**31 - 1
-    core = _gates.integer("core_size", min(100, n) if core_size is None else core_size, 0, n)
-    count = n if rotations is None else _gates.integer("rotations", rotations, 0, most)
-    pairs = n // 2 if blocks is None else _gates.integer("blocks", blocks, 0, most)
+    core = checks.integer(min(100, n) if core_size is None else core_size, "core_size", 0, n)
+    count = n if rotations is None else checks.integer(rotations, "rotations", 0, most)
+    pairs = n // 2 if blocks is None else checks.integer(blocks, "blocks", 0, most)
     half, transposed = csr / 2, (csr / 2).T
     S, K = (_canonical(part) for part in (half + transposed, half - transposed))
     factors, report = _run(SkewFactorization, K, pairs, core, "diagonal", 0, drop, max_fill)

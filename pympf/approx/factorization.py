@@ -14,9 +14,9 @@ from scipy.sparse.linalg import SuperLU, splu
 from pympf import la
 from pympf._engine import approx as _engine
 from pympf.approx import _gates
-from pympf.approx._operator import Operator
 from pympf.approx._storage import save_tree
 from pympf.approx.report import RotationReport
+from pympf.la import Operator, checks
 from pympf.matching import checked, rows_of
 
 __all__ = [
@@ -246,8 +246,8 @@ class RotationFactorization(Operator):
         True
         """
         csr = self._same_shape(A)
-        probes = _gates.integer("probes", probes, 1, 2**20)
-        random = np.random.Generator(np.random.Philox(_gates.integer("seed", seed, 0, 2**64 - 1)))
+        probes = checks.integer(probes, "probes", 1, 2**20)
+        random = np.random.Generator(np.random.Philox(checks.seed(seed)))
         Z = random.choice([-1.0, 1.0], size=(self.shape[1], probes))
         norm = np.linalg.norm(csr.data)
         error = np.linalg.norm(csr @ Z - self.apply(Z)) / np.sqrt(probes)
@@ -447,15 +447,14 @@ def factorize_direct(
     core = (
         min(100, smaller)
         if core_size is None
-        else _gates.integer("core_size", core_size, 0, smaller)
+        else checks.integer(core_size, "core_size", 0, smaller)
     )
-    if sparsify not in SPARSIFY:
-        raise ValueError(f"sparsify = {sparsify!r}, expected one of {', '.join(SPARSIFY)}")
+    checks.choice(sparsify, "sparsify", SPARSIFY)
     if sparsify == "diagonal" and entries is not None:
         raise ValueError("entries: sparsify='diagonal' keeps the diagonal, as many as there are")
     most = 2**31 - 1
-    count = larger - core if rotations is None else _gates.integer("rotations", rotations, 0, most)
-    kept = smaller if entries is None else _gates.integer("entries", entries, 0, most)
+    count = larger - core if rotations is None else checks.integer(rotations, "rotations", 0, most)
+    kept = smaller if entries is None else checks.integer(entries, "entries", 0, most)
     factors, report = _run(DirectFactorization, csr, count, core, sparsify, kept, drop, max_fill)
     return DirectFactorization(factors, report)
 
@@ -512,8 +511,8 @@ def factorize_skew(
     """
     csr = _gates.antisymmetric(_gates.square(checked(A), "a skew-symmetric factorization"))
     n = csr.shape[0]
-    core = _gates.integer("core_size", min(100, n) if core_size is None else core_size, 0, n)
-    count = n // 2 if rotations is None else _gates.integer("rotations", rotations, 0, 2**31 - 1)
+    core = checks.integer(min(100, n) if core_size is None else core_size, "core_size", 0, n)
+    count = n // 2 if rotations is None else checks.integer(rotations, "rotations", 0, 2**31 - 1)
     factors, report = _run(SkewFactorization, csr, count, core, "diagonal", 0, drop, max_fill)
     return SkewFactorization(factors, report)
 
@@ -539,8 +538,8 @@ def _run(
     max_fill: float,
 ) -> tuple[Any, dict[str, Any]]:
     """Rotate, choose the core, and say what was done."""
-    drop = _gates.number("drop", drop, 0.0, 1.0)
-    max_fill = _gates.number("max_fill", max_fill, 1.0)
+    drop = checks.number(drop, "drop", 0, below=1)
+    max_fill = checks.number(max_fill, "max_fill", 1)
     start = time.perf_counter()
     run = getattr(_engine, f"{cls.kind}_run")(rows_of(A), drop, max_fill, rotations)
     stop = run.advance(rotations)

@@ -119,9 +119,9 @@ def _solution(
     if args.factorization:
         wanted = A.shape[0] if args.ranks.size > 1 else None
         given = pympf.load(args.factorization, args.ranks, rows=wanted)
-    if "near_nullspace" in params:
-        vectors = read_vector(args, params["near_nullspace"])
-        params["near_nullspace"] = scattered(args, vectors, rows)
+    for name in ("near_nullspace", "left_near_nullspace"):
+        if name in params:
+            params[name] = scattered(args, read_vector(args, params[name]), rows)
     with stages(args) as progress, iterations(args) as callback:
         return pympf.solve(
             A,
@@ -251,7 +251,7 @@ def _params_of_solve(args: argparse.Namespace) -> dict[str, Any]:
     multilevel = _given_params(args, fields_of_solve())
     for name in classic.keys() & multilevel.keys():  # both have it
         del (multilevel if taker == CLASSIC else classic)[name]
-    for name in ("near_nullspace", "block_size"):
+    for name in ("near_nullspace", "left_near_nullspace", "block_size"):
         if hasattr(args, name):
             multilevel[name] = getattr(args, name)
     if classic and taker != CLASSIC:

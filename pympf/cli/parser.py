@@ -161,6 +161,12 @@ def _add_method(command: argparse.ArgumentParser) -> None:
         help="vectors that the coarse levels keep, as columns",
     )
     command.add_argument(
+        "--left-near-nullspace",
+        metavar="FILE",
+        default=argparse.SUPPRESS,
+        help="the same of the transpose, for a matrix that is not symmetric",
+    )
+    command.add_argument(
         "--block-size",
         type=_positive,
         default=argparse.SUPPRESS,
@@ -251,10 +257,10 @@ def _add_sketch(commands: Any, arguments: Sequence[str]) -> list[argparse.Argume
     command = commands.add_parser("sketch", help=text, description=f"{text.capitalize()}.")
     if "sketch" not in arguments:
         return []
-    from pympf.cli import sketch  # whose imports the other commands do without
+    from pympf.cli import repository, sketch  # whose imports the other commands do without
 
     choices = command.add_subparsers(dest="action", required=True, metavar="ACTION")
-    for made in sketch.COMMANDS:
+    for made in (*sketch.COMMANDS, *repository.COMMANDS):
         parser = _add(choices, made.name, sketch.run, made.text)
         parser.set_defaults(sketch=made.run)
         made.declare(parser)
