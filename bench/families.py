@@ -43,6 +43,7 @@ class System:
     kernel: np.ndarray | None = None
     near_nullspace: np.ndarray | None = None
     block_size: int = 1
+    symmetric: bool = True
 
 
 def member(**point: Any) -> System:

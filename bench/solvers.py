@@ -26,6 +26,7 @@ import pympf
 TOLERANCE = 1e-8
 ROUNDING = 2.0  # solved: a true residual of at most this many times the tolerance
 MOST = 10_000
+MOST_GMRES = 500  # GMRES(30) on matrices that are not symmetric
 CLASSIC_ROWS = 200_000
 
 
@@ -63,7 +64,7 @@ def _pympf(preconditioner: str, **params: Any) -> Callable[[System], Setup]:
                 system.b,
                 preconditioner=preconditioner,
                 rtol=TOLERANCE,
-                maxiter=MOST,
+                maxiter=MOST if system.symmetric else MOST_GMRES,
                 **known,
                 **params,
             )
@@ -108,9 +109,9 @@ def _petsc_setup(system: System, krylov: str, options: dict[str, Any]) -> Setup:
         bsize=system.block_size,
         csr=(part.indptr, part.indices, part.data),
     )
-    A.setOption(PETSc.Mat.Option.SYMMETRIC, True)
+    A.setOption(PETSc.Mat.Option.SYMMETRIC, system.symmetric)
     direct = krylov == "preonly"
-    if system.definite and system.kernel is None:
+    if system.symmetric and system.definite and system.kernel is None:
         A.setOption(PETSc.Mat.Option.SPD, True)
     if system.kernel is not None and not direct:
         A.setNullSpace(_vectors(system.kernel[own]))
@@ -124,7 +125,10 @@ def _petsc_setup(system: System, krylov: str, options: dict[str, Any]) -> Setup:
     def setup() -> Solve:
         ksp = PETSc.KSP().create()
         ksp.setOperators(A)
-        ksp.setTolerances(rtol=TOLERANCE, atol=0, divtol=1e30, max_it=MOST)
+        most = MOST if system.symmetric else MOST_GMRES
+        ksp.setTolerances(rtol=TOLERANCE, atol=0, divtol=1e30, max_it=most)
+        if krylov == "gmres":
+            ksp.setPCSide(PETSc.PC.Side.RIGHT)
         if krylov == "cg":  # MINRES knows the norm of the preconditioner only
             ksp.setNormType(PETSc.KSP.NormType.UNPRECONDITIONED)
         ksp.setFromOptions()
@@ -217,6 +221,49 @@ def _pyamg(system: System) -> Setup:
     return setup
 
 
+# ---- for matrices that are not symmetric ---------------------------------------------------------
+
+
+def _gmres(solve: Callable[[np.ndarray], np.ndarray], system: System) -> Answer:
+    solution = pympf.solve(
+        system.A,
+        system.b,
+        method="gmres",
+        preconditioner=solve,
+        rtol=TOLERANCE,
+        maxiter=MOST_GMRES,
+    )
+    trouble = "" if solution.converged else solution.reason
+    return Answer(solution.x, solution.iterations, trouble)
+
+
+def _spilu(system: System) -> Setup:
+    """SuperLU's ILUTP, as SciPy has it."""
+    from scipy.sparse import csc_matrix
+    from scipy.sparse.linalg import spilu
+
+    A = csc_matrix(system.A)
+
+    def setup() -> Solve:
+        factor = spilu(A, drop_tol=1e-3, fill_factor=10)
+        return lambda: _gmres(factor.solve, system)
+
+    return setup
+
+
+def _air(system: System) -> Setup:
+    import pyamg
+    from scipy.sparse import csr_matrix
+
+    A = csr_matrix(system.A)
+
+    def setup() -> Solve:
+        M = pyamg.air_solver(A).aspreconditioner()
+        return lambda: _gmres(lambda r: M @ r, system)
+
+    return setup
+
+
 # ---- all of them ---------------------------------------------------------------------------------
 
 PYMPF = "pympf"
@@ -240,6 +287,19 @@ SOLVERS: dict[str, Callable[[System], Setup]] = {
 }
 OURS = (PYMPF, ADDITIVE, CLASSIC)
 PEERS = tuple(name for name in SOLVERS if name not in OURS)
+
+
+GENERAL: dict[str, Callable[[System], Setup]] = {
+    PYMPF: _pympf("mmf"),
+    "GMRES ILU(0)": _petsc("gmres", pc_type="ilu"),
+    "GMRES ILUT": _pympf("ict"),
+    "GMRES spilu": _spilu,
+    "GMRES GAMG": _petsc("gmres", pc_type="gamg"),
+    "GMRES BoomerAMG": _petsc("gmres", **_HYPRE),
+    "GMRES PyAMG AIR": _air,
+    MUMPS: _petsc("preonly", pc_type="lu", pc_factor_mat_solver_type="mumps"),
+}
+"""For matrices that are not symmetric."""
 
 
 def suitable(system: System) -> list[str]:
@@ -290,7 +350,8 @@ def answer(name: str, system: System) -> dict[str, Any]:
     most = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * 2 // 3
     resource.setrlimit(resource.RLIMIT_AS, (most, most))
     try:
-        return _measured(SOLVERS[name](system), system)
+        solver = (SOLVERS if system.symmetric else GENERAL)[name]
+        return _measured(solver(system), system)
     except ImportError as error:
         return {"failure": f"not installed: {error}"}
     except MemoryError:

@@ -1,17 +1,14 @@
-"""The parameters of `factorize`, the report of what it did with them, and what reports share."""
+"""The parameters of `factorize`, and what all field lists share."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-import numpy as np
-
 from pympf._engine import core
 
-__all__ = ["Params", "Report", "from_text", "kinds", "table"]
+__all__ = ["Params", "from_text", "kinds"]
 
 
 class Params:
@@ -52,66 +49,3 @@ def from_text(field: dict[str, Any], text: str) -> Any:
         return text
     number = float(text)  # also for integers: 10^6 is written as 1e+06
     return int(number) if field["kind"] == "int" else number
-
-
-def table(columns: Sequence[tuple[str, str]], rows: Iterable[dict[str, Any]]) -> list[str]:
-    """Give the lines of a table with these columns (key, format)."""
-    cells = [[key for key, _ in columns]]
-    cells += [[form.format(row[key]) for key, form in columns] for row in rows]
-    return ["".join(f"{cell:>11}" for cell in line) for line in cells]
-
-
-@dataclass(frozen=True)
-class Report:
-    """What a factorization did, stage by stage; `print` shows it as a table."""
-
-    rows: int
-    dtype: str
-    core_size: int
-    stop: str
-    retire: str
-    relative_error: float
-    bytes: int
-    seconds: float
-    stages: list[dict[str, Any]]
-    params: dict[str, Any]
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the report as plain data, fit for JSON.
-
-        Not collective.
-
-        Examples
-        --------
-        >>> import pympf
-        >>> pympf.factorize(pympf.gallery.poisson(10)).report().as_dict()["rows"]
-        10
-        """
-        return dict(self.__dict__)
-
-    def __str__(self) -> str:
-        columns = [
-            ("level", "{:d}"),
-            ("rows", "{:d}"),
-            ("nnz", "{:d}"),
-            ("clusters", "{:d}"),
-            ("bypassed", "{:d}"),
-            ("rotations", "{:d}"),
-            ("retired", "{:d}"),
-            ("dropped", "{:.2e}"),
-            ("bytes", "{:d}"),
-            ("seconds", "{:.3f}"),
-        ]
-        lines = table(columns, self.stages)
-        lines.append(
-            f"{self.rows} rows, {self.dtype}, core {self.core_size} ({self.stop}), "
-            f"{self.retire} rule, relative error {self.relative_error:.3g}, "
-            f"{self.bytes} bytes, {self.seconds:.3f} s"
-        )
-        if self.relative_error > np.sqrt(np.finfo(self.dtype).eps):
-            lines.append(
-                "solve, logdet and functions hold for F, which is "
-                f"{self.relative_error:.2g} of the norm of A away from A; for A itself take "
-                "pympf.solve and pympf.logdet"
-            )
-        return "\n".join(lines)

@@ -22,7 +22,7 @@ from pympf.solution import Solution, Solutions
 
 __all__ = ["Solution", "Solutions", "solve"]
 
-METHODS = ("auto", "cg", "fcg", "minres", "gmres", "fgmres")
+METHODS = ("auto", "cg", "fcg", "minres", "gmres", "fgmres", "bicgstab")
 SIDES = ("right", "left")
 METHOD_OF = {
     "mmf": "auto",
@@ -31,11 +31,12 @@ METHOD_OF = {
 """The preconditioners that are built from the matrix, and the `method` of `as_preconditioner`."""
 SYMMETRIC = ("cg", "fcg", "minres")
 """The methods for symmetric matrices only."""
-OTHERWISE = (
-    "to solve with A as it is take GMRES with preconditioner='jacobi' or 'none', or one of your "
-    "own (an operator or a callable, M r for M close to the inverse of A)"
-)
+OTHERWISE = "preconditioner='mmf' takes A as it is"
+ONLY_SYMMETRIC = (CLASSIC, "two_level")
+"""The preconditioners of symmetric matrices only."""
 NOT_DEFINITE = ("diverged_nan", "diverged_indefinite_preconditioner")
+NOT_SOLVED = ("diverged_nan", "diverged_breakdown", "diverged_stagnated")
+"""The ends of a run with an A that is not symmetric, after which `mmf` has another choice."""
 PRECONDITIONERS = (*METHOD_OF, "jacobi", "none")
 
 
@@ -47,6 +48,7 @@ def solve(
     method: str = "auto",
     preconditioner: Any = "mmf",
     near_nullspace: ArrayLike | None = None,
+    left_near_nullspace: ArrayLike | None = None,
     block_size: int = 1,
     x0: ArrayLike | None = None,
     rtol: float | None = None,
@@ -65,9 +67,9 @@ def solve(
     Parameters
     ----------
     A : sparse array or matrix, 2-D array_like, or petsc4py.PETSc.Mat, shape (n, n)
-        Real; symmetric unless `method` is 'auto', 'gmres' or 'fgmres' and `preconditioner` is
-        'jacobi', 'none' or one that was made elsewhere. Dirichlet rows (nothing but a diagonal
-        entry) may keep their columns: see Notes. It may be singular: see there, too.
+        Real; symmetric for the methods 'cg', 'fcg' and 'minres', for ``preconditioner='classic'``
+        and 'two_level'; the others take any. Dirichlet rows (nothing but a diagonal entry) may keep
+        their columns: see Notes. It may be singular: see there, too.
     b : array_like, shape (n,) or (n, k)
         Also as a column, (n, 1). The columns of a block of k > 1 advance together, so that each
         product with `A` and the preconditioner is one sweep for all; each stops by itself, and
@@ -77,11 +79,12 @@ def solve(
         Each brings its rows of `A` (or all the same file), as in `pympf.factorize`, with global
         columns, and its entries of all vectors, and gets its entries of x; the rest of the result
         is the same on all.
-    method : {'auto', 'cg', 'fcg', 'minres', 'gmres', 'fgmres'}
+    method : {'auto', 'cg', 'fcg', 'minres', 'gmres', 'fgmres', 'bicgstab'}
         'auto': CG when the diagonal is positive (but for rows of zeros) and the preconditioner
         found no negative eigenvalue, else, and when CG meets one, MINRES; where the
         preconditioner varies (``cycle='k'``), flexible CG [3]_ in the place of CG and FGMRES in
-        that of MINRES; GMRES when `A` is not symmetric.
+        that of MINRES; GMRES when `A` is not symmetric. 'bicgstab' [4]_ keeps few vectors, and
+        multiplies twice in a step.
     preconditioner : str, Preconditioner, Mmf, LinearOperator or callable
         'mmf': that of `pympf.as_preconditioner`, which chooses its method by itself; where it
         turns out not to be definite, it is made again in float64, then without levels, then by
@@ -93,6 +96,8 @@ def solve(
         definite.
     near_nullspace : array_like, shape (n,) or (n, m), optional
         As in `pympf.as_preconditioner`, for 'mmf' and 'multilevel'.
+    left_near_nullspace : array_like, shape (n,) or (n, m), optional
+        As in `pympf.as_preconditioner`, for an `A` that is not symmetric.
     block_size : int
         As in `pympf.as_preconditioner`, for 'mmf' and 'multilevel'.
     x0 : array_like, shape of `b`, optional
@@ -178,6 +183,7 @@ def solve(
     .. [1] Thesis, section 2.3.
     .. [2] Y. Saad, Iterative Methods for Sparse Linear Systems, 2nd edition, SIAM, 2003.
     .. [3] Y. Notay, Flexible conjugate gradients, SIAM J. Sci. Comput. 22, 2000, section 2.
+    .. [4] H. A. van der Vorst, Bi-CGSTAB, SIAM J. Sci. Stat. Comput. 13, 1992, 631-644.
 
     Examples
     --------
@@ -190,8 +196,12 @@ def solve(
     (4096, 8)
     """
     options = _Options(
-        *(method, preconditioner, near_nullspace, block_size, rtol, atol, maxiter, restart, side),
-        *(callback, progress, params),
+        method,
+        preconditioner,
+        near_nullspace,
+        left_near_nullspace,
+        block_size,
+        *(rtol, atol, maxiter, restart, side, callback, progress, params),
     )
     ranks = ranks_of(A, comm)
     with ranks.guard():
@@ -219,6 +229,7 @@ class _Options:
     method: str
     preconditioner: Any
     near_nullspace: ArrayLike | None
+    left_near_nullspace: ArrayLike | None
     block_size: int
     rtol: float | None
     atol: float
@@ -233,7 +244,8 @@ class _Options:
         """Raise TypeError or ValueError for what is not allowed."""
         checks.choice(self.method, "method", METHODS)
         checks.choice(self.side, "side", SIDES)
-        _check_options(self.preconditioner, self.near_nullspace, self.block_size, self.params)
+        vectors = (self.near_nullspace, self.left_near_nullspace)
+        _check_options(self.preconditioner, vectors, self.block_size, self.params)
         maxiter = 10_000 if self.maxiter is None else self.maxiter
         self.maxiter = checks.integer(maxiter, "maxiter", 0, INDEX_MAX)
         self.restart = checks.integer(self.restart, "restart", 0, INDEX_MAX)
@@ -285,14 +297,19 @@ class _Solve:
     def _admit(self) -> None:
         """Take what is symmetric: the matrix, or what Dirichlet rows leave of it; or refuse."""
         options, admitted = self.options, self.admitted
+        self.remark = ""
         if self.symmetric:
-            self.rows = admitted.rows
+            self.rows = self.to_build = admitted.rows
+            if options.left_near_nullspace is not None:
+                raise ValueError("left_near_nullspace: A is symmetric, and has one for both sides")
         elif options.method in SYMMETRIC:
             needs = f"method={options.method!r} needs one, 'gmres' does not"
             raise ValueError(admitted.refusal(needs))
-        elif options.is_built:
+        elif isinstance(options.preconditioner, str) and options.preconditioner in ONLY_SYMMETRIC:
             refusal = admitted.refusal(OTHERWISE)
             raise ValueError(f"preconditioner={options.preconditioner!r}: {refusal}")
+        elif options.is_built:
+            self.to_build, self.remark = self.A.general_rows(), admitted.remark()
         is_gmres = options.method == "gmres" or (options.method == "auto" and not self.symmetric)
         if options.side == "left" and not is_gmres:
             raise ValueError(
@@ -310,20 +327,26 @@ class _Solve:
         if key not in self.others:
             given = {**options.to_build(), **other}
             known = (options.near_nullspace, options.block_size)
-            self.others[key] = precondition(self.A, self.rows, *known, given)
+            left = options.left_near_nullspace
+            self.others[key] = precondition(self.A, self.to_build, *known, given, left)
         return self.others[key]
 
     def solutions(self, B: NDArray[Any], X: NDArray[Any]) -> list[Solution]:
         """Solve for the rows of B from those of X, all of them together as far as they go."""
         columns = [_Column(self, c, b, x) for c, (b, x) in enumerate(zip(B, X, strict=True))]
-        waiting = [column for column in columns if column.goes_on()]
+        steps = {column.number: column.steps() for column in columns}
+
+        def those_that_go_on(among: list[_Column]) -> list[_Column]:
+            return [column for column in among if next(steps[column.number], False)]
+
+        waiting = those_that_go_on(columns)
         while waiting:
             alike: dict[Any, list[_Column]] = {}
             for column in waiting:
                 alike.setdefault(column.kind(), []).append(column)
             for group in alike.values():
                 self._run(group, len(columns))
-            waiting = [column for column in waiting if column.goes_on()]
+            waiting = those_that_go_on(waiting)
         return [column.solution() for column in columns]
 
     def _run(self, columns: list[_Column], count: int) -> None:
@@ -364,11 +387,14 @@ class _Column:
             self.b, self.rtol, self.atol = self.rest.b, self.rest.rtol, self.rest.atol
             shared.setup_s += time.perf_counter() - start
         self.guess = x.copy()
-        self.steps = self._steps()
 
-    def goes_on(self) -> bool:
-        """Go on to the next run; whether there is one."""
-        return next(self.steps, False)
+    def steps(self) -> Iterator[bool]:
+        """Yield where a run is needed."""
+        yield True
+        if self.shared.options.method == "auto" and self.shared.symmetric:
+            yield from self._change_method()
+            yield from self._change_signs()
+        yield from self._fall_back()
 
     def kind(self) -> tuple[Any, ...]:
         """Return what has to be the same in columns that run together."""
@@ -387,6 +413,8 @@ class _Column:
         if self.rest is not None:
             self.rest.finish(self.x, self.result)
             choice += self.rest.choice
+        if self.shared.remark:
+            choice += f"; {self.shared.remark}"
         return Solution(
             x=self.x,
             setup_s=self.shared.setup_s,
@@ -397,14 +425,6 @@ class _Column:
             operator=self.M.operator,
             **self.result,
         )
-
-    def _steps(self) -> Iterator[bool]:
-        """Yield where a run is needed."""
-        yield True
-        if self.shared.options.method == "auto":
-            yield from self._change_method()
-            yield from self._change_signs()
-        yield from self._fall_back()
 
     def _again(self) -> Iterator[bool]:
         self.x[:] = self.guess
@@ -444,18 +464,26 @@ class _Column:
         self.M = _Chosen(operator._core, "mmf", f"{_text(other)}: {reason}", operator)
 
     def _fall_back(self) -> Iterator[bool]:
-        """Take the preconditioner's next choice where one that should be definite is not."""
+        """Take the preconditioner's next choice where one that should be definite is not.
+
+        For an A that is not symmetric: where it does not solve.
+        """
         shared = self.shared
-        while self.M.is_built and self.M.operator and self.result["reason"] in NOT_DEFINITE:
+        while self.M.is_built and self.M.operator and self._has_failed():
             start, reason = time.perf_counter(), self.result["reason"]
             if self.falls == shared.falls:  # else another column has let it fall
-                if not self.M.operator._core.fall_back(shared.rows, f"ended with {reason}"):
+                if not self.M.operator._core.fall_back(shared.to_build, f"ended with {reason}"):
                     return
                 shared.falls += 1
             self.falls = shared.falls
             self.M = _Chosen.of(self.M.operator, self.M.name)
             shared.setup_s += time.perf_counter() - start
             yield from self._again()
+
+    def _has_failed(self) -> bool:
+        if self.shared.symmetric:
+            return self.result["reason"] in NOT_DEFINITE
+        return self.M.name == "mmf" and self.result["reason"] in NOT_SOLVED
 
 
 @dataclass(frozen=True)
@@ -495,7 +523,7 @@ def _text(params: dict[str, Any]) -> str:
 
 
 def _check_options(
-    preconditioner: Any, near_nullspace: Any, block_size: Any, params: dict[str, Any]
+    preconditioner: Any, vectors: tuple[Any, Any], block_size: Any, params: dict[str, Any]
 ) -> None:
     """Refuse what nothing takes, and what only a preconditioner that is built here can take."""
     if params:
@@ -507,8 +535,9 @@ def _check_options(
             "'direct' or 'classic' takes parameters"
         )
     if name not in ("mmf", "multilevel"):
-        if near_nullspace is not None:
-            raise ValueError("near_nullspace: only preconditioner='mmf' or 'multilevel' takes it")
+        for given, kind in zip(vectors, ("near_nullspace", "left_near_nullspace"), strict=True):
+            if given is not None:
+                raise ValueError(f"{kind}: only preconditioner='mmf' or 'multilevel' takes it")
         if block_size != 1:
             raise ValueError("block_size: only preconditioner='mmf' or 'multilevel' takes it")
 

@@ -11,99 +11,24 @@ import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 
 from pympf._engine import core, engine
-from pympf._params import Params, Report, from_text, kinds, table
+from pympf._params import Params, from_text, kinds
 from pympf._partition import find_parts
-from pympf.la import Matrix, Operator, Ranks, as_vector, checks
+from pympf._report import PreconditionerReport, Report, with_reason
+from pympf.la import Matrix, Operator, Ranks, checks
 from pympf.mmf import Mmf, factorize_rows
+from pympf.near_nullspace import checked_vectors
 
-__all__ = ["Preconditioner", "PreconditionerReport", "as_preconditioner", "rigid_body_modes"]
+__all__ = ["Preconditioner", "PreconditionerReport", "as_preconditioner"]
 
 CLASSIC = "classic"
 
 
-@dataclass(frozen=True)
-class PreconditionerReport:
-    """What the setup of a preconditioner did, level by level; `print` shows it as a table.
-
-    A level has ``rows`` and ``nnz``, ``clusters`` (0 on the last one), the ``ranks`` that hold some
-    of the rows, whether the scaling functions were ``lifted``, ``prolongation`` (their entries per
-    row), ``factor`` (entries of the smoother's factor over nnz), ``bytes`` (on this rank) and
-    ``seconds``.
-    """
-
-    rows: int
-    dtype: str
-    method: str
-    reason: str
-    levels: list[dict[str, Any]]
-    operator_complexity: float
-    grid_complexity: float
-    coarse_rows: int
-    coarse_nullity: int
-    coarse_negative: int
-    indefinite: bool
-    definite: bool
-    single: bool
-    bytes: int
-    seconds: float
-    params: dict[str, Any]
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the report as plain data, fit for JSON.
-
-        Not collective.
-
-        Examples
-        --------
-        >>> import pympf
-        >>> pympf.as_preconditioner(pympf.gallery.poisson(10)).report().as_dict()["rows"]
-        10
-        """
-        return dict(self.__dict__)
-
-    def __str__(self) -> str:
-        columns = [
-            ("level", "{:d}"),
-            ("rows", "{:d}"),
-            ("nnz", "{:d}"),
-            ("clusters", "{:d}"),
-            ("ranks", "{:d}"),
-            ("lifted", "{}"),
-            ("P per row", "{:.2f}"),
-            ("factor/nnz", "{:.2f}"),
-            ("bytes", "{:d}"),
-            ("seconds", "{:.3f}"),
-        ]
-        cycle = " (cycle in float32)" if self.single else ""
-        lines = table(columns, (self._cells(level) for level in self.levels)) if self.levels else []
-        lines.append(
-            f"{self.rows} rows, {self.dtype}{cycle}, "
-            f"operator complexity {self.operator_complexity:.2f}, "
-            f"grid complexity {self.grid_complexity:.2f}, {self.bytes} bytes, {self.seconds:.3f} s"
-        )
-        if self.coarse_rows:
-            lines.append(
-                f"dense solve of {self.coarse_rows} rows, nullity {self.coarse_nullity}, "
-                f"{self.coarse_negative} negative eigenvalues"
-            )
-        lines.append(f"method {_with_reason(self.method, self.reason)}")
-        return "\n".join(lines)
-
-    @staticmethod
-    def _cells(level: dict[str, Any]) -> dict[str, Any]:
-        return {
-            **level,
-            "lifted": "yes" if level["lifted"] else "no",
-            "P per row": level["prolongation"],
-            "factor/nnz": level["factor"],
-        }
-
-
 class Preconditioner(Operator):
-    """A preconditioner M ≈ A⁻¹ of a symmetric matrix, made by `as_preconditioner`.
+    """A preconditioner M ≈ A⁻¹, made by `as_preconditioner`.
 
     A SciPy operator of shape (n, n), so that SciPy's solvers take it; `pympf.solve` takes it too,
-    and applies it without a detour through Python. M is symmetric, and positive definite unless A
+    and applies it without a detour through Python. For an A that is not symmetric M is not either,
+    and has all its signs. Else M is symmetric, and positive definite unless A
     is singular (then semidefinite on what the levels can see), A is indefinite (over several
     levels M need not be definite, but on a saddle point with a positive definite leading part it
     is) or the cycle is 'k' (then it varies from one application to the next and needs flexible CG
@@ -130,8 +55,6 @@ class Preconditioner(Operator):
     >>> info
     0
     """
-
-    is_symmetric = True
 
     def __init__(
         self,
@@ -196,6 +119,11 @@ class Preconditioner(Operator):
         return self._factorization is not None or self._core.definite
 
     @property
+    def is_symmetric(self) -> bool:  # type: ignore[override]
+        """Whether it was made for a symmetric matrix, and is symmetric."""
+        return self._factorization is not None or self._core.symmetric
+
+    @property
     def varies(self) -> bool:
         """Whether M changes from one application to the next: it is a K-cycle over levels."""
         return self._factorization is None and self._core.varies
@@ -210,7 +138,7 @@ class Preconditioner(Operator):
         """The method that was taken, and why."""
         if self._factorization is not None:
             return CLASSIC
-        return _with_reason(self._core.method, self._core.reason)
+        return with_reason(self._core.method, self._core.reason)
 
     def report(self) -> PreconditionerReport | Report:
         """Return what the setup did, level by level; that of F for ``method='classic'``.
@@ -268,6 +196,11 @@ class Preconditioner(Operator):
         self._core.apply(X, Z)
         return Z
 
+    def _apply_transpose(self, Y: NDArray[Any]) -> NDArray[Any]:
+        Z = np.empty_like(Y)
+        self._core.apply(Y, Z, True)
+        return Z
+
     def update(self, A: Any) -> None:
         """Take over new values of the matrix, on the same pattern, for a part of a new setup.
 
@@ -278,8 +211,8 @@ class Preconditioner(Operator):
         Parameters
         ----------
         A : sparse array or matrix, 2-D array_like, or petsc4py.PETSc.Mat, shape (n, n)
-            Real and symmetric, of the same dtype, with entries stored in the same places; on
-            several ranks the rows of this one.
+            Real, symmetric if the first one was, of the same dtype, with entries stored in the same
+            places; on several ranks the rows of this one.
 
         Raises
         ------
@@ -300,11 +233,11 @@ class Preconditioner(Operator):
         matrix = Matrix.of(A, self.ranks)
         if matrix.dtype != self.dtype:
             raise ValueError(f"expected a matrix of {self.dtype}, got {matrix.dtype}")
-        rows = matrix.admitted_rows()
+        rows = matrix.admitted_rows() if self.is_symmetric else matrix.general_rows()
         if self._factorization is not None:
             self._factorization = self._factorization._refactorized(rows)
             self._core = self._factorization.positive_inverse()._factors
-        elif not matrix.is_symmetric and not self._core.has_pattern(rows):
+        elif self.is_symmetric and not matrix.is_symmetric and not self._core.has_pattern(rows):
             matrix.symmetric_rows()  # raises
         else:
             self._core.update(rows)
@@ -336,15 +269,16 @@ class _Origin:
     matrix: sp.csr_array
     fingerprint: int
     near_nullspace: ArrayLike | None
+    left_near_nullspace: ArrayLike | None
     block_size: int
     params: dict[str, Any]
 
     @classmethod
     def of(
-        cls, A: sp.csr_array, near_nullspace: Any, block_size: int, params: dict[str, Any]
+        cls, A: sp.csr_array, right: Any, left: Any, block_size: int, params: dict[str, Any]
     ) -> _Origin:
-        vectors = None if near_nullspace is None else np.array(near_nullspace)
-        return cls(A, _fingerprint(A), vectors, block_size, dict(params))
+        right, left = (None if B is None else np.array(B) for B in (right, left))
+        return cls(A, _fingerprint(A), right, left, block_size, dict(params))
 
     def with_values(self, A: sp.csr_array) -> _Origin:
         return replace(self, matrix=A, fingerprint=_fingerprint(A))
@@ -382,6 +316,7 @@ def _made_again(origin: _Origin) -> Preconditioner:
     return as_preconditioner(
         origin.matrix,
         near_nullspace=origin.near_nullspace,
+        left_near_nullspace=origin.left_near_nullspace,
         block_size=origin.block_size,
         **origin.params,
     )
@@ -392,10 +327,11 @@ def as_preconditioner(
     *,
     comm: Any = None,
     near_nullspace: ArrayLike | None = None,
+    left_near_nullspace: ArrayLike | None = None,
     block_size: int = 1,
     **params: Any,
 ) -> Preconditioner:
-    """Make a preconditioner M ≈ A⁻¹ of a symmetric matrix.
+    """Make a preconditioner M ≈ A⁻¹.
 
     Collective over `comm`. Deterministic: the result depends on `A`, the parameters and the number
     of ranks, not on the number of threads.
@@ -403,16 +339,19 @@ def as_preconditioner(
     Parameters
     ----------
     A : sparse array or matrix, 2-D array_like, or petsc4py.PETSc.Mat, shape (n, n)
-        Real and symmetric; also singular, negative definite or indefinite. With `comm` this rank's
-        rows, or a file, as in `pympf.factorize`. Dirichlet rows (nothing but a diagonal entry) may
-        keep their columns: M is that of the matrix without them, and solves with `A` by CG from a
-        guess that is right in these rows, x_i = b_i / a_ii, and by GMRES from any.
+        Real; symmetric, also singular, negative definite or indefinite, or not symmetric. With
+        `comm` this rank's rows, or a file, as in `pympf.factorize`. Dirichlet rows (nothing but a
+        diagonal entry) may keep their columns: M is that of the matrix without them, and solves
+        with `A` by CG from a guess that is right in these rows, x_i = b_i / a_ii, and by GMRES from
+        any.
     comm : mpi4py.MPI.Comm, optional
         The ranks that work together; by default this process alone, or those of a PETSc matrix.
     near_nullspace : array_like, shape (n,) or (n, m), optional
         Vectors x with small A x / ‖A‖, linearly independent: the coarse levels represent them
         exactly. By default constants, adapted to `A` where they are poor. For elasticity take
         `rigid_body_modes`. With `comm` the entries of this rank's rows.
+    left_near_nullspace : array_like, shape (n,) or (n, m), optional
+        The same of Aᵀ, for an `A` that is not symmetric; by default `near_nullspace`.
     block_size : int
         Unknowns of a node, stored next to each other; the nodes are clustered. With 1 and no
         `near_nullspace`, nodes of up to 6 unknowns are found where `A` shows them (the report
@@ -432,8 +371,11 @@ def as_preconditioner(
     Raises
     ------
     ValueError
-        If `A` is empty, not square, not symmetric or not finite, a parameter is unknown or out of
-        range, or the near-nullspace has another shape, is not finite or linearly dependent.
+        If `A` is empty, not square or not finite, a parameter is unknown or out of range or is for
+        symmetric matrices and `A` is not, or the near-nullspace has another shape, is not finite or
+        linearly dependent.
+    numpy.linalg.LinAlgError
+        If ``method='direct'`` meets a singular matrix.
     TypeError
         If `A` is not a matrix of real numbers, or a parameter is of another kind.
     ImportError
@@ -454,8 +396,10 @@ def as_preconditioner(
     0
     """
     matrix = Matrix.of(A, comm)
-    rows = matrix.admitted_rows()
-    return precondition(matrix, rows, near_nullspace, block_size, params)
+    only_symmetric = params.get("method") in (CLASSIC, "two_level")
+    is_admitted = only_symmetric or matrix.admitted.rows is not None
+    rows = matrix.admitted_rows() if is_admitted else matrix.general_rows()
+    return precondition(matrix, rows, near_nullspace, block_size, params, left_near_nullspace)
 
 
 def precondition(
@@ -464,33 +408,29 @@ def precondition(
     near_nullspace: ArrayLike | None,
     block_size: int,
     params: dict[str, Any],
+    left_near_nullspace: ArrayLike | None = None,
 ) -> Preconditioner:
-    """Do as `as_preconditioner` does, for a matrix and its `admitted_rows`."""
+    """Do as `as_preconditioner` does, for a matrix and its `admitted_rows` or `general_rows`."""
     if params.get("method") == CLASSIC:
-        if near_nullspace is not None or block_size != 1:
+        if near_nullspace is not None or left_near_nullspace is not None or block_size != 1:
             raise ValueError("near_nullspace, block_size: the method 'classic' takes neither")
         of_factorize = {k: v for k, v in params.items() if k != "method"}
         return classic(factorize_rows(rows, A.dtype, A.ranks, **of_factorize))
     ranks, n = A.ranks, len(A.rows)
-    vectors = None
     with ranks.guard():
         _check_params(params)
         _check_block_size(block_size, n)
-        if near_nullspace is not None:
-            vectors = as_vector(near_nullspace, n, np.float64, "near_nullspace")
-            vectors = vectors[:, None] if vectors.ndim == 1 else vectors
     ranks.same(sorted(params.items()), "parameters")
     ranks.same(block_size, "block_size")
-    ranks.same(None if vectors is None else vectors.shape[1], "columns of near_nullspace")
-    if vectors is not None:
-        vectors = _independent(vectors, ranks)
+    vectors = checked_vectors(near_nullspace, n, ranks, "near_nullspace")
+    left = checked_vectors(left_near_nullspace, n, ranks, "left_near_nullspace")
     block_size = int(block_size)
     origin = parts = None
     if ranks.size == 1:
-        origin = _Origin.of(A.csr, near_nullspace, block_size, params)
+        origin = _Origin.of(A.csr, near_nullspace, left_near_nullspace, block_size, params)
     else:
         parts = _parts(A, rows, params, block_size)
-    made = engine(A.dtype).precondition(rows, params, vectors, block_size, parts)
+    made = engine(A.dtype).precondition(rows, params, vectors, block_size, parts, left)
     return Preconditioner(made, ranks=ranks, origin=origin)
 
 
@@ -516,64 +456,6 @@ def classic(F: Mmf) -> Preconditioner:
     return Preconditioner(F.positive_inverse()._factors, F, F.ranks)
 
 
-def rigid_body_modes(coordinates: ArrayLike) -> NDArray[np.float64]:
-    """Displacements of points that move as a rigid body: the near-nullspace of elasticity.
-
-    Not collective. The translations along the axes come first, then the linearized rotations
-    about the centre of the points: in the plane, or about the three axes.
-
-    Parameters
-    ----------
-    coordinates : array_like, shape (n, d)
-        The points, in d = 2 or 3 dimensions, in the order of the unknowns.
-
-    Returns
-    -------
-    numpy.ndarray, shape (n d, 3) for d = 2, (n d, 6) for d = 3
-        Row d i + c has component c of the displacement of point i. Columns depend on each other
-        when all points lie in one place (d = 2) or on one line (d = 3).
-
-    Raises
-    ------
-    ValueError
-        If the shape is another one, or a coordinate is not finite.
-    TypeError
-        If the coordinates are not real numbers.
-
-    References
-    ----------
-    .. [1] P. Vaněk, J. Mandel, M. Brezina, Algebraic multigrid by smoothed aggregation for second
-       and fourth order elliptic problems, Computing 56(3), 1996, 179-196.
-
-    Examples
-    --------
-    >>> import pympf
-    >>> pympf.rigid_body_modes([[0, 0], [2, 0]])
-    array([[ 1.,  0., -0.],
-           [ 0.,  1., -1.],
-           [ 1.,  0., -0.],
-           [ 0.,  1.,  1.]])
-    """
-    checks.no_masks(coordinates, "coordinates")
-    points = np.asarray(coordinates)
-    if points.ndim != 2 or points.shape[1] not in (2, 3) or len(points) == 0:
-        raise ValueError(f"coordinates: expected shape (n, 2) or (n, 3), got {points.shape}")
-    points = as_vector(points, len(points), np.float64, "coordinates")
-    points = points - points.mean(axis=0)
-    d = points.shape[1]
-    planes = [(0, 1)] if d == 2 else [(1, 2), (2, 0), (0, 1)]
-    modes = np.zeros((len(points), d, d + len(planes)))
-    modes[:, range(d), range(d)] = 1
-    for column, (i, j) in enumerate(planes, start=d):
-        modes[:, i, column] = -points[:, j]
-        modes[:, j, column] = points[:, i]
-    return modes.reshape(len(points) * d, -1)
-
-
-def _with_reason(method: str, reason: str) -> str:
-    return f"{method}: {reason}" if reason else method
-
-
 def _check_params(params: dict[str, Any]) -> None:
     known = kinds(Preconditioner.fields)
     for name in params:
@@ -582,22 +464,7 @@ def _check_params(params: dict[str, Any]) -> None:
                 f"{name} is a parameter of the method 'classic' only; known to the others: "
                 f"{', '.join(known)}"
             )
-    checks.fields(params, known, ("comm", "near_nullspace", "block_size"))
-
-
-def _independent(B: NDArray[np.float64], ranks: Ranks) -> NDArray[np.float64]:
-    """Refuse dependent columns, and scale by a power of two: no square overflows or vanishes."""
-    largest = ranks.max(abs(B).max(axis=0, initial=0))
-    scaled = B / np.where(largest > 0, largest, 1)
-    if ranks.size > 1:  # R of Q R has the rank of all rows
-        scaled = np.vstack(ranks.gather(np.linalg.qr(scaled, mode="r")))
-    rank = np.linalg.matrix_rank(scaled)
-    if rank < B.shape[1]:
-        raise ValueError(
-            f"near_nullspace: expected linearly independent columns, got {B.shape[1]} of rank "
-            f"{rank}; leave the others out"
-        )
-    return np.ldexp(B, -int(np.frexp(largest.max())[1]))
+    checks.fields(params, known, ("comm", "near_nullspace", "left_near_nullspace", "block_size"))
 
 
 def _check_block_size(value: Any, n: int) -> None:

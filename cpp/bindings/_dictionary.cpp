@@ -36,13 +36,17 @@ Groups grouped(const Array<CleanBlock>& blocks, const Rule& rule) {
 py::dict as_dict(const Groups& groups, const std::vector<std::uint64_t>& matrices) {
   Dictionary d;
   unlocked([&] { d = groups.dictionary(matrices); });
-  return py::dict(
-      py::arg("matrix") = array_of(std::move(d.matrix)), py::arg("string") = array_of(std::move(d.string)),
-      py::arg("column") = array_of(std::move(d.column)), py::arg("hits") = array_of(std::move(d.hits)),
-      py::arg("row_start") = array_of(std::move(d.row_start)), py::arg("row") = array_of(std::move(d.row)),
-      py::arg("signs") = array_of(std::move(d.signs)), py::arg("atom") = array_of(std::move(d.atom)),
-      py::arg("sample") = array_of(std::move(d.sample)), py::arg("value") = array_of(std::move(d.value)),
-      py::arg("blocks") = array_of(std::move(d.blocks)));
+  return py::dict(py::arg("matrix") = array_of(std::move(d.matrix)),
+                  py::arg("string") = array_of(std::move(d.string)),
+                  py::arg("column") = array_of(std::move(d.column)),
+                  py::arg("hits") = array_of(std::move(d.hits)),
+                  py::arg("row_start") = array_of(std::move(d.row_start)),
+                  py::arg("row") = array_of(std::move(d.row)),
+                  py::arg("signs") = array_of(std::move(d.signs)),
+                  py::arg("atom") = array_of(std::move(d.atom)),
+                  py::arg("sample") = array_of(std::move(d.sample)),
+                  py::arg("value") = array_of(std::move(d.value)),
+                  py::arg("blocks") = array_of(std::move(d.blocks)));
 }
 
 template <class T>
@@ -51,8 +55,8 @@ void subtract_from(Array<T>& Y, const Shape& shape, const Array<std::uint64_t>& 
                    const Array<std::int64_t>& row_start, const Array<std::int32_t>& row,
                    const Array<std::uint8_t>& signs, const Array<std::int64_t>& sample_start,
                    const Array<std::int64_t>& atom, const Array<double>& value) {
-  const Expansion expansion{matrix.data(), string.data(),       column.data(),
-                            row_start.data(), row.data(),       signs.data(),
+  const Expansion expansion{matrix.data(),       string.data(), column.data(),
+                            row_start.data(),    row.data(),    signs.data(),
                             sample_start.data(), atom.data(),   value.data()};
   T* const y = Y.mutable_data();
   const std::size_t samples = Y.shape(0);

@@ -139,10 +139,12 @@ Array<Word> random_strings(const BlockSparseOn& R, const Array<Index>& js) {
 // Codes of the nonzero blocks of columns, and where those of each column end.
 py::tuple codes(const BlockSparseOn& R, const Array<Index>& js) {
   const Distribution& distribution = R.matrix.distribution();
-  std::vector<Code> found;
+  const Index bands = distribution.bands();
+  std::vector<Code> found, column(distribution.most_codes(0, bands));
   Result<std::int64_t> ends({js.shape(0)});
   for (py::ssize_t i = 0; i < js.shape(0); ++i) {
-    distribution.codes(js.data()[i], 0, distribution.bands(), found);
+    const Code* const end = distribution.codes(js.data()[i], 0, bands, column.data());
+    found.insert(found.end(), static_cast<const Code*>(column.data()), end);
     ends.data()[i] = static_cast<std::int64_t>(found.size());
   }
   return py::make_tuple(Array<Code>(static_cast<py::ssize_t>(found.size()), found.data()),
@@ -166,8 +168,8 @@ PYBIND11_MODULE(_sketch, m) {
       .def_property_readonly(
           "matrix_signature",
           [](const BlockSparseOn& R) { return R.matrix.distribution().matrix_signature(); })
-      .def_property_readonly(
-          "scale", [](const BlockSparseOn& R) { return R.matrix.distribution().scale(); })
+      .def_property_readonly("scale",
+                             [](const BlockSparseOn& R) { return R.matrix.distribution().scale(); })
       .def_property_readonly("block_count",
                              [](const BlockSparseOn& R) { return R.matrix.block_count(); })
       .def("random_strings", &random_strings, py::arg("js").noconvert())

@@ -150,6 +150,12 @@ template <class T>
 Operator<T> precond_operator(const precond::Preconditioner<T>& M) {
   Operator<T> out([&M](const T* x, T* y) { M.apply(x, y); });
   out.apply_block = [&M](const Block<const T>& X, const Block<T>& Y) { M.apply(X, Y); };
+  out.apply_transpose_block = [&M](const Block<const T>& X, const Block<T>& Y) {
+    M.apply_transpose(X, Y);
+  };
+  out.apply_transpose = [&M](const T* x, T* y) {
+    M.apply_transpose({M.rows(), {x}}, {M.rows(), {y}});
+  };
   return out;
 }
 
@@ -203,6 +209,14 @@ Admission<T> admit_rows(const SharedRows<T>& A) {
 template <class T>
 SharedRows<T> completed_rows(const DistRows<T>& A) {
   return together(A.comm, [&] { return std::make_shared<DistRows<T>>(with_symmetric_pattern(A)); });
+}
+
+// The same, to be taken as it is by setups. Collective.
+template <class T>
+SharedRows<T> general_rows(const DistRows<T>& A) {
+  auto out = completed_rows(A);
+  out->general = true;
+  return out;
 }
 
 // x_D of A x = b into x, and the right-hand side of the rest. Collective.
@@ -339,14 +353,12 @@ std::pair<Global, Global> core_size_and_bytes(const mmf::Mmf<T>& F) {
 }
 
 template <class T>
-std::shared_ptr<precond::Preconditioner<T>> build_preconditioner(const DistRows<T>& A,
-                                                                 const precond::Params& params,
-                                                                 precond::NearNullspace& vectors,
-                                                                 Index block,
-                                                                 const std::vector<int>& parts) {
+std::shared_ptr<precond::Preconditioner<T>> build_preconditioner(
+    const DistRows<T>& A, const precond::Params& params, precond::NearNullspace& vectors,
+    Index block, const std::vector<int>& parts, precond::NearNullspace& left) {
   return together(A.comm, [&] {
-    return std::make_shared<precond::Preconditioner<T>>(A, params, std::move(vectors), block,
-                                                        parts);
+    return std::make_shared<precond::Preconditioner<T>>(A, params, std::move(vectors), block, parts,
+                                                        std::move(left));
   });
 }
 template <class T>
@@ -373,8 +385,8 @@ bool fall_back(precond::Preconditioner<T>& M, const DistRows<T>& A, const std::s
 // A X = B over the ranks of A, for k right-hand sides of n entries behind each other; one callback
 // for each, or none. See krylov.hpp.
 template <class T>
-std::vector<KrylovResult> solve_columns(const DistRows<T>& A, const Operator<T>* M, Index k, const T* b,
-                                        T* x, const KrylovParams& params,
+std::vector<KrylovResult> solve_columns(const DistRows<T>& A, const Operator<T>* M, Index k,
+                                        const T* b, T* x, const KrylovParams& params,
                                         const std::vector<KrylovCallback<T>>& callbacks) {
   const auto n = static_cast<std::size_t>(A.own());
   std::vector<const T*> from;
@@ -389,8 +401,10 @@ std::vector<KrylovResult> solve_columns(const DistRows<T>& A, const Operator<T>*
 // Z = M R for k columns, row by row.
 template <class T>
 void apply_preconditioner(const precond::Preconditioner<T>& M, const Communicator& comm, const T* r,
-                          T* z, Index k) {
-  together(comm, [&] { M.apply(Block<const T>(M.rows(), r, k), Block<T>(M.rows(), z, k)); });
+                          T* z, Index k, bool transposed) {
+  const Block<const T> R(M.rows(), r, k);
+  const Block<T> Z(M.rows(), z, k);
+  together(comm, [&] { transposed ? M.apply_transpose(R, Z) : M.apply(R, Z); });
 }
 
 // A factorization from its parts, as a file holds them; each rank has its own.

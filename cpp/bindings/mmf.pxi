@@ -40,6 +40,7 @@ cdef extern from "glue.hpp" namespace "pympf::python":
         const Communicator&, int32_t, const int32_t*, const int64_t*, const T*) except +translate nogil
     Admission[T] admit_rows[T](const shared_ptr[DistRows[T]]&) except +translate nogil
     shared_ptr[DistRows[T]] completed_rows[T](const DistRows[T]&) except +translate nogil
+    shared_ptr[DistRows[T]] general_rows[T](const DistRows[T]&) except +translate nogil
     void start_rest[T](const Determined[T]&, const Communicator&, const T*, T*, T*) except +translate nogil
     pair[double, double] norms[T](const DistRows[T]&, const T*, const T*) except +translate nogil
     cbool has_positive_diagonal[T](const DistRows[T]&) except +translate nogil
@@ -88,6 +89,7 @@ cdef extern from "pympf/la/determined.hpp" namespace "pympf":
         shared_ptr[DistRows[T]] rows
         shared_ptr[Determined[T]] determined
         string refusal(const string&) except +translate
+        string remark() except +translate
 
 
 cdef extern from "pympf/la/csr.hpp" namespace "pympf":
@@ -279,6 +281,13 @@ cdef class Rows:
             out.rows = completed_rows[real](self.rows.get()[0])
         return out
 
+    def general(self):
+        """The same, completed, to be taken as it is: a matrix that need not be symmetric. Collective."""
+        cdef Rows out = Rows()
+        with nogil:
+            out.rows = general_rows[real](self.rows.get()[0])
+        return out
+
     def norms(self, const real[::1] b, const real[::1] x):
         """(||b||, ||b - A x||). Collective."""
         cdef pair[double, double] out
@@ -323,6 +332,10 @@ cdef class Admitted:
     def refusal(self, str otherwise):
         """Why the matrix is not symmetric, and what would do."""
         return self.admission.refusal(otherwise.encode()).decode()
+
+    def remark(self):
+        """That it is symmetric but for rounding, where it is; else ''."""
+        return self.admission.remark().decode()
 
     def start(self, const real[::1] b, real[::1] x, real[::1] rest_b):
         """x_D of A x = b into x, and the right-hand side of the rest into rest_b. Collective."""

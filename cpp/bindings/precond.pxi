@@ -17,9 +17,9 @@ cdef extern from "pympf/precond/preconditioner.hpp" namespace "pympf::precond":
         size_t bytes
     cdef cppclass MultilevelReport "pympf::precond::Report":
         vector[LevelReport] levels
-        double operator_complexity, grid_complexity, seconds
+        double operator_complexity, grid_complexity, seconds, work, setup_work
         int32_t coarse_rows, coarse_nullity, coarse_negative
-        cbool indefinite, definite, single
+        cbool indefinite, definite, single, symmetric
         string method, reason, placement
     cdef cppclass Multilevel "pympf::precond::Preconditioner" [T]:
         int32_t rows()
@@ -32,7 +32,7 @@ cdef extern from "glue.hpp" namespace "pympf::python":
         const vector[MultilevelField]&, const Texts&) except +translate
     Texts write_multilevel_params "pympf::python::write_params"(const vector[MultilevelField]&, const MultilevelParams&)
     shared_ptr[Multilevel[T]] build_preconditioner[T](
-        const DistRows[T]&, const MultilevelParams&, NearNullspace&, int32_t, const vector[int]&) except +translate nogil
+        const DistRows[T]&, const MultilevelParams&, NearNullspace&, int32_t, const vector[int]&, NearNullspace&) except +translate nogil
     void update_preconditioner[T](Multilevel[T]&, const DistRows[T]&) except +translate nogil
     cbool fall_back[T](Multilevel[T]&, const DistRows[T]&, const string&) except +translate nogil
     cbool has_pattern[T](const Multilevel[T]&, const DistRows[T]&) except +translate nogil
@@ -40,7 +40,7 @@ cdef extern from "glue.hpp" namespace "pympf::python":
     cbool is_worth_moving_ "pympf::python::is_worth_moving"[T](const DistRows[T]&, const MultilevelParams&, const vector[int]&) except +translate nogil
     cbool varies[T](const Multilevel[T]&)
     void apply_preconditioner[T](
-        const Multilevel[T]&, const Communicator&, const T*, T*, int32_t) except +translate nogil
+        const Multilevel[T]&, const Communicator&, const T*, T*, int32_t, cbool) except +translate nogil
 
 
 cdef dict level_dict(const LevelReport& line):
@@ -76,7 +76,8 @@ cdef class Preconditioner:
                 "operator_complexity": r.operator_complexity, "grid_complexity": r.grid_complexity,
                 "coarse_rows": r.coarse_rows, "coarse_nullity": r.coarse_nullity,
                 "coarse_negative": r.coarse_negative, "indefinite": r.indefinite, "definite": r.definite,
-                "single": r.single, "seconds": r.seconds}
+                "single": r.single, "symmetric": r.symmetric, "work": r.work, "setup_work": r.setup_work,
+                "seconds": r.seconds}
 
     # The parts of the report that every solution asks for.
     @property
@@ -95,6 +96,10 @@ cdef class Preconditioner:
     @property
     def definite(self):
         return self.M.get().report().definite
+
+    @property
+    def symmetric(self):
+        return self.M.get().report().symmetric
 
     @property
     def varies(self):
@@ -125,13 +130,13 @@ cdef class Preconditioner:
             done = fall_back[real](self.M.get()[0], A.rows.get()[0], reason)
         return done
 
-    def apply(self, const real[:, ::1] X, real[:, ::1] Y):
-        """Y = M X, of as many columns on every rank. Collective."""
+    def apply(self, const real[:, ::1] X, real[:, ::1] Y, cbool transposed=False):
+        """Y = M X, or M^T X, of as many columns on every rank. Collective."""
         cdef int32_t k = X.shape[1]
         cdef const real* from_ = &X[0, 0] if X.shape[0] and k else NULL
         cdef real* to = &Y[0, 0] if Y.shape[0] and k else NULL
         with nogil:
-            apply_preconditioner[real](self.M.get()[0], self.comm, from_, to, k)
+            apply_preconditioner[real](self.M.get()[0], self.comm, from_, to, k, transposed)
 
 
 
@@ -157,11 +162,12 @@ def is_worth_moving(Rows A not None, dict params, const int32_t[::1] parts):
 
 
 def precondition(Rows A not None, dict params, const double[:, ::1] near_nullspace, int32_t block,
-                 const int32_t[::1] parts):
-    """near_nullspace: (own rows, m), or None for constants. parts: the rank for each own row, or None. Collective."""
+                 const int32_t[::1] parts, const double[:, ::1] left_near_nullspace=None):
+    """near_nullspace: (own rows, m), or None for constants; left_near_nullspace: that of A^T, for a general A.
+    parts: the rank for each own row, or None. Collective."""
     cdef Preconditioner out = Preconditioner()
     cdef MultilevelParams p = read_multilevel_params(multilevel_fields(), texts(params))
-    cdef NearNullspace vectors
+    cdef NearNullspace vectors, left
     cdef vector[int] ranks
     if parts is not None and parts.shape[0]:
         assign(&ranks, &parts[0], parts.shape[0])
@@ -169,7 +175,11 @@ def precondition(Rows A not None, dict params, const double[:, ::1] near_nullspa
         vectors.vectors = <int32_t>near_nullspace.shape[1]
         if near_nullspace.shape[0]:
             assign(&vectors.values, &near_nullspace[0, 0], near_nullspace.size)
+    if left_near_nullspace is not None:
+        left.vectors = <int32_t>left_near_nullspace.shape[1]
+        if left_near_nullspace.shape[0]:
+            assign(&left.values, &left_near_nullspace[0, 0], left_near_nullspace.size)
     out.comm = A.rows.get().comm
     with nogil:
-        out.M = build_preconditioner[real](A.rows.get()[0], p, vectors, block, ranks)
+        out.M = build_preconditioner[real](A.rows.get()[0], p, vectors, block, ranks, left)
     return out

@@ -219,6 +219,13 @@ Matrix matrix_of(const Source& source, const Communicator& comm, IndexCopies& co
   return A;
 }
 
+// For the preconditioner of a matrix that is not symmetric.
+Matrix as_it_is(const Matrix& A) {
+  Matrix out = with_symmetric_pattern(A);
+  out.general = true;
+  return out;
+}
+
 std::string otherwise(PC pc) {
   const bool has_other = pc->mat != pc->pmat && !pc->useAmat;
   return concat("give a symmetric one as the second matrix of KSPSetOperators(), ",
@@ -266,7 +273,10 @@ PetscErrorCode with_rows(PC pc, const std::function<PetscErrorCode(const Matrix&
   if (comm.size() > 1) PetscCall(source.close());  // all is copied
   if (!failure)
     failure = guarded(pc, [&] {
-      const auto admission = admit(std::make_shared<Matrix>(std::move(A)));
+      const auto given = std::make_shared<Matrix>(std::move(A));
+      const auto admission = admit(given);
+      data(pc).remark = data(pc).classic ? "" : admission.remark();
+      if (!admission.rows && !data(pc).classic) return body(as_it_is(*given));
       require(admission.rows != nullptr, admission.refusal(otherwise(pc)));
       data(pc).determined = admission.determined;
       return body(*admission.rows);

@@ -104,6 +104,7 @@ bool can_update(const PcMmf& mmf, const Built& built, const Modes& modes, const 
                 bool changes) {
   if (!mmf.reuse_rotations || built.index() == 0) return false;
   const auto* M = std::get_if<Multilevel>(&built);
+  if (M && M->report().symmetric == A.general) return false;
   return mmf.classic || (!modes.are_new && (!changes || !M || M->has_pattern(A)));
 }
 
@@ -211,7 +212,18 @@ void apply(const Classic& classic, const PetscScalar* x, PetscScalar* y) {
 }
 void apply(Nothing, const PetscScalar*, PetscScalar*) {}
 
-PetscErrorCode PCApply_MMF(PC pc, Vec x, Vec y) {
+void apply_transpose(const Multilevel& M, const PetscScalar* x, PetscScalar* y) {
+  M.apply_transpose({M.rows(), {x}}, {M.rows(), {y}});
+}
+// It is symmetric.
+void apply_transpose(const Classic& classic, const PetscScalar* x, PetscScalar* y) {
+  apply(classic, x, y);
+}
+void apply_transpose(Nothing, const PetscScalar*, PetscScalar*) {}
+
+// y = use(M, x)
+template <class Use>
+PetscErrorCode apply_by(PC pc, Vec x, Vec y, const Use& use) {
   const PetscScalar* in;
   PetscScalar* out;
 
@@ -220,7 +232,7 @@ PetscErrorCode PCApply_MMF(PC pc, Vec x, Vec y) {
   PetscCall(VecGetArrayRead(x, &in));
   PetscCall(VecGetArrayWrite(y, &out));
   PetscCall(guarded(pc, [&] {
-    std::visit([&](const auto& M) { apply(M, in, out); }, data(pc).built);
+    std::visit([&](const auto& M) { use(M, in, out); }, data(pc).built);
     const std::vector<double>& settled = data(pc).settled;
     for (std::size_t i = 0; i < settled.size(); ++i)
       if (std::abs(in[i]) < settled[i]) out[i] = 0;
@@ -230,6 +242,14 @@ PetscErrorCode PCApply_MMF(PC pc, Vec x, Vec y) {
   PetscCall(VecRestoreArrayRead(x, &in));
   PetscCall(PetscLogFlops(std::visit([](const auto& M) { return flops(M); }, data(pc).built)));
   PetscFunctionReturn(PetscErrorCode(0));
+}
+
+PetscErrorCode PCApply_MMF(PC pc, Vec x, Vec y) {
+  return apply_by(pc, x, y, [](const auto& M, auto in, auto out) { apply(M, in, out); });
+}
+
+PetscErrorCode PCApplyTranspose_MMF(PC pc, Vec x, Vec y) {
+  return apply_by(pc, x, y, [](const auto& M, auto in, auto out) { apply_transpose(M, in, out); });
 }
 
 // A block as PETSc stores it: by columns, `stride` apart.
@@ -378,7 +398,7 @@ PetscErrorCode PCCreate_MMF(PC pc) {
   PetscCheck(pc->data, PETSC_COMM_SELF, PETSC_ERR_MEM, "PC mmf: out of memory");
   pc->ops->setup = PCSetUp_MMF;
   pc->ops->apply = PCApply_MMF;
-  pc->ops->applytranspose = PCApply_MMF;
+  pc->ops->applytranspose = PCApplyTranspose_MMF;
   pc->ops->matapply = PCMatApply_MMF;
   pc->ops->presolve = PCPreSolve_MMF;
   pc->ops->postsolve = PCPostSolve_MMF;

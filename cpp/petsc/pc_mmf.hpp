@@ -49,6 +49,7 @@ struct PcMmf {
   Communicator comm;  // of the matrix that was built for
   Built built;
   std::shared_ptr<const Determined<PetscScalar>> determined;  // unknowns; null: none
+  std::string remark;       // on a matrix that is not symmetric, for the view
   bool made_guess = false;  // for this solve, from what is determined
   // In this solve, of residuals: what is below has been solved for. Empty: of nothing.
   std::vector<double> settled;

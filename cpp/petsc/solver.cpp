@@ -44,6 +44,11 @@ PetscErrorCode check_solver(PC pc, KSP ksp, const Multilevel& M) {
   PetscCall(is_any_of(ksp, {KSPCG}, &is_cg));  // its residual does not come from M
   PetscCall(is_any_of(ksp, need_positive, &needs_positive));
   PetscCall(KSPGetTolerances(ksp, &tolerance, nullptr, nullptr, nullptr));
+  PetscCheck(
+      !needs_positive || M.report().symmetric, comm, PETSC_ERR_SUP,
+      "PC mmf: the matrix is not symmetric, nor is its preconditioner, and -ksp_type %s needs "
+      "both: use -ksp_type gmres or bcgs",
+      solver);
   const bool multilevel = M.report().method == "multilevel";
   PetscCheck(is_flexible || !multilevel || M.params().cycle != precond::CycleKind::k, comm,
              PETSC_ERR_SUP,

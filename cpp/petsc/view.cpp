@@ -76,6 +76,7 @@ void write_summary(std::ostream& out, const PcMmf& mmf, const Multilevel& M) {
   for (const auto& level : report.levels) bytes += level.bytes;
   out << "method " << report.method << (report.reason.empty() ? "" : ": ") << report.reason
       << report.placement << "\n";
+  if (!mmf.remark.empty()) out << mmf.remark << "\n";
   if (mmf.is_applied_once && report.method != "multilevel" && M.params().solves == 1 &&
       M.params().method == precond::Method::automatic)
     out << "applied once by the solver around it: for fewer iterations of the outer solver give "
@@ -84,7 +85,9 @@ void write_summary(std::ostream& out, const PcMmf& mmf, const Multilevel& M) {
   const auto levels = report.levels.size();
   if (levels > 1) out << "near-nullspace: " << mmf.modes << "\n";
   out << levels << (levels == 1 ? " level" : " levels");
-  if (report.coarse_rows > 0)
+  if (report.coarse_rows > 0 && !report.symmetric)
+    out << ", sparse LU of " << report.coarse_rows << " rows";
+  else if (report.coarse_rows > 0)
     out << ", dense solve of " << report.coarse_rows << " rows (" << report.coarse_nullity
         << " zero and " << report.coarse_negative << " negative eigenvalues)";
   out << "\n";

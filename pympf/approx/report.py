@@ -6,9 +6,21 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from pympf._params import table
+from pympf._report import Column, table
 
 __all__ = ["AdditiveReport", "RotationReport"]
+
+STAGE_COLUMNS = (
+    Column("stage", int, "The stage; 1 is the first.", form="{:d}"),
+    Column("threshold", float, "The least gain of a rotation.", form="{:.2e}"),
+    Column("parts", int, "Components of the graph of gains.", form="{:d}"),
+    Column("largest", int, "Pairs of the largest component.", form="{:d}"),
+    Column("rotations", int, "Rotations that it found.", form="{:d}"),
+    Column("nnz", int, "Entries of the matrix after it.", form="{:d}"),
+    Column("dropped", float, "Norm of what it dropped.", "of ‖A‖ (Frobenius)", "{:.2e}"),
+    Column("seconds", float, "Time that it took.", "s", "{:.3f}"),
+)
+"""The lines of `RotationReport`: the stages of a run."""
 
 
 @dataclass(frozen=True)
@@ -79,17 +91,8 @@ class RotationReport:
         return dict(self.__dict__)
 
     def __str__(self) -> str:
-        columns = [
-            ("stage", "{:d}"),
-            ("threshold", "{:.2e}"),
-            ("parts", "{:d}"),
-            ("largest", "{:d}"),
-            ("rotations", "{:d}"),
-            ("nnz", "{:d}"),
-            ("dropped", "{:.2e}"),
-            ("seconds", "{:.3f}"),
-        ]
-        lines = table(columns, [{"stage": k, **s} for k, s in enumerate(self.stages, 1)])
+        stages = [{"stage": k, **stage} for k, stage in enumerate(self.stages, 1)]
+        lines = table(STAGE_COLUMNS, stages)
         say = "error" if self.is_exact else "estimated error"
         lines.append(
             f"{self.kind}, {self.rows} x {self.columns}, core {self.core_size}, {self.rotations} "

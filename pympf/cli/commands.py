@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import math
-import os
 import sys
 from collections.abc import Iterable
 from typing import Any
@@ -15,9 +14,10 @@ from numpy.typing import NDArray
 
 import pympf
 from pympf import io
+from pympf.cli import rotations
 from pympf.cli.codes import NOT_CONVERGED
 from pympf.cli.output import iterations, print_report, stages, table_of, write_history
-from pympf.cli.process import gathered, read_vector, scattered
+from pympf.cli.process import check_is_not_read, gathered, read_vector, scattered
 from pympf.krylov import METHOD_OF
 from pympf.precond import CLASSIC
 
@@ -28,9 +28,12 @@ def factor(args: argparse.Namespace) -> int:
         io.check_output(args.output)
         if not _is_hdf5(args.output):
             raise OSError(f"{args.output}: a factorization is saved as HDF5; allowed: .h5 .hdf5")
-        _check_is_not_read(args, args.output)
+        check_is_not_read(args, args.output)
     A = _read_matrix(args)
     params = _given_params(args, pympf.Params.fields())
+    if args.kind != "mmf":
+        return rotations.factor(args, A, params)
+    rotations.refuse_flags(args)
     with stages(args) as progress:
         F = pympf.factorize(A, comm=args.ranks, progress=progress, **params)
     F.save(args.output)
@@ -40,25 +43,16 @@ def factor(args: argparse.Namespace) -> int:
     return 0
 
 
-def _check_is_not_read(args: argparse.Namespace, path: str) -> None:
-    """Refuse to write over the system itself."""
-    read: list[str | None] = [args.matrix, getattr(args, "b", None)]
-    for given in filter(None, read):
-        both = os.path.exists(given) and os.path.exists(path)
-        if both and os.path.samefile(given, path):
-            raise OSError(f"{path}: this command reads it; expected another file to write to")
-
-
 def solve(args: argparse.Namespace) -> int:
     """Solve a system; NOT_CONVERGED where the residual stays too large."""
     params = _params_of_solve(args)
     with args.ranks.guard():
         if args.output is not None:
             io.check_output(args.output, "vector")
-            _check_is_not_read(args, args.output)
+            check_is_not_read(args, args.output)
         if args.history is not None:
             io.check_output(args.history)
-            _check_is_not_read(args, args.history)
+            check_is_not_read(args, args.history)
     A = _read_matrix(args)
     rows = [slice(0, A.shape[0])]
     solution = _solution(args, A, rows, params)
@@ -111,9 +105,9 @@ def _solution(
     if args.factorization:
         wanted = A.shape[0] if args.ranks.size > 1 else None
         given = pympf.load(args.factorization, args.ranks, rows=wanted)
-    if "near_nullspace" in params:
-        vectors = read_vector(args, params["near_nullspace"])
-        params["near_nullspace"] = scattered(args, vectors, rows)
+    for name in ("near_nullspace", "left_near_nullspace"):
+        if name in params:
+            params[name] = scattered(args, read_vector(args, params[name]), rows)
     with stages(args) as progress, iterations(args) as callback:
         return pympf.solve(
             A,
@@ -136,6 +130,8 @@ def apply(args: argparse.Namespace) -> int:
     """Apply a saved factorization to a vector."""
     with args.ranks.guard():
         io.check_output(args.output, "vector")
+    if rotations.is_file(args.factorization):
+        return rotations.apply(args)
     F = pympf.load(args.factorization, args.ranks)
     x = read_vector(args, args.vector, args.key)
     rows = [slice(0, len(F.rows))]
@@ -165,7 +161,9 @@ def apply(args: argparse.Namespace) -> int:
 
 def info(args: argparse.Namespace) -> int:
     """Describe a matrix or a factorization."""
-    if _is_factorization(args.file):
+    if rotations.is_file(args.file):
+        rotations.info(args)
+    elif _is_factorization(args.file):
         report = pympf.load(args.file).report()
         print_report(args, {"file": args.file, "type": "mmf", **report.as_dict()}, report)
     else:
@@ -239,7 +237,7 @@ def _params_of_solve(args: argparse.Namespace) -> dict[str, Any]:
     multilevel = _given_params(args, fields_of_solve())
     for name in classic.keys() & multilevel.keys():  # both have it
         del (multilevel if taker == CLASSIC else classic)[name]
-    for name in ("near_nullspace", "block_size"):
+    for name in ("near_nullspace", "left_near_nullspace", "block_size"):
         if hasattr(args, name):
             multilevel[name] = getattr(args, name)
     if classic and taker != CLASSIC:

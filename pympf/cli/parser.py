@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pympf
+from pympf.approx.factorization import SPARSIFY
 from pympf.cli import commands as run
+from pympf.cli import rotations
 from pympf.cli.codes import EXIT_CODES
 from pympf.krylov import METHODS, PRECONDITIONERS, SIDES
 
@@ -39,10 +41,19 @@ def make_parser(arguments: Sequence[str] | None) -> argparse.ArgumentParser:
         "--version", action=_Version, nargs=0, help="print the version and what it was built with"
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for add in (_add_factor, _add_solve, _add_apply, _add_info, _add_convert, _add_demo):
+    for add in (
+        _add_factor,
+        _add_solve,
+        _add_apply,
+        _add_info,
+        _add_convert,
+        _add_compress,
+        _add_demo,
+    ):
         add(commands)
-    analyses = _add_explain(commands, sys.argv[1:] if arguments is None else arguments)
-    for command in (*commands.choices.values(), *analyses):
+    given = sys.argv[1:] if arguments is None else arguments
+    others = [*_add_explain(commands, given), *_add_sketch(commands, given)]
+    for command in (*commands.choices.values(), *others):
         command.set_defaults(flags=[flag for a in command._actions for flag in a.option_strings])
     return parser
 
@@ -89,7 +100,24 @@ def _add_factor(commands: Any) -> None:
     command.add_argument(
         "-o", "--output", required=True, metavar="F.h5", help="where to save the factorization"
     )
+    command.add_argument(
+        "--kind",
+        choices=rotations.KINDS,
+        default="mmf",
+        help="mmf: of a symmetric matrix; direct: P H Q^T of any; skew; additive: of both parts",
+    )
     _add_params(command, "parameters of the factorization", pympf.Params.fields())
+    group = command.add_argument_group("parameters of the other kinds, besides --core-size")
+    for name, (kinds, type_, text) in rotations.FLAGS.items():
+        choices = SPARSIFY if name == "sparsify" else None
+        group.add_argument(
+            run.flag(name),
+            type=type_,
+            choices=choices,
+            metavar=None if choices else "X",
+            default=argparse.SUPPRESS,
+            help=f"{text} ({', '.join(kinds)})",
+        )
 
 
 def _add_solve(commands: Any) -> None:
@@ -131,6 +159,12 @@ def _add_method(command: argparse.ArgumentParser) -> None:
         metavar="FILE",
         default=argparse.SUPPRESS,
         help="vectors that the coarse levels keep, as columns",
+    )
+    command.add_argument(
+        "--left-near-nullspace",
+        metavar="FILE",
+        default=argparse.SUPPRESS,
+        help="the same of the transpose, for a matrix that is not symmetric",
     )
     command.add_argument(
         "--block-size",
@@ -177,6 +211,28 @@ def _add_convert(commands: Any) -> None:
     )
 
 
+def _add_compress(commands: Any) -> None:
+    text = "tell how well a matrix can be approximated by how many bytes"
+    command = _add(commands, "compress", rotations.compress, text)
+    _add_matrix(command, "matrix")
+    size = command.add_mutually_exclusive_group()
+    size.add_argument("--nbytes", type=_positive, nargs="+", metavar="N", help="numbers of bytes")
+    size.add_argument(
+        "--fraction",
+        type=float,
+        nargs="+",
+        default=[0.05, 0.1, 0.25, 0.5, 0.75],
+        metavar="F",
+        help="of the bytes of the matrix, by rows or dense, whichever is less (5, 10, ..., 75 %%)",
+    )
+    command.add_argument(
+        "-o", "--output", metavar="F.h5", help="where to save the best one of the last size"
+    )
+    command.add_argument(
+        "--plot", type=_plot_file, metavar="FILE", help="where to draw it (.png, .svg or .pdf)"
+    )
+
+
 def _add_demo(commands: Any) -> None:
     command = _add(commands, "demo", run.demo, "segment a photograph by solving a large system")
     command.add_argument("--large", action="store_true", help="about two million unknowns")
@@ -195,6 +251,21 @@ def _add_explain(commands: Any, arguments: Sequence[str]) -> list[argparse.Argum
         parser = _add(choices, analysis.name, run.explain, analysis.text)
         parser.set_defaults(analyse=analysis.run)
         analysis.declare(parser)
+    return list(choices.choices.values())
+
+
+def _add_sketch(commands: Any, arguments: Sequence[str]) -> list[argparse.ArgumentParser]:
+    text = "plan, keep and search sketches"
+    command = commands.add_parser("sketch", help=text, description=f"{text.capitalize()}.")
+    if "sketch" not in arguments:
+        return []
+    from pympf.cli import repository, sketch  # whose imports the other commands do without
+
+    choices = command.add_subparsers(dest="action", required=True, metavar="ACTION")
+    for made in (*sketch.COMMANDS, *repository.COMMANDS):
+        parser = _add(choices, made.name, sketch.run, made.text)
+        parser.set_defaults(sketch=made.run)
+        made.declare(parser)
     return list(choices.choices.values())
 
 
@@ -229,6 +300,12 @@ def _positive(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"expected a positive number, got {number}")
     return number
+
+
+def _plot_file(text: str) -> str:
+    if not text.lower().endswith((".png", ".svg", ".pdf")):
+        raise argparse.ArgumentTypeError(f"expected a .png, .svg or .pdf file, got {text}")
+    return text
 
 
 def _history_file(text: str) -> str:

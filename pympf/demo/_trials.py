@@ -13,7 +13,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from scipy.sparse.linalg import splu
 
-from pympf.krylov import solve
+from pympf.krylov import Solution, solve
 from pympf.mmf import Report
 from pympf.precond import PreconditionerReport
 
@@ -71,6 +71,7 @@ def _cg(
     solution = solve(
         A, b, method="cg", preconditioner=preconditioner, rtol=RTOL, maxiter=MAX_ITERATIONS
     )
+    assert isinstance(solution, Solution)  # b is one vector
     return Trial(
         x=solution.x,
         iterations=solution.iterations,

@@ -21,7 +21,7 @@ from pympf.la.ranks import Ranks, require_same
 
 __all__ = ["Matrix", "as_csr", "as_rows", "is_symmetric"]
 
-OTHERWISE = "pympf.solve takes it as it is with preconditioner='jacobi' or 'none'"
+OTHERWISE = "pympf.solve takes it as it is"
 """What to do with a matrix that is not symmetric in any way."""
 
 
@@ -294,6 +294,18 @@ class Matrix:
         if self.admitted.rows is None:
             raise ValueError(self.admitted.refusal(otherwise))
         return self.admitted.rows
+
+    def general_rows(self) -> Any:
+        """Return rows of the core that need not be symmetric, for what takes them as they are.
+
+        Collective.
+
+        Examples
+        --------
+        >>> from pympf.la import Matrix
+        >>> rows = Matrix([[2, 1], [0, 2]]).general_rows()
+        """
+        return self.core.general()
 
 
 def ranks_of(A: Any, comm: Any) -> Ranks:

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from pympf.la import checks
 from pympf.la.petsc import is_petsc
 
-__all__ = ["as_one_vector", "as_vector", "exact_real"]
+__all__ = ["as_vector", "exact_real"]
 
 
 def as_vector(b: ArrayLike, n: int, dtype: Any, name: str = "b") -> NDArray[Any]:
@@ -66,38 +66,6 @@ def as_vector(b: ArrayLike, n: int, dtype: Any, name: str = "b") -> NDArray[Any]
             f"{place if len(place) > 1 else place[0]} ({np.count_nonzero(~finite)} such values)"
         )
     return array
-
-
-def as_one_vector(b: ArrayLike, n: int, dtype: Any, name: str = "b") -> NDArray[Any]:
-    """Check a vector, which may come as a column, and return it as a contiguous array.
-
-    Not collective.
-
-    Parameters
-    ----------
-    b : array_like or petsc4py.PETSc.Vec, shape (n,) or (n, 1)
-    n, dtype, name
-        As in `as_vector`.
-
-    Returns
-    -------
-    numpy.ndarray, shape (n,)
-
-    Raises
-    ------
-    ValueError, TypeError
-        As `as_vector`.
-
-    Examples
-    --------
-    >>> from pympf.la import as_one_vector
-    >>> as_one_vector([[1], [2], [3]], 3, float)
-    array([1., 2., 3.])
-    """
-    vector = as_vector(b, n, dtype, name)
-    if vector.ndim == 2 and vector.shape[1] != 1:
-        raise ValueError(f"{name}: expected one vector, of shape ({n},), got {vector.shape}")
-    return vector.reshape(-1)
 
 
 def exact_real(values: NDArray[Any], name: str) -> NDArray[Any]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pympf._engine import lsh as _engine
-from pympf._params import table as text_table
+from pympf._report import Column, Lines, table
 from pympf.la import checks
 from pympf.lsh._gates import as_rows, checked_ids, real_dtype
 from pympf.lsh._settings import Settings
@@ -401,13 +401,25 @@ class Table(Settings):
         return f"<Table of {len(self)} points, {self._dtype}, {self.family!r}>"
 
 
+TABLE_COLUMNS = (
+    Column("table", int, "The table, from 0.", form="{:d}"),
+    Column("buckets", int, "Buckets with points in them.", form="{:d}"),
+    Column("largest", int, "Points of the largest bucket.", form="{:d}"),
+    Column("expected", float, "Mean points in the bucket of a point.", form="{:.1f}"),
+    Column("histogram", list, "Buckets of 1, 2 to 3, 4 to 7, … points."),
+)
+"""The lines of `TableReport`: the tables."""
+
+
 @dataclass(frozen=True)
-class TableReport:
+class TableReport(Lines):
     """What a table holds; `print` shows it as a table.
 
     `expected` is the mean number of points in the bucket of a point, `histogram` counts the
     buckets of 1, 2 to 3, 4 to 7, … points.
     """
+
+    COLUMNS = TABLE_COLUMNS
 
     points: int
     dtype: str
@@ -415,29 +427,10 @@ class TableReport:
     bucket_bytes: int
     tables: list[dict[str, Any]]
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the report as plain data, fit for JSON.
-
-        Not collective.
-
-        Examples
-        --------
-        >>> from pympf.lsh import HyperplaneHash, Table
-        >>> Table(HyperplaneHash(1, n_functions=4)).report().as_dict()["points"]
-        0
-        """
-        return dict(self.__dict__)
-
     def __str__(self) -> str:
-        columns = [
-            ("table", "{:d}"),
-            ("buckets", "{:d}"),
-            ("largest", "{:d}"),
-            ("expected", "{:.1f}"),
-        ]
         total = f"{self.points} points, {self.dtype}, {self.point_bytes} bytes; "
         total += f"buckets {self.bucket_bytes} bytes"
-        return "\n".join([*text_table(columns, self.tables), total])
+        return "\n".join([*table(self.COLUMNS, self.tables), total])
 
 
 def ragged(values: NDArray[Any], start: NDArray[np.int64]) -> NDArray[Any]:

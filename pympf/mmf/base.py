@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pympf._params import Params, Report, from_text
+from pympf._params import Params, from_text
+from pympf._report import Report
 from pympf.la import Operator, Ranks
 
 __all__ = ["Factored"]

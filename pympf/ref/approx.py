@@ -153,7 +153,7 @@ class Run:
         self.norm2 = float(np.sum(self.B**2))
         self.drop, self.planned = drop, rotations
         self.dropped2 = 0.0
-        self.threshold: float | None = None
+        self.threshold = math.inf
         self.rotations: list[tuple[int, int, Array, Array]] = []
 
     def advance(self, rotations: int) -> None:
@@ -174,7 +174,7 @@ class Run:
         least = ROUNDING * self.norm2
         if not gains.size or not gains.max() > least:
             return False
-        last = gains.max() if self.threshold is None else min(self.threshold, gains.max())
+        last = min(self.threshold, gains.max())
         tau = LOWER * last
         if gains.size > left:
             tau = max(tau, np.sort(gains)[gains.size - left] * (1 - 1e-6))
@@ -198,7 +198,7 @@ class Run:
         w = self.width
         lines = np.concatenate([np.arange(w * g, w * g + w) for g in part])
         B = self.B[np.ix_(lines, lines)].copy()
-        found = []
+        found: list[Any] = []
         while len(found) < len(part) + 1:
             gains = np.triu(_gains(B, w), 1)
             i, j = divmod(int(np.argmax(gains)), len(part))

@@ -1,4 +1,4 @@
-"""Krylov methods for A x = b, the twins of cpp/pympf/la/{cg,minres,gmres}.cpp.
+"""Krylov methods for A x = b, the twins of cpp/pympf/la/{cg,minres,gmres,bicgstab}.cpp.
 
 The plain algorithms: no breakdown handling, no replacement of the residual. All vectors are 1-D
 float64 arrays; `A` and `M` (about A⁻¹; by default the identity) are anything that multiplies such a
@@ -17,6 +17,7 @@ from scipy.sparse.csgraph import connected_components
 
 __all__ = [
     "balanced_residual",
+    "bicgstab",
     "cg",
     "consistent_part",
     "fcg",
@@ -422,6 +423,67 @@ def fgmres(
     ([1.0, 1.0], 3)
     """
     return _gmres(A, b, IDENTITY, M, x0, rtol, restart, maxiter)
+
+
+def bicgstab(
+    A: Operator,
+    b: Array,
+    *,
+    M: Operator = IDENTITY,
+    x0: Array | None = None,
+    rtol: float = 1e-8,
+    maxiter: int = 1000,
+) -> tuple[Array, Array]:
+    """Solve A x = b by BiCGStab with the preconditioner from the right.
+
+    Not collective.
+
+    Parameters
+    ----------
+    A, M : operator, shape (n, n)
+    b, x0 : ndarray, shape (n,)
+        Right-hand side and initial guess (zero by default).
+    rtol : float
+        Stop when ‖b − A x‖ ≤ rtol ‖b‖.
+    maxiter : int
+        Most products with A; two make a step.
+
+    Returns
+    -------
+    x : ndarray, shape (n,)
+    history : ndarray, shape (iterations + 1,)
+
+    References
+    ----------
+    .. [1] H. A. van der Vorst, "Bi-CGSTAB", SIAM J. Sci. Stat. Comput. 13 (1992).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x, history = bicgstab(np.array([[2.0, 1.0], [0.0, 1.0]]), np.array([3.0, 1.0]))
+    >>> x.round(12).tolist()
+    [1.0, 1.0]
+    """
+    x = np.zeros_like(b) if x0 is None else x0.copy()
+    r = b - A @ x
+    shadow, p, rho = r.copy(), r.copy(), float(r @ r)
+    tolerance, history = rtol * np.linalg.norm(b), [np.linalg.norm(r)]
+    while history[-1] > tolerance and len(history) <= maxiter:
+        direction = M @ p
+        v = A @ direction
+        alpha = rho / (shadow @ v)
+        x, r = x + alpha * direction, r - alpha * v
+        history.append(np.linalg.norm(r))
+        if history[-1] <= tolerance or len(history) > maxiter:
+            break
+        direction = M @ r
+        t = A @ direction
+        omega = (t @ r) / (t @ t)
+        x, r = x + omega * direction, r - omega * t
+        history.append(np.linalg.norm(r))
+        before, rho = rho, float(shadow @ r)
+        p = r + rho / before * (alpha / omega) * (p - omega * v)
+    return x, np.array(history)
 
 
 def _gmres(

@@ -1,13 +1,16 @@
 """Dictionary learning from block-sparse matrices, the twin of cpp/pympf/sketch.
 
-A block that one column x_j alone reaches reads x_j / √(w b) [f_s σ_s | f_c Enc(j, f'_m, f'_s) | f_m σ_m]
-[1]_: `read_blocks` finds such blocks and reads off what their signs say, `dictionary` makes columns
-and codes of equal ones.
+A block that one column x_j alone reaches reads [1]_
+
+    x_j / √(w b) [f_s σ_s | f_c Enc(j, f'_m, f'_s) | f_m σ_m]:
+
+`read_blocks` finds such blocks and reads off what their signs say, `dictionary` makes columns and
+codes of equal ones.
 
 References
 ----------
-.. [1] B. Ghazi, R. Panigrahy, J. R. Wang, "Recursive sketches for modular deep learning", ICML 2019,
-   sections 4.2 and 4.3.
+.. [1] B. Ghazi, R. Panigrahy, J. R. Wang, "Recursive sketches for modular deep learning", ICML
+   2019, sections 4.2 and 4.3.
 """
 
 from __future__ import annotations
@@ -45,7 +48,7 @@ def column_bits(size: int) -> int:
 
 
 def code(column: int, matrix_bit: int, string_bit: int, size: int, third: int) -> Array:
-    """Return Enc(j, b_m, b_s): +1, the bits of j from the highest on, b_m, b_s, and +1 to the end."""
+    """Return Enc(j, b_m, b_s): +1, bits of j from the highest on, b_m, b_s, and +1 to the end."""
     bits = column_bits(size)
     binary = [1 if column >> (bits - 1 - t) & 1 else -1 for t in range(bits)]
     return np.array([1, *binary, matrix_bit, string_bit] + [1] * (third - bits - 3))

@@ -14,7 +14,7 @@ from pympf import la
 
 __all__ = ["Edge", "Graph", "Level", "Object", "expand"]
 
-Inputs = Mapping[Hashable, float] | Iterable[tuple[Hashable, float]]
+Inputs = Mapping[Any, float] | Iterable[tuple[Any, float]]
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,7 @@ class Object:
     attributes: NDArray[np.float64]
     inputs: tuple[Edge, ...] = ()
     signature: NDArray[np.float64] | None = None
+    silent: bool = False  # it passes on what its inputs bring, and brings nothing of its own
 
 
 class Graph:
@@ -242,12 +243,12 @@ class Level:
     graphs: list[int] = field(default_factory=list)
     names: list[Hashable] = field(default_factory=list)
     objects: list[Object | None] = field(default_factory=list)
-    # Edges to the objects of the next level: index -> places of parents, places of children, weights.
+    # Edges to the next level: index -> places of parents, places of children, weights.
     edges: dict[int, tuple[list[int], list[int], list[float]]] = field(default_factory=dict)
 
 
 def expand(graphs: Iterable[Graph]) -> list[Level]:
-    """Lay out graphs by depth; an object that several paths of one length lead to stands there once.
+    """Lay out graphs by depth; an object with several paths of one length stands there once.
 
     A graph is a DAG: an object with paths of several lengths stands on several levels.
     """

@@ -17,7 +17,8 @@ An entry of R is ±1/√(w b) with w = q d / b nonzero blocks in a column: 1/√
 
 References
 ----------
-.. [1] B. Ghazi, R. Panigrahy, J. R. Wang, "Recursive sketches for modular deep learning", ICML 2019.
+.. [1] B. Ghazi, R. Panigrahy, J. R. Wang, "Recursive sketches for modular deep learning", ICML
+   2019.
 """
 
 from __future__ import annotations
@@ -97,9 +98,9 @@ class Dictionary:
         x of the samples of this rank.
     report : dict
         ``samples``, ``blocks`` of all ranks; how many are ``nonzero`` and ``clean``; ``rounds`` of
-        peeling; ``load`` q k, the mean number of columns in a block, from the share of empty blocks,
-        and the share of coefficients ``promised`` by it, 1 − (1 − e^(−qk))^w (NaN under noise that
-        leaves no block empty).
+        peeling; ``load`` q k, the mean number of columns in a block, from the share of empty
+        blocks, and the share of coefficients ``promised`` by it, 1 − (1 − e^(−qk))^w (NaN under
+        noise that leaves no block empty).
     inner : dict of int to Dictionary
         What `learn_levels` found in the codes of a matrix.
     """
@@ -387,10 +388,10 @@ def learn_levels(
     """Learn y = R x, then the codes x = R' x', and so on: section 4.1's recursion.
 
     Collective. The codes of every matrix are the samples of the next level. All b entries of a
-    block of R' have to come through level one: with the measured load l, the mean number of columns
-    in a block, a code is lost with probability p = (1 − e^(−l))^w, and a column of the next level is
-    found with 1 − (1 − (1 − p)^b)^w'. Where that is below one half the recursion is refused: at one
-    active column that is d below about 12 b² (32 000).
+    block of R' have to come through level one: with the measured load l, the mean number of
+    columns in a block, a code is lost with probability p = (1 − e^(−l))^w, and a column of the next
+    level is found with 1 − (1 − (1 − p)^b)^w'. Where that is below one half the recursion is
+    refused: at one active column that is d below about 10 b² (32 000).
 
     Parameters
     ----------
@@ -475,7 +476,7 @@ def _refuse_outside(dictionary: Dictionary, weights: list[float], level: int) ->
             f"level {level} cannot be learnt: blocks of its samples hold {load:.3g} columns on the "
             f"average, and all {block} codes of a block must come through, so {share:.0%} of its "
             f"columns would be found; allowed: {LEAST_PROMISE:.0%} or more, as for one active "
-            f"column at d >= {12 * block**2}. Take fewer active columns, smaller weights or larger d"
+            f"column at d >= {10 * block**2}. Take fewer active columns or larger d"
         )
 
 

@@ -4,7 +4,8 @@ With (I + R)/2 for "either as it is, or as R turns it", and objects of depth 2 w
 depth 1 (paper 000, section 3.3):
 
     s_overall    = sum over i of w_i (I + R^in_{1,i})/2 s_object(θ_i)
-    s_object(θ)  = (I + R_{M,0})/2 [ 1/2 (I + R^attr_{h,1})/2 s_attr + 1/2 (I + R^attr_{h,2})/2 s_input ]
+    s_object(θ)  = (I + R_{M,0})/2 [   1/2 (I + R^attr_{h,1})/2 s_attr
+                                     + 1/2 (I + R^attr_{h,2})/2 s_input ]
     s_attr(θ)    = 1/2 R_{M,1} x + 1/2 R_{M,2} e_1 (+ 1/2 R_{M,3} σ/√t)
     s_input(θ)   = sum over i of w_i (I + R^in_{h,i})/2 s_object(θ_i)
 
@@ -21,11 +22,13 @@ per object 4 products with an R and one for each of its inputs.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import math
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from pympf.la import Ranks, checks
@@ -197,7 +200,7 @@ class Scheme:
             raise ValueError("b, q and w are of family = 'block'")
         self.family, self.tuple_keys, self.stored = family, tuple_keys, stored
         self._ranks = Ranks(comm)
-        self._given = {"b": b, "q": q, "w": w}
+        self._given: dict[str, Any] = {"b": b, "q": q, "w": w}
         self.seed = seed
         self._matrices: dict[tuple[Any, ...], SketchMatrix] = {}
         self._norms2: dict[tuple[Any, ...], float] = {}
@@ -374,7 +377,7 @@ class Scheme:
         """
         with self._ranks.guard():
             levels = expand(graphs)
-        return self._sketches(self._whole(self.forward(levels)[0]))
+        return self._sketches(self.whole(self.forward(levels)[0]))
 
     def object_sketch(self, graph: Graph, name: Hashable, depth: int | None = None) -> Sketch:
         """Return the sketch of one object of a graph.
@@ -414,23 +417,63 @@ class Scheme:
                 raise ValueError(f"{name!r} stands at depths {depths}; expected one")
         sketches = self.forward(levels)[depths[0] - 1]
         column = levels[depths[0] - 1].names.index(name)
-        return self._sketches(self._whole(sketches[:, column : column + 1]))[0]
+        return self._sketches(self.whole(sketches[:, column : column + 1]))[0]
 
-    def forward(self, levels: list[Level]) -> list[Columns]:
-        """Sketch all objects of all levels: own rows, a column each; the first level's are overall.
+    def object_sketches(self, graph: Graph) -> dict[Hashable, Sketch]:
+        """Return the sketches of all objects of a graph that have a path to the output.
 
         Collective.
+
+        Parameters
+        ----------
+        graph : Graph
+
+        Returns
+        -------
+        dict
+            By name. Of an object that stands at several depths, that of the least.
+
+        Raises
+        ------
+        ValueError
+            As in `sketch`.
+
+        Examples
+        --------
+        >>> from pympf.sketch import Graph, Scheme
+        >>> graph = Graph()
+        >>> graph.add("tom", "cat", [0.6, 0.8])
+        >>> graph.set_output({"tom": 1.0})
+        >>> list(Scheme(1050, b=42).object_sketches(graph))
+        ['tom']
+        """
+        with self._ranks.guard():
+            levels = expand([graph])
+        found: dict[Hashable, Sketch] = {}
+        for level, columns in list(zip(levels, self.forward(levels), strict=True))[:0:-1]:
+            found |= zip(level.names, self._sketches(self.whole(columns)), strict=True)
+        return found
+
+    def forward(
+        self, levels: list[Level], attributes: Sequence[Columns] | None = None
+    ) -> list[Columns]:
+        """Sketch all objects of all levels: own rows, a column each; the first level's are overall.
+
+        Collective. With `attributes`, padded ones of every level, this is the linear part alone:
+        without counters and signatures.
         """
         below = np.zeros((len(self._own_rows), 0))
         found: list[Columns] = []
         for level in reversed(levels):
             s = self._combine(level, below)
             if level.depth > 1:
-                s = self._half(self.attribute_matrix(level.depth, 2), s) if level.edges else s
-                own = self._half(self.attribute_matrix(level.depth, 1), self._attributes(level))
+                s = self.half(self.attribute_matrix(level.depth, 2), s) if level.edges else s
+                given = None if attributes is None else attributes[level.depth - 1]
+                own = self._attributes(level, given)
+                own = self.half(self.attribute_matrix(level.depth, 1), own)
                 s = 0.5 * own + 0.5 * s
                 for module, at in by_module(level).items():
-                    s[:, at] = self._half(self.matrix(module, 0), s[:, at])
+                    s[:, at] = self.half(self.matrix(module, 0), s[:, at])
             found.insert(0, s)
             below = s
         return found
@@ -439,15 +482,18 @@ class Scheme:
         """Give s_input of the objects of a level."""
         out = np.zeros((len(self._own_rows), len(level.names)))
         for index, (parents, children, weights) in sorted(level.edges.items()):
-            part = self._half(self.input_matrix(level.depth, index), below[:, children])
-            np.add.at(out.T, parents, (part * weights).T)
+            part = self.half(self.input_matrix(level.depth, index), below[:, children])
+            out += (_incidence(parents, weights, out.shape[1]) @ part.T).T
         return out
 
-    def _attributes(self, level: Level) -> Columns:
-        """Give s_attr of the objects of a level."""
+    def _attributes(self, level: Level, given: Columns | None) -> Columns:
+        """Give s_attr of the objects of a level; of given attributes, that part alone."""
         out = np.zeros((len(self._own_rows), len(level.names)))
-        for module, at in by_module(level).items():
-            objects = [level.objects[place] for place in at]
+        for module, at in by_module(level, silent=False).items():
+            if given is not None:
+                out[:, at] = 0.5 * self.matrix(module, 1).apply(given[:, at])
+                continue
+            objects = [made for made in (level.objects[place] for place in at) if made]
             counter = self.matrix(module, 2).apply(self.pad([np.ones(1)]))
             with self._ranks.guard():
                 x = self.pad([made.attributes for made in objects])
@@ -465,17 +511,17 @@ class Scheme:
         the factor 1/2.
         """
         back = s
-        for level, next_level in zip(levels, levels[1:], strict=False):
+        for level, next_level in itertools.pairwise(levels):
             down = np.zeros((len(self._own_rows), len(next_level.names)))
             for index, (parents, children, weights) in sorted(level.edges.items()):
-                part = self._half_transpose(self.input_matrix(level.depth, index), back[:, parents])
-                np.add.at(down.T, children, (part * weights).T)
+                part = self.half_transpose(self.input_matrix(level.depth, index), back[:, parents])
+                down += (_incidence(children, weights, down.shape[1]) @ part.T).T
             for module, at in by_module(next_level).items():
-                down[:, at] = self._half_transpose(self.matrix(module, 0), down[:, at])
+                down[:, at] = self.half_transpose(self.matrix(module, 0), down[:, at])
             h = next_level.depth
-            yield next_level, 0.5 * self._half_transpose(self.attribute_matrix(h, 1), down)
+            yield next_level, 0.5 * self.half_transpose(self.attribute_matrix(h, 1), down)
             if next_level.edges:
-                back = 0.5 * self._half_transpose(self.attribute_matrix(h, 2), down)
+                back = 0.5 * self.half_transpose(self.attribute_matrix(h, 2), down)
 
     # ---- vectors ---------------------------------------------------------------------------------
 
@@ -518,16 +564,19 @@ class Scheme:
         out[short] = padded[self._own_rows[short]]
         return out
 
-    def _whole(self, columns: Columns) -> Columns:
+    def whole(self, columns: Columns) -> Columns:
+        """Give all rows of columns to all ranks."""
         return self.matrix("", 0)._matrix.gather(np.ascontiguousarray(columns))
 
     def _sketches(self, columns: Columns) -> list[Sketch]:
         return [Sketch(column, self.checksum) for column in columns.T]
 
-    def _half(self, R: SketchMatrix, s: Columns) -> Columns:
+    def half(self, R: SketchMatrix, s: Columns) -> Columns:
+        """Give (I + R)/2 s."""
         return 0.5 * (s + R.apply(s))
 
-    def _half_transpose(self, R: SketchMatrix, s: Columns) -> Columns:
+    def half_transpose(self, R: SketchMatrix, s: Columns) -> Columns:
+        """Give (I + R)'/2 s."""
         return 0.5 * (s + R.apply_transpose(s))
 
     def __repr__(self) -> str:
@@ -535,10 +584,16 @@ class Scheme:
         return f"Scheme({shown})"
 
 
-def by_module(level: Level) -> dict[Hashable, list[int]]:
-    """Give the places of the objects of each module."""
+def _incidence(places: list[int], weights: list[float], count: int) -> sp.csr_array:
+    """Give the matrix that adds columns, times their weights, to those of some places."""
+    shape = (count, len(places))
+    return sp.csr_array((weights, (places, np.arange(len(places)))), shape=shape)
+
+
+def by_module(level: Level, *, silent: bool = True) -> dict[Hashable, list[int]]:
+    """Give the places of the objects of each module, of the silent ones too or not."""
     found: dict[Hashable, list[int]] = {}
     for place, made in enumerate(level.objects):
-        if made is not None:
+        if made is not None and (silent or not made.silent):
             found.setdefault(made.module, []).append(place)
     return found

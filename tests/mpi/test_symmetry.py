@@ -84,11 +84,11 @@ def test_what_is_not_symmetric_is_refused_on_all_ranks():
     A = sp.csr_array(gallery.poisson((20, 20)) + 0.25 * sp.eye_array(400, k=200))
     rows = ranges(400)
     for attempt in (
-        lambda: pympf.solve(A[rows], np.ones(400)[rows], comm=COMM),
-        lambda: pympf.as_preconditioner(A[rows], comm=COMM),
+        lambda: pympf.solve(A[rows], np.ones(400)[rows], comm=COMM, method="cg"),
+        lambda: pympf.as_preconditioner(A[rows], comm=COMM, method="classic"),
         lambda: pympf.factorize(A[rows], comm=COMM),
     ):
-        with pytest.raises(ValueError, match=r"= 0\.25 at i = 0, j = 200 .*'jacobi' or 'none'"):
+        with pytest.raises(ValueError, match=r"= 0\.25 at i = 0, j = 200 "):
             attempt()
 
 

@@ -500,7 +500,8 @@ def test_an_entry_that_is_not_finite(rank):
 
 
 @pytest.mark.parametrize("where", ["inside", "across"])
-def test_asymmetric(where):
+def test_asymmetric_is_refused_by_classic(where, options):
+    options(method="classic")
     matrix = distributed(pympf.gallery.poisson((12, 12)))
     last = matrix.getOwnershipRange()[1] - 1
     if COMM.rank == 0:
@@ -510,6 +511,26 @@ def test_asymmetric(where):
     place = COMM.bcast(f"i = {row}, j = {column}")
     says = rf"expected a symmetric matrix, got max\|a_ij - a_ji\| = 0.5 at {place} "
     assert_fails(make_pc(matrix).setUp, ARG_WRONG, says)
+
+
+@pytest.mark.parametrize("where", ["inside", "across"])
+def test_asymmetric(where):
+    A = pympf.gallery.convection_diffusion(24, 300.0)
+    matrix = distributed(A)
+    last = matrix.getOwnershipRange()[1] - 1
+    if COMM.rank == 0:
+        matrix[last, last + (24 if where == "across" else -24)] = -1000.0
+    matrix.assemble()
+    ksp = PETSc.KSP().create(COMM)
+    ksp.setOperators(matrix)
+    ksp.setType("gmres")
+    ksp.getPC().setType("mmf")
+    ksp.setTolerances(rtol=1e-8, max_it=60)
+    x, b = matrix.createVecs()
+    b.set(1)
+    ksp.solve(b, x)
+    assert ksp.getConvergedReason() > 0
+    assert (matrix * x - b).norm() <= 1e-5 * b.norm()
 
 
 def test_wrong_modes_on_one_rank():

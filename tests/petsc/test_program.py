@@ -371,7 +371,7 @@ def test_logical_values_as_petsc_writes_them(solve, word, value):
 
 
 def test_asymmetric(solve):
-    run = solve("-pc_type mmf -convection 0.1", fails=True)
+    run = solve("-pc_type mmf -pc_mmf_method classic -convection 0.1", fails=True)
     assert "expected a symmetric matrix, got max|a_ij - a_ji| = 0.2" in run.errors
     assert "PC mmf" in run.errors
 

@@ -123,7 +123,7 @@ def test_view(solve):
 
 
 def test_errors_end_the_job(solve):
-    run = solve("-pc_type mmf -convection 0.1", ranks=3, fails=True)
+    run = solve("-pc_type mmf -pc_mmf_method classic -convection 0.1", ranks=3, fails=True)
     assert run.errors.count("expected a symmetric matrix, got max|a_ij - a_ji| = 0.2") == 1
     run = solve("-pc_type mmf -pc_mmf_order 17", ranks=2, fails=True)
     assert "order = 17 is not an integer in [2, 16]" in run.errors

@@ -62,7 +62,7 @@ def test_parts_of_a_matrix_make_it_up(law):
         code = R.column_signatures([j], fm * R.matrix_signature[0], fs * sigma_s[at, 0])[0]
         block = np.concatenate([fs * sigma_s[at], fc * code, fm * R.matrix_signature])
         D[i * R.b : (i + 1) * R.b, at] = R.scale * block
-    assert (D == R.columns(js)).all()
+    assert (R.columns(js) == D).all()
     np.testing.assert_allclose((D**2).sum(axis=0), R.column_norms2(js))
 
 
@@ -87,6 +87,23 @@ def test_block_rows_are_uniform():
         len(blocks.row)
     )
     assert all(abs(signs.mean()) < 0.05 for signs in blocks[2:])
+
+
+@pytest.mark.parametrize("q", [1.0, 0.3])
+@pytest.mark.parametrize(("d", "b"), [(1050, 42), (2070, 45)])
+def test_laws_of_the_distribution(d, b, q):
+    """Norms of columns, their products, and the norm of the matrix, within the measured bars."""
+    R = BlockSparse(d, b=b, q=q, seed=5, name="laws")
+    norms2 = R.column_norms2(np.arange(d))
+    if q == 1:
+        np.testing.assert_allclose(norms2, 1, rtol=1e-12)
+    else:
+        assert norms2.std() == pytest.approx(np.sqrt((1 - q) * b / (d * q)), rel=0.07)
+    A = R.columns(np.arange(0, d, 3))
+    products = (A.T @ A)[~np.eye(A.shape[1], dtype=bool)]
+    assert products.std() * np.sqrt(d) == pytest.approx(np.sqrt(2 / 3 + b / 9), rel=0.05)
+    norm = spla.svds(R, k=1, return_singular_vectors=False, random_state=0)[0]
+    assert norm == pytest.approx(np.sqrt(b / 3) * (1 + 1 / np.sqrt(b)), rel=0.03)
 
 
 @pytest.mark.parametrize("d", [2, 16, 256])
@@ -121,12 +138,15 @@ def test_fits_and_encodings():
     assert fit_dimension(1024, b=42) == (1050, 42)
     for d in (100, 512, 1000, 4096, 65536):
         fit, b = fit_dimension(d)
-        assert fit >= d and fit % b == 0 and b % 3 == 0
+        assert fit >= d
+        assert fit % b == 0
+        assert b % 3 == 0
         assert b >= 3 * (int(np.ceil(np.log2(fit))) + 3)
     assert fit_dimension(100, modules=2**20)[1] == 60
     codes = encode(np.arange(132), 1, -1, 132, 11)
     assert len(np.unique(codes, axis=0)) == 132
-    assert (codes[:, 0] == 1).all() and (codes[:, 10] == -1).all()
+    assert (codes[:, 0] == 1).all()
+    assert (codes[:, 10] == -1).all()
 
 
 @pytest.mark.parametrize(

@@ -226,6 +226,14 @@ std::string Admission<T>::refusal(const std::string& otherwise) const {
   return text + otherwise;
 }
 
+template <class T>
+std::string Admission<T>::remark() const {
+  const Asymmetry& rest = determined && determined->count() > 0 ? found_in_rest : found;
+  if (rows || rest.relative > nearly) return {};
+  return concat("A is symmetric but for rounding (", rest.relative,
+                " of the size of the rows): (A + A.T) / 2 would be solved as a symmetric one");
+}
+
 #define PYMPF_INSTANTIATE(T)    \
   template class Determined<T>; \
   template struct Admission<T>; \

@@ -64,6 +64,8 @@ struct Admission {
   // Why not: what was expected, what came, and what would do. `otherwise` says what to do with a
   // matrix that is not symmetric in any way.
   std::string refusal(const std::string& otherwise) const;
+  // What to tell who solves with A as it is: that it is symmetric but for rounding; or nothing.
+  std::string remark() const;
 };
 
 // A as it is if it is symmetric, with zeros where its pattern has gaps, or its rest. Sets

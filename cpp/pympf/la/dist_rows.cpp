@@ -211,7 +211,9 @@ DistRows<T> move_rows(const DistRows<T>& A, const Layout& to, const std::vector<
   moving.data.assign(rows.data, rows.data + rows.nnz());
   moving.indices.resize(rows.nnz());
   for (Index p = 0; p < rows.nnz(); ++p) moving.indices[p] = target(rows.indices[p]);
-  return number_columns(A.comm, to, add_rows(A.comm, to, moving, targets));
+  DistRows<T> out = number_columns(A.comm, to, add_rows(A.comm, to, moving, targets));
+  out.general = A.general;
+  return out;
 }
 
 namespace {

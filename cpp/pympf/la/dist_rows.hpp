@@ -33,6 +33,7 @@ struct DistRows {
   Index shift = 0;                 // number of the first own column
   Csr<T> storage;                  // what `rows` looks at, unless it is somebody else's
   bool symmetric_pattern = false;  // known to be: what setups rely on (symmetry.hpp)
+  bool general = false;            // values need not be symmetric: setups take it as it is
 
   DistRows() = default;
   DistRows(const CsrView<T>& all) : rows(all) { layout.starts = {0, all.rows}; }
@@ -60,6 +61,7 @@ DistRows<T> view_of(const DistRows<T>& A) {
   out.columns = A.columns;
   out.shift = A.shift;
   out.symmetric_pattern = A.symmetric_pattern;
+  out.general = A.general;
   return out;
 }
 
@@ -73,6 +75,7 @@ DistRows<S> with_values(const DistRows<T>& A, const Value& value) {
   out.columns = A.columns;
   out.shift = A.shift;
   out.symmetric_pattern = A.symmetric_pattern;
+  out.general = A.general;
   out.storage = {rows.rows,
                  rows.cols,
                  {rows.indptr, rows.indptr + rows.rows + 1},

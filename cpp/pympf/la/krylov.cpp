@@ -30,7 +30,7 @@ struct Named {
 
 constexpr Named<Method> kMethods[] = {
     {Method::cg, "cg"},       {Method::fcg, "fcg"},       {Method::minres, "minres"},
-    {Method::gmres, "gmres"}, {Method::fgmres, "fgmres"},
+    {Method::gmres, "gmres"}, {Method::fgmres, "fgmres"}, {Method::bicgstab, "bicgstab"},
 };
 constexpr Named<Side> kSides[] = {
     {Side::right, "right"},
@@ -224,6 +224,8 @@ std::unique_ptr<Cycle<T>> make_cycle(Run<T>& run) {
     case Method::gmres:
     case Method::fgmres:
       return make_gmres(run);
+    case Method::bicgstab:
+      return make_bicgstab(run);
   }
   throw InvalidArgument(concat("unknown Method ", static_cast<int>(run.params.method)));
 }
@@ -489,7 +491,7 @@ template <class T>
 Task<bool> is_solution(Run<T>& run) {
   TrueResidual<T> r(run);
   const double norm = co_await r.compute();
-  co_return norm <= kDrift * run.tolerance;
+  co_return norm <= kDrift* run.tolerance;
 }
 
 }  // namespace
@@ -504,8 +506,8 @@ Task<KrylovResult> drive(Way<T>& way, System<T> system, KrylovParams params,
   KrylovParams scaled = params;
   scaled.atol = std::ldexp(params.atol, -norm_exponent);
   const KrylovCallback<T> report = in_units(callback, system.n, norm_exponent, units.x_exponent());
-  Run<T> run{way,    system.A, system.M,    system.n, units.b(), system.x,
-             scaled, report,   system.comm, {}};
+  Run<T> run{way,      system.A, system.M, system.n,    units.b(),
+             system.x, scaled,   report,   system.comm, {}};
   run.is_watched = system.comm.max(std::int64_t{bool{callback}}) > 0;
   run.is_inconsistent = system.is_inconsistent;
 

@@ -5,6 +5,7 @@
 //   minres  A symmetric, also indefinite or singular; M symmetric positive definite
 //   gmres   any A and M; restarted; M from the right (A M u = b, x = M u) or left (M A x = M b)
 //   fgmres  any A; M may change from one application to the next
+//   bicgstab  any A and M, from the right; two products in a step, and few vectors
 //
 // The stopping test is ||b - A x|| <= max(rtol ||b||, atol) in the 2-norm; for gmres from the left
 // it is the same with M(b - A x) and M b. A method updates its residual by recurrence; when that
@@ -44,7 +45,7 @@
 
 namespace pympf {
 
-enum class Method { cg, fcg, minres, gmres, fgmres };
+enum class Method { cg, fcg, minres, gmres, fgmres, bicgstab };
 enum class Side { right, left };
 
 enum class Reason {
@@ -120,8 +121,8 @@ KrylovResult solve(const std::type_identity_t<Operator<T>>& A,
                    const Communicator& comm = Communicator::self());
 
 // Several right-hand sides: all advance together, so that A and M are read once for all of them;
-// each has its own scalars, stops by itself, and gets the bits and the result that it has alone. The
-// callbacks are one for each, or none at all.
+// each has its own scalars, stops by itself, and gets the bits and the result that it has alone.
+// The callbacks are one for each, or none at all.
 template <class T>
 std::vector<KrylovResult> solve(const std::type_identity_t<Operator<T>>& A,
                                 const std::type_identity_t<Operator<T>>* M, Index n,

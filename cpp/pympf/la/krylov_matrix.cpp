@@ -2,8 +2,8 @@
 //
 //   range      s A, M / s with a power of two s, where the largest entry is far from 1
 //   rows       their sizes, |a_ii| as a rule, by which the driver weighs the rows where it must;
-//              where their units keep the residual from saying what x is worth, the system is solved
-//              in these units (krylov_balanced.hpp)
+//              where their units keep the residual from saying what x is worth, the system is
+//              solved in these units (krylov_balanced.hpp)
 //   nullspace  constants on the parts whose row sums vanish, else what find_nullspace finds; of a
 //              symmetric A they are also what its range is orthogonal to
 //
@@ -160,7 +160,9 @@ double largest_row_sum(const DistRows<T>& A) {
   return A.comm.max(largest);
 }
 
-bool takes_symmetry(Method method) { return method != Method::gmres && method != Method::fgmres; }
+bool takes_symmetry(Method method) {
+  return method == Method::cg || method == Method::fcg || method == Method::minres;
+}
 
 // What b has in the nullspace. The norms of a run that solves for the rest are told with it.
 template <class T>
@@ -201,7 +203,8 @@ bool sums_to_zero(const DistRows<T>& A, const T* b, const KrylovParams& params) 
 // A and M in units of their own: what all right-hand sides share.
 template <class T>
 struct ScaledMatrix {
-  ScaledMatrix(const DistRows<T>& given, const Operator<T>* M_given, const KrylovParams& params_given)
+  ScaledMatrix(const DistRows<T>& given, const Operator<T>* M_given,
+               const KrylovParams& params_given)
       : A(given),
         params(params_given),
         sizes(sizes_within(given, krylov::largest_spread(params.rtol))),
@@ -223,7 +226,9 @@ struct ScaledMatrix {
 
   bool is_symmetric() const { return params.symmetric || takes_symmetry(params.method); }
 
-  bool rows_differ() const { return sizes.most > krylov::largest_spread(params.rtol) * sizes.least; }
+  bool rows_differ() const {
+    return sizes.most > krylov::largest_spread(params.rtol) * sizes.least;
+  }
 
   static Sizes sizes_within(const DistRows<T>& A, double spread) {
     const auto about = about_sizes_of(A, spread);
@@ -322,11 +327,11 @@ class MatrixSolve {
   Task<KrylovResult> plain(const T* b, T* x, KrylovCallback<T> callback, const Operator<T>* M,
                            std::function<bool()> is_inconsistent) {
     const auto start = [this](const T* r, T* out) { solve_dominated(scaled_A_, r, out); };
-    KrylovResult result = co_await krylov::drive<T>(
-        way_,
-        {matrix_.multiply, M, A_.own(), b, x, A_.comm, matrix_.exponent, matrix_.row_size, start,
-         std::move(is_inconsistent)},
-        params_, std::move(callback));
+    KrylovResult result =
+        co_await krylov::drive<T>(way_,
+                                  {matrix_.multiply, M, A_.own(), b, x, A_.comm, matrix_.exponent,
+                                   matrix_.row_size, start, std::move(is_inconsistent)},
+                                  params_, std::move(callback));
     co_return result;
   }
 
@@ -334,8 +339,8 @@ class MatrixSolve {
   // rounding, or does not determine x; says of an x that nothing determines that it is none.
   void settle(const T* b, T* x, KrylovResult& result) {
     if (!matrix_.rows_differ() || result.norm == ResidualNorm::preconditioned) return;
-    const bool has_failed = result.reason == Reason::diverged_stagnated ||
-                            result.reason == Reason::diverged_breakdown;
+    const bool has_failed =
+        result.reason == Reason::diverged_stagnated || result.reason == Reason::diverged_breakdown;
     if (!has_failed && (!result.converged || determines(b, x))) return;
     std::optional<KrylovResult> other;
     if (matrix_.is_symmetric())
@@ -452,11 +457,11 @@ KrylovResult solve(const DistRows<T>& A, const std::type_identity_t<Operator<T>>
   return solve<T>(A, M, std::vector{b}, std::vector{x}, params, {callback})[0];
 }
 
-#define PYMPF_INSTANTIATE(T)                                                                    \
-  template std::vector<KrylovResult> solve(                                                     \
-      const DistRows<T>&, const Operator<T>*, const std::vector<const T*>&,                     \
-      const std::vector<T*>&, const KrylovParams&, const std::vector<KrylovCallback<T>>&);      \
-  template KrylovResult solve(const DistRows<T>&, const Operator<T>*, const T*, T*,             \
+#define PYMPF_INSTANTIATE(T)                                                               \
+  template std::vector<KrylovResult> solve(                                                \
+      const DistRows<T>&, const Operator<T>*, const std::vector<const T*>&,                \
+      const std::vector<T*>&, const KrylovParams&, const std::vector<KrylovCallback<T>>&); \
+  template KrylovResult solve(const DistRows<T>&, const Operator<T>*, const T*, T*,        \
                               const KrylovParams&, const KrylovCallback<T>&);
 PYMPF_INSTANTIATE(float)
 PYMPF_INSTANTIATE(double)

@@ -1,4 +1,5 @@
-// What the Krylov methods share; for krylov*.cpp, cg.cpp, minres.cpp and gmres.cpp only.
+// What the Krylov methods share; for krylov*.cpp, cg.cpp, minres.cpp, gmres.cpp and bicgstab.cpp
+// only.
 #pragma once
 
 #include <algorithm>
@@ -41,8 +42,8 @@ struct Way {
 };
 
 // Runs all ways to their ends. Those that wait for the same operator get their products together;
-// the operator that most wait for comes first, so that ways which have parted meet again. Of several
-// ways an InvalidArgument names the column.
+// the operator that most wait for comes first, so that ways which have parted meet again. Of
+// several ways an InvalidArgument names the column.
 template <class T>
 void run_together(std::span<Way<T>> ways);
 
@@ -154,7 +155,7 @@ struct Run {
 
   // Ends an iteration (or, first, none): what the norm of its residual means.
   Reason record(double norm, const T* iterate);  // settles where the iterate is needed
-  Reason met() const;  // the converged_... of the tolerance
+  Reason met() const;                            // the converged_... of the tolerance
 
   // Whether the iterations have long brought nothing, and b - A x is what rounding leaves of it.
   bool is_at_floor(const T* iterate);
@@ -188,6 +189,8 @@ template <class T>
 std::unique_ptr<Cycle<T>> make_minres(Run<T>&);
 template <class T>
 std::unique_ptr<Cycle<T>> make_gmres(Run<T>&);
+template <class T>
+std::unique_ptr<Cycle<T>> make_bicgstab(Run<T>&);
 
 // Rows are weighed where a residual that the plain test allows, relative to its row, may be so many
 // times rtol: where that is above 1e-4, for tolerances from 1e-8 to 1e-6.

@@ -219,6 +219,35 @@ void SparseLu::solve(double* x, double* y) const {
   for (Index i = 0; i < n; ++i) x[i] = y[factors.columns[i]];
 }
 
+// Pr A Pc^T = L U, so A^T x = b is U^T (L^T (Pr x)) = Pc b.
+void SparseLu::solve_transposed(double* x, double* y) const {
+  const Factors& factors = *factors_;
+  const auto n = static_cast<Index>(factors.rows.size());
+  const auto& L = *static_cast<const SCformat*>(factors.L.Store);
+  const auto& U = *static_cast<const NCformat*>(factors.U.Store);
+  const auto* l = static_cast<const double*>(L.nzval);
+  const auto* u = static_cast<const double*>(U.nzval);
+  for (Index i = 0; i < n; ++i) y[factors.columns[i]] = x[i];
+  for (Index s = 0; s <= L.nsuper; ++s) {
+    const Index first = L.sup_to_col[s];
+    for (Index j = first; j < L.sup_to_col[s + 1]; ++j) {
+      const double* column = l + L.nzval_colptr[j];
+      double sum = y[j];
+      for (auto p = U.colptr[j]; p < U.colptr[j + 1]; ++p) sum -= u[p] * y[U.rowind[p]];
+      for (Index r = 0; r < j - first; ++r) sum -= column[r] * y[first + r];
+      y[j] = sum / column[j - first];
+    }
+  }
+  for (Index s = L.nsuper; s >= 0; --s) {
+    const Index first = L.sup_to_col[s];
+    const auto* rows = L.rowind + L.rowind_colptr[first];
+    const auto height = L.rowind_colptr[first + 1] - L.rowind_colptr[first];
+    for (Index j = L.sup_to_col[s + 1] - 1; j >= first; --j)
+      for (auto r = j - first + 1; r < height; ++r) y[j] -= l[L.nzval_colptr[j] + r] * y[rows[r]];
+  }
+  for (Index i = 0; i < n; ++i) x[i] = y[factors.rows[i]];
+}
+
 std::optional<Index> SparseLu::negative_pivots() const {
   if (factors_->rows != factors_->columns) return {};
   const auto& L = *static_cast<const SCformat*>(factors_->L.Store);
@@ -254,6 +283,7 @@ std::optional<SparseLu> SparseLu::factor(const CsrView<double>&, const LuPlan&, 
   refuse();
 }
 void SparseLu::solve(double*, double*) const { refuse(); }
+void SparseLu::solve_transposed(double*, double*) const { refuse(); }
 std::optional<Index> SparseLu::negative_pivots() const { refuse(); }
 std::size_t SparseLu::nnz() const { refuse(); }
 

@@ -1,5 +1,6 @@
 // Sparse LU factorization of a symmetric matrix that need not be definite, by SuperLU (Li, "An
-// overview of SuperLU", ACM Trans. Math. Software 31, 2005), and what it would cost.
+// overview of SuperLU", ACM Trans. Math. Software 31, 2005), and what it would cost. A matrix with
+// a symmetric pattern only is taken by its columns: give A^T by rows, and A is factored.
 #pragma once
 
 #include <memory>
@@ -48,8 +49,9 @@ class SparseLu {
   SparseLu(SparseLu&&) noexcept;
   SparseLu& operator=(SparseLu&&) noexcept;
 
-  // x <- A^-1 x; `work` holds as many numbers.
+  // x <- A^-1 x, and A^-T x; `work` holds as many numbers.
   void solve(double* x, double* work) const;
+  void solve_transposed(double* x, double* work) const;
 
   // The number of negative pivots, which is that of the negative eigenvalues (Sylvester); none if
   // some pivot was taken off the diagonal.

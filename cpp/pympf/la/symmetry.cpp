@@ -220,6 +220,7 @@ DistRows<T> with_symmetric_pattern(const DistRows<T>& A) {
   }
   DistRows<T> out = number_columns(A.comm, A.layout, rows);
   out.symmetric_pattern = true;
+  out.general = A.general;
   return out;
 }
 

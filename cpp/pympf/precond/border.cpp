@@ -178,14 +178,16 @@ void share(const Border& border, const Border& clusters, Rotated& Q) {
 }
 
 std::optional<Projection> project(const Border& border, const CsrView<double>& A,
-                                  const Border& clusters, Index width, Global most,
-                                  Csr<double>& P) {
+                                  const Border& clusters, Index width, Global most, Csr<double>& P,
+                                  Csr<double>* left) {
   Projection out;
   if (border.alone()) {
-    out.R = transpose(P.view());
-    auto product = coarse_product(A, P, out.R, most);
+    out.R = transpose((left ? left : &P)->view());
+    auto product = product_rows(A, P, out.R, 0, out.R.rows, most);
     if (!product) return {};
-    out.A = std::move(*product);
+    zero_what_is_rounding(product->null, product->rows);
+    out.A = std::move(product->rows);
+    out.work = product->work;
     return out;
   }
   const Communicator& comm = border.comm;
@@ -198,7 +200,8 @@ std::optional<Projection> project(const Border& border, const CsrView<double>& A
   const auto met = others(layout, theirs.indices, width, clusters.ghosts);
   const Numbering near{layout, met, width};
   known.renumber(near, P);
-  out.R = transpose(P.view());
+  if (left) known.renumber(near, *left);
+  out.R = transpose((left ? left : &P)->view());
   append(P, near.local(theirs));
 
   const Index own = near.own();
@@ -207,6 +210,7 @@ std::optional<Projection> project(const Border& border, const CsrView<double>& A
   const auto ghosts = others(layout, brought.rows.indices, width, met);
   const Numbering all{layout, ghosts, width};
   near.renumber(all, P);
+  if (left) near.renumber(all, *left);
   truncate(out.R, own);
   auto product =
       product_rows(A, P, out.R, 0, own, most, {all.local(brought.rows), brought.size, {}});
@@ -216,6 +220,7 @@ std::optional<Projection> project(const Border& border, const CsrView<double>& A
   out.border = border_of(comm, rows, all_rows(ghosts, width));
   out.border.share(product->null, 1);
   out.A = std::move(product->rows);
+  out.work = parts->work + product->work;
   zero_what_is_rounding(product->null, out.A);
   return out;
 }

@@ -68,12 +68,15 @@ void share(const Border& border, const Border& clusters, Rotated& Q);
 struct Projection {
   Border border;
   Csr<double> A, R;  // R = P^T, of own rows
+  Global work = 0;   // multiply-adds on this rank
 };
 
 // P has `width` columns for each of the clusters; on return they are those of the result, which
-// knows more ghosts. Empty when P^T A P has more than `most` entries. Collective.
+// knows more ghosts. Empty when P^T A P has more than `most` entries. With `left`, functions like
+// P, R = left^T takes the place of P^T. Collective.
 std::optional<Projection> project(const Border& border, const CsrView<double>& A,
-                                  const Border& clusters, Index width, Global most, Csr<double>& P);
+                                  const Border& clusters, Index width, Global most, Csr<double>& P,
+                                  Csr<double>* left = nullptr);
 
 // The clusters that coarse rows know, `width` rows for each; without a pattern of messages.
 Border clusters_known_to(const Border& clusters, const Border& coarse, Index width);

@@ -14,6 +14,7 @@
 #include "pympf/la/symmetry.hpp"
 #include "pympf/precond/choose.hpp"
 #include "pympf/precond/cycle.hpp"
+#include "pympf/precond/nonsymmetric_choice.hpp"
 #include "pympf/precond/placement.hpp"
 #include "pympf/precond/probe.hpp"
 #include "pympf/precond/saddle.hpp"
@@ -133,13 +134,14 @@ struct Preconditioner<T>::Impl {
   Index rows = 0;  // where they are worked on
   std::size_t pattern = 0;
   Params params, used;  // as given, and after `automatic` has chosen
-  NearNullspace near_nullspace;
+  NearNullspace near_nullspace, left;
   Index block = 1;
   Report report;
   bool negative = false;         // is_negative
   std::vector<Index> null_rows;  // z_i = r_i
   bool is_companion = false;     // built for the matrix of saddle.hpp
-  std::variant<Jacobi<T>, std::unique_ptr<Cycles<float>>, std::unique_ptr<Cycles<double>>, TwoLevel>
+  std::variant<Jacobi<T>, std::unique_ptr<Cycles<float>>, std::unique_ptr<Cycles<double>>, TwoLevel,
+               std::unique_ptr<Nonsymmetric>>
       kind;
   Rung rung = Rung::chosen;
   std::string failures;  // what the rungs before ended with
@@ -163,6 +165,7 @@ struct Preconditioner<T>::Impl {
     const std::optional<DistRows<T>> kept = within_range(given, d);
     const DistRows<T>& A = kept ? *kept : given;
     if (kept) d = diagonal(A);
+    if (A.general) return refresh_general(A, d);
     negative = is_negative(A.comm, d);
     const auto refreshed = [&](auto& cycles) {
       refresh_levels(working_copy(A, negative), used, cycles->levels, report);
@@ -188,6 +191,7 @@ struct Preconditioner<T>::Impl {
     const DistRows<T>& A = kept ? *kept : given;
     const bool is_single = std::holds_alternative<std::unique_ptr<Cycles<float>>>(kind);
     if (std::holds_alternative<Jacobi<T>>(kind)) return false;
+    if (A.general) return fall_back_general(A, why);
     const bool is_factor = report.method == "ict" && !is_single;
     const bool has_no_levels = is_single || std::holds_alternative<TwoLevel>(kind);
     failures +=
@@ -204,15 +208,18 @@ struct Preconditioner<T>::Impl {
 
   void apply(const T* r, T* z) const { apply({rows, {r}}, {rows, {z}}); }
 
-  void apply(const Block<const T>& R, const Block<T>& Z) const {
+  void apply(const Block<const T>& R, const Block<T>& Z, bool transposed = false) const {
+    if (const auto* general = std::get_if<std::unique_ptr<Nonsymmetric>>(&kind))
+      for_columns(R, Z, [&](const T* r, T* z) { (*general)->apply(transposed, r, z); });
     if (const auto* jacobi = std::get_if<Jacobi<T>>(&kind)) {
       const T* inverse = jacobi->inverse.data();
       for (Index c = 0; c < R.count(); ++c) {
         const T* r = R.at(c);
         T* z = Z.at(c);
-        for_chunks(static_cast<std::size_t>(rows), [&](std::size_t, std::size_t i, std::size_t end) {
-          for (; i < end; ++i) z[i * Z.stride] = inverse[i] * r[i * R.stride];
-        });
+        for_chunks(static_cast<std::size_t>(rows),
+                   [&](std::size_t, std::size_t i, std::size_t end) {
+                     for (; i < end; ++i) z[i * Z.stride] = inverse[i] * r[i * R.stride];
+                   });
       }
       return;
     }
@@ -228,6 +235,22 @@ struct Preconditioner<T>::Impl {
       for (Index c = 0; c < R.count(); ++c) Z.at(c)[i * Z.stride] = R.at(c)[i * R.stride];
   }
 
+  void apply_where_rows_are(const Block<const T>& R, const Block<T>& Z, bool transposed) const {
+    require<Error>(whole, "the last update did not come to its end: update once more");
+    require(R.count() == Z.count(), "M R: ", R.count(), " columns go in, ", Z.count(), " come out");
+    if (!elsewhere) return apply(R, Z, transposed);
+    const Transposable moved{*this, transposed};
+    for_panels(R.count(), [&](Index first, Index count, Index lanes) {
+      elsewhere->apply(R, Z, first, count, lanes, moved);
+    });
+  }
+
+  struct Transposable {
+    const Impl& impl;
+    const bool transposed;
+    void apply(const Block<const T>& R, const Block<T>& Z) const { impl.apply(R, Z, transposed); }
+  };
+
  private:
   void refresh_diagonal(const DistRows<T>& A, const std::vector<T>& d) {
     kind = jacobi(d);
@@ -235,6 +258,44 @@ struct Preconditioner<T>::Impl {
     Report found;
     if (!diagonal_is_enough(A, d, near_nullspace, params, found, steps_of_update))
       build_anew(A, "the new values need more");
+  }
+
+  void build_general(const DistRows<T>& A) {
+    kind = choose_nonsymmetric(working_copy(A, false), near_nullspace, left, block, used, report);
+    report.symmetric = false;
+  }
+
+  void refresh_general(const DistRows<T>& A, const std::vector<T>& d) {
+    if (std::holds_alternative<Jacobi<T>>(kind)) {
+      kind = jacobi(d);
+    } else {
+      Nonsymmetric& M = *std::get<std::unique_ptr<Nonsymmetric>>(kind);
+      const DistRows<double> matrix = working_copy(A, false);
+      M.refresh(matrix, report);
+      if (params.method == Method::automatic && !still_contracts(matrix, M))
+        build_anew(A, "it does not contract for the new values");
+    }
+    finish(A);
+  }
+
+  // A sparse LU, then the diagonal.
+  bool fall_back_general(const DistRows<T>& A, const std::string& why) {
+    failures += concat(failures.empty() ? "" : "; ", report.method, " (", report.reason, ") ", why);
+    if (report.method != "direct") try {
+        used.method = Method::direct;
+        build_general(A);
+        report.reason = failures;
+        finish(A);
+        return true;
+      } catch (const Singular&) {
+      }
+    report = {};
+    report.method = "jacobi";
+    report.symmetric = false;
+    report.reason = failures;
+    kind = jacobi(diagonal(A));
+    finish(A);
+    return true;
   }
 
   // What is there no longer fits.
@@ -245,7 +306,7 @@ struct Preconditioner<T>::Impl {
   }
 
   void build(const DistRows<T>& A, const std::vector<T>& d) {
-    negative = is_negative(A.comm, d);
+    negative = !A.general && is_negative(A.comm, d);
     used = params;
     report = {};
     rung = Rung::chosen;
@@ -253,9 +314,11 @@ struct Preconditioner<T>::Impl {
     if (params.method == Method::jacobi) {
       report.method = "jacobi";
       report.reason = "asked for";
+      report.symmetric = !A.general;
       kind = jacobi(d);
       return;
     }
+    if (A.general) return build_general(A);
     is_companion = false;
     if (params.method == Method::two_level || params.method == Method::direct) {
       const std::string why_not = build_with_signs(A);
@@ -312,6 +375,8 @@ struct Preconditioner<T>::Impl {
 
   double work() const {
     if (const auto* two_level = std::get_if<TwoLevel>(&kind)) return two_level->multiply_adds();
+    if (const auto* general = std::get_if<std::unique_ptr<Nonsymmetric>>(&kind))
+      return (*general)->multiply_adds();
     if (const auto* single = std::get_if<std::unique_ptr<Cycles<float>>>(&kind))
       return multiply_adds((*single)->levels, used);
     if (const auto* full = std::get_if<std::unique_ptr<Cycles<double>>>(&kind))
@@ -424,7 +489,7 @@ struct Preconditioner<T>::Impl {
   // What is promised positive definite must be it: a probe where the setup came near to rounding.
   void verify(const DistRows<T>& A) {
     if (std::holds_alternative<Jacobi<T>>(kind)) return;
-    if (is_companion ||
+    if (is_companion || A.general ||
         report.indefinite) {  // incomplete factors of such a matrix may grow without bound
       if (!is_finite(A)) fall_back(A, "is not finite");
     } else if (report.doubtful && !report.exact && used.cycle != CycleKind::k) {
@@ -466,7 +531,7 @@ struct Preconditioner<T>::Impl {
 template <class T>
 Preconditioner<T>::Preconditioner(const DistRows<T>& A, const Params& params,
                                   NearNullspace near_nullspace, Index block,
-                                  const std::vector<int>& parts)
+                                  const std::vector<int>& parts, NearNullspace left)
     : impl_(std::make_unique<Impl>()) {
   check(params);
   const Index rows = A.own();
@@ -482,6 +547,12 @@ Preconditioner<T>::Preconditioner(const DistRows<T>& A, const Params& params,
     require(near_nullspace.values.empty() || near_nullspace.values.size() == numbers,
             "the near-nullspace has ", near_nullspace.values.size(), " numbers, expected ", rows,
             " x ", near_nullspace.vectors);
+    require(left.values.empty() || A.general,
+            "a near-nullspace of A^T is for matrices that are not symmetric");
+    require(
+        left.values.empty() || left.values.size() == static_cast<std::size_t>(rows) * left.vectors,
+        "the left near-nullspace has ", left.values.size(), " numbers, expected ", rows, " x ",
+        left.vectors);
     require(parts.size() == static_cast<std::size_t>(moves ? rows : 0), "repartition: got ",
             parts.size(), " ranks for ", moves ? rows : 0, " rows");
   });
@@ -490,6 +561,7 @@ Preconditioner<T>::Preconditioner(const DistRows<T>& A, const Params& params,
   impl.params = params;
   impl.pattern = hash(A);
   impl.near_nullspace = std::move(near_nullspace);
+  impl.left = std::move(left);
   impl.block = block;
   impl.placement = describe_placement(A, params, parts);
   if (!moves) {
@@ -501,6 +573,8 @@ Preconditioner<T>::Preconditioner(const DistRows<T>& A, const Params& params,
   // A rank without rows cannot tell from its part whether vectors are given.
   if (A.comm.max(Global{!impl.near_nullspace.values.empty()}) > 0)
     impl.near_nullspace = impl.elsewhere->there(impl.near_nullspace);
+  if (A.comm.max(Global{!impl.left.values.empty()}) > 0)
+    impl.left = impl.elsewhere->there(impl.left);
   impl.take(impl.elsewhere->rows.there(A));
 }
 
@@ -518,6 +592,9 @@ void Preconditioner<T>::update(const DistRows<T>& A) {
     require(
         A.own() == impl.callers_rows && A.rows.cols == A.column_count() && hash(A) == impl.pattern,
         "an update needs a matrix with the rows and the pattern of the first one");
+    require(A.general == !impl.report.symmetric,
+            "an update needs a matrix that is symmetric where the first one was, and general where "
+            "that was");
   });
   impl.whole = false;
   if (impl.elsewhere)
@@ -561,13 +638,12 @@ void Preconditioner<T>::apply(const T* r, T* z) const {
 
 template <class T>
 void Preconditioner<T>::apply(const Block<const T>& R, const Block<T>& Z) const {
-  const Impl& impl = *impl_;
-  require<Error>(impl.whole, "the last update did not come to its end: update once more");
-  require(R.count() == Z.count(), "M R: ", R.count(), " columns go in, ", Z.count(), " come out");
-  if (!impl.elsewhere) return impl.apply(R, Z);
-  for_panels(R.count(), [&](Index first, Index count, Index lanes) {
-    impl.elsewhere->apply(R, Z, first, count, lanes, impl);
-  });
+  impl_->apply_where_rows_are(R, Z, false);
+}
+
+template <class T>
+void Preconditioner<T>::apply_transpose(const Block<const T>& R, const Block<T>& Z) const {
+  impl_->apply_where_rows_are(R, Z, true);
 }
 
 template class Preconditioner<float>;

@@ -1,4 +1,4 @@
-// M, an approximate inverse of a symmetric matrix: what the ways in (Python, PETSc) hold.
+// M, an approximate inverse of a matrix: what the ways in (Python, PETSc) hold.
 #pragma once
 
 #include <memory>
@@ -13,6 +13,9 @@ namespace pympf::precond {
 // (-A)^-1; for an indefinite one the coarse solve takes absolute values, and M may fail to be
 // definite; that of a saddle point (saddle.hpp) is definite. The cycle 'k' varies from one
 // application to the next.
+//
+// Of a matrix that is said to be `general` (DistRows) M is not symmetric (nonsymmetric.hpp), and
+// approximates A^-1 with all its signs.
 template <class T>
 class Preconditioner {
  public:
@@ -20,9 +23,10 @@ class Preconditioner {
   // `block`; without either, nodes are looked for (nodes.hpp). `parts`, on several ranks, where
   // rows are to move (placement.hpp): the rank where own row i shall be worked on; the rows of a
   // node go together. Collective over the ranks of A, as update and apply are; vectors hold own
-  // entries. The pattern of A must be symmetric (la/symmetry.hpp).
+  // entries. The pattern of A must be symmetric (la/symmetry.hpp). `left`, for a general A: the
+  // near-nullspace of A^T.
   Preconditioner(const DistRows<T>& A, const Params& params, NearNullspace near_nullspace = {},
-                 Index block = 1, const std::vector<int>& parts = {});
+                 Index block = 1, const std::vector<int>& parts = {}, NearNullspace left = {});
   ~Preconditioner();
   Preconditioner(Preconditioner&&) noexcept;
   Preconditioner& operator=(Preconditioner&&) noexcept;
@@ -48,6 +52,7 @@ class Preconditioner {
   void apply(const T* r, T* z) const;
   // Z = M R, every column with the bits that it has alone.
   void apply(const Block<const T>& R, const Block<T>& Z) const;
+  void apply_transpose(const Block<const T>& R, const Block<T>& Z) const;  // Z = M^T R
 
  private:
   struct Impl;

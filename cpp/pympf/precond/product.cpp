@@ -40,6 +40,7 @@ class Product {
     const double size = load_fine(i);
     Index most = 0;
     for (const Index k : fine_.touched) most += P_.indptr[k + 1] - P_.indptr[k];
+    work_ += most;
     coarse_.touched.resize(most);
     const Index *indptr = P_.indptr, *indices = P_.indices;
     Index *mark = coarse_.mark.data(), *touched = coarse_.touched.data(), count = 0;
@@ -71,6 +72,8 @@ class Product {
     return size;
   }
 
+  Global work() const { return work_; }  // of the rows so far: multiply-adds
+
   void add(Index column, double value) {
     if (std::exchange(coarse_.mark[column], row_) != row_) coarse_.touched.push_back(column);
     coarse_.value[column] += value;
@@ -97,6 +100,7 @@ class Product {
     Index most = 0;
     for (Index r = begin; r < end; ++r)
       most += A_.indptr[R_.indices[r] + 1] - A_.indptr[R_.indices[r]];
+    work_ += most;
     fine_.touched.resize(most);
     const Index* indices = A_.indices;
     const double* data = A_.data;
@@ -133,6 +137,7 @@ class Product {
   const CsrView<double> A_, P_, R_;
   Sums fine_, coarse_;
   Index row_ = -1;
+  Global work_ = 0;
 };
 
 void zero_what_is_rounding(const std::vector<char>& null, Index rows, const Index* indptr,
@@ -148,7 +153,7 @@ void zero_what_is_rounding(const std::vector<char>& null, Index rows, const Inde
 std::optional<ProductRows> product_rows(const CsrView<double>& A, const CsrView<double>& P,
                                         const CsrView<double>& R, Index first, Index last,
                                         Global most, const ProductRows& brought) {
-  std::atomic<Global> entries = 0;
+  std::atomic<Global> entries = 0, work = 0;
   ProductRows out;
   out.size.resize(last - first);
   out.null.resize(last - first);
@@ -156,6 +161,7 @@ std::optional<ProductRows> product_rows(const CsrView<double>& A, const CsrView<
     return [&, product = Product(A, P, R)](Index i, Entries& row) mutable {
       if (entries > most) return;
       const std::size_t before = row.size();
+      const Global work_before = product.work();
       double size = product.load(first + i);
       if (!brought.size.empty()) {
         size += brought.size[i];
@@ -166,9 +172,11 @@ std::optional<ProductRows> product_rows(const CsrView<double>& A, const CsrView<
       out.size[i] = size;
       out.null[i] = product.flush(row) <= rounding * size;
       entries += static_cast<Global>(row.size() - before);
+      work += product.work() - work_before;
     };
   });
   if (entries > most) return {};
+  out.work = work;
   return out;
 }
 

@@ -13,6 +13,7 @@ namespace pympf::precond {
 struct ProductRows {
   Csr<double> rows;
   std::vector<double> size;  // their diagonal of P^T |diag A| P
+  Global work = 0;           // multiply-adds that they took
   // What is left of a component whose couplings are all inside a scaling function is rounding: no
   // more than 1e-13 of its size.
   std::vector<char> null;

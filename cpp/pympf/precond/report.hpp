@@ -15,6 +15,7 @@ struct Report {
   Index coarse_rows = 0, coarse_nullity = 0, coarse_negative = 0;
   bool indefinite = false;  // a negative eigenvalue was found
   bool definite = true;     // false: M is made for the signs of an indefinite A
+  bool symmetric = true;    // false: M need not be, nor is A
   bool exact = false;       // the smoother alone is A^-1 to rounding, and is all that there is
   bool single = false;      // the cycle works in float32 for a matrix in double precision
   bool rounds_off = false;  // float32 would not hold the levels: the setup was left
@@ -23,6 +24,9 @@ struct Report {
   std::string method, reason, placement;  // placement: of the rows on the ranks
   double seconds = 0;
   double work = 0;  // multiply-adds of an application on this rank
+  // Multiply-adds of the setup on this rank, probes and all; 0 where they are not counted: for
+  // symmetric matrices.
+  double setup_work = 0;
 };
 
 }  // namespace pympf::precond

@@ -39,7 +39,7 @@ Tile BlockSparse::fetch(const Blocks& blocks, Index i, Index first, Index last,
   blocks.fetch(i, first, last, scratch.codes, scratch.ends);
   scratch.words.resize(b);
   blocks.words(i, scratch.words.data());
-  return {b, scratch.codes.data(), scratch.ends.data(), scratch.words.data(), R_.flips().data()};
+  return {b, 0, scratch.codes.data(), scratch.ends.data(), scratch.words.data(), R_.flips().data()};
 }
 
 // Into how many ranges of its units the work for k vectors is cut.
@@ -74,8 +74,8 @@ void BlockSparse::apply_one(const T* x, Index first, Index last, T* y) const {
   for (Index i = 0; i < R_.rows(); ++i) {
     const T* const part = x + static_cast<std::size_t>(i) * b;
     if (is_zero(part, b)) continue;
-    const Tile tile = fetch(rows_, i, first, last, *scratch);
-    for (Code& code : scratch->codes) code -= static_cast<Code>(begin) << 3;
+    Tile tile = fetch(rows_, i, first, last, *scratch);
+    tile.first_row = begin;
     add_columns(tile, part, stride, folded.data());
   }
   for (Index i = begin; i < end; ++i)
@@ -119,8 +119,9 @@ void BlockSparse::apply_panel(const T* X, Index k, Index first, Index last, T* Y
   const typename Pool<Numbers<T>>::Lease numbers(pool<T>());
   const Index b = R_.params().b, begin = rows_.row_begin(first), end = rows_.row_begin(last);
   const auto row_of = [&](Index i) { return static_cast<std::size_t>(i) * b * k; };
-  sort(rows_, first, last,
-       [&](Index i) { return is_zero(X + row_of(i), row_of(1)) ? -1 : i * b; }, *scratch);
+  sort(
+      rows_, first, last, [&](Index i) { return is_zero(X + row_of(i), row_of(1)) ? -1 : i * b; },
+      *scratch);
   auto& lanes = numbers->folded;
   lanes.resize(64 * kPanel<T>);
   for (Index i = begin; i < end; ++i) {
@@ -128,8 +129,7 @@ void BlockSparse::apply_panel(const T* X, Index k, Index first, Index last, T* Y
     for (Index v = 0; v < k; v += kPanel<T>) {
       const int count = std::min(kPanel<T>, k - v);
       add_entries<T>(scratch->sorted.data() + from, to - from, R_.lanes(),
-                     {X + v, static_cast<std::size_t>(k), count}, numbers->tables[0],
-                     lanes.data());
+                     {X + v, static_cast<std::size_t>(k), count}, numbers->tables[0], lanes.data());
       for (int q = 0; q < count; ++q)
         R_.unfold(lanes.data() + q, kPanel<T>, Y + row_of(i) + v + q, k);
     }
@@ -186,12 +186,13 @@ void BlockSparse::transpose_panel(const T* Y, Index k, Index first, Index last, 
     const auto from = static_cast<Index>(Global{piece} * units / pieces);
     const auto to = static_cast<Index>((Global{piece} + 1) * units / pieces);
     const Index begin = blocks.row_begin(from), end = blocks.row_begin(to);
-    sort(blocks, from, to,
-         [&](Index i) {
-           const Index place = share_.before(i);
-           return share_.owns(i) && place >= first && place < last ? place * b : -1;
-         },
-         *scratch);
+    sort(
+        blocks, from, to,
+        [&](Index i) {
+          const Index place = share_.before(i);
+          return share_.owns(i) && place >= first && place < last ? place * b : -1;
+        },
+        *scratch);
     for (Index i = begin; i < end; ++i) {
       const std::size_t at = scratch->starts[i - begin];
       const std::size_t count = scratch->starts[i - begin + 1] - at;

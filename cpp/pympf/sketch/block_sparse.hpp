@@ -1,4 +1,5 @@
-// y = R x and x = R' y for R of D(b, q, d) (distribution.hpp), or one rank's rows and columns of it.
+// y = R x and x = R' y for R of D(b, q, d) (distribution.hpp), or one rank's rows and columns of
+// it.
 //
 // One vector goes column by column: a block is `lanes` additions, whose signs come from one word.
 // Several go block row by block row: every block adds its row of X to one of 16 sums for each four

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 #include "pympf/common/parallel.hpp"
 
@@ -10,20 +11,21 @@ namespace {
 
 constexpr Index kMostSegments = 16;
 
-void append_bits(std::vector<std::uint64_t>& packed, std::uint64_t& used, std::uint64_t value,
+// Numbers of up to 31 bits behind each other; 8 bytes are read from the byte where one begins.
+void append_bits(std::vector<unsigned char>& packed, std::uint64_t& used, std::uint64_t value,
                  int bits) {
-  if (used + bits > 64 * packed.size()) packed.push_back(0);
-  const std::uint64_t word = used / 64, shift = used % 64;
-  packed[word] |= value << shift;
-  if (shift + bits > 64) packed[word + 1] |= value >> (64 - shift);
+  if (packed.size() < used / 8 + 8) packed.resize(2 * packed.size() + 64);
+  std::uint64_t word;
+  std::memcpy(&word, packed.data() + used / 8, sizeof word);
+  word |= value << used % 8;
+  std::memcpy(packed.data() + used / 8, &word, sizeof word);
   used += bits;
 }
 
-Code take_bits(const std::vector<std::uint64_t>& packed, std::uint64_t from, int bits) {
-  const std::uint64_t word = from / 64, shift = from % 64;
-  std::uint64_t value = packed[word] >> shift;
-  if (shift + bits > 64) value |= packed[word + 1] << (64 - shift);
-  return static_cast<Code>(value & ((std::uint64_t{1} << bits) - 1));
+Code take_bits(const unsigned char* packed, std::uint64_t from, int bits) {
+  std::uint64_t word;
+  std::memcpy(&word, packed + from / 8, sizeof word);
+  return static_cast<Code>(word >> from % 8 & ((std::uint64_t{1} << bits) - 1));
 }
 
 }  // namespace
@@ -35,17 +37,16 @@ Blocks::Blocks(const Distribution& R, Part part, Share share, bool stored)
   count_ = static_cast<std::int64_t>(std::round(per_column * params.d / share.ranks));
   if (!stored) return;
   const Index segments = std::min(
-      R.bands(), params.weight != 0 ? params.weight
-                                    : std::clamp<Index>(static_cast<Index>(per_column / 4), 1,
-                                                        kMostSegments));
+      R.bands(), params.weight != 0
+                     ? params.weight
+                     : std::clamp<Index>(static_cast<Index>(per_column / 4), 1, kMostSegments));
   segments_.resize(segments);
   for (Index s = 0; s < segments; ++s) {
     segments_[s].first = static_cast<Index>(Global{s} * R.bands() / segments);
     segments_[s].last = static_cast<Index>((Global{s} + 1) * R.bands() / segments);
   }
-  parallel_for(segments, Index{1}, true, [&](Index s) {
-    segments_[s] = store(segments_[s].first, segments_[s].last);
-  });
+  parallel_for(segments, Index{1}, true,
+               [&](Index s) { segments_[s] = store(segments_[s].first, segments_[s].last); });
   const Index b = params.b;
   for (Index i = 0; i < R.rows(); ++i) {
     if (!has_column(i)) continue;
@@ -67,17 +68,14 @@ Index Blocks::own_column(Index i) const {
   return (part_ == Part::rows ? i : share_.before(i)) * R_->params().b;
 }
 
-void Blocks::draw(Index j, Index first_band, Index last_band, std::vector<Code>& codes) const {
-  const std::size_t from = codes.size();
-  R_->codes(j, first_band, last_band, codes);
-  if (rows().ranks == 1) return;
-  std::size_t kept = from;
-  for (std::size_t e = from; e < codes.size(); ++e) {
-    const auto row = static_cast<Index>(codes[e] >> 3);
-    if (share_.owns(row))
-      codes[kept++] = static_cast<Code>(share_.before(row)) << 3 | (codes[e] & 7);
+Code* Blocks::draw(Index j, Index first_band, Index last_band, Code* out) const {
+  Code* const end = R_->codes(j, first_band, last_band, out);
+  if (rows().ranks == 1) return end;
+  for (const Code* code = out; code < end; ++code) {
+    const auto row = static_cast<Index>(*code >> 3);
+    if (share_.owns(row)) *out++ = static_cast<Code>(share_.before(row)) << 3 | (*code & 7);
   }
-  codes.resize(kept);
+  return out;
 }
 
 Blocks::Segment Blocks::store(Index first_band, Index last_band) const {
@@ -93,49 +91,55 @@ Blocks::Segment Blocks::store(Index first_band, Index last_band) const {
     out.each = every_block ? static_cast<Index>(count) : last_band - first_band;
   while (!every_block && (Code{1} << (out.bits - 3)) < count) ++out.bits;
   std::uint64_t used = 0;
-  std::vector<Code> codes;
+  std::vector<Code> codes(R_->most_codes(first_band, last_band));
   for (Index j = 0; j < params.d; ++j) {
     if (!has_column(j / params.b)) continue;
-    codes.clear();
-    draw(j, first_band, last_band, codes);
+    const Code* const end = draw(j, first_band, last_band, codes.data());
     if (out.each == 0) out.starts.push_back(static_cast<std::uint32_t>(used / out.bits));
-    for (const Code code : codes)
-      append_bits(out.packed, used, every_block ? code & 7 : code - (begin << 3), out.bits);
+    for (const Code* code = codes.data(); code < end; ++code)
+      append_bits(out.packed, used, every_block ? *code & 7 : *code - (begin << 3), out.bits);
   }
   require(used / out.bits < (std::uint64_t{1} << 32), "a segment of a stored matrix has ",
           used / out.bits, " blocks; expected fewer than 2^32: use an implicit one");
   if (out.each == 0) out.starts.push_back(static_cast<std::uint32_t>(used / out.bits));
-  out.packed.push_back(0);
+  out.packed.resize(used / 8 + 16);
   out.packed.shrink_to_fit();
   return out;
 }
 
-void Blocks::unpack(const Segment& segment, Index column, std::vector<Code>& codes) const {
-  const Share all = rows();
-  const auto begin = static_cast<Code>(all.before(R_->band_begin(segment.first)));
+Code* Blocks::unpack(const Segment& segment, Index column, Code* out) const {
+  const auto begin = static_cast<Code>(rows().before(R_->band_begin(segment.first)));
   const bool every_block = segment.bits == 3 && segment.each > 1;
-  const std::uint64_t from = segment.each != 0 ? std::uint64_t(segment.each) * column
-                                               : segment.starts[column];
+  const int bits = segment.bits;
+  const std::uint64_t from =
+      segment.each != 0 ? std::uint64_t(segment.each) * column : segment.starts[column];
   const std::uint64_t to = segment.each != 0 ? from + segment.each : segment.starts[column + 1];
   for (std::uint64_t e = from; e < to; ++e) {
-    const Code code = take_bits(segment.packed, e * segment.bits, segment.bits);
-    codes.push_back(code + ((begin + (every_block ? static_cast<Code>(e - from) : 0)) << 3));
+    const Code row = begin + (every_block ? static_cast<Code>(e - from) : 0);
+    *out++ = take_bits(segment.packed.data(), e * bits, bits) + (row << 3);
   }
+  return out;
+}
+
+std::size_t Blocks::most_codes(Index first_unit, Index last_unit) const {
+  if (!stored()) return R_->most_codes(first_unit, last_unit);
+  return R_->most_codes(segments_[first_unit].first, segments_[last_unit - 1].last);
 }
 
 void Blocks::fetch(Index i, Index first_unit, Index last_unit, std::vector<Code>& codes,
                    std::vector<Index>& ends) const {
   const Index b = R_->params().b;
-  codes.clear();
-  ends.clear();
+  codes.resize(b * most_codes(first_unit, last_unit));
+  ends.resize(b);
+  Code* out = codes.data();
   for (Index c = 0; c < b; ++c) {
     if (stored()) {
       for (Index s = first_unit; s < last_unit; ++s)
-        unpack(segments_[s], own_column(i) + c, codes);
+        out = unpack(segments_[s], own_column(i) + c, out);
     } else {
-      draw(i * b + c, first_unit, last_unit, codes);
+      out = draw(i * b + c, first_unit, last_unit, out);
     }
-    ends.push_back(static_cast<Index>(codes.size()));
+    ends[c] = static_cast<Index>(out - codes.data());
   }
 }
 
@@ -151,8 +155,7 @@ void Blocks::words(Index i, Word* out) const {
 std::size_t Blocks::bytes() const {
   std::size_t bytes = words_.size() * sizeof(Word);
   for (const Segment& segment : segments_)
-    bytes += segment.packed.size() * sizeof(std::uint64_t) +
-             segment.starts.size() * sizeof(std::uint32_t);
+    bytes += segment.packed.size() + segment.starts.size() * sizeof(std::uint32_t);
   return bytes;
 }
 

@@ -1,5 +1,6 @@
-// Where the nonzero blocks of a matrix come from: they are drawn anew each time, or have been stored
-// in 3 bits each, and as many as the block row in its band needs: none where all blocks are nonzero.
+// Where the nonzero blocks of a matrix come from: they are drawn anew each time, or have been
+// stored in 3 bits each, and as many as the block row in its band needs: none where all blocks are
+// nonzero.
 #pragma once
 
 #include <cstdint>
@@ -9,8 +10,8 @@
 
 namespace pympf::sketch {
 
-// Block rows, and blocks of columns, of one rank: every `ranks`-th from the rank's own number on. So
-// a prefix of the rows keeps all ranks busy.
+// Block rows, and blocks of columns, of one rank: every `ranks`-th from the rank's own number on.
+// So a prefix of the rows keeps all ranks busy.
 struct Share {
   int rank = 0, ranks = 1;
 
@@ -42,15 +43,16 @@ class Blocks {
  private:
   // Bands that are stored together, columns behind each other.
   struct Segment {
-    Index first = 0, last = 0;           // bands
-    int bits = 3;                        // of a block
-    Index each = 0;                      // blocks of a column, or:
-    std::vector<std::uint32_t> starts;   // where the blocks of a column start
-    std::vector<std::uint64_t> packed;
+    Index first = 0, last = 0;          // bands
+    int bits = 3;                       // of a block
+    Index each = 0;                     // blocks of a column, or:
+    std::vector<std::uint32_t> starts;  // where the blocks of a column start
+    std::vector<unsigned char> packed;
   };
-  void draw(Index j, Index first_band, Index last_band, std::vector<Code>& codes) const;
+  Code* draw(Index j, Index first_band, Index last_band, Code* out) const;
   Segment store(Index first_band, Index last_band) const;
-  void unpack(const Segment& segment, Index column, std::vector<Code>& codes) const;
+  Code* unpack(const Segment& segment, Index column, Code* out) const;
+  std::size_t most_codes(Index first_unit, Index last_unit) const;
   bool stored() const { return !segments_.empty(); }
   Share rows() const { return part_ == Part::rows ? share_ : Share{}; }
   Index own_column(Index i) const;  // where the columns of block i are among the stored ones

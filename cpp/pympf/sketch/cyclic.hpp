@@ -8,8 +8,8 @@
 
 namespace pympf::sketch {
 
-// Collective: gives all ranks the vector whose own blocks each of them brings. `length` numbers make
-// a block.
+// Collective: gives all ranks the vector whose own blocks each of them brings. `length` numbers
+// make a block.
 template <class T>
 void gather_cyclic(const Communicator& comm, const std::vector<T>& own, Index blocks,
                    std::size_t length, T* all) {

@@ -42,10 +42,10 @@ Shape::Shape(std::int64_t size, int block) : size(size), block(block) {
   require(size >= 1 && size <= (std::int64_t{1} << 30), "size ", size, " is not in [1, 2^30]");
   column_bits = static_cast<int>(std::bit_width(static_cast<std::uint64_t>(size - 1)));
   third = block / 3;
-  require(block > 0 && block % 3 == 0 && size % block == 0 && third >= column_bits + 3 &&
-              third <= 64,
-          "block ", block, " does not fit size ", size, ": expected a multiple of 3 in [",
-          3 * (column_bits + 3), ", 192] that divides the size");
+  require(
+      block > 0 && block % 3 == 0 && size % block == 0 && third >= column_bits + 3 && third <= 64,
+      "block ", block, " does not fit size ", size, ": expected a multiple of 3 in [",
+      3 * (column_bits + 3), ", 192] that divides the size");
 }
 
 Groups::Groups(std::vector<CleanBlock> blocks, const Rule& rule) : blocks_(std::move(blocks)) {

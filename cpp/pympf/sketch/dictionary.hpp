@@ -1,9 +1,10 @@
 // Recursable dictionary learning [1, section 4.2]: samples y = [R_1 … R_N] x + noise, where the R_i
-// come from the block-sparse distribution D(b, q, d), give back the columns of the R_i, which matrix
-// and which place each has, and x with its signs.
+// come from the block-sparse distribution D(b, q, d), give back the columns of the R_i, which
+// matrix and which place each has, and x with its signs.
 //
 // A block of b entries of y that one x_j alone reaches reads
-//   x_j / sqrt(d q)  [ f_s σ_s,j | f_c Enc(j, f'_m, f'_s) | f_m σ_m ],   f'_m = f_m σ_m[1], f'_s = f_s σ_s,j[1],
+//   x_j / sqrt(d q)  [ f_s σ_s,j | f_c Enc(j, f'_m, f'_s) | f_m σ_m ],   f'_m = f_m σ_m[1], f'_s =
+//   f_s σ_s,j[1],
 // so its entries have one size, and their signs tell j, the matrix (σ_m, up to sign), the column's
 // string (σ_s, up to sign), all f, and twice the sign of x_j.
 //
@@ -16,7 +17,8 @@
 //
 // Cost: one pass over the samples, which memory bounds; then a sort of the accepted blocks.
 //
-// [1] B. Ghazi, R. Panigrahy, J. R. Wang, "Recursive sketches for modular deep learning", ICML 2019.
+// [1] B. Ghazi, R. Panigrahy, J. R. Wang, "Recursive sketches for modular deep learning", ICML
+// 2019.
 #pragma once
 
 #include <cstddef>

@@ -84,20 +84,22 @@ Word Distribution::word(Index j, Word random_string) const {
          (random_string & 1) << (p_ + 2 + n_bits_);
 }
 
-void Distribution::codes(Index j, Index first, Index last, std::vector<Code>& out) const {
+Code* Distribution::codes(Index j, Index first, Index last, Code* out) const {
   if (params_.weight != 0) return codes_by_weight(j, first, last, out);
-  for (Index t = first; t < last; ++t) codes_by_probability(j, t, out);
+  for (Index t = first; t < last; ++t) out = codes_by_probability(j, t, out);
+  return out;
 }
 
-void Distribution::codes_by_weight(Index j, Index first, Index last, std::vector<Code>& out) const {
+Code* Distribution::codes_by_weight(Index j, Index first, Index last, Code* out) const {
   std::array<std::uint32_t, 4> words{};
   for (Index t = first; t < last; ++t) {
     if (t == first || t % 4 == 0) words = draw(j, 2 + t / 4);
     const std::uint32_t word = words[t % 4];
     const Index begin = band_begin(t), length = band_begin(t + 1) - begin;
     const auto place = static_cast<Code>((Word{word >> 3} * length) >> 29);
-    out.push_back((begin + place) << 3 | (word & 7));
+    *out++ = (begin + place) << 3 | (word & 7);
   }
+  return out;
 }
 
 // How many blocks are skipped: k or more with probability (1 - q)^k.
@@ -107,15 +109,15 @@ Index Distribution::gap(std::uint32_t place) const {
   return static_cast<Index>(past - tail_.begin());
 }
 
-void Distribution::codes_by_probability(Index j, Index t, std::vector<Code>& out) const {
+Code* Distribution::codes_by_probability(Index j, Index t, Code* out) const {
   const Index end = band_begin(t + 1);
   Index row = band_begin(t);
   for (std::uint32_t u = 0;; ++u) {
     for (const std::uint32_t word : draw(j, 2 + t + (u << 24))) {
       row += gap(word >> 3);
-      if (row >= end) return;
-      out.push_back(static_cast<Code>(row) << 3 | (word & 7));
-      if (++row == end) return;
+      if (row >= end) return out;
+      *out++ = static_cast<Code>(row) << 3 | (word & 7);
+      if (++row == end) return out;
     }
   }
 }
@@ -133,8 +135,7 @@ void Distribution::unfold(const T* folded, std::size_t stride, T* block,
   for (int r = 1; r <= 2; ++r)
     code[(n_bits_ + r) * block_stride] = scale * c[(n_bits_ + r) * stride];
   const T m = scale * c[(n_bits_ + 3) * stride];
-  for (int r = 0; r < p_; ++r)
-    block[(2 * p_ + r) * block_stride] = signature_ >> r & 1 ? m : -m;
+  for (int r = 0; r < p_; ++r) block[(2 * p_ + r) * block_stride] = signature_ >> r & 1 ? m : -m;
 }
 
 template <class T>

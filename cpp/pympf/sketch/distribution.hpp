@@ -1,5 +1,5 @@
-// The block-sparse distribution D(b, q, d) (paper 000, section 4.3, algorithms 1 and 2). Column j of
-// R is made of d / b blocks; a nonzero one is, with p = b / 3,
+// The block-sparse distribution D(b, q, d) (paper 000, section 4.3, algorithms 1 and 2). Column j
+// of R is made of d / b blocks; a nonzero one is, with p = b / 3,
 //
 //   scale * [ f_s sigma_s(j) | f_c Enc(j, f_m sigma_m[0], f_s sigma_s(j)[0]) | f_m sigma_m ],
 //   Enc(j, b_m, b_s) = [ +1 | bits of j, the most significant first | b_m | b_s | +1 ... ].
@@ -15,12 +15,13 @@
 //   what = 0           sigma_m (column 0)
 //   what = 1           sigma_s of the column
 //   what = 2 + t / 4   exact weight: word t % 4 places the block in band t of `weight` bands
-//   what = 2 + t, + 2^24 u: by probability: words 4 u, 4 u + 1, ... are the gaps between the nonzero
+//   what = 2 + t, + 2^24 u: by probability: words 4 u, 4 u + 1, ... are the gaps between the
+//   nonzero
 //                      blocks of band t, which has about three
 // A band is a range of block rows; a word's three low bits are the signs and its others the place.
 //
-// A block has only p + n_bits + 4 different entries up to sign. So kernels work on *folded* vectors,
-// which have for each block row `lanes` numbers,
+// A block has only p + n_bits + 4 different entries up to sign. So kernels work on *folded*
+// vectors, which have for each block row `lanes` numbers,
 //   [ s: p | +1: 1 | bits of j, the least significant first: n_bits | b_m | b_s | m: 1 ],
 // and a block is one word of signs, that of its column XOR one of eight words of its matrix.
 #pragma once
@@ -63,8 +64,12 @@ class Distribution {
   Word word(Index j, Word random_string) const;
   const std::array<Word, 8>& flips() const { return flips_; }
 
-  // Appends the codes of the nonzero blocks of column j in bands [first, last), by block row.
-  void codes(Index j, Index first, Index last, std::vector<Code>& out) const;
+  // Writes the codes of the nonzero blocks of column j in bands [first, last), by block row, and
+  // gives their end. There may be `most_codes` of them.
+  Code* codes(Index j, Index first, Index last, Code* out) const;
+  Index most_codes(Index first, Index last) const {
+    return params_.weight != 0 ? last - first : band_begin(last) - band_begin(first);
+  }
 
   // From a folded block row to the block's b entries, times the scale; and the transposed of that.
   // A folded number is `stride` from the next one of its vector.
@@ -75,8 +80,8 @@ class Distribution {
 
  private:
   std::array<std::uint32_t, 4> draw(Index j, std::uint32_t what) const;
-  void codes_by_weight(Index j, Index first, Index last, std::vector<Code>& out) const;
-  void codes_by_probability(Index j, Index t, std::vector<Code>& out) const;
+  Code* codes_by_weight(Index j, Index first, Index last, Code* out) const;
+  Code* codes_by_probability(Index j, Index t, Code* out) const;
   Index gap(std::uint32_t place) const;
 
   DistributionParams params_;

@@ -5,7 +5,8 @@
 
 #include "pympf/common/simd.hpp"
 
-// Vectors are handed over between functions that are inlined, so that no calling convention matters.
+// Vectors are handed over between functions that are inlined, so that no calling convention
+// matters.
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic ignored "-Wpsabi"
 #endif
@@ -14,30 +15,8 @@ namespace pympf::sketch {
 namespace {
 
 template <class T, int bytes>
-struct VectorOf;
-template <>
-struct VectorOf<double, 16> {
-  using Type = double __attribute__((vector_size(16)));
-};
-template <>
-struct VectorOf<double, 32> {
-  using Type = double __attribute__((vector_size(32)));
-};
-template <>
-struct VectorOf<double, 64> {
-  using Type = double __attribute__((vector_size(64)));
-};
-template <>
-struct VectorOf<float, 16> {
-  using Type = float __attribute__((vector_size(16)));
-};
-template <>
-struct VectorOf<float, 32> {
-  using Type = float __attribute__((vector_size(32)));
-};
-template <>
-struct VectorOf<float, 64> {
-  using Type = float __attribute__((vector_size(64)));
+struct VectorOf {
+  typedef T Type __attribute__((vector_size(bytes)));
 };
 
 template <class V, class T>
@@ -78,6 +57,7 @@ PYMPF_INLINE void add_columns_body(const Tile& tile, const T* x, int stride, T* 
   using V = typename S::V;
   const S signs;
   const int vectors = stride / S::width;
+  const auto first = static_cast<Code>(tile.first_row);
   Index e = 0;
   for (Index c = 0; c < tile.columns; ++c) {
     const V value = V{} + x[c];
@@ -85,7 +65,7 @@ PYMPF_INLINE void add_columns_body(const Tile& tile, const T* x, int stride, T* 
     for (; e < tile.ends[c]; ++e) {
       const Code code = tile.codes[e];
       const Word word = base ^ tile.flips[code & 7];
-      T* const y = folded + static_cast<std::size_t>(code >> 3) * stride;
+      T* const y = folded + static_cast<std::size_t>((code >> 3) - first) * stride;
       for (int v = 0; v < vectors; ++v) {
         T* const at = y + v * S::width;
         V change = value;
@@ -131,6 +111,13 @@ PYMPF_INLINE void dot_columns_body(const Tile& tile, const T* folded, int stride
   }
 }
 
+constexpr std::size_t kAhead = 6;  // entries whose numbers are on their way
+
+template <class T>
+PYMPF_INLINE void prefetch(const T* row, int count) {
+  for (int v = 0; v < count; v += kWidth<T>) __builtin_prefetch(row + v);
+}
+
 // The numbers of a panel's row, in whole vectors: those beyond `count` are zero.
 template <class T>
 PYMPF_INLINE const T* whole_row(const T* row, int count, T* room) {
@@ -148,6 +135,7 @@ PYMPF_INLINE void add_entries_body(const Entry* entries, std::size_t count, int 
   for (int g = 0; g < groups; ++g) std::memset(tables.at[g], 0, sizeof tables.at[g]);
   alignas(kLine) T room[kPanel<T>] = {};
   for (std::size_t e = 0; e < count; ++e) {
+    if (e + kAhead < count) prefetch(X.at + entries[e + kAhead].column * X.k, X.count);
     const T* const x = whole_row(X.at + entries[e].column * X.k, X.count, room);
     Word word = entries[e].word;
     for (int g = 0; g < groups; ++g, word >>= 4) {
@@ -196,6 +184,7 @@ PYMPF_INLINE void dot_entries_body(const Entry* entries, std::size_t count, int 
   }
   alignas(kLine) T room[kPanel<T>] = {};
   for (std::size_t e = 0; e < count; ++e) {
+    if (e + kAhead < count) prefetch(X.at + entries[e + kAhead].column * X.k, X.count);
     T* const x = X.at + entries[e].column * X.k;
     const bool whole = X.count == kPanel<T>;
     T* const at = whole ? x : room;
@@ -203,8 +192,7 @@ PYMPF_INLINE void dot_entries_body(const Entry* entries, std::size_t count, int 
     const Word word = entries[e].word;
     for (int v = 0; v < vectors; ++v) {
       V sum = load<V>(at + v * width);
-      for (int g = 0; g < groups; ++g)
-        sum += load<V>(tables.at[g][word >> 4 * g & 15] + v * width);
+      for (int g = 0; g < groups; ++g) sum += load<V>(tables.at[g][word >> 4 * g & 15] + v * width);
       store(sum, at + v * width);
     }
     if (!whole) std::memcpy(x, room, X.count * sizeof(T));
@@ -212,24 +200,32 @@ PYMPF_INLINE void dot_entries_body(const Entry* entries, std::size_t count, int 
 }
 
 #ifdef PYMPF_X86
-#define PYMPF_KERNEL(name, signature, ...)                                        \
-  template <class T>                                                              \
-  void name##_plain signature { name##_body<T, 16>(__VA_ARGS__); }                \
-  template <class T>                                                              \
-  PYMPF_AVX2 void name##_avx2 signature { name##_body<T, 32>(__VA_ARGS__); }      \
-  template <class T>                                                              \
-  PYMPF_AVX512 void name##_avx512 signature { name##_body<T, 64>(__VA_ARGS__); }  \
-  template <class T>                                                              \
-  auto choose_##name() {                                                          \
-    return choose(&name##_plain<T>, &name##_avx2<T>, &name##_avx512<T>);          \
+#define PYMPF_KERNEL(name, signature, ...)                               \
+  template <class T>                                                     \
+  void name##_plain signature {                                          \
+    name##_body<T, 16>(__VA_ARGS__);                                     \
+  }                                                                      \
+  template <class T>                                                     \
+  PYMPF_AVX2 void name##_avx2 signature {                                \
+    name##_body<T, 32>(__VA_ARGS__);                                     \
+  }                                                                      \
+  template <class T>                                                     \
+  PYMPF_AVX512 void name##_avx512 signature {                            \
+    name##_body<T, 64>(__VA_ARGS__);                                     \
+  }                                                                      \
+  template <class T>                                                     \
+  auto choose_##name() {                                                 \
+    return choose(&name##_plain<T>, &name##_avx2<T>, &name##_avx512<T>); \
   }
 #else
-#define PYMPF_KERNEL(name, signature, ...)                         \
-  template <class T>                                               \
-  void name##_plain signature { name##_body<T, 16>(__VA_ARGS__); } \
-  template <class T>                                               \
-  auto choose_##name() {                                           \
-    return &name##_plain<T>;                                       \
+#define PYMPF_KERNEL(name, signature, ...) \
+  template <class T>                       \
+  void name##_plain signature {            \
+    name##_body<T, 16>(__VA_ARGS__);       \
+  }                                        \
+  template <class T>                       \
+  auto choose_##name() {                   \
+    return &name##_plain<T>;               \
   }
 #endif
 
@@ -268,17 +264,17 @@ void add_entries(const Entry* entries, std::size_t count, int lanes, const Panel
 }
 
 template <class T>
-void dot_entries(const Entry* entries, std::size_t count, int lanes, const T* in,
-                 Tables<T>& tables, const Panel<T>& X) {
+void dot_entries(const Entry* entries, std::size_t count, int lanes, const T* in, Tables<T>& tables,
+                 const Panel<T>& X) {
   static const auto kernel = choose_dot_entries<T>();
   kernel(entries, count, lanes, in, tables, X);
 }
 
-#define PYMPF_FOR(T)                                                                            \
-  template void add_columns(const Tile&, const T*, int, T*);                                    \
-  template void dot_columns(const Tile&, const T*, int, T*);                                    \
-  template void add_entries(const Entry*, std::size_t, int, const Panel<const T>&, Tables<T>&,  \
-                            T*);                                                                \
+#define PYMPF_FOR(T)                                                                           \
+  template void add_columns(const Tile&, const T*, int, T*);                                   \
+  template void dot_columns(const Tile&, const T*, int, T*);                                   \
+  template void add_entries(const Entry*, std::size_t, int, const Panel<const T>&, Tables<T>&, \
+                            T*);                                                               \
   template void dot_entries(const Entry*, std::size_t, int, const T*, Tables<T>&, const Panel<T>&);
 PYMPF_FOR(float)
 PYMPF_FOR(double)

@@ -16,14 +16,15 @@ constexpr int kWidth = kLine / sizeof(T);
 // Columns with their nonzero blocks: those of column c are codes[ends[c - 1]] ... codes[ends[c]].
 struct Tile {
   Index columns = 0;
+  Index first_row = 0;  // block row with which `folded` begins
   const Code* codes = nullptr;
   const Index* ends = nullptr;
   const Word* words = nullptr;  // of the columns
   const Word* flips = nullptr;  // of the matrix
 };
 
-// folded += R x: folded has `stride` numbers for each block row, a multiple of kWidth; the codes'
-// block rows are counted from its first. And x = R' y, for which y is folded.
+// folded += R x: folded has `stride` numbers for each block row, a multiple of kWidth. And x = R'
+// y, for which y is folded.
 template <class T>
 void add_columns(const Tile& tile, const T* x, int stride, T* folded);
 template <class T>
@@ -53,8 +54,8 @@ struct alignas(kLine) Tables {
   T at[16][16][kPanel<T>];
 };
 
-// lanes[l] = sum over the entries of +-x(column): every entry adds x to one of 16 sums for each four
-// lanes, whose differences are the lanes'. Lanes are kPanel numbers apart.
+// lanes[l] = sum over the entries of +-x(column): every entry adds x to one of 16 sums for each
+// four lanes, whose differences are the lanes'. Lanes are kPanel numbers apart.
 template <class T>
 void add_entries(const Entry* entries, std::size_t count, int lanes, const Panel<const T>& X,
                  Tables<T>& tables, T* out);

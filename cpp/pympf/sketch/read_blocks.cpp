@@ -99,7 +99,9 @@ SizesOfRow<T> chosen(int& bytes) {
 #endif
 }
 
-std::uint64_t ones(int count) { return count == 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << count) - 1; }
+std::uint64_t ones(int count) {
+  return count == 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << count) - 1;
+}
 
 // Bit r is set where entry r is positive; none of them is zero.
 template <class T>
@@ -144,9 +146,9 @@ bool decode(const T* entries, const Shape& shape, CleanBlock& out) {
   out.column = static_cast<std::int32_t>(column);
   out.string = (string & 1 ? string : ~string & ones(third)) >> 1;
   out.matrix = (matrix & 1 ? matrix : ~matrix & ones(third)) >> 1;
-  out.signs = static_cast<std::uint32_t>(value_positive * kValue | string_bit * kString |
-                                        (code_positive == value_positive) * kCode |
-                                        matrix_bit * kMatrix);
+  out.signs =
+      static_cast<std::uint32_t>(value_positive * kValue | string_bit * kString |
+                                 (code_positive == value_positive) * kCode | matrix_bit * kMatrix);
   return true;
 }
 

@@ -1,0 +1,324 @@
+#include "pympf/precond/nonsymmetric_choice.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "pympf/common/clock.hpp"
+#include "pympf/la/blas1.hpp"
+#include "pympf/la/krylov.hpp"
+#include "pympf/precond/probe.hpp"
+
+namespace pympf::precond {
+namespace {
+
+constexpr double few_with_factor = 12;
+constexpr int factor_steps = 3, levels_steps = 5;
+// Of the residual in one step: beyond the first ILU(0) is given up after three; levels that do not
+// stay below the second are no better than what follows.
+constexpr double factor_rate = 0.35, levels_rate = 0.5;
+// Of what is off the diagonal, with the sign that an M-matrix has there.
+constexpr double least_m_share = 0.75;
+// Rows whose diagonal entry is the largest one of its row or of its column.
+constexpr double least_matched = 0.98;
+// Multiply-adds of a factorization: for each entry, below which it is made before levels of a
+// matrix that is not M-matrix-like; for each row, below which it is affordable at all.
+constexpr double light_work = 400, affordable_work = 30'000;
+// Of the inverse of the scaled matrix, whose entries are at most 1: beyond it A is singular to
+// rounding. What is added to a scaled diagonal then.
+constexpr double singular_amplification = 1e13, raised_diagonal = 1e-10;
+
+struct Facts {
+  double sign = 1;  // of the diagonal, where it has one
+  bool full_diagonal = false, one_sign = false;
+  double matched = 0;  // part of the rows
+  double m_share = 0;
+
+  bool diagonal_is_matching() const { return full_diagonal && matched >= least_matched; }
+  bool is_m_like() const { return diagonal_is_matching() && one_sign && m_share >= least_m_share; }
+};
+
+Facts facts_of(const DistRows<double>& A) {
+  const std::vector<double> d = diagonal(A);
+  std::vector<double> column(A.column_count(), 0);
+  Global negative = 0, zero = 0, matched = 0;
+  for (Index i = 0; i < A.own(); ++i) {
+    negative += d[i] < 0;
+    zero += d[i] == 0;
+    for (Index p = A.rows.indptr[i]; p < A.rows.indptr[i + 1]; ++p)
+      column[A.rows.indices[p]] = std::max(column[A.rows.indices[p]], std::abs(A.rows.data[p]));
+  }
+  double good = 0, all = 0;
+  for (Index i = 0; i < A.own(); ++i) {
+    double row = 0, size = std::abs(d[i]);
+    for (Index p = A.rows.indptr[i]; p < A.rows.indptr[i + 1]; ++p) {
+      const double v = A.rows.data[p];
+      row = std::max(row, std::abs(v));
+      if (A.rows.indices[p] == i + A.shift || size == 0) continue;
+      all += std::abs(v) / size;
+      if (v * d[i] < 0) good += std::abs(v) / size;
+    }
+    // Of a column only the entries of own rows are known here.
+    matched += size > 0 && (size >= row || size >= column[i + A.shift]);
+  }
+  const Global rows = A.layout.total();
+  negative = A.comm.sum(negative), zero = A.comm.sum(zero), matched = A.comm.sum(matched);
+  good = A.comm.sum(good), all = A.comm.sum(all);
+  Facts out;
+  out.full_diagonal = zero == 0;
+  out.one_sign = zero == 0 && (negative == 0 || negative == rows);
+  out.sign = out.one_sign && negative > 0 ? -1 : 1;
+  out.matched = static_cast<double>(matched) / static_cast<double>(std::max<Global>(rows, 1));
+  out.m_share = all > 0 ? good / all : 1;
+  return out;
+}
+
+// What is left of a residual of random signs after each of some steps of GMRES, the first at the
+// beginning; empty when it breaks down.
+std::vector<double> residuals(const DistRows<double>& A, const Nonsymmetric& M, int steps) {
+  const Index n = A.own();
+  const auto first = A.comm.sum_before(Global{n});
+  std::vector<double> b(n), x(n, 0);
+  for (Index i = 0; i < n; ++i) b[i] = probing::sign(first + i);
+  KrylovParams params;
+  params.method = pympf::Method::gmres;
+  params.max_iterations = params.restart = steps;
+  RowProduct<double> multiply(A);
+  const Operator<double> product = [&](const double* from, double* to) { multiply(from, to); };
+  const Operator<double> inverse = [&](const double* r, double* z) { M.apply(false, r, z); };
+  const KrylovResult result =
+      pympf::solve<double>(product, &inverse, n, b.data(), x.data(), params, {}, A.comm);
+  const bool broken = result.reason == Reason::diverged_nan ||
+                      result.reason == Reason::diverged_breakdown ||
+                      result.reason == Reason::diverged_stagnated;
+  if (broken && !(result.true_residual <= 1e-8)) return {};
+  return result.history;
+}
+
+double rate_of(const std::vector<double>& norms, std::size_t from = 0) {
+  if (norms.size() < from + 2 || !(norms[from] > 0)) return norms.empty() ? HUGE_VAL : 0;
+  return std::pow(norms.back() / norms[from], 1.0 / static_cast<double>(norms.size() - 1 - from));
+}
+
+class Choice {
+ public:
+  Choice(const DistRows<double>& A, const NearNullspace& right, const NearNullspace& left,
+         Index block, const Params& params, Report& report)
+      : A_(A), right_(right), left_(left), block_(block), params_(params), report_(report) {
+    refuse_what_is_symmetric();
+  }
+
+  std::unique_ptr<Nonsymmetric> run() {
+    facts_ = facts_of(A_);
+    auto M = asked_for();
+    if (!M) M = automatic();
+    name_singular(*M);
+    return M;
+  }
+
+ private:
+  bool alone() const { return A_.comm.size() == 1; }
+
+  void refuse_what_is_symmetric() const {
+    const auto refuse = [](bool is_so, const char* what, const char* instead) {
+      require(!is_so, what, " is for symmetric matrices; for one that is not: ", instead);
+    };
+    refuse(params_.cycle != CycleKind::v, "cycle = 'w', 'k' or 'additive'", "cycle = 'v'");
+    refuse(params_.smoother != SmootherKind::incomplete_cholesky,
+           "smoother = 'gs', 'chebyshev' or 'l1_jacobi'",
+           "smoother = 'ict', which is an incomplete LU factorization then");
+    refuse(params_.method == Method::two_level, "method = 'two_level'",
+           "'auto', 'multilevel', 'ict', 'direct' or 'jacobi'");
+  }
+
+  std::unique_ptr<Nonsymmetric> build(Recipe recipe) {
+    const auto begin = Clock::now();
+    Report found;
+    const double before = report_.seconds, work = report_.setup_work;
+    auto M = std::make_unique<Nonsymmetric>(A_, right_, left_, block_, params_, std::move(recipe),
+                                            found);
+    report_ = std::move(found);
+    report_.single = M->recipe().single;
+    report_.seconds = before + seconds_since(begin);
+    report_.setup_work += work;
+    return M;
+  }
+
+  // Why it was taken, and what the setup said.
+  std::unique_ptr<Nonsymmetric> taken(std::unique_ptr<Nonsymmetric> M, const std::string& why) {
+    report_.reason = report_.reason.empty() ? why : concat(why, "; ", report_.reason);
+    return M;
+  }
+
+  Recipe factor_recipe(IlutRule rule) const {
+    Recipe out;
+    out.rules.smoother = rule;
+    out.rules.factor_alone = true;
+    return out;
+  }
+
+  Recipe levels_recipe() const {
+    Recipe out;
+    out.rules.smoother = {params_.drop_tolerance, static_cast<Index>(params_.fill), false};
+    out.sign = facts_.sign;
+    out.single = params_.precision == Precision::single;
+    return out;
+  }
+
+  // A probe, whose products are counted.
+  std::vector<double> probed(const Nonsymmetric& M, int steps) {
+    report_.setup_work += steps * (A_.rows.nnz() + M.multiply_adds());
+    return residuals(A_, M, steps);
+  }
+
+  std::unique_ptr<Nonsymmetric> asked_for() {
+    if (params_.method == Method::multilevel) return taken(build(levels_recipe()), "asked for");
+    if (params_.method == Method::incomplete_cholesky)
+      return taken(
+          build(factor_recipe({params_.drop_tolerance, static_cast<Index>(params_.fill), false})),
+          "asked for");
+    if (params_.method != Method::direct) return {};
+    auto M = direct(HUGE_VAL);
+    require<Singular>(M && !is_singular(*M), "method = 'direct' is not to be had: ",
+                      singular_.empty() ? "A is singular to rounding" : singular_);
+    return taken(std::move(M), "asked for");
+  }
+
+  std::unique_ptr<Nonsymmetric> automatic() {
+    if (auto M = factor_if_enough()) return M;
+    const double entries = static_cast<double>(A_.nnz());
+    const double rows = static_cast<double>(A_.layout.total());
+    if (!facts_.is_m_like())
+      if (auto M = direct(light_work * entries)) return direct_taken(std::move(M));
+    if (facts_.diagonal_is_matching() || !alone())
+      if (auto M = levels_if_they_contract()) return M;
+    if (auto M = direct(affordable_work * rows)) return direct_taken(std::move(M));
+    return finer_factor();
+  }
+
+  std::unique_ptr<Nonsymmetric> factor_if_enough() {
+    if (!facts_.full_diagonal) return {};
+    auto M = build(factor_recipe(IlutRule::zero_fill()));
+    const auto begin = probed(*M, factor_steps);
+    if (rate_of(begin) > factor_rate) return {};
+    const auto norms = probed(*M, 2 * factor_steps);
+    const double rate = rate_of(norms, std::min<std::size_t>(factor_steps, norms.size() - 1));
+    const double steps = static_cast<double>(norms.size() - 1);
+    const double left =
+        norms.back() > 0 && norms.front() > 0 && rate > 0
+            ? std::log(probing::target * norms.front() / norms.back()) / std::log(rate)
+            : 0;
+    const double iterations = steps + std::max(0.0, left);
+    if (rate >= 1 || iterations > few_with_factor) return {};
+    return taken(std::move(M), concat("ILU(0) alone, as a probe foretells ", std::ceil(iterations),
+                                      " iterations"));
+  }
+
+  std::unique_ptr<Nonsymmetric> levels_if_they_contract() {
+    auto M = build(levels_recipe());
+    const double rate = rate_of(probed(*M, levels_steps));
+    if (M->is_unstable() || rate > levels_rate) {
+      tried_ = concat("levels do not contract (", M->is_unstable() ? "a factor is unstable" : "",
+                      M->is_unstable() ? ")" : concat("residual by ", rate, " in a step)"));
+      if (alone() || facts_.full_diagonal == false) return {};
+    }
+    return taken(std::move(M), facts_.is_m_like()
+                                   ? "not symmetric, M-matrix-like: levels of A as it is"
+                                   : "not symmetric, with a heavy diagonal: levels of A as it is");
+  }
+
+  // By matching, scaling and a sparse LU; empty when it costs more or A is structurally singular.
+  std::unique_ptr<Nonsymmetric> direct(double most_work) {
+    if (A_.layout.total() > 200'000 && most_work < HUGE_VAL) return {};
+    Recipe recipe;
+    recipe.rules.direct = true;
+    recipe.rules.most_lu_work = most_work / static_cast<double>(std::max<Global>(A_.nnz(), 1));
+    if (alone()) {
+      if (!match()) return {};
+      recipe.matched = matched_;
+    }
+    auto M = build(recipe);
+    if (report_.method != "direct") return {};
+    const bool solves = solves_in_range(*M);
+    if ((!is_singular(*M) && solves) || params_.method == Method::direct) return M;
+    // What b has in the range of A is solved for, when no pivot vanishes. A matching that has to
+    // take entries that are rounding hides in its scales that A is singular.
+    singular_ = "A is singular to rounding";
+    recipe.rules.raised_diagonal = raised_diagonal;
+    if (!solves) recipe.matched.reset();
+    return build(std::move(recipe));
+  }
+
+  // M A w = w but for a tenth of A w.
+  bool solves_in_range(const Nonsymmetric& M) const {
+    constexpr double enough = 0.1;
+    const Index n = A_.own();
+    const auto first = A_.comm.sum_before(Global{n});
+    std::vector<double> w(n), b(n), x(n), Ax(n);
+    for (Index i = 0; i < n; ++i) w[i] = probing::sign(first + i);
+    RowProduct<double> multiply(A_);
+    multiply(w.data(), b.data());
+    M.apply(false, b.data(), x.data());
+    multiply(x.data(), Ax.data());
+    axpy(n, -1, b.data(), Ax.data());
+    return norm(A_.comm, n, Ax.data()) <= enough * norm(A_.comm, n, b.data());
+  }
+
+  std::unique_ptr<Nonsymmetric> direct_taken(std::unique_ptr<Nonsymmetric> M) {
+    const std::string how = alone() ? "matching, scaling and a sparse LU" : "a sparse LU";
+    return taken(std::move(M), with_tried(how));
+  }
+
+  std::unique_ptr<Nonsymmetric> finer_factor() {
+    Recipe recipe = factor_recipe({1e-3, 10, false});
+    if (alone() && match()) recipe.matched = matched_;
+    auto M = build(std::move(recipe));
+    return taken(std::move(M), with_tried("matching, scaling and ILUT(0.001, +10)"));
+  }
+
+  std::string with_tried(const std::string& how) const {
+    return tried_.empty() ? "not symmetric: " + how : "not symmetric: " + how + ", as " + tried_;
+  }
+
+  // Whether there is a perfect matching.
+  bool match() {
+    if (!matched_ && singular_.empty()) {
+      matched_ = Matched::of(A_.rows);
+      if (!matched_) singular_ = "A is structurally singular: no matching of all rows with columns";
+    }
+    return matched_.has_value();
+  }
+
+  bool is_singular(const Nonsymmetric& M) const {
+    return M.is_singular() || M.amplification(A_) > singular_amplification;
+  }
+
+  void name_singular(const Nonsymmetric& M) {
+    if (singular_.empty() && is_singular(M)) singular_ = "A is singular to rounding";
+    if (!singular_.empty()) report_.reason += "; " + singular_;
+  }
+
+  const DistRows<double>& A_;
+  const NearNullspace &right_, &left_;
+  const Index block_;
+  const Params& params_;
+  Report& report_;
+  Facts facts_;
+  std::optional<Matched> matched_;
+  std::string singular_, tried_;
+};
+
+}  // namespace
+
+std::unique_ptr<Nonsymmetric> choose_nonsymmetric(const DistRows<double>& A,
+                                                  const NearNullspace& right,
+                                                  const NearNullspace& left, Index block,
+                                                  const Params& params, Report& report) {
+  return Choice(A, right, left, block, params, report).run();
+}
+
+bool still_contracts(const DistRows<double>& A, const Nonsymmetric& M) {
+  return rate_of(residuals(A, M, factor_steps)) <= levels_rate;
+}
+
+}  // namespace pympf::precond

@@ -1,0 +1,224 @@
+"""What was done, line by line: the columns of reports, each declared once.
+
+A printed table, `as_dict`, the attributes of files and the tables of docs/reports.md come from
+these lists; what the core gives is compared with them in the tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+__all__ = [
+    "LEVEL_COLUMNS",
+    "STAGE_COLUMNS",
+    "Column",
+    "Lines",
+    "PreconditionerReport",
+    "Report",
+    "table",
+    "with_reason",
+]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a report: what it is called, counts and means, and how it is printed."""
+
+    name: str
+    kind: type
+    doc: str
+    unit: str = ""
+    form: str = ""
+    """How `print` shows it; empty: it does not."""
+    title: str = ""
+    """What heads it there, where that is not its name."""
+    default: Any = None
+    """What a file without it means."""
+
+    def cell(self, line: dict[str, Any]) -> str:
+        """Print the value of a line."""
+        value = line[self.name]
+        return self.form.format(("no", "yes")[value] if self.kind is bool else value)
+
+    def read(self, value: Any) -> Any:
+        """Give a value out of a file its kind."""
+        if value is None:
+            raise ValueError(f"{self.name} is missing")
+        return self.kind(value)
+
+
+STAGE_COLUMNS = (
+    Column("level", int, "The stage; 1 is the finest.", form="{:d}"),
+    Column("rows", int, "Active rows when it began.", form="{:d}"),
+    Column("nnz", int, "Entries of the matrix then.", form="{:d}"),
+    Column("clusters", int, "Clusters of its columns.", form="{:d}"),
+    Column("bypassed", int, "Columns that sat it out.", form="{:d}"),
+    Column("rotations", int, "Rotations that it found.", form="{:d}"),
+    Column("retired", int, "Columns that became wavelets.", form="{:d}"),
+    Column("ranks", int, "Ranks that held some of the rows.", default=1),
+    Column("dropped", float, "Norm of what it dropped.", "of ‖A‖ (Frobenius)", "{:.2e}"),
+    Column("bytes", int, "What its rotations take.", "bytes", "{:d}"),
+    Column("seconds", float, "Time on this rank.", "s", "{:.3f}"),
+    Column("messages", int, "Messages of all ranks, point to point.", default=0),
+    Column("message_bytes", int, "What is in them.", "bytes", default=0),
+    Column("collectives", int, "Collective calls of a rank.", default=0),
+)
+"""The lines of `Report`: the stages of a factorization."""
+
+LEVEL_COLUMNS = (
+    Column("level", int, "The level; 0 is the finest.", form="{:d}"),
+    Column("rows", int, "Rows of its matrix.", form="{:d}"),
+    Column("nnz", int, "Entries of its matrix.", form="{:d}"),
+    Column("clusters", int, "Clusters of its rows; 0 on the last level.", form="{:d}"),
+    Column("ranks", int, "Ranks that hold some of the rows.", form="{:d}"),
+    Column("lifted", bool, "Whether the scaling functions were smoothed.", form="{}"),
+    Column(
+        "prolongation", float, "Entries of the prolongation P.", "per row", "{:.2f}", "P per row"
+    ),
+    Column("factor", float, "Entries of the smoother's factor.", "of nnz", "{:.2f}", "factor/nnz"),
+    Column("bytes", int, "What the level takes on this rank.", "bytes", "{:d}"),
+    Column("seconds", float, "Time of its setup on this rank.", "s", "{:.3f}"),
+)
+"""The lines of `PreconditionerReport`: the levels of a hierarchy."""
+
+
+class Lines:
+    """A report with a line for each stage, level or table."""
+
+    COLUMNS: ClassVar[tuple[Column, ...]]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the report as plain data, fit for JSON.
+
+        Not collective.
+
+        Examples
+        --------
+        >>> import pympf
+        >>> pympf.factorize(pympf.gallery.poisson(10)).report().as_dict()["rows"]
+        10
+        """
+        return dict(self.__dict__)
+
+    @classmethod
+    def columns(cls) -> list[dict[str, Any]]:
+        """List the columns of its lines.
+
+        Not collective.
+
+        Returns
+        -------
+        list of dict
+            With keys ``name``, ``kind`` ('int', 'float' or 'bool'), ``unit`` and ``doc``.
+
+        Examples
+        --------
+        >>> import pympf
+        >>> [column["name"] for column in pympf.Report.columns()][:3]
+        ['level', 'rows', 'nnz']
+        """
+        return [
+            {"name": c.name, "kind": c.kind.__name__, "unit": c.unit, "doc": c.doc}
+            for c in cls.COLUMNS
+        ]
+
+
+def table(columns: Sequence[Column], lines: Sequence[dict[str, Any]]) -> list[str]:
+    """Lay lines out in the columns that are shown, with a head; none where there are no lines."""
+    if not lines:
+        return []
+    shown = [column for column in columns if column.form]
+    cells = [[column.title or column.name for column in shown]]
+    cells += [[column.cell(line) for column in shown] for line in lines]
+    return ["".join(f"{cell:>11}" for cell in row) for row in cells]
+
+
+@dataclass(frozen=True)
+class Report(Lines):
+    """What a factorization did, stage by stage; `print` shows it as a table."""
+
+    COLUMNS = STAGE_COLUMNS
+
+    rows: int
+    dtype: str
+    core_size: int
+    stop: str
+    retire: str
+    relative_error: float
+    bytes: int
+    seconds: float
+    stages: list[dict[str, Any]]
+    params: dict[str, Any]
+
+    def __str__(self) -> str:
+        lines = table(self.COLUMNS, self.stages)
+        lines.append(
+            f"{self.rows} rows, {self.dtype}, core {self.core_size} ({self.stop}), "
+            f"{self.retire} rule, relative error {self.relative_error:.3g}, "
+            f"{self.bytes} bytes, {self.seconds:.3f} s"
+        )
+        if self.relative_error > np.sqrt(np.finfo(self.dtype).eps):
+            lines.append(
+                "solve, logdet and functions hold for F, which is "
+                f"{self.relative_error:.2g} of the norm of A away from A; for A itself take "
+                "pympf.solve and pympf.logdet"
+            )
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class PreconditionerReport(Lines):
+    """What the setup of a preconditioner did, level by level; `print` shows it as a table.
+
+    `columns` lists what its ``levels`` have. ``work`` counts the multiply-adds of an application on
+    this rank, ``setup_work`` those of the setup where the matrix is not symmetric (else 0).
+    """
+
+    COLUMNS = LEVEL_COLUMNS
+
+    rows: int
+    dtype: str
+    method: str
+    reason: str
+    levels: list[dict[str, Any]]
+    operator_complexity: float
+    grid_complexity: float
+    coarse_rows: int
+    coarse_nullity: int
+    coarse_negative: int
+    indefinite: bool
+    definite: bool
+    single: bool
+    symmetric: bool
+    work: float
+    setup_work: float
+    bytes: int
+    seconds: float
+    params: dict[str, Any]
+
+    def __str__(self) -> str:
+        cycle = " (cycle in float32)" if self.single else ""
+        lines = table(self.COLUMNS, self.levels)
+        lines.append(
+            f"{self.rows} rows, {self.dtype}{cycle}, "
+            f"operator complexity {self.operator_complexity:.2f}, "
+            f"grid complexity {self.grid_complexity:.2f}, {self.bytes} bytes, {self.seconds:.3f} s"
+        )
+        if self.coarse_rows and not self.symmetric:
+            lines.append(f"sparse LU of {self.coarse_rows} rows")
+        elif self.coarse_rows:
+            lines.append(
+                f"dense solve of {self.coarse_rows} rows, nullity {self.coarse_nullity}, "
+                f"{self.coarse_negative} negative eigenvalues"
+            )
+        lines.append(f"method {with_reason(self.method, self.reason)}")
+        return "\n".join(lines)
+
+
+def with_reason(method: str, reason: str) -> str:
+    """Say which method was taken, and why."""
+    return f"{method}: {reason}" if reason else method

@@ -1,0 +1,595 @@
+"""Sketches on disk: what a `Repository` keeps, and how it comes there.
+
+Rows of one width lie in immutable segments, which a manifest names (`_segments`); what is added
+waits in memory for a commit. Small segments are put together, a sketch log₈ n times.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from pympf import la
+from pympf.la import Ranks, checks
+from pympf.lsh._gates import checked_ids
+from pympf.sketch._segments import (
+    Manifest,
+    OpenSegment,
+    Records,
+    by_width,
+    joined_by_width,
+    lock,
+    open_segment,
+    write_segment,
+)
+from pympf.sketch.scheme import Scheme, Sketch
+
+__all__ = ["Store"]
+
+MODES = ("r", "a")
+PENDING_BYTES = 1 << 28
+"""What `add` holds back before it writes by itself."""
+SMALL_SEGMENTS = 8
+"""So many segments of one width and size class are made one."""
+NUMBER_BYTES = 4
+
+Array = NDArray[Any]
+Self = TypeVar("Self", bound="Store")
+
+
+class Store:
+    """The disk's side of a `Repository`.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+    mode : {'r', 'a'}
+    comm : mpi4py.MPI.Comm, optional
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        mode: str = "r",
+        comm: Any = None,
+    ) -> None:
+        self._ranks = Ranks(comm).own()
+        checks.choice(mode, "mode", MODES)
+        self.path, self.mode = Path(path), mode
+        self._ranks.same((str(self.path), mode), "repository")
+        self._closing = ExitStack()
+        self._pending: list[Records] = []
+        with self._ranks.guard():
+            Manifest.read(self.path)
+            if mode == "a" and self._ranks.rank == 0:
+                self._closing.enter_context(lock(self.path))
+                Manifest.read(self.path).sweep(self.path)
+        self._load()
+
+    @classmethod
+    def create(
+        cls: type[Self],
+        path: str | os.PathLike[str],
+        scheme: Scheme,
+        *,
+        head: int | None = None,
+        comm: Any = None,
+        **options: Any,
+    ) -> Self:
+        """Make an empty repository, and open it for writing.
+
+        Collective.
+
+        Parameters
+        ----------
+        path : str or os.PathLike
+            A directory that is not there, or empty.
+        scheme : Scheme
+            Whose sketches it will hold.
+        head : int, optional
+            Numbers that the index looks at, and that are never forgotten; by default d / 16.
+        comm : mpi4py.MPI.Comm, optional
+        **options
+            As in `Repository`.
+
+        Returns
+        -------
+        Repository
+
+        Raises
+        ------
+        OSError
+            If there is something at `path`, or it cannot be written.
+
+        Examples
+        --------
+        See `Repository`.
+        """
+        ranks, root = Ranks(comm), Path(path)
+        ranks.same((scheme.parameters, head), "scheme")
+        with ranks.guard():
+            head = -(-scheme.d // 16) if head is None else checks.integer(head, "head", 1, scheme.d)
+            if ranks.rank == 0:
+                if root.exists() and (not root.is_dir() or any(root.iterdir())):
+                    raise FileExistsError(f"{path}: expected no directory, or an empty one")
+                root.mkdir(parents=True, exist_ok=True)
+                Manifest(scheme.checksum, json.dumps(scheme.parameters), scheme.d, head).write(root)
+        return cls(path, "a", comm=comm, **options)
+
+    # ---- what it holds ---------------------------------------------------------------------------
+    def _load(self) -> None:
+        """Take over the last commit. Collective."""
+        for attempt in range(10):
+            manifest = Manifest.read(self.path) if self._ranks.rank == 0 else None
+            self._manifest = self._ranks.broadcast(manifest)
+            try:
+                with self._ranks.guard():
+                    opened = [
+                        open_segment(self.path, s, self._manifest.head)
+                        for s in self._manifest.segments
+                    ]
+                break
+            except FileNotFoundError:  # a commit came between
+                if attempt == 9:
+                    raise
+        self._set_segments(opened)
+
+    def _set_segments(self, opened: list[OpenSegment]) -> None:
+        """Note where the sketch of each id is."""
+        self._segments = opened
+        rows = [len(s.ids) for s in opened]
+        ids = np.concatenate([s.ids for s in opened]) if opened else np.zeros(0, np.int64)
+        place = np.repeat(np.arange(len(opened)), rows)
+        row = np.concatenate([np.arange(n) for n in rows]) if opened else np.zeros(0, np.int64)
+        order = np.argsort(ids, kind="stable")
+        order = order[~np.isin(ids[order], self._manifest.removed)]
+        self._ids, self._place, self._row = ids[order], place[order], row[order]
+        if (np.diff(self._ids) <= 0).any():
+            raise OSError(f"{self.path}: two sketches have one id")
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    @property
+    def ids(self) -> Array:
+        """The ids of all sketches that are committed, ascending."""
+        return self._ids.copy()
+
+    @property
+    def scheme(self) -> Scheme:
+        """The scheme of its sketches, made anew."""
+        return Scheme(**json.loads(self._manifest.parameters))
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of all numbers that are kept."""
+        return int(NUMBER_BYTES * self.kept(self._ids).sum())
+
+    def _places(self, ids: ArrayLike) -> tuple[Array, Array]:
+        """Give segment and row of ids, or raise ValueError."""
+        wanted = checked_ids(ids)
+        at = np.minimum(np.searchsorted(self._ids, wanted), max(len(self._ids) - 1, 0))
+        if len(wanted) and (len(self._ids) == 0 or (self._ids[at] != wanted).any()):
+            missing = wanted if len(self._ids) == 0 else wanted[self._ids[at] != wanted]
+            raise ValueError(f"there is no sketch with the id {missing[0]}")
+        return self._place[at], self._row[at]
+
+    def _gather(self, ids: ArrayLike, name: str) -> Array:
+        place, row = self._places(ids)
+        out = np.zeros(len(row), np.int64)
+        for s in np.unique(place):
+            out[place == s] = getattr(self._segments[s], name)[row[place == s]]
+        return out
+
+    def kept(self, ids: ArrayLike) -> Array:
+        """Return how many numbers of sketches are left.
+
+        Not collective.
+
+        Parameters
+        ----------
+        ids : array_like of int, shape (n,)
+
+        Examples
+        --------
+        See `forget`.
+        """
+        place, _ = self._places(ids)
+        return np.array([s.segment.width for s in self._segments], np.int64)[place]
+
+    def counts(self, ids: ArrayLike) -> Array:
+        """Return for how many sketches each stands: more than 1 for summaries.
+
+        Not collective.
+
+        Parameters
+        ----------
+        ids : array_like of int, shape (n,)
+
+        Examples
+        --------
+        See `merge`.
+        """
+        return self._gather(ids, "count")
+
+    def used(self, ids: ArrayLike) -> Array:
+        """Return when sketches were last used, in ticks: commits and calls of `touch`.
+
+        Not collective.
+
+        Parameters
+        ----------
+        ids : array_like of int, shape (n,)
+
+        Examples
+        --------
+        See `forget`.
+        """
+        ticks, touched = self._gather(ids, "used"), self._manifest.touched
+        if len(touched):
+            wanted = checked_ids(ids)
+            at = np.minimum(np.searchsorted(touched[:, 0], wanted), len(touched) - 1)
+            ticks = np.where(touched[at, 0] == wanted, np.maximum(ticks, touched[at, 1]), ticks)
+        return ticks
+
+    def labels(self, ids: ArrayLike) -> list[str]:
+        """Return the labels of sketches.
+
+        Not collective.
+
+        Parameters
+        ----------
+        ids : array_like of int, shape (n,)
+
+        Examples
+        --------
+        See `merge`.
+        """
+        return [self._segments[s].labels[i] for s, i in zip(*self._places(ids), strict=True)]
+
+    def sketches(self, ids: ArrayLike) -> list[Sketch]:
+        """Read sketches.
+
+        Not collective.
+
+        Parameters
+        ----------
+        ids : array_like of int, shape (n,)
+
+        Returns
+        -------
+        list of Sketch
+
+        Raises
+        ------
+        ValueError
+            If there is no sketch with one of the ids.
+
+        Examples
+        --------
+        See `forget`.
+        """
+        found = []
+        for s, row in zip(*self._places(ids), strict=True):
+            values = np.zeros(self._manifest.d)
+            width = self._segments[s].segment.width
+            values[:width] = self._segments[s].values(np.array([row]))[0]
+            found.append(Sketch(values, self._manifest.checksum, width))
+        return found
+
+    # ---- writing ---------------------------------------------------------------------------------
+    def add(
+        self,
+        sketches: Sequence[Sketch] | ArrayLike,
+        labels: Sequence[str] | None = None,
+        *,
+        kept: int | None = None,
+    ) -> Array:
+        """Take in sketches; `commit` makes them last.
+
+        Collective. Ids count on through the sketches of rank 0, of rank 1, and so on.
+
+        Parameters
+        ----------
+        sketches : sequence of Sketch, or array_like of shape (n, d)
+            An array is taken to be of this repository's scheme.
+        labels : sequence of str, optional
+        kept : int, optional
+            How many numbers of the rows of an array are left; by default all.
+
+        Returns
+        -------
+        numpy.ndarray of int64, shape (n,)
+            Their ids.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If sketches are of another scheme, shorter than the head, or not finite.
+        OSError
+            If the repository is open for reading.
+
+        Examples
+        --------
+        See `Repository`.
+        """
+        with self._ranks.guard():
+            self._require_writing()
+            parts = self._checked(sketches, labels, kept)
+            count = sum(len(part.values) for part in parts)
+        first = self._manifest.next_id + self._ranks.before(count)
+        for part in parts:
+            part.ids += first
+            part.used[:] = self._manifest.clock + 1
+        self._manifest.next_id += self._ranks.sum(count)
+        self._pending += parts
+        pending = sum(part.values.nbytes for part in self._pending)
+        if self._ranks.max(pending) >= PENDING_BYTES:
+            self.commit()
+        return np.arange(first, first + count)
+
+    def _require_writing(self) -> None:
+        if self.mode != "a":
+            raise OSError(f"{self.path}: open for reading; open it with mode='a' to write")
+
+    def _checked(
+        self, sketches: Any, labels: Sequence[str] | None, kept: int | None
+    ) -> list[Records]:
+        """Give records by width, whose ids are places."""
+        d, head = self._manifest.d, self._manifest.head
+        if isinstance(sketches, Sketch):
+            sketches = [sketches]
+        if not isinstance(sketches, np.ndarray) and any(isinstance(s, Sketch) for s in sketches):
+            widths = np.array([self._checked_sketch(s).kept for s in sketches])
+            values = np.stack([s.values for s in sketches])
+        else:
+            checks.no_masks(sketches, "sketches")
+            values = la.exact_real(np.asarray(sketches), "sketches")
+            if values.ndim != 2 or values.shape[1] != d:
+                raise ValueError(f"sketches: expected shape (n, {d}), got {values.shape}")
+            width = d if kept is None else checks.integer(kept, "kept", 1, d)
+            widths = np.full(len(values), width)
+        with np.errstate(over="ignore"):
+            values = values.astype(np.float32, copy=False)
+        for start in range(0, len(values), 4096):  # a part at a time: the mask stays small
+            if not np.isfinite(values[start : start + 4096]).all():
+                raise ValueError("sketches: expected finite numbers in the range of float32")
+        if len(widths) and widths.min() < head:
+            raise ValueError(f"expected at least {head} numbers of a sketch, got {widths.min()}")
+        texts = [""] * len(values) if labels is None else [str(label) for label in labels]
+        if len(texts) != len(values):
+            raise ValueError(f"labels: expected {len(values)}, got {len(texts)}")
+        ones = np.ones(len(values), np.int64)
+        whole = Records(np.arange(len(values)), ones, ones.copy(), texts, values)
+        return list(by_width(whole, widths))
+
+    def _checked_sketch(self, sketch: Sketch) -> Sketch:
+        if not isinstance(sketch, Sketch):
+            raise TypeError(f"expected sketches, got a {type(sketch).__name__} among them")
+        if sketch.scheme != self._manifest.checksum:
+            raise ValueError(
+                f"expected sketches of the scheme {self._manifest.checksum}, got one of "
+                f"{sketch.scheme}"
+            )
+        return sketch
+
+    def commit(self) -> None:
+        """Make all that was added last: after this, no crash undoes it.
+
+        Collective.
+
+        Raises
+        ------
+        OSError
+            If a file cannot be written: then what was added waits for the next commit.
+
+        Examples
+        --------
+        See `Repository`.
+        """
+        self._require_writing()
+        pending = list(joined_by_width(self._pending))
+        if not any(self._every(len(part.ids) for part in pending)):
+            return
+        self._replace(pending, [], clock=self._manifest.clock + 1)
+        self._pending = []
+        self._compact()
+
+    def _every(self, values: Iterable[Any]) -> list[Any]:
+        """Give the values of all ranks, rank by rank. Collective."""
+        return list(chain(*self._ranks.gather(list(values))))
+
+    def _replace(
+        self, records: Sequence[Records | Callable[[], Records]], dropped: list[int], **changes: Any
+    ) -> None:
+        """Write records of each rank as new segments, drop old ones, and commit. Collective."""
+        ranks, manifest = self._ranks, self._manifest
+        first = manifest.next_segment + ranks.before(len(records))
+        with ranks.guard():
+            own = [
+                write_segment(
+                    self.path, first + i, r if isinstance(r, Records) else r(), manifest.head
+                )
+                for i, r in enumerate(records)
+            ]
+        written = self._every(own)
+        gone = [manifest.segments[i] for i in dropped]
+        kept = [s for i, s in enumerate(manifest.segments) if i not in dropped]
+        new = Manifest(**{**manifest.__dict__, **changes})
+        new.segments, new.generation = kept + written, manifest.generation + 1
+        new.next_segment = manifest.next_segment + len(written)
+        with ranks.guard():
+            if ranks.rank == 0:
+                new.write(self.path)
+        self._manifest = new
+        with ranks.guard():
+            opened = [open_segment(self.path, s, new.head) for s in written]
+        self._set_segments([s for i, s in enumerate(self._segments) if i not in dropped] + opened)
+        if ranks.rank == 0:
+            for segment in gone:
+                segment.path(self.path).unlink(missing_ok=True)
+        if not dropped:
+            self._extend_index(opened)
+
+    def _compact(self) -> None:
+        """Make one segment of many small ones of a width and a size class. Collective.
+
+        A sketch is copied once for each class, log₈ n times, until its segment is large.
+        """
+        while True:
+            classes: dict[tuple[int, int], list[int]] = {}
+            for i, s in enumerate(self._manifest.segments):
+                size_class = int(math.log(max(s.rows, 1), SMALL_SEGMENTS))
+                classes.setdefault((s.width, size_class), []).append(i)
+            full = [places[:SMALL_SEGMENTS] for places in classes.values()]
+            full = [p for p in full if len(p) == SMALL_SEGMENTS and self._bytes(p) <= PENDING_BYTES]
+            if not full:
+                return
+            self._rewrite(full[0])
+
+    def _bytes(self, segments: list[int]) -> int:
+        rows = (self._manifest.segments[i] for i in segments)
+        return sum(NUMBER_BYTES * s.rows * s.width for s in rows)
+
+    def _rewrite(self, segments: list[int], widths: Array | None = None) -> None:
+        """Write segments anew, without what was removed, perhaps shorter. Collective.
+
+        `widths` belong to the ids, ascending, of these segments. Rank 0 writes.
+        """
+        records: list[Callable[[], Records]] = []  # read when they are written, one by one
+        inside = np.isin(self._place, segments)
+        ids = self._ids[inside]
+        if self._ranks.rank == 0 and len(ids):
+            new = self.kept(ids) if widths is None else widths
+            for width in np.unique(new).tolist():
+                step = max(1, PENDING_BYTES // (NUMBER_BYTES * width))
+                same = ids[new == width]
+                for part in (same[i : i + step] for i in range(0, len(same), step)):
+                    records.append(partial(self._read, part, width))
+        gone = np.concatenate([self._segments[i].ids for i in segments])
+        left = self._manifest.removed[~np.isin(self._manifest.removed, gone)]
+        touched = self._manifest.touched[~np.isin(self._manifest.touched[:, 0], gone)]
+        self._replace(records, segments, removed=left, touched=touched)
+
+    def _read(self, ids: Array, width: int) -> Records:
+        """Read the sketches of ids, cut to a width."""
+        place, row = self._places(ids)
+        values = np.empty((len(ids), width), np.float32)
+        for s in np.unique(place):
+            segment, at = self._segments[s], np.nonzero(place == s)[0]
+            head = segment.heads.shape[1]
+            values[at, :head] = segment.heads[row[at]]
+            values[at, head:] = segment.tails[row[at], : width - head]
+        return Records(ids, self.counts(ids), self.used(ids), self.labels(ids), values)
+
+    # ---- opening and closing ---------------------------------------------------------------------
+    def refresh(self) -> bool:
+        """Take over what the writer has committed since; True if there was anything.
+
+        Collective. A writer has nothing to take over.
+
+        Examples
+        --------
+        See `Repository`.
+        """
+        if self.mode == "a":
+            return False
+        first = self._ranks.rank == 0
+        now = self._ranks.broadcast(Manifest.read(self.path).generation if first else 0)
+        if now == self._manifest.generation:
+            return False
+        self._load()
+        return True
+
+    def check(self) -> None:
+        """Read all numbers and compare their checksums.
+
+        Collective.
+
+        Raises
+        ------
+        OSError
+            If one is not what was written.
+
+        Examples
+        --------
+        See `report`.
+        """
+        with self._ranks.guard():
+            for segment in self._segments[self._ranks.rank :: self._ranks.size]:
+                segment.check()
+
+    def report(self) -> dict[str, Any]:
+        """Return what is there: sketches, bytes, widths, summaries, segments, scheme.
+
+        Not collective.
+
+        Examples
+        --------
+        >>> import os, tempfile
+        >>> from pympf.sketch import Repository, Scheme
+        >>> path = os.path.join(tempfile.mkdtemp(), "none")
+        >>> with Repository.create(path, Scheme(1050, b=42)) as repository:
+        ...     repository.check()
+        ...     repository.report()["sketches"]
+        0
+        """
+        kept, counts = self.kept(self._ids), self.counts(self._ids)
+        widths, numbers = np.unique(kept, return_counts=True)
+        return {
+            "path": str(self.path),
+            "sketches": len(self),
+            "stand_for": int(counts.sum()),
+            "summaries": int((counts > 1).sum()),
+            "d": self._manifest.d,
+            "head": self._manifest.head,
+            "bytes": self.bytes,
+            "file_bytes": sum(s.size for s in self._manifest.segments),
+            "kept": dict(zip(widths.tolist(), numbers.tolist(), strict=True)),
+            "segments": len(self._segments),
+            "clock": self._manifest.clock,
+            "scheme": json.loads(self._manifest.parameters) | {"checksum": self._manifest.checksum},
+        }
+
+    def close(self) -> None:
+        """Commit, and let the next writer in.
+
+        Collective.
+
+        Examples
+        --------
+        See `Repository`.
+        """
+        try:
+            if self.mode == "a":
+                self.commit()
+        finally:
+            self._closing.close()
+            self.mode = "r"
+
+    def __enter__(self: Self) -> Self:
+        return self
+
+    def __exit__(self, kind: Any, *_: Any) -> None:
+        if kind is None:
+            self.close()
+        else:  # what was added and not committed is dropped
+            self._closing.close()
+            self.mode = "r"
+
+    def _extend_index(self, segments: list[OpenSegment]) -> None:
+        """Be told of new segments. Collective."""
+
+    def __repr__(self) -> str:
+        name = type(self).__name__
+        return f"<{name} of {len(self)} sketches, {self.bytes} bytes, at {str(self.path)!r}>"

@@ -1,0 +1,111 @@
+"""The preconditioner of a matrix that is not symmetric, by PETSc's solvers."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+import pympf
+import pympf.petsc
+
+from .test_petsc4py import make_pc, mat, options  # noqa: F401
+
+N = 48
+FLOW = pympf.gallery.convection_diffusion(N, 300.0)
+
+
+@pytest.fixture
+def make_ksp(PETSc, mat):  # noqa: F811
+    """Give a function that makes a solver of a matrix."""
+
+    def make(A, solver="gmres"):
+        ksp = PETSc.KSP().create()
+        ksp.setOperators(mat(A))
+        ksp.setType(solver)
+        ksp.getPC().setType("mmf")
+        ksp.setTolerances(rtol=1e-8, max_it=40)
+        ksp.setFromOptions()
+        ksp.getPC().setFromOptions()
+        return ksp
+
+    return make
+
+
+def solve(ksp, rng):
+    x, b = ksp.getOperators()[0].createVecs()
+    b.array = rng.standard_normal(b.size)
+    ksp.solve(b, x)
+    A = ksp.getOperators()[0]
+    return (A * x - b).norm() / b.norm()
+
+
+@pytest.mark.parametrize("solver", ["gmres", "fgmres", "bcgs", "richardson"])
+@pytest.mark.parametrize("method", ["auto", "multilevel", "ict", "direct"])
+def test_solvers(make_ksp, options, rng, solver, method):  # noqa: F811
+    options(method=method)
+    ksp = make_ksp(FLOW, solver)
+    left = solve(ksp, rng)
+    if (solver, method) != ("richardson", "ict"):
+        assert ksp.getConvergedReason() > 0
+        assert left <= 1e-4
+
+
+def test_transpose(PETSc, make_pc, rng):  # noqa: F811
+    pc = make_pc(FLOW)
+    r, s = (PETSc.Vec().createWithArray(rng.standard_normal(N * N)) for _ in range(2))
+    Mr, Ms = r.duplicate(), s.duplicate()
+    pc.apply(r, Mr)
+    pc.applyTranspose(s, Ms)
+    assert abs(s.dot(Mr) - r.dot(Ms)) <= 1e-9 * s.norm() * Mr.norm()
+
+
+def test_update_on_the_same_pattern(make_ksp, rng):
+    ksp = make_ksp(FLOW)
+    assert solve(ksp, rng) <= 1e-5
+    A = ksp.getOperators()[0]
+    for factor in (2.0, -3.0):
+        A.scale(factor)
+        ksp.setOperators(A)
+        assert solve(ksp, rng) <= 1e-5
+        assert ksp.getIterationNumber() <= 15
+    # The same pattern, but symmetric: made anew.
+    symmetric = (FLOW + FLOW.T).tocsr()
+    symmetric.sort_indices()
+    A.setValuesCSR(
+        *(a.astype("int32") for a in (symmetric.indptr, symmetric.indices)), symmetric.data
+    )
+    A.assemble()
+    ksp.setType("cg")
+    assert solve(ksp, rng) <= 1e-5
+
+
+@pytest.mark.parametrize("solver", ["cg", "minres", "cr"])
+def test_solvers_for_symmetric_matrices_are_refused(PETSc, make_ksp, rng, solver):
+    with pytest.raises(PETSc.Error, match="the matrix is not symmetric"):
+        solve(make_ksp(FLOW, solver), rng)
+
+
+def test_what_only_symmetric_matrices_have_is_refused(PETSc, make_pc, options):  # noqa: F811
+    options(cycle="w")
+    with pytest.raises(PETSc.Error, match="is for symmetric matrices"):
+        make_pc(FLOW).setUp()
+
+
+def test_the_view_says_what_was_taken(make_ksp, rng, capfd, PETSc):
+    ksp = make_ksp(FLOW)
+    solve(ksp, rng)
+    ksp.view(PETSc.Viewer.STDOUT())
+    shown = capfd.readouterr().out
+    assert "not symmetric, M-matrix-like" in shown
+    assert "sparse LU of" in shown
+
+
+def test_near_nullspace(PETSc, mat, make_pc, rng):  # noqa: F811
+    A = mat(sp.csr_array(FLOW))
+    v = A.createVecRight()
+    v.set(1 / N)
+    A.setNearNullSpace(PETSc.NullSpace().create(vectors=[v]))
+    r = PETSc.Vec().createWithArray(rng.standard_normal(N * N))
+    z, expected = r.duplicate(), r.duplicate()
+    make_pc(A).apply(r, z)
+    make_pc(FLOW).apply(r, expected)
+    np.testing.assert_allclose(z.array, expected.array, rtol=1e-6, atol=1e-9 * expected.norm())
