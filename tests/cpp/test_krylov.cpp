@@ -997,7 +997,7 @@ TEST_CASE("names") {
   for (Side side : {Side::right, Side::left}) CHECK(side_from_name(name(side)) == side);
   CHECK_THROWS_WITH_AS(
       method_from_name("bicg"),
-      "method: expected one of 'cg', 'fcg', 'minres', 'gmres', 'fgmres'; got 'bicg'",
+      "method: expected one of 'cg', 'fcg', 'minres', 'gmres', 'fgmres', 'bicgstab'; got 'bicg'",
       InvalidArgument);
   CHECK_THROWS_AS(side_from_name(""), InvalidArgument);
   for (int k = 0; k <= static_cast<int>(Reason::stopped_by_callback); ++k) {

@@ -81,9 +81,12 @@ def check_solution(A, b, given, solution, options):
     x = x.astype(np.longdouble)
     if norm(b) < 1e-290 * abs(exact.data).max(initial=1):
         return  # no float64 holds the solution
-    residual = norm(b - exact @ x)
-    rounding = norm(abs(exact) @ abs(x) + abs(b)) * (np.finfo(np.float32).eps if single else EPS)
     rtol = options.get("rtol", 1e-5 if single else 1e-8)
+    terms, rows = abs(exact) @ abs(x) + abs(b), b - exact @ x
+    if solution.norm == "balanced":  # rounding in rows of large units, by their own terms
+        rows = np.where(abs(rows) > 10 * rtol * terms, rows, 0)
+    residual = norm(rows)
+    rounding = norm(terms) * (np.finfo(np.float32).eps if single else EPS)
     allowed = 10 * rtol * norm(b) + FEW * rounding
     if rtol <= 1e-8 and not single:
         check_error(sp.csr_array(exact.astype(np.float64)), b, x)

@@ -194,7 +194,7 @@ def test_very_small_and_very_large_entries_in_float32(size, clustering):
     [
         (np.ones(4), ValueError, r"expected shape \(5,\)"),
         (np.ones(6), ValueError, r"expected shape \(5,\)"),
-        (np.ones((5, 2)), ValueError, r"of shape \(5,\)"),
+        (np.ones((5, 2, 1)), ValueError, r"expected shape \(5,\)"),
         (np.ones((1, 5)), ValueError, "shape"),
         (3.0, TypeError, "expected an array"),
         (np.array([1, 2, np.nan, 4, 5]), ValueError, "expected finite values.*nan at 2"),
@@ -210,6 +210,14 @@ def test_vectors_that_are_refused(name, value, error, message):
     vectors = {"b": np.ones(5), name: value}
     with pytest.raises(error, match=f"{name}.*{message}"):
         pympf.solve(gallery.poisson(5), vectors.pop("b"), **vectors)
+
+
+def test_a_guess_has_the_columns_of_the_side():
+    A = gallery.poisson(5)
+    with pytest.raises(ValueError, match=r"x0: expected shape \(5,\) as that of b, got \(5, 2\)"):
+        pympf.solve(A, np.ones(5), x0=np.ones((5, 2)))
+    with pytest.raises(ValueError, match=r"x0: expected shape \(5, 2\) as that of b, got \(5,\)"):
+        pympf.solve(A, np.ones((5, 2)), x0=np.ones(5))
 
 
 def test_vectors_of_the_caller_stay_as_they_are():
