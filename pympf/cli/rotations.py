@@ -12,9 +12,9 @@ import scipy.sparse as sp
 
 import pympf
 from pympf import approx, io
-from pympf._storage import value_of
 from pympf.approx.compression import Trial, table_of_trials
 from pympf.cli.output import print_report, table_of
+from pympf.io.tree import value_of
 from pympf.matching import checked
 
 KINDS = ("mmf", "direct", "skew", "additive")
