@@ -1,6 +1,6 @@
 """What was done, line by line: the columns of reports, each declared once.
 
-A printed table, `as_dict`, the attributes of files and the tables of docs/reports.md come from
+A printed table, `as_dict`, the attributes of files and the tables of docs/options.md come from
 these lists; what the core gives is compared with them in the tests.
 """
 

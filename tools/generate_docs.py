@@ -44,13 +44,34 @@ A.mtx --preconditioner classic --core-size 50`, and in PETSc
 """
 
 
+REPORTS = """## Columns of the reports
+
+`report()` of a factorization, a preconditioner or a hash table has a line for each stage, level or
+table; `print` shows most columns, `as_dict()` and the files have all.
+"""
+
+
 def options_page() -> str:
     """Return the text of docs/options.md."""
     parts = (
         (INTRODUCTION, pympf.Preconditioner.fields()),
         (FACTORIZATION, pympf.Params.fields()),
     )
-    return "\n".join(f"{text}\n{_list(fields)}" for text, fields in parts)
+    return "\n".join([*(f"{text}\n{_list(fields)}" for text, fields in parts), _reports()])
+
+
+def _reports() -> str:
+    """Return the section with the columns of the reports."""
+    kinds = {"Report": "stages", "PreconditionerReport": "levels", "TableReport": "tables"}
+    text = REPORTS
+    for name, lines in kinds.items():
+        report = getattr(pympf.lsh if name == "TableReport" else pympf, name)
+        rows = [
+            [f"`{column['name']}`", column["kind"], column["unit"], column["doc"]]
+            for column in report.columns()
+        ]
+        text += f"\n### `{name}`: {lines}\n{_table(['column', 'kind', 'unit', 'meaning'], rows)}\n"
+    return text
 
 
 def _list(fields: list[dict[str, Any]]) -> str:

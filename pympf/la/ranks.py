@@ -574,32 +574,13 @@ class Ranks:
 def first_row(rows: int, rank: int, ranks: int) -> int:
     """Return where the rows of a rank begin when they are cut as evenly as possible, as PETSc does.
 
-    Not collective.
-
-    Parameters
-    ----------
-    rows, rank, ranks : int
-        `rank` may be `ranks`: then the result is `rows`.
-
-    Examples
-    --------
-    >>> from pympf.la.ranks import first_row
-    >>> [first_row(10, rank, 3) for rank in range(4)]
-    [0, 4, 7, 10]
+    Not collective. `rank` may be `ranks`: then the result is `rows`.
     """
     return rank * (rows // ranks) + min(rank, rows % ranks)
 
 
 def require_same(values: Sequence[Any], what: str) -> None:
-    """Raise ValueError unless the values that the ranks have brought are the same. Not collective.
-
-    Parameters
-    ----------
-    values : sequence
-        One of each rank.
-    what : str
-        What the error message calls them.
-    """
+    """Raise ValueError unless the values, one of each rank, are the same. Not collective."""
     for rank, other in enumerate(values):
         if other != values[0]:
             raise ValueError(

@@ -193,3 +193,21 @@ def test_ranks_are_checked():
     with pytest.raises(TypeError, match="expected an mpi4py communicator"):
         pympf.factorize(np.eye(2), comm="world")
     assert Ranks(Ranks(None)).comm is None
+
+
+# Reports
+
+
+def test_the_core_gives_the_columns_that_are_declared():
+    """Names drift where a list stands twice: the core's are the declared ones, in kind too."""
+    A = gallery.poisson((20, 20))
+    for report, lines in (
+        (pympf.factorize(A, core_size=50).report(), "stages"),
+        (pympf.as_preconditioner(A, method="multilevel").report(), "levels"),
+        (pympf.lsh.Table(HyperplaneHash(2, n_functions=3)).report(), "tables"),
+    ):
+        declared = {column["name"]: column["kind"] for column in report.columns()}
+        for line in report.as_dict()[lines]:
+            assert {name: type(value).__name__ for name, value in line.items()} == declared
+        head = str(report).splitlines()[0]
+        assert all(name in head for name in ("level", "rows", "seconds")) or lines == "tables"
