@@ -38,6 +38,7 @@ NOT_DEFINITE = ("diverged_nan", "diverged_indefinite_preconditioner")
 NOT_SOLVED = ("diverged_nan", "diverged_breakdown", "diverged_stagnated")
 """The ends of a run with an A that is not symmetric, after which `mmf` has another choice."""
 PRECONDITIONERS = (*METHOD_OF, "jacobi", "none")
+TOGETHER = 16  # columns: kernels take 8 at once, and each has vectors of its own (GMRES: a basis)
 
 
 def solve(
@@ -71,9 +72,10 @@ def solve(
         and 'two_level'; the others take any. Dirichlet rows (nothing but a diagonal entry) may keep
         their columns: see Notes. It may be singular: see there, too.
     b : array_like, shape (n,) or (n, k)
-        Also as a column, (n, 1). The columns of a block of k > 1 advance together, so that each
-        product with `A` and the preconditioner is one sweep for all; each stops by itself, and
-        its x and its history have the bits that it has alone.
+        Also as a column, (n, 1). The columns of a block of k > 1 advance together (16 at a time,
+        for the room that they take), so that each product with `A` and the preconditioner is one
+        sweep for 8 of them; each stops by itself, and its x and its history have the bits that it
+        has alone.
     comm : mpi4py.MPI.Comm, optional
         The ranks that work together; by default this process alone, or those of a PETSc matrix.
         Each brings its rows of `A` (or all the same file), as in `pympf.factorize`, with global
@@ -345,7 +347,8 @@ class _Solve:
             for column in waiting:
                 alike.setdefault(column.kind(), []).append(column)
             for group in alike.values():
-                self._run(group, len(columns))
+                for first in range(0, len(group), TOGETHER):
+                    self._run(group[first : first + TOGETHER], len(columns))
             waiting = those_that_go_on(waiting)
         return [column.solution() for column in columns]
 
