@@ -30,8 +30,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pympf._storage import FILE_VERSION, array_of, check_type, value_of
 from pympf.io import _sums, create_hdf5, open_hdf5
+from pympf.io.tree import FORMAT_VERSION, array_of, check_type, value_of
 
 __all__ = ["Manifest", "OpenSegment", "Records", "Segment", "lock", "open_segment", "write_segment"]
 
@@ -233,7 +233,7 @@ class Manifest:
 
 def _label(file: Any, type_: str, attributes: dict[str, Any]) -> None:
     """Write what checksums can protect: texts of fixed length."""
-    for name, value in {"type": type_, "format_version": FILE_VERSION, **attributes}.items():
+    for name, value in {"type": type_, "format_version": FORMAT_VERSION, **attributes}.items():
         file.attrs[name] = np.bytes_(value) if isinstance(value, str) else value
 
 
