@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from pympf._engine import approx as _engine
 from pympf._report import Column, table
 from pympf.approx._storage import save_tree
-from pympf.approx.factorization import DirectFactorization, relative_error, report_of
+from pympf.approx.factorization import DirectFactorization, relative_error
+from pympf.approx.factorize import report_of
 from pympf.approx.lowrank import LowRank, _singular, decay_of
 from pympf.la import Operator, checks
 from pympf.matching import checked, rows_of
