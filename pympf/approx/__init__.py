@@ -21,9 +21,8 @@ from pympf.approx.factorization import (
     RotationFactorization,
     SkewFactorization,
     SymmetricFactorization,
-    factorize_direct,
-    factorize_skew,
 )
+from pympf.approx.factorize import factorize_direct, factorize_skew
 from pympf.approx.lowrank import Cur, LowRank, cur, nystrom, singular_value_decay, svd
 from pympf.approx.report import AdditiveReport, RotationReport
 

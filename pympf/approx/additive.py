@@ -16,10 +16,9 @@ from pympf.approx.factorization import (
     SkewFactorization,
     SymmetricFactorization,
     _of_shape,
-    _run,
     relative_error,
-    symmetric_part,
 )
+from pympf.approx.factorize import run, symmetric_part
 from pympf.approx.report import AdditiveReport
 from pympf.la import checks
 
@@ -197,7 +196,7 @@ def factorize_additive(
     pairs = n // 2 if blocks is None else checks.integer(blocks, "blocks", 0, most)
     half, transposed = csr / 2, (csr / 2).T
     S, K = (_canonical(part) for part in (half + transposed, half - transposed))
-    factors, report = _run(SkewFactorization, K, pairs, core, "diagonal", 0, drop, max_fill)
+    factors, report = run(SkewFactorization, K, pairs, core, "diagonal", 0, drop, max_fill)
     return AdditiveFactorization(
         symmetric_part(S, count, core, drop, max_fill, place),
         SkewFactorization(factors, report, place),

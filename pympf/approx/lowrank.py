@@ -269,7 +269,7 @@ def singular_value_decay(A: Any, k: int) -> Array:
     --------
     >>> import numpy as np
     >>> from pympf.approx import singular_value_decay
-    >>> singular_value_decay(np.diag([4.0, 3.0]), 2).tolist()
+    >>> singular_value_decay(np.diag([4.0, 3.0]), 2).round(12).tolist()
     [1.0, 0.6, 0.0]
     """
     csr = checked(A)

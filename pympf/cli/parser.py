@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pympf
-from pympf.approx.factorization import SPARSIFY
+from pympf.approx.factorize import SPARSIFY
 from pympf.cli import commands as run
 from pympf.cli import rotations
 from pympf.cli.codes import EXIT_CODES
