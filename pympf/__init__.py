@@ -32,11 +32,11 @@ from pympf.approx import (
 )
 from pympf.krylov import Solution, Solutions, solve
 from pympf.mmf import Mmf, Params, Report, factorize, load
+from pympf.near_nullspace import rigid_body_modes
 from pympf.precond import (
     Preconditioner,
     PreconditionerReport,
     as_preconditioner,
-    rigid_body_modes,
 )
 from pympf.quadrature import LogDeterminant, logdet
 

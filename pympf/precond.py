@@ -14,10 +14,11 @@ from pympf._engine import core, engine
 from pympf._params import Params, from_text, kinds
 from pympf._partition import find_parts
 from pympf._report import PreconditionerReport, Report, with_reason
-from pympf.la import Matrix, Operator, Ranks, as_vector, checks
+from pympf.la import Matrix, Operator, Ranks, checks
 from pympf.mmf import Mmf, factorize_rows
+from pympf.near_nullspace import checked_vectors
 
-__all__ = ["Preconditioner", "PreconditionerReport", "as_preconditioner", "rigid_body_modes"]
+__all__ = ["Preconditioner", "PreconditionerReport", "as_preconditioner"]
 
 CLASSIC = "classic"
 
@@ -421,8 +422,8 @@ def precondition(
         _check_block_size(block_size, n)
     ranks.same(sorted(params.items()), "parameters")
     ranks.same(block_size, "block_size")
-    vectors = _vectors(near_nullspace, n, ranks, "near_nullspace")
-    left = _vectors(left_near_nullspace, n, ranks, "left_near_nullspace")
+    vectors = checked_vectors(near_nullspace, n, ranks, "near_nullspace")
+    left = checked_vectors(left_near_nullspace, n, ranks, "left_near_nullspace")
     block_size = int(block_size)
     origin = parts = None
     if ranks.size == 1:
@@ -431,19 +432,6 @@ def precondition(
         parts = _parts(A, rows, params, block_size)
     made = engine(A.dtype).precondition(rows, params, vectors, block_size, parts, left)
     return Preconditioner(made, ranks=ranks, origin=origin)
-
-
-def _vectors(
-    given: ArrayLike | None, n: int, ranks: Ranks, name: str
-) -> NDArray[np.float64] | None:
-    """Check a near-nullspace, and return it as columns."""
-    vectors = None
-    with ranks.guard():
-        if given is not None:
-            vectors = as_vector(given, n, np.float64, name)
-            vectors = vectors[:, None] if vectors.ndim == 1 else vectors
-    ranks.same(None if vectors is None else vectors.shape[1], f"columns of {name}")
-    return None if vectors is None else _independent(vectors, ranks, name)
 
 
 def _parts(
@@ -468,60 +456,6 @@ def classic(F: Mmf) -> Preconditioner:
     return Preconditioner(F.positive_inverse()._factors, F, F.ranks)
 
 
-def rigid_body_modes(coordinates: ArrayLike) -> NDArray[np.float64]:
-    """Displacements of points that move as a rigid body: the near-nullspace of elasticity.
-
-    Not collective. The translations along the axes come first, then the linearized rotations
-    about the centre of the points: in the plane, or about the three axes.
-
-    Parameters
-    ----------
-    coordinates : array_like, shape (n, d)
-        The points, in d = 2 or 3 dimensions, in the order of the unknowns.
-
-    Returns
-    -------
-    numpy.ndarray, shape (n d, 3) for d = 2, (n d, 6) for d = 3
-        Row d i + c has component c of the displacement of point i. Columns depend on each other
-        when all points lie in one place (d = 2) or on one line (d = 3).
-
-    Raises
-    ------
-    ValueError
-        If the shape is another one, or a coordinate is not finite.
-    TypeError
-        If the coordinates are not real numbers.
-
-    References
-    ----------
-    .. [1] P. Vaněk, J. Mandel, M. Brezina, Algebraic multigrid by smoothed aggregation for second
-       and fourth order elliptic problems, Computing 56(3), 1996, 179-196.
-
-    Examples
-    --------
-    >>> import pympf
-    >>> pympf.rigid_body_modes([[0, 0], [2, 0]])
-    array([[ 1.,  0., -0.],
-           [ 0.,  1., -1.],
-           [ 1.,  0., -0.],
-           [ 0.,  1.,  1.]])
-    """
-    checks.no_masks(coordinates, "coordinates")
-    points = np.asarray(coordinates)
-    if points.ndim != 2 or points.shape[1] not in (2, 3) or len(points) == 0:
-        raise ValueError(f"coordinates: expected shape (n, 2) or (n, 3), got {points.shape}")
-    points = as_vector(points, len(points), np.float64, "coordinates")
-    points = points - points.mean(axis=0)
-    d = points.shape[1]
-    planes = [(0, 1)] if d == 2 else [(1, 2), (2, 0), (0, 1)]
-    modes = np.zeros((len(points), d, d + len(planes)))
-    modes[:, range(d), range(d)] = 1
-    for column, (i, j) in enumerate(planes, start=d):
-        modes[:, i, column] = -points[:, j]
-        modes[:, j, column] = points[:, i]
-    return modes.reshape(len(points) * d, -1)
-
-
 def _check_params(params: dict[str, Any]) -> None:
     known = kinds(Preconditioner.fields)
     for name in params:
@@ -531,21 +465,6 @@ def _check_params(params: dict[str, Any]) -> None:
                 f"{', '.join(known)}"
             )
     checks.fields(params, known, ("comm", "near_nullspace", "left_near_nullspace", "block_size"))
-
-
-def _independent(B: NDArray[np.float64], ranks: Ranks, name: str) -> NDArray[np.float64]:
-    """Refuse dependent columns, and scale by a power of two: no square overflows or vanishes."""
-    largest = ranks.max(abs(B).max(axis=0, initial=0))
-    scaled = B / np.where(largest > 0, largest, 1)
-    if ranks.size > 1:  # R of Q R has the rank of all rows
-        scaled = np.vstack(ranks.gather(np.linalg.qr(scaled, mode="r")))
-    rank = np.linalg.matrix_rank(scaled)
-    if rank < B.shape[1]:
-        raise ValueError(
-            f"{name}: expected linearly independent columns, got {B.shape[1]} of rank "
-            f"{rank}; leave the others out"
-        )
-    return np.ldexp(B, -int(np.frexp(largest.max())[1]))
 
 
 def _check_block_size(value: Any, n: int) -> None:

@@ -3,6 +3,7 @@
 import json
 import sys
 import time
+from functools import partial
 
 import numpy as np
 from mpi4py import MPI
@@ -33,7 +34,7 @@ def main():
             X = np.random.default_rng(0).standard_normal((len(R.own_rows), k))
             X = X[:, 0].copy() if k == 1 else X
             name = f"{'stored' if stored else 'implicit'} {k}"
-            row[name] = [seconds(lambda: R.apply(X)), seconds(lambda: R.apply_transpose(X))]
+            row[name] = [seconds(partial(call, X)) for call in (R.apply, R.apply_transpose)]
     if COMM.rank == 0:
         print(json.dumps(row))
 

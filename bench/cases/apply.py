@@ -34,7 +34,7 @@ def run(rows: int, vectors: int, threads: int) -> dict[str, Any]:
     M = pympf.factorize(A).positive_inverse()
     x = problems.random_vector(rows * vectors).reshape(rows, vectors)
     y = np.empty_like(x)
-    multiply = M._factors.multiply  # without the checks of M @ x
+    multiply = M._factors.apply  # without the checks of M @ x
     moved = moved_bytes(M, vectors)
     return {
         "nnz": A.nnz,

@@ -42,7 +42,7 @@ def run(problem: str, rows: int, threads: int) -> dict[str, Any]:
 def _apply_s(M: pympf.Mmf, vectors: int) -> float:
     x = problems.random_vector(M.shape[0] * vectors).reshape(-1, vectors)
     y = np.empty_like(x)
-    return measure.median_s(lambda: M._factors.multiply(x, y))
+    return measure.median_s(lambda: M._factors.apply(x, y))
 
 
 def render(rows: list[tables.Row]) -> str:

@@ -1,41 +1,14 @@
-"""What comes in: sizes, shares, and matrices that must be square or skew-symmetric."""
+"""What comes in: matrices that must be square or skew-symmetric."""
 
 from __future__ import annotations
-
-import math
-import operator
-from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 
-__all__ = ["antisymmetric", "integer", "number", "square"]
+__all__ = ["antisymmetric", "square"]
 
 TOLERANCE = 1e-12
 """How far |a_ij + a_ji| may be from zero in a skew-symmetric matrix, relative to the larger."""
-
-
-def integer(name: str, value: Any, least: int, most: int) -> int:
-    """Return an integer in a range, or raise."""
-    if isinstance(value, bool | np.bool_):
-        raise TypeError(f"{name} = {value!r} is no integer")
-    try:
-        number = operator.index(value)
-    except TypeError:
-        raise TypeError(f"{name} = {value!r} is no integer") from None
-    if not least <= number <= most:
-        raise ValueError(f"{name} = {number}, expected {least} to {most}")
-    return number
-
-
-def number(name: str, value: Any, least: float, most: float = math.inf) -> float:
-    """Return a number in a range, or raise."""
-    if isinstance(value, bool | np.bool_ | str | complex):
-        raise TypeError(f"{name} = {value!r} is no number")
-    real = float(value)
-    if not least <= real <= most:
-        raise ValueError(f"{name} = {real}, expected {least:g} to {most:g}")
-    return real
 
 
 def square(A: sp.csr_array, what: str) -> sp.csr_array:

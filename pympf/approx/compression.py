@@ -14,11 +14,10 @@ from numpy.typing import NDArray
 
 from pympf._engine import approx as _engine
 from pympf._report import Column, table
-from pympf.approx import _gates
-from pympf.approx._operator import Operator
 from pympf.approx._storage import save_tree
 from pympf.approx.factorization import DirectFactorization, relative_error, report_of
 from pympf.approx.lowrank import LowRank, _singular, decay_of
+from pympf.la import Operator, checks
 from pympf.matching import checked, rows_of
 
 __all__ = ["Compressed", "Trial", "compress", "compression_curve"]
@@ -147,7 +146,7 @@ class Compressed(Operator):
         csr = checked(A)
         if csr.shape != self.shape:
             raise ValueError(f"expected a matrix of shape {self.shape}, got {csr.shape}")
-        return relative_error(self, csr)
+        return relative_error(self._apply, csr)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write it to an HDF5 file, whole or not at all (docs/approx.md).
@@ -312,7 +311,7 @@ def table_of_trials(trials: list[Trial]) -> str:
 
 def _limit(A: sp.csr_array, nbytes: Any) -> int:
     least = 4 * (A.shape[0] + 1) + ENTRY
-    number = _gates.integer("nbytes", nbytes, 0, 2**62)
+    number = checks.integer(nbytes, "nbytes", 0, 2**62)
     if number < least:
         raise ValueError(
             f"nbytes = {number} is too small for one entry of a matrix of {A.shape[0]} rows: "
@@ -374,7 +373,7 @@ def _after_rotations(
                 yield trial, partial(_made, low_rank, A, run, stop)
         worse = worse + 1 if all(e >= b for e, b in zip(errors, best, strict=True)) else 0
         best = [min(pair) for pair in zip(errors, best, strict=True)]
-        if stop != "rotations" or worse == 2:
+        if stop != "rotations" or (worse >= 2 and count >= n):
             break
 
 

@@ -10,9 +10,8 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from scipy.sparse.linalg import svds
 
-from pympf.approx import _gates
-from pympf.approx._operator import Operator
 from pympf.approx.factorization import relative_error
+from pympf.la import Operator, checks
 from pympf.matching import checked
 
 __all__ = ["SELECTIONS", "Cur", "LowRank", "cur", "nystrom", "singular_value_decay", "svd"]
@@ -75,7 +74,7 @@ class Cur(Operator):
         >>> pympf.cur(A, 1).error(A) < 1e-15
         True
         """
-        return relative_error(self, _of_shape(A, self.shape))
+        return relative_error(self._apply, _of_shape(A, self.shape))
 
 
 class LowRank(Operator):
@@ -124,7 +123,7 @@ class LowRank(Operator):
         >>> svd(np.ones((3, 4)), 1).error(np.ones((3, 4))) < 1e-14
         True
         """
-        return relative_error(self, _of_shape(A, self.shape))
+        return relative_error(self._apply, _of_shape(A, self.shape))
 
 
 def cur(A: Any, k: int, *, selection: str = "norms", seed: int = 0) -> Cur:
@@ -168,9 +167,8 @@ def cur(A: Any, k: int, *, selection: str = "norms", seed: int = 0) -> Cur:
     True
     """
     csr = checked(A)
-    k = _gates.integer("k", k, 1, min(csr.shape))
-    if selection not in SELECTIONS:
-        raise ValueError(f"selection = {selection!r}, expected one of {', '.join(SELECTIONS)}")
+    k = checks.integer(k, "k", 1, min(csr.shape))
+    checks.choice(selection, "selection", SELECTIONS)
     columns, rows = _selected(csr, k, selection, seed)
     Q, C_inverse = _projection(csr.tocsc()[:, columns].toarray())
     W, R_inverse = _projection(csr[rows].toarray().T)
@@ -205,9 +203,8 @@ def nystrom(A: Any, k: int, *, selection: str = "norms", seed: int = 0) -> Cur:
     True
     """
     csr = checked(A)
-    k = _gates.integer("k", k, 1, min(csr.shape))
-    if selection not in SELECTIONS:
-        raise ValueError(f"selection = {selection!r}, expected one of {', '.join(SELECTIONS)}")
+    k = checks.integer(k, "k", 1, min(csr.shape))
+    checks.choice(selection, "selection", SELECTIONS)
     columns, rows = _selected(csr, k, selection, seed)
     crossing = csr[rows].tocsc()[:, columns].toarray()
     return Cur(csr, rows, columns, np.linalg.pinv(crossing, rcond=1e-10))
@@ -243,7 +240,7 @@ def svd(A: Any, k: int) -> LowRank:
     40
     """
     csr = checked(A)
-    U, s, Vt = _singular(csr, _gates.integer("k", k, 1, min(csr.shape)))
+    U, s, Vt = _singular(csr, checks.integer(k, "k", 1, min(csr.shape)))
     return LowRank(U * s, np.ascontiguousarray(Vt.T))
 
 
@@ -276,7 +273,7 @@ def singular_value_decay(A: Any, k: int) -> Array:
     [1.0, 0.6, 0.0]
     """
     csr = checked(A)
-    _, s, _ = _singular(csr, _gates.integer("k", k, 1, min(csr.shape)))
+    _, s, _ = _singular(csr, checks.integer(k, "k", 1, min(csr.shape)))
     return decay_of(s, float(np.linalg.norm(csr.data)))
 
 
@@ -318,7 +315,7 @@ def _singular(A: sp.csr_array, k: int) -> tuple[Array, Array, Array]:
 
 
 def _selected(A: sp.csr_array, k: int, selection: str, seed: int) -> tuple[Indices, Indices]:
-    seed = _gates.integer("seed", seed, 0, 2**64 - 1)
+    seed = checks.seed(seed)
     if selection == "qr":
         full = dense(A, "selection = 'qr'")
         pivots = [scipy.linalg.qr(M, mode="r", pivoting=True)[1] for M in (full, full.T)]

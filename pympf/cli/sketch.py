@@ -34,8 +34,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _declare_plan(parser: argparse.ArgumentParser) -> None:
-    number = {"type": float, "metavar": "X"}
-    count = {"type": int, "metavar": "N"}
+    number: dict[str, Any] = {"type": float, "metavar": "X"}
+    count: dict[str, Any] = {"type": int, "metavar": "N"}
     parser.add_argument("--error", required=True, **number, help="largest error of an attribute")
     parser.add_argument("--probability", default=0.99, **number, help="with which it is kept")
     parser.add_argument("--objects", default=4, **count, help="of equal weight, in one sketch")

@@ -11,7 +11,7 @@ from pympf.la.launcher import LauncherError, launched
 from pympf.la.matrix import Matrix, as_csr, as_rows, is_symmetric
 from pympf.la.operator import Operator
 from pympf.la.ranks import Ranks
-from pympf.la.vectors import as_one_vector, as_vector, exact_real
+from pympf.la.vectors import as_vector, exact_real
 
 __all__ = [
     "INDEX_MAX",
@@ -20,7 +20,6 @@ __all__ = [
     "Operator",
     "Ranks",
     "as_csr",
-    "as_one_vector",
     "as_rows",
     "as_vector",
     "canonical_csr",

@@ -11,12 +11,10 @@ from numpy.typing import ArrayLike, NDArray
 from pympf.la import checks
 from pympf.la.petsc import is_petsc
 
-__all__ = ["as_one_vector", "as_vector", "exact_real"]
+__all__ = ["as_vector", "exact_real"]
 
 
-def as_vector(
-    b: ArrayLike, n: int, dtype: Any, name: str = "b", *, columns: str = "k"
-) -> NDArray[Any]:
+def as_vector(b: ArrayLike, n: int, dtype: Any, name: str = "b") -> NDArray[Any]:
     """Check a vector, or a block of vectors, and return it as a contiguous array.
 
     Not collective.
@@ -29,8 +27,8 @@ def as_vector(
         The number of rows expected.
     dtype : numpy.float64 or numpy.float32
         The dtype returned; real numbers are rounded to it.
-    name, columns : str
-        What error messages call the vector, and how many columns they say that it may have.
+    name : str
+        What error messages call the vector.
 
     Returns
     -------
@@ -55,7 +53,7 @@ def as_vector(
         raise TypeError(f"{name}: expected a dense array, got {type(b).__name__}; use .toarray()")
     array = exact_real(dense_array(b, name), name)
     if array.ndim not in (1, 2) or array.shape[0] != n or 0 in array.shape[1:]:
-        raise ValueError(f"{name}: expected shape ({n},) or ({n}, {columns}), got {array.shape}")
+        raise ValueError(f"{name}: expected shape ({n},) or ({n}, k), got {array.shape}")
     if array.dtype != dtype:
         with np.errstate(over="ignore"):
             array = array.astype(dtype)
@@ -68,40 +66,6 @@ def as_vector(
             f"{place if len(place) > 1 else place[0]} ({np.count_nonzero(~finite)} such values)"
         )
     return array
-
-
-def as_one_vector(b: ArrayLike, n: int, dtype: Any, name: str = "b") -> NDArray[Any]:
-    """Check a vector, which may come as a column, and return it as a contiguous array.
-
-    Not collective.
-
-    Parameters
-    ----------
-    b : array_like or petsc4py.PETSc.Vec, shape (n,) or (n, 1)
-    n, dtype, name
-        As in `as_vector`.
-
-    Returns
-    -------
-    numpy.ndarray, shape (n,)
-
-    Raises
-    ------
-    ValueError, TypeError
-        As `as_vector`.
-
-    Examples
-    --------
-    >>> from pympf.la import as_one_vector
-    >>> as_one_vector([[1], [2], [3]], 3, float)
-    array([1., 2., 3.])
-    """
-    vector = as_vector(b, n, dtype, name, columns="1")
-    if vector.ndim == 2 and vector.shape[1] != 1:
-        raise ValueError(
-            f"{name}: expected one vector, of shape ({n},) or ({n}, 1), got {vector.shape}"
-        )
-    return vector.reshape(-1)
 
 
 def exact_real(values: NDArray[Any], name: str) -> NDArray[Any]:

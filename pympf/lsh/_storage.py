@@ -6,10 +6,7 @@ import os
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-import numpy as np
-
-from pympf._storage import FILE_VERSION, array_of, check_type, value_of
-from pympf.io import _sums, create_hdf5, open_hdf5
+from pympf.io import tree
 
 __all__ = ["load_table", "save_table"]
 
@@ -21,34 +18,24 @@ TABLE_TYPE = "lsh_table"
 def save_table(state: dict[str, Any], path: str | os.PathLike[str]) -> None:
     """Write the state of a `Table` to a file, whole or not at all."""
     rows, features = state["points"].shape
-    attributes = {"type": TABLE_TYPE, "format_version": FILE_VERSION}
-    attributes |= {name: state[name] for name in ("kind", "dtype", "next_id")}
+    head = {name: state[name] for name in ("kind", "dtype", "next_id")}
     # A seed of 64 bits has no exact float64 value: numbers are written as text.
     family = {name: repr(value) for name, value in state["family"].items()}
-    with create_hdf5(path) as file:
-        _write(file, {**attributes, "rows": rows, "features": features})
-        _write(file.create_group("family"), family)
-        for name, array in (("points", state["points"].ravel()), ("ids", state["ids"])):
-            _sums.add(file, name, array)
+    arrays = {"points": state["points"].ravel(), "ids": state["ids"]}
+    sizes = {"rows": rows, "features": features}
+    tree.save(path, TABLE_TYPE, head | sizes | arrays | {"family": family})
 
 
 def load_table(path: str | os.PathLike[str], restore: Callable[[dict[str, Any]], T]) -> T:
     """Read what `save_table` wrote; OSError if it is no whole table, or `restore` refuses it."""
-    with open_hdf5(path, "hash table") as file:
-        check_type(file, TABLE_TYPE)
-        _sums.check(file)
-        state = {name: value_of(file.attrs[name]) for name in ("kind", "dtype", "next_id")}
+
+    def state_of(read: tree.Tree) -> T:
+        state = {name: read[name] for name in ("kind", "dtype", "next_id", "ids")}
         state["family"] = {
-            name: float(value_of(text)) if name in ("width", "offset") else int(value_of(text))
-            for name, text in file["family"].attrs.items()
+            name: float(text) if name in ("width", "offset") else int(text)
+            for name, text in read["family"].items()
         }
-        rows, features = int(file.attrs["rows"]), int(file.attrs["features"])
-        state["points"] = array_of(file["points"]).reshape(rows, features)
-        state["ids"] = array_of(file["ids"])
+        state["points"] = read["points"].reshape(int(read["rows"]), int(read["features"]))
         return restore(state)
 
-
-def _write(group: Any, attributes: dict[str, Any]) -> None:
-    """Write what checksums can protect: texts of fixed length."""
-    for name, value in attributes.items():
-        group.attrs[name] = np.bytes_(value) if isinstance(value, str) else value
+    return tree.load(path, {TABLE_TYPE: state_of}, "hash table")

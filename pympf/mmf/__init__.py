@@ -16,10 +16,10 @@ from numpy.typing import ArrayLike, NDArray
 from pympf._engine import engine
 from pympf._params import Params, kinds
 from pympf._report import Report
-from pympf._storage import load_factors
 from pympf.la import Matrix, Ranks, checks
 from pympf.la.matrix import ranks_of
 from pympf.mmf.factorization import Mmf
+from pympf.mmf.file import load_factors
 
 __all__ = ["Mmf", "Params", "Report", "factorize", "load"]
 

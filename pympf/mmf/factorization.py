@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from scipy.sparse.linalg import LinearOperator, eigsh
 
-from pympf._storage import factors_in, file_of, save_factors
 from pympf.la import Matrix, Ranks
 from pympf.mmf.basis import Basis
+from pympf.mmf.file import factors_in, file_of, save_factors
 from pympf.mmf.functions import Functions
 
 __all__ = ["Mmf"]

@@ -1,24 +1,26 @@
 """Recursive sketches of modular networks."""
 
+from pympf.sketch.comparison import (
+    Match,
+    Similarity,
+    compare,
+    nearest,
+    similarity,
+    unroll,
+)
 from pympf.sketch.graph import Edge, Graph, Object
 from pympf.sketch.joint import JointResult, recover_jointly
 from pympf.sketch.learning import Dictionary, Outside, learn_dictionary, learn_levels
 from pympf.sketch.matrices import BlockList, BlockSparse, Orthonormal, encode, fit_dimension
 from pympf.sketch.planning import Plan, plan
 from pympf.sketch.recovery import (
-    Match,
     Recovered,
-    Similarity,
-    compare,
-    nearest,
     noise_level,
     recover_attributes,
     recover_frequency,
     recover_quantized,
     recover_signature,
     recover_summed_attributes,
-    similarity,
-    unroll,
 )
 from pympf.sketch.repository import Repository
 from pympf.sketch.scheme import Scheme, Sketch

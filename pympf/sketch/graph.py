@@ -14,7 +14,7 @@ from pympf import la
 
 __all__ = ["Edge", "Graph", "Level", "Object", "expand"]
 
-Inputs = Mapping[Hashable, float] | Iterable[tuple[Hashable, float]]
+Inputs = Mapping[Any, float] | Iterable[tuple[Any, float]]
 
 
 @dataclass(frozen=True)

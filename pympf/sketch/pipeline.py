@@ -6,8 +6,8 @@
     scene     the output: all objects, of equal weight
 
 An object is of the module of its digit, told by ridge regression from pixels; a part is of the
-module of its quarter; the edges of a part are of one module for each quarter. Quantities v of [0, 1]
-are pairs (v, 1 − v), so that they are read from normalized attributes as a share.
+module of its quarter; the edges of a part are of one module for each quarter. Quantities v of [0,
+1] are pairs (v, 1 − v), so that they are read from normalized attributes as a share.
 """
 
 from __future__ import annotations
@@ -215,7 +215,7 @@ class Pipeline:
         from scipy.ndimage import find_objects, label
 
         maps = self.edges(image)
-        pieces, found = label(image > 0.05, structure=np.ones((3, 3)))
+        pieces, _ = label(image > 0.05, structure=np.ones((3, 3)))
         graph = Graph()
         boxes = [box for box in find_objects(pieces) if image[box].sum() > 4]
         for n, box in enumerate(boxes):

@@ -1,4 +1,4 @@
-"""What sketches tell: attributes, counts, sums, signatures, similarity, and the sketches inside.
+"""What sketches tell of objects: attributes, counts, sums, signatures.
 
 An estimate is a matched filter: the sketch goes back through transposes of some of the matrices
 that an object went through, and is divided by the gain 32 · 16^(h−2) / w of the object's path.
@@ -27,27 +27,21 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from pympf.la import checks
-from pympf.sketch.graph import checked_vector, checked_weight
+from pympf.sketch.graph import checked_weight
 from pympf.sketch.matrices import BlockSparse
 from pympf.sketch.scheme import Columns, Scheme, Sketch
 
 __all__ = [
-    "Match",
     "Recovered",
-    "Similarity",
-    "compare",
-    "nearest",
     "noise_level",
     "recover_attributes",
     "recover_frequency",
     "recover_quantized",
     "recover_signature",
     "recover_summed_attributes",
-    "similarity",
-    "unroll",
 ]
 
 NOISE = {
@@ -60,11 +54,6 @@ COUNT_NOISE = {
     "orthonormal": {"identity": 1.0, "own": 0.6},
 }
 """c for frequencies, which are one coordinate."""
-UNRELATED = {"block": 2.7, "orthonormal": 1.0}
-"""Dot products of unrelated sketches: root mean square in units of |s| |t| / √d."""
-
-BASELINES = 3
-"""Indices beyond those in use that `compare` looks at."""
 
 
 @dataclass(frozen=True)
@@ -84,23 +73,6 @@ class Recovered:
     value: Any
     sigma: float
     bound: float
-
-
-@dataclass(frozen=True)
-class Similarity:
-    """A dot product, and that in standard deviations of unrelated sketches' ones."""
-
-    value: float
-    z: float
-
-
-@dataclass(frozen=True)
-class Match:
-    """Two places in two sketches that hold similar objects, see `compare`."""
-
-    path: tuple[int, ...]
-    other_path: tuple[int, ...]
-    z: float
 
 
 def gain(weight: float, depth: int) -> float:
@@ -140,14 +112,14 @@ def noise_level(
     """
     scheme.check(sketch)
     c = _choice("estimator", estimator, NOISE[scheme.family])
-    return c * gain(_positive(weight), checks.integer(depth, "depth", 2, 64)) * _unit(sketch)
+    return c * gain(positive_weight(weight), checks.integer(depth, "depth", 2, 64)) * _unit(sketch)
 
 
 def _unit(sketch: Sketch) -> float:
     return sketch.norm() / math.sqrt(sketch.kept)
 
 
-def _positive(weight: float) -> float:
+def positive_weight(weight: float) -> float:
     if checked_weight(weight, "weight") == 0:
         raise ValueError(
             "weight: expected a weight in (0, 1], got 0: nothing of it is in the sketch"
@@ -164,7 +136,7 @@ def _choice(name: str, value: str, known: Mapping[str, float]) -> float:
 # ---- the filters ---------------------------------------------------------------------------------
 
 
-def _descend(
+def descend(
     scheme: Scheme, s: Columns, path: Sequence[int], ancestors: Sequence[Hashable], estimator: str
 ) -> Columns:
     """Bring an overall sketch down to an object's place in it: about w/2 · 16^(2−h) s_object."""
@@ -180,21 +152,6 @@ def _descend(
         R = scheme.input_matrix(level + 1, checks.integer(index, "index", 1, 2**31))
         s = scheme.half_transpose(R, s) if estimator == "full" else R.apply_transpose(s)
     return s
-
-
-def _inputs_at(
-    scheme: Scheme, s: Columns, path: Sequence[int], ancestors: Sequence[Hashable]
-) -> Columns:
-    """Bring an overall sketch down to the input subsketch of the object at a place."""
-    if len(ancestors) != len(path):
-        raise ValueError(
-            f"expected the modules of the {len(path)} objects of the path, got {list(ancestors)}"
-        )
-    if not path:
-        return s
-    s = _descend(scheme, s, path, ancestors[:-1], "index_own")
-    s = scheme.half_transpose(scheme.matrix(ancestors[-1], 0), s)
-    return scheme.half_transpose(scheme.attribute_matrix(len(path) + 1, 2), s)
 
 
 def _filter(
@@ -216,7 +173,7 @@ def _filter(
     if path is not None:
         if depth != len(path) + 1:
             raise ValueError(f"depth = {depth} is not that of a path of length {len(path)}")
-        s = _descend(scheme, s, path, ancestors, estimator)
+        s = descend(scheme, s, path, ancestors, estimator)
     if estimator in ("own", "index_own", "full"):
         s = scheme.half_transpose(scheme.matrix(module, 0), s)
         s = scheme.half_transpose(scheme.attribute_matrix(depth, 1), s)
@@ -285,7 +242,7 @@ def recover_attributes(
     True
     """
     with scheme._ranks.guard():
-        w = _positive(weight)
+        w = positive_weight(weight)
         size = scheme.d if size is None else checks.integer(size, "size", 1, scheme.d)
         depth = checks.integer(depth or (2 if path is None else len(path) + 1), "depth", 2, 64)
         estimator = estimator or ("own" if path is None else "index_own")
@@ -450,7 +407,7 @@ def recover_frequency(
     2
     """
     with scheme._ranks.guard():
-        w = _positive(weight)
+        w = positive_weight(weight)
         c = _choice("estimator", estimator, COUNT_NOISE[scheme.family])
         scheme.check(sketch)
         norm2 = scheme.counter_norm2(module)
@@ -512,219 +469,3 @@ def recover_signature(
     depth = depth or (2 if path is None else len(path) + 1)
     estimator = estimator or ("own" if path is None else "index_own")
     return _filter(scheme, sketch, module, 3, depth, estimator, path, ancestors)[:length]
-
-
-# ---- sketches inside sketches --------------------------------------------------------------------
-
-
-def unroll(
-    scheme: Scheme,
-    sketch: Sketch,
-    path: Sequence[int],
-    weight: float,
-    *,
-    ancestors: Sequence[Hashable] = (),
-    estimator: str = "index",
-) -> Sketch:
-    """Estimate the sketch of an object at a place of an overall sketch.
-
-    Collective. The error is several times as large as the sketch itself (its cosine with the true
-    one is about .27 for one of 4 objects), but it tells which of a repository's it is: `nearest`.
-
-    Parameters
-    ----------
-    scheme, sketch, ancestors
-        As in `recover_attributes`.
-    path : sequence of int
-    weight : float
-        Effective weight.
-    estimator : {'index', 'full'}
-
-    Returns
-    -------
-    Sketch
-        Whole; of a prefix, what that tells.
-
-    Raises
-    ------
-    ValueError
-        As in `recover_attributes`.
-
-    Examples
-    --------
-    >>> from pympf.sketch import Graph, Scheme, nearest, unroll
-    >>> scheme, graph = Scheme(4128, b=48), Graph()
-    >>> graph.add("tom", "cat", [0.6, 0.8])
-    >>> graph.add("rex", "dog", [0.6, 0.8])
-    >>> graph.set_output({"tom": 0.5, "rex": 0.5})
-    >>> known = [scheme.object_sketch(graph, name) for name in ("tom", "rex")]
-    >>> nearest(unroll(scheme, scheme.sketch(graph), [2], 0.5), known)
-    1
-    """
-    if estimator not in ("index", "full"):
-        raise ValueError(f"estimator = {estimator!r} is not one of index, full")
-    with scheme._ranks.guard():
-        w = _positive(weight)
-        scheme.check(sketch)
-    s = _descend(scheme, scheme.local(sketch), path, ancestors, estimator)
-    factor = 2.0 * 16.0 ** (len(path) - 1) / w
-    return Sketch(factor * scheme.whole(s)[:, 0], scheme.checksum)
-
-
-def nearest(sketch: Sketch | ArrayLike, candidates: Sequence[Sketch] | ArrayLike) -> int:
-    """Return which of some sketches, or vectors, has the largest cosine with a given one.
-
-    Not collective.
-
-    Parameters
-    ----------
-    sketch : Sketch or array_like, shape (n,)
-    candidates : sequence of Sketch, or array_like, shape (count, n)
-
-    Returns
-    -------
-    int
-
-    Raises
-    ------
-    ValueError
-        If there is none.
-
-    Examples
-    --------
-    >>> from pympf.sketch import nearest
-    >>> nearest([1.0, 0.9], [[1.0, -1.0], [1.0, 1.0]])
-    1
-    """
-    table = np.array([_values(candidate) for candidate in candidates])  # type: ignore[union-attr]
-    if not len(table):
-        raise ValueError("expected at least one candidate")
-    x = _values(sketch)
-    norms = np.linalg.norm(table, axis=1)
-    return int(np.argmax(table @ x / np.where(norms > 0, norms, 1.0)))
-
-
-def _values(sketch: Any) -> NDArray[np.float64]:
-    return sketch.values if isinstance(sketch, Sketch) else checked_vector(sketch, "sketch")
-
-
-def similarity(scheme: Scheme, sketch: Sketch, other: Sketch) -> Similarity:
-    """Return how similar two sketches are.
-
-    Not collective.
-
-    Parameters
-    ----------
-    scheme : Scheme
-    sketch, other : Sketch
-        Of this scheme: overall sketches, or those of objects.
-
-    Returns
-    -------
-    Similarity
-        ``value``: the dot product, about w w'/64 where they have an object of weights w and w' in
-        common at the same index, half that at others. ``z``: that in units of what unrelated ones
-        have at most, 2.7 |s| |t| / √d (1 for orthonormal matrices); from 4 on they have something in common.
-
-    Raises
-    ------
-    ValueError
-        If they are of another scheme.
-
-    References
-    ----------
-    .. [1] Paper 000, theorem 2.
-
-    Examples
-    --------
-    >>> from pympf.sketch import Graph, Scheme, similarity
-    >>> scheme, graph = Scheme(4128, b=48), Graph()
-    >>> graph.add("tom", "cat", [0.6, 0.8])
-    >>> graph.set_output({"tom": 1.0})
-    >>> sketch = scheme.sketch(graph)
-    >>> similarity(scheme, sketch, sketch).z > 4
-    True
-    """
-    scheme.check(sketch)
-    scheme.check(other)
-    value = sketch.dot(other)
-    kept = min(sketch.kept, other.kept)
-    unrelated = UNRELATED[scheme.family] * sketch.norm() * other.norm() / math.sqrt(kept)
-    return Similarity(value, value / unrelated if unrelated > 0 else 0.0)
-
-
-def compare(
-    scheme: Scheme,
-    sketch: Sketch,
-    other: Sketch,
-    width: int,
-    *,
-    path: Sequence[int] = (),
-    other_path: Sequence[int] = (),
-    ancestors: Sequence[Hashable] = (),
-    other_ancestors: Sequence[Hashable] = (),
-) -> list[Match]:
-    """Find out what two overall sketches have in common: places of similar objects.
-
-    Collective. Both are unrolled at every index below a place; the dot products of the parts tell
-    the places of similar objects, below which the comparison may go on.
-
-    Parameters
-    ----------
-    scheme : Scheme
-    sketch, other : Sketch
-    width : int
-        Indices to look at, from 1.
-    path, other_path : sequence of int
-        The place below which to compare; by default the output.
-    ancestors, other_ancestors : sequence of hashable
-        Modules of the objects on these paths, the last one's included.
-
-    Returns
-    -------
-    list of Match
-        All pairs of places, most similar first. ``z`` is the dot product in units of the root mean
-        square over all pairs, without the largest.
-
-    Raises
-    ------
-    ValueError
-        As in `recover_attributes`.
-
-    Examples
-    --------
-    >>> from pympf.sketch import Graph, Scheme, compare
-    >>> scheme, one, two = Scheme(4128, b=48), Graph(), Graph()
-    >>> one.add("tom", "cat", [0.6, 0.8])
-    >>> one.add("rex", "dog", [0.6, 0.8])
-    >>> one.set_output({"tom": 0.5, "rex": 0.5})
-    >>> two.add("may", "cow", [0.6, 0.8])
-    >>> two.add("tom", "cat", [0.6, 0.8])
-    >>> two.set_output({"may": 0.5, "tom": 0.5})
-    >>> best = compare(scheme, scheme.sketch(one), scheme.sketch(two), 2)[0]
-    >>> best.path, best.other_path
-    ((1,), (2,))
-    """
-    width = checks.integer(width, "width", 1, 2**31)
-    indices = range(1, width + 1 + BASELINES)
-    bases, parts = [], []
-    for whole, place, modules in ((sketch, path, ancestors), (other, other_path, other_ancestors)):
-        base = _inputs_at(scheme, scheme.local(whole), place, modules)
-        R = [scheme.input_matrix(len(place) + 1, i) for i in indices]
-        unrolled = np.hstack([matrix.apply_transpose(base) for matrix in R])
-        bases.append(scheme.whole(base)[:, 0])
-        parts.append(scheme.whole(unrolled).T)
-    # A common object is in both parts; and in each of them and in the other sketch as it is.
-    dots = parts[0] @ parts[1].T + (parts[0] @ bases[1])[:, None] + parts[1] @ bases[0]
-    # At equal indices all that is common meets, whatever the index: also at those not in use.
-    dots[np.diag_indices(len(dots))] -= np.diag(dots)[width:].mean()
-    dots = dots[:width, :width]
-    rest = np.sort(np.abs(dots), axis=None)[:-1]
-    unit = math.sqrt(float((rest**2).mean())) if len(rest) else 0.0
-    unit = unit or float(np.abs(dots).max()) or 1.0
-    found = [
-        Match((*path, i + 1), (*other_path, j + 1), float(dots[i, j] / unit))
-        for i in range(width)
-        for j in range(width)
-    ]
-    return sorted(found, key=lambda match: -match.z)

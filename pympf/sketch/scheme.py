@@ -419,6 +419,41 @@ class Scheme:
         column = levels[depths[0] - 1].names.index(name)
         return self._sketches(self.whole(sketches[:, column : column + 1]))[0]
 
+    def object_sketches(self, graph: Graph) -> dict[Hashable, Sketch]:
+        """Return the sketches of all objects of a graph that have a path to the output.
+
+        Collective.
+
+        Parameters
+        ----------
+        graph : Graph
+
+        Returns
+        -------
+        dict
+            By name. Of an object that stands at several depths, that of the least.
+
+        Raises
+        ------
+        ValueError
+            As in `sketch`.
+
+        Examples
+        --------
+        >>> from pympf.sketch import Graph, Scheme
+        >>> graph = Graph()
+        >>> graph.add("tom", "cat", [0.6, 0.8])
+        >>> graph.set_output({"tom": 1.0})
+        >>> list(Scheme(1050, b=42).object_sketches(graph))
+        ['tom']
+        """
+        with self._ranks.guard():
+            levels = expand([graph])
+        found: dict[Hashable, Sketch] = {}
+        for level, columns in list(zip(levels, self.forward(levels), strict=True))[:0:-1]:
+            found |= zip(level.names, self._sketches(self.whole(columns)), strict=True)
+        return found
+
     def forward(
         self, levels: list[Level], attributes: Sequence[Columns] | None = None
     ) -> list[Columns]:

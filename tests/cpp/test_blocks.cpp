@@ -64,18 +64,17 @@ TEST_CASE_TEMPLATE("products of a block are those of its columns", T, float, dou
 
 TEST_CASE("an operator without a product of blocks, or without a transpose") {
   Operator<double> op([](const double* x, double* y) { y[0] = 2 * x[1], y[1] = x[0]; });
-  check_block<double>(
-      2, 3, op.apply, [&](const Block<const double>& X, const Block<double>& Y) { op(X, Y); });
+  check_block<double>(2, 3, op.apply,
+                      [&](const Block<const double>& X, const Block<double>& Y) { op(X, Y); });
   double x[2] = {1, 2}, y[2];
   CHECK_THROWS_WITH_AS(op.transpose(x, y), "this operator has no transpose", InvalidArgument);
   op.apply_transpose = [](const double* v, double* w) { w[0] = v[1], w[1] = 2 * v[0]; };
   op.transpose(x, y);
   CHECK(y[0] == 2);
   CHECK(y[1] == 2);
-  check_block<double>(2, 3, op.apply_transpose,
-                      [&](const Block<const double>& X, const Block<double>& Y) {
-                        op.transpose(X, Y);
-                      });
+  check_block<double>(
+      2, 3, op.apply_transpose,
+      [&](const Block<const double>& X, const Block<double>& Y) { op.transpose(X, Y); });
 }
 
 TEST_CASE_TEMPLATE("M of a block is M of its columns", T, float, double) {
@@ -94,8 +93,14 @@ TEST_CASE_TEMPLATE("M of a block is M of its columns", T, float, double) {
   };
   precond::Params params;
   params.coarse_size = 8;
-  SUBCASE("jacobi") { params.method = precond::Method::jacobi; check(params); }
-  SUBCASE("ict") { params.method = precond::Method::incomplete_cholesky; check(params); }
+  SUBCASE("jacobi") {
+    params.method = precond::Method::jacobi;
+    check(params);
+  }
+  SUBCASE("ict") {
+    params.method = precond::Method::incomplete_cholesky;
+    check(params);
+  }
   SUBCASE("levels") {
     params.method = precond::Method::multilevel;
     for (auto precision : {precond::Precision::single, precond::Precision::working})
@@ -176,11 +181,12 @@ TEST_CASE_TEMPLATE("a solve of a block is a solve of each column", T, float, dou
   Operator<T> M([&](const T* r, T* z) { P.apply(r, z); });
   M.apply_block = [&](const Block<const T>& R, const Block<T>& Z) { P.apply(R, Z); };
   auto B = columns<T>(A.rows, 5);
-  std::fill(B[1].begin(), B[1].end(), T(0));                // converged at once
-  std::fill(B[2].begin() + 1, B[2].end(), T(0));            // another number of steps
+  std::fill(B[1].begin(), B[1].end(), T(0));      // converged at once
+  std::fill(B[2].begin() + 1, B[2].end(), T(0));  // another number of steps
   for (T& v : B[3]) v *= T(1e-20);
   for (Method method : {Method::cg, Method::fcg, Method::minres, Method::gmres, Method::fgmres})
-    for (const Operator<T>* preconditioner : {static_cast<const Operator<T>*>(nullptr), &std::as_const(M)}) {
+    for (const Operator<T>* preconditioner :
+         {static_cast<const Operator<T>*>(nullptr), &std::as_const(M)}) {
       KrylovParams params{.method = method, .rtol = sizeof(T) == 4 ? 1e-4 : 1e-9, .restart = 5};
       CAPTURE(name(method));
       check_solves<T>(A, preconditioner, params, B);
@@ -197,7 +203,8 @@ TEST_CASE("columns end in ways of their own") {
   for (double v : B[0]) sum += v;
   for (double& v : B[0]) v -= sum / L.rows;  // in the range; the others are not
   for (Method method : {Method::cg, Method::minres, Method::gmres})
-    check_solves<double>(L, nullptr, {.method = method, .max_iterations = 60, .symmetric = true}, B);
+    check_solves<double>(L, nullptr, {.method = method, .max_iterations = 60, .symmetric = true},
+                         B);
 }
 
 TEST_CASE("a block with NaN names the column, an error of an operator comes through") {
@@ -222,9 +229,11 @@ TEST_CASE("the callback of a column stops that column") {
   for (auto& x : X) std::fill(x.begin(), x.end(), 0.0);
   std::vector<KrylovCallback<double>> callbacks;
   for (int c = 0; c < 3; ++c)
-    callbacks.push_back([c](int iteration, double, const double*) { return c == 1 && iteration == 2; });
+    callbacks.push_back(
+        [c](int iteration, double, const double*) { return c == 1 && iteration == 2; });
   const auto results = solve<double>(
-      DistRows<double>(A), nullptr, std::vector<const double*>{B[0].data(), B[1].data(), B[2].data()},
+      DistRows<double>(A), nullptr,
+      std::vector<const double*>{B[0].data(), B[1].data(), B[2].data()},
       std::vector<double*>{X[0].data(), X[1].data(), X[2].data()}, KrylovParams{}, callbacks);
   CHECK(results[0].converged);
   CHECK(results[1].reason == Reason::stopped_by_callback);

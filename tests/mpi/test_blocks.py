@@ -21,14 +21,23 @@ def own_rows():
     return slice(int(ends[COMM.rank]), int(ends[COMM.rank + 1]))
 
 
-def system(k=5):
+def system(k=3):
     rows = own_rows()
     B = np.random.default_rng(1).standard_normal((N, k)) * 10.0 ** np.arange(k)
     return gallery.poisson((30, 30)).tocsr()[rows], B[rows]
 
 
-@pytest.mark.parametrize("method", ["auto", "fcg", "minres", "gmres"])
-@pytest.mark.parametrize("preconditioner", ["mmf", "multilevel", "ict", "classic", "jacobi"])
+@pytest.mark.parametrize(
+    ("method", "preconditioner"),
+    [
+        ("auto", "mmf"),
+        ("fcg", "multilevel"),
+        ("minres", "ict"),
+        ("gmres", "multilevel"),
+        ("cg", "classic"),
+        ("minres", "jacobi"),
+    ],
+)
 def test_columns_have_the_bits_that_they_have_alone(method, preconditioner):
     A, B = system()
     options = {"comm": COMM, "method": method, "preconditioner": preconditioner}
@@ -58,8 +67,8 @@ def test_different_numbers_of_columns_and_nan_raise_on_all():
             pympf.solve(A, mine, comm=COMM)
     bad = B.copy()
     if COMM.rank == 0:
-        bad[2, 3] = np.nan
-    with pytest.raises((ValueError, RuntimeError), match=r"got nan at \(2, 3\)"):
+        bad[2, 1] = np.nan
+    with pytest.raises((ValueError, RuntimeError), match=r"got nan at \(2, 1\)"):
         pympf.solve(A, bad, comm=COMM)
 
 

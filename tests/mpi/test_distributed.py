@@ -10,7 +10,8 @@ import pytest
 import scipy.sparse as sp
 
 import pympf
-from pympf import _storage, gallery, io
+from pympf import gallery, io
+from pympf.io import tree
 from pympf.la import launched
 
 from ..helpers import assert_close, random_symmetric, rounding
@@ -446,9 +447,9 @@ def test_a_rank_that_cannot_write_leaves_the_old_file(failing, shared_folder, mo
         raise OSError(28, "No space left on device")
 
     # With an h5py that has MPI all ranks write at once, and a full disk is full for all.
-    monkeypatch.setattr(_storage, "_fill_together", full)
+    monkeypatch.setattr(tree, "_fill_together", full)
     if COMM.rank == failing % COMM.size:
-        monkeypatch.setattr(_storage, "_fill", full)
+        monkeypatch.setattr(tree, "_fill", full)
     raises_on_all(OSError, "No space left", lambda: G.save(path))
     assert path.read_bytes() == before
     assert [entry.name for entry in shared_folder.iterdir()] == ["F.h5"]
@@ -490,14 +491,14 @@ def test_a_killed_rank_leaves_the_old_file(tmp_path):
         import os, signal
         from mpi4py import MPI
         import pympf
-        from pympf import _storage
+        from pympf.io import tree
 
         comm = MPI.COMM_WORLD
         A = pympf.gallery.poisson((30, 30))[300 * comm.rank : 300 * (comm.rank + 1)]
         F = pympf.factorize(A, comm=comm, core_size=50)
         if comm.rank == 1:
-            _storage._fill = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
-            _storage._fill_together = _storage._fill
+            tree._fill = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+            tree._fill_together = tree._fill
         F.save("F.h5")
         print("went on")
         """,

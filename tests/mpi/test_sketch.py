@@ -85,9 +85,7 @@ def test_sketches_and_answers_are_those_of_one_process(sizes):
     stream = StreamingSketch(all_ranks)
     stream.add("car", "car", [1.0, 2.0], into={None: 0.5})
     stream.change("car", [2.0])
-    np.testing.assert_allclose(
-        stream.sketch.values, one.sketch(stream.graph).values, atol=1e-16
-    )
+    np.testing.assert_allclose(stream.sketch.values, one.sketch(stream.graph).values, atol=1e-16)
 
 
 def test_what_is_wrong_on_one_rank_raises_on_all():
@@ -102,8 +100,9 @@ def test_what_is_wrong_on_one_rank_raises_on_all():
             BlockSparse(546, b=39, seed=COMM.rank, comm=COMM)
         with pytest.raises(ValueError, match="expected the same on every rank"):
             Scheme(seed=COMM.rank, comm=COMM, **SIZES)
+        graph = Graph()
+        graph.add("a", "m", np.ones(547 if COMM.rank == 0 else 3))
+        graph.set_output({"a": 1.0})
+        scheme = Scheme(comm=COMM, **SIZES)
         with pytest.raises(ValueError, match="at most d = 546"):
-            graph = Graph()
-            graph.add("a", "m", np.ones(547 if COMM.rank == 0 else 3))
-            graph.set_output({"a": 1.0})
-            Scheme(comm=COMM, **SIZES).sketch(graph)
+            scheme.sketch(graph)

@@ -291,10 +291,10 @@ SQUARE = np.arange(9.0).reshape(3, 3)
         (lambda: pympf.factorize_direct([1.0]), ValueError, "two dimensions"),
         (lambda: pympf.factorize_direct(SQUARE, core_size=4), ValueError, "core_size = 4"),
         (lambda: pympf.factorize_direct(SQUARE, core_size=-1), ValueError, "core_size = -1"),
-        (lambda: pympf.factorize_direct(SQUARE, core_size=1.5), TypeError, "no integer"),
-        (lambda: pympf.factorize_direct(SQUARE, rotations=True), TypeError, "no integer"),
+        (lambda: pympf.factorize_direct(SQUARE, core_size=1.5), TypeError, "not an integer"),
+        (lambda: pympf.factorize_direct(SQUARE, rotations=True), TypeError, "not an integer"),
         (lambda: pympf.factorize_direct(SQUARE, entries=-1), ValueError, "entries = -1"),
-        (lambda: pympf.factorize_direct(SQUARE, sparsify="best"), ValueError, "expected one of"),
+        (lambda: pympf.factorize_direct(SQUARE, sparsify="best"), ValueError, "is not one of"),
         (
             lambda: pympf.factorize_direct(SQUARE, sparsify="diagonal", entries=2),
             ValueError,
@@ -311,12 +311,12 @@ SQUARE = np.arange(9.0).reshape(3, 3)
         (lambda: pympf.factorize_skew(np.zeros((2, 2)), core_size=3), ValueError, "core_size = 3"),
         (lambda: pympf.factorize_additive(np.ones((2, 3))), ValueError, "needs a square matrix"),
         (lambda: pympf.factorize_additive(SQUARE, blocks=-2), ValueError, "blocks = -2"),
-        (lambda: pympf.cur(SQUARE, 0), ValueError, "k = 0, expected 1 to 3"),
+        (lambda: pympf.cur(SQUARE, 0), ValueError, "k = 0 is not"),
         (lambda: pympf.cur(SQUARE, 4), ValueError, "k = 4"),
-        (lambda: pympf.cur(SQUARE, 1, selection="x"), ValueError, "expected one of"),
+        (lambda: pympf.cur(SQUARE, 1, selection="x"), ValueError, "is not one of"),
         (lambda: pympf.cur(SQUARE, 1, seed=-1), ValueError, "seed = -1"),
         (lambda: approx.svd([[np.nan]], 1), ValueError, "finite"),
-        (lambda: approx.nystrom(SQUARE, 1.0), TypeError, "no integer"),
+        (lambda: approx.nystrom(SQUARE, 1.0), TypeError, "not an integer"),
     ],
 )
 def test_refused(call, error, text):
@@ -379,3 +379,70 @@ def test_svd_is_the_best_of_its_rank(rng):
         for selection in ("norms", "leverage", "qr"):
             assert pympf.cur(A, k, selection=selection).error(A) >= decay[k] * (1 - 1e-9)
     assert pympf.cur(A, 20, selection="qr").error(A) < 1e-10
+
+
+# ---- a number of bytes ---------------------------------------------------------------------------
+
+
+def kinds_of_matrices():
+    rng = np.random.default_rng(3)
+    x = np.sort(rng.random(48))
+    smooth = np.exp(-((x[:, None] - x[None, ::-1]) ** 2))
+    two_scales = smooth + 0.3 * np.exp(-50 * abs(x[:, None] - x[None]))
+    return {
+        "threshold": sp.random_array((60, 40), density=0.1, rng=rng, format="csr"),
+        "low rank": smooth,
+        "two scales": two_scales,
+        "zero": np.zeros((3, 4)),
+        "one row": np.ones((1, 20)),
+    }
+
+
+@pytest.mark.parametrize("name", kinds_of_matrices())
+def test_compress_keeps_to_the_bytes_and_is_the_best_of_its_parts(name):
+    A = kinds_of_matrices()[name]
+    full = min(12 * np.count_nonzero(A.toarray() if sp.issparse(A) else A), 8 * np.size(A) or 10**6)
+    for nbytes in (4 * A.shape[0] + 16, max(300, full // 10), max(600, full // 2)):
+        F = pympf.compress(A, nbytes)
+        held = [part for part in (F.low_rank, F.rest) if part is not None]
+        own = sum(
+            part.nbytes
+            if hasattr(part, "nbytes")
+            else part.data.nbytes + part.indices.nbytes + part.indptr.nbytes
+            for part in held
+        )
+        assert own == F.nbytes <= nbytes
+        assert F.error(A) == pytest.approx(F.trial.error, abs=1e-7)
+        assert all(F.trial.error <= trial.error for trial in F.trials)
+        dense = A.toarray() if sp.issparse(A) else A
+        squares = np.sort(dense.ravel() ** 2)[::-1]
+        left = squares[(nbytes - 4 * (A.shape[0] + 1)) // 12 :].sum()
+        norm = np.linalg.norm(dense) or 1.0
+        assert F.trial.error <= np.sqrt(left) / norm + 1e-12
+        curve = approx.compression_curve(A, [nbytes])
+        assert min(trial.error for trial in curve) == F.trial.error
+
+
+def test_compress_puts_low_rank_and_rotations_together():
+    A = kinds_of_matrices()["two scales"]
+    best = {t.kind: t.error for t in approx.compression_curve(A, [6000])}
+    assert best["low rank + direct"] < min(best["direct"], best["threshold"])
+
+
+def test_compressed_files(tmp_path):
+    for name, A in kinds_of_matrices().items():
+        F = pympf.compress(A, 900)
+        F.save(tmp_path / "F.h5")
+        for G in (approx.load(tmp_path / "F.h5"), pickle.loads(pickle.dumps(F))):
+            assert (G.trial, G.trials) == (F.trial, F.trials), name
+            assert np.array_equal(G @ np.ones(A.shape[1]), F @ np.ones(A.shape[1]))
+            assert np.array_equal(G.T @ np.ones(A.shape[0]), F.T @ np.ones(A.shape[0]))
+
+
+def test_compress_refuses_what_is_too_small():
+    with pytest.raises(ValueError, match=r"too small for one entry .* expected at least 28"):
+        pympf.compress(SQUARE, 27)
+    with pytest.raises(ValueError, match="nbytes = -1"):
+        pympf.compress(SQUARE, -1)
+    with pytest.raises(TypeError, match="nbytes"):
+        approx.compression_curve(SQUARE, [1e3])

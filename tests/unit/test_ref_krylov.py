@@ -274,3 +274,15 @@ def test_what_the_compiled_solver_takes_out_of_b_and_how_it_measures(rng):
     norm = krylov.row_scaled_norm(held, b, b - held @ solution.x)
     assert solution.norm == "row_scaled"
     assert solution.true_residual == pytest.approx(norm / np.linalg.norm(b), rel=1e-3)
+
+
+@pytest.mark.parametrize("given", ["b", "x"])
+def test_how_the_compiled_solver_judges_rows_of_far_units(rng, given):
+    D = 10.0 ** rng.uniform(-10, 10, 30)
+    A = D[:, None] * spd() * D
+    b = rng.standard_normal(30) if given == "b" else A @ rng.standard_normal(30)
+    solution = pympf.solve(A, b, preconditioner="ict")
+    residual, open_share = krylov.balanced_residual(A, b, solution.x)
+    assert solution.norm == "balanced"
+    assert max(residual, solution.true_residual) < 1e-13
+    assert solution.converged == (given == "b") == (open_share < 1e-3)

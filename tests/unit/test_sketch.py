@@ -1,5 +1,6 @@
 """Sketches: the recursion, what is recovered from them, and how far off it is."""
 
+import json
 import math
 
 import numpy as np
@@ -346,8 +347,8 @@ def test_drilling_down_finds_the_object_in_a_repository():
     scheme = Scheme(**MIDDLE)
     graph, decoys = flat(4, rng), flat(12, rng, lambda i: ("m", i % 6))
     sketch = scheme.sketch(graph)
-    known = [scheme.object_sketch(graph, i) for i in range(4)]
-    known += [scheme.object_sketch(decoys, i) for i in range(12)]
+    known = [*scheme.object_sketches(graph).values(), *scheme.object_sketches(decoys).values()]
+    assert (known[2].values == scheme.object_sketch(graph, 2).values).all()
     for i in range(4):
         part = unroll(scheme, sketch, (i + 1,), 0.25)
         assert nearest(part, known) == i
@@ -502,8 +503,17 @@ def test_sketches_of_another_scheme_are_refused():
     with pytest.raises(ValueError, match="one scheme"):
         sketch.dot(two.sketch(flat(1, rng)))
     for bad in ({"weight": 0.0}, {"estimator": "best"}, {"path": (1, 1)}, {"path": (0,)}):
-        with pytest.raises(ValueError, match="weight|estimator|ancestors|index = 0"):
+        with pytest.raises(ValueError, match=r"weight|estimator|ancestors|index = 0"):
             recover_attributes(one, sketch, ("m", 0), **{"weight": 1.0, **bad})
     for bad in ({"family": "dense"}, {"tuple_keys": "none"}, {"family": "orthonormal", "w": 3}):
-        with pytest.raises(ValueError, match="not one of|are of family"):
+        with pytest.raises(ValueError, match=r"not one of|are of family"):
             Scheme(132, **bad)
+
+
+def test_plan_on_the_command_line(capsys):
+    from pympf.cli import main
+
+    assert main(["sketch", "plan", "--error", "0.3", "--objects", "2", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == plan(0.3, objects=2).as_dict()
+    assert main(["sketch", "plan", "--error", "0"]) != 0
+    assert "error = 0" in capsys.readouterr().err

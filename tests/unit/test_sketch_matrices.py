@@ -89,6 +89,23 @@ def test_block_rows_are_uniform():
     assert all(abs(signs.mean()) < 0.05 for signs in blocks[2:])
 
 
+@pytest.mark.parametrize("q", [1.0, 0.3])
+@pytest.mark.parametrize(("d", "b"), [(1050, 42), (2070, 45)])
+def test_laws_of_the_distribution(d, b, q):
+    """Norms of columns, their products, and the norm of the matrix, within the measured bars."""
+    R = BlockSparse(d, b=b, q=q, seed=5, name="laws")
+    norms2 = R.column_norms2(np.arange(d))
+    if q == 1:
+        np.testing.assert_allclose(norms2, 1, rtol=1e-12)
+    else:
+        assert norms2.std() == pytest.approx(np.sqrt((1 - q) * b / (d * q)), rel=0.07)
+    A = R.columns(np.arange(0, d, 3))
+    products = (A.T @ A)[~np.eye(A.shape[1], dtype=bool)]
+    assert products.std() * np.sqrt(d) == pytest.approx(np.sqrt(2 / 3 + b / 9), rel=0.05)
+    norm = spla.svds(R, k=1, return_singular_vectors=False, random_state=0)[0]
+    assert norm == pytest.approx(np.sqrt(b / 3) * (1 + 1 / np.sqrt(b)), rel=0.03)
+
+
 @pytest.mark.parametrize("d", [2, 16, 256])
 def test_orthonormal_products_are_those_of_the_twin(d):
     R = Orthonormal(d, seed=5, name="x")

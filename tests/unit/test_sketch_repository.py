@@ -1,6 +1,7 @@
 """Repositories of sketches: what they keep, find, forget, and survive."""
 
 import errno
+import json
 import os
 import signal
 import subprocess
@@ -12,6 +13,7 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 
+from pympf.cli import main
 from pympf.io import _files
 from pympf.sketch import Repository, Scheme, Sketch
 from pympf.sketch.repository import widths_within
@@ -419,3 +421,36 @@ def test_a_full_disk(filled, monkeypatch):
             assert same(content(Repository(filled)), before)
         repository.commit()  # there is room again
     assert len(Repository(filled)) == 43
+
+
+# ---- the command line ----------------------------------------------------------------------------
+
+
+def test_commands(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.save("some.npy", draw(30, kinds=3))
+    np.save("one.npy", draw(30, kinds=3)[4])
+
+    def report(*arguments):
+        code = main(["sketch", *arguments, "--json"])
+        captured = capsys.readouterr()
+        return json.loads(captured.out) if code == 0 else (code, captured.err)
+
+    made = report("add", "store", "some.npy", "--block", "42", "--seed", "3", "--label", "first")
+    assert (made["added"], made["sketches"], made["scheme"]["checksum"]) == (
+        30,
+        30,
+        SCHEME.checksum,
+    )
+    assert report("add", "store", "one.npy")["sketches"] == 31
+    found = report("query", "store", "one.npy", "-k", "3", "--touch")
+    assert found["ids"][0][:2] == [4, 30]
+    assert found["labels"][0][:2] == ["first", ""]
+    after = report("forget", "store", "--budget", "65.1k")
+    assert after["bytes"] <= 65100 < after["bytes_before"]
+    assert Repository("store").kept([4])[0] == max(Repository("store").kept(range(31)))
+    assert report("info", "store", "--check")["stand_for"] == 31
+    assert report("forget", "store", "--budget", "1k")[0] == 3
+    assert report("query", "nowhere", "one.npy")[0] == 4
+    np.save("short.npy", np.ones(7))
+    assert "7" in report("add", "store", "short.npy")[1]

@@ -55,9 +55,8 @@ double dot_chunk(const T* x, const T* y, std::size_t n) {
 template <std::size_t count, class Body>
 std::array<double, count> sum_chunks(std::size_t n, const Body& body) {
   std::array<std::array<double, count>, kMaxChunks> partial;
-  for_chunks(n, [&](std::size_t c, std::size_t begin, std::size_t end) {
-    partial[c] = body(begin, end);
-  });
+  for_chunks(
+      n, [&](std::size_t c, std::size_t begin, std::size_t end) { partial[c] = body(begin, end); });
   std::array<double, count> sum{};
   for (std::size_t c = 0; c * chunk_length(n) < n; ++c)
     for (std::size_t k = 0; k < count; ++k) sum[k] += partial[c][k];

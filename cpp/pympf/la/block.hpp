@@ -22,7 +22,8 @@ namespace pympf {
 
 inline constexpr Index kMostLanes = 8;
 
-// Entry (i, c) of n rows is at(c)[i * stride]. Blocks of at most kMostLanes columns allocate nothing.
+// Entry (i, c) of n rows is at(c)[i * stride]. Blocks of at most kMostLanes columns allocate
+// nothing.
 template <class T>
 class Block {
  public:
@@ -38,8 +39,8 @@ class Block {
     for (Index c = 0; c < k; ++c) add(rows + c);
   }
   template <class U>
-    requires std::is_same_v<T, const U>
-  Block(const Block<U>& other) : n(other.n), stride(other.stride) {
+  requires std::is_same_v<T, const U> Block(const Block<U>& other)
+      : n(other.n), stride(other.stride) {
     for (Index c = 0; c < other.count(); ++c) add(other.at(c));
   }
 

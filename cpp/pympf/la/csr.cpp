@@ -51,9 +51,9 @@ double spmv_dot(const CsrView<T>& A, const T* x, T* y) {
   })[0];
 }
 
-#define PYMPF_INSTANTIATE(T)                                                 \
-  template void spmv(const CsrView<T>&, const T*, T*, Index);                \
-  template void residual(const CsrView<T>&, const T*, const T*, T*, Index);  \
+#define PYMPF_INSTANTIATE(T)                                                \
+  template void spmv(const CsrView<T>&, const T*, T*, Index);               \
+  template void residual(const CsrView<T>&, const T*, const T*, T*, Index); \
   template double spmv_dot(const CsrView<T>&, const T*, T*);
 PYMPF_INSTANTIATE(float)
 PYMPF_INSTANTIATE(double)

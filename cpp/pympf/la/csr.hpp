@@ -63,7 +63,8 @@ Csr<T> with_row_lengths(std::vector<Global>& length, Index cols, const char* wha
   return out;
 }
 
-// y = A x, or r = b - A x; rows in parallel. Of 2, 4 or 8 `lanes` the vectors are panels (block.hpp).
+// y = A x, or r = b - A x; rows in parallel. Of 2, 4 or 8 `lanes` the vectors are panels
+// (block.hpp).
 template <class T>
 void spmv(const CsrView<T>& A, const T* x, T* y, Index lanes = 1);
 

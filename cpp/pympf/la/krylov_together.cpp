@@ -98,12 +98,12 @@ KrylovResult solve(const std::type_identity_t<Operator<T>>& A,
   return solve<T>(A, M, n, std::vector{b}, std::vector{x}, params, {callback}, comm)[0];
 }
 
-#define PYMPF_INSTANTIATE(T)                                                                    \
-  template std::vector<KrylovResult> solve(                                                     \
-      const Operator<T>&, const Operator<T>*, Index, const std::vector<const T*>&,              \
-      const std::vector<T*>&, const KrylovParams&, const std::vector<KrylovCallback<T>>&,       \
-      const Communicator&);                                                                     \
-  template KrylovResult solve(const Operator<T>&, const Operator<T>*, Index, const T*, T*,      \
+#define PYMPF_INSTANTIATE(T)                                                               \
+  template std::vector<KrylovResult> solve(                                                \
+      const Operator<T>&, const Operator<T>*, Index, const std::vector<const T*>&,         \
+      const std::vector<T*>&, const KrylovParams&, const std::vector<KrylovCallback<T>>&,  \
+      const Communicator&);                                                                \
+  template KrylovResult solve(const Operator<T>&, const Operator<T>*, Index, const T*, T*, \
                               const KrylovParams&, const KrylovCallback<T>&, const Communicator&);
 PYMPF_INSTANTIATE(float)
 PYMPF_INSTANTIATE(double)

@@ -41,8 +41,7 @@ struct Lanes {
 
 // What one register of every processor holds.
 template <class T, int K>
-  requires(K * sizeof(T) <= 16)
-struct Lanes<T, K> {
+requires(K * sizeof(T) <= 16) struct Lanes<T, K> {
   typedef T Vector __attribute__((vector_size(K * sizeof(T))));
   Vector v;
 

@@ -152,7 +152,7 @@ class Minres final : public Cycle<T> {
     const T* direction = co_await run_.precondition(r, z.data());
     co_await run_.A(direction, Az.data());
     const double curvature = std::abs(run_.dot(direction, Az.data()));
-    co_return curvature <= kNull * t_norm_ * run_.dot(r, direction);
+    co_return curvature <= kNull* t_norm_* run_.dot(r, direction);
   }
 
   // r_norm becomes that of the new r; false, and x and r as before, when the step is in vain.

@@ -22,13 +22,14 @@ struct Operator {
 
   Layout domain, range;  // of x and y; empty ones where the maker did not say
   Vector apply, apply_transpose;
-  Columns apply_block, apply_transpose_block;        // all columns at once, or nothing
+  Columns apply_block, apply_transpose_block;         // all columns at once, or nothing
   std::function<double(const T* x, T* y)> apply_dot;  // y = Op x; what this rank has of x^T y
 
   Operator() = default;
   template <class F>
-    requires std::invocable<F&, const T*, T*> && (!std::same_as<std::decay_t<F>, Operator>)
-  Operator(F&& f) : apply(std::forward<F>(f)) {}
+  requires std::invocable<F&, const T*, T*> &&
+      (!std::same_as<std::decay_t<F>, Operator>)Operator(F&& f)
+      : apply(std::forward<F>(f)) {}
 
   Index rows() const { return range.own(); }
   Index cols() const { return domain.own(); }

@@ -1,5 +1,5 @@
-// Computations that wait in the middle. A Krylov method is written for one right-hand side; where it
-// needs a product with A or M it says so and waits,
+// Computations that wait in the middle. A Krylov method is written for one right-hand side; where
+// it needs a product with A or M it says so and waits,
 //
 //   co_await run.A(p, q);
 //

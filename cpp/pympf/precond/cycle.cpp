@@ -62,7 +62,8 @@ class Cycle {
     here.enter();
     spmv(level.P.view(), level.P_off, next.x.data(), work, lanes_);
     axpy(lanes_ * level.rows(), params_.overcorrection, work, x);
-    for (int sweep = 0; sweep < params_.sweeps; ++sweep) smooth(level, params_, b, x, work, false, lanes_);
+    for (int sweep = 0; sweep < params_.sweeps; ++sweep)
+      smooth(level, params_, b, x, work, false, lanes_);
   }
 
  private:
@@ -126,7 +127,8 @@ class Cycle {
 
   // A rank that has rows of the inverse needs the whole right-hand side.
   void coarse(const T* b, T* x) {
-    const auto n = static_cast<std::size_t>(levels_.coarse_rows), k = static_cast<std::size_t>(lanes_);
+    const auto n = static_cast<std::size_t>(levels_.coarse_rows),
+               k = static_cast<std::size_t>(lanes_);
     const std::size_t own = n > 0 ? levels_.coarse.size() / n : 0;
     if (levels_.coarse_halo) {
       T *all = space_.levels.back().work.data(), *ghosts = space_.ghosts.data();
@@ -187,7 +189,8 @@ double range_scale(const Communicator& comm, const Block<const V>& R, Index c) {
     largest = largest_magnitude(static_cast<std::size_t>(R.n), R.at(c));
   else
     for (Index i = 0; i < R.n; ++i)
-      largest = std::max(largest, std::abs(double{R.at(c)[static_cast<std::size_t>(i) * R.stride]}));
+      largest =
+          std::max(largest, std::abs(double{R.at(c)[static_cast<std::size_t>(i) * R.stride]}));
   return power_of_two(comm.max(largest));
 }
 
@@ -259,7 +262,7 @@ template double multiply_adds(const Levels<float>&, const Params&);
 template double multiply_adds(const Levels<double>&, const Params&);
 template struct CycleSpace<float>;
 template struct CycleSpace<double>;
-#define PYMPF_APPLY(T, V)                                                              \
+#define PYMPF_APPLY(T, V)                                                                      \
   template void apply(const Levels<T>&, const Params&, const Block<const V>&, const Block<V>&, \
                       CycleSpace<T>&);
 PYMPF_APPLY(float, float)

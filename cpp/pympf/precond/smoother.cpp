@@ -183,7 +183,8 @@ void smooth_from_zero(const Level<T>& level, const Params& params, const T* b, T
       add_scaled(n, level.inverse.data(), b, x, lanes);
       break;
   }
-  for (int sweep = 1; sweep < params.sweeps; ++sweep) smooth(level, params, b, x, work, true, lanes);
+  for (int sweep = 1; sweep < params.sweeps; ++sweep)
+    smooth(level, params, b, x, work, true, lanes);
 }
 
 template <class T>
@@ -206,10 +207,10 @@ void smooth(const Level<T>& level, const Params& params, const T* b, T* x, T* wo
   }
 }
 
-#define PYMPF_SMOOTHER(T)                                                                    \
-  template void build_smoother(const CsrView<double>&, const Border&, const Domains&,        \
-                               const Params&, Level<T>&, Dropped);                           \
-  template void smooth_from_zero(const Level<T>&, const Params&, const T*, T*, T*, Index);   \
+#define PYMPF_SMOOTHER(T)                                                                  \
+  template void build_smoother(const CsrView<double>&, const Border&, const Domains&,      \
+                               const Params&, Level<T>&, Dropped);                         \
+  template void smooth_from_zero(const Level<T>&, const Params&, const T*, T*, T*, Index); \
   template void smooth(const Level<T>&, const Params&, const T*, T*, T*, bool, Index);
 PYMPF_SMOOTHER(float)
 PYMPF_SMOOTHER(double)

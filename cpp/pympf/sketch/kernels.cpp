@@ -15,30 +15,8 @@ namespace pympf::sketch {
 namespace {
 
 template <class T, int bytes>
-struct VectorOf;
-template <>
-struct VectorOf<double, 16> {
-  using Type = double __attribute__((vector_size(16)));
-};
-template <>
-struct VectorOf<double, 32> {
-  using Type = double __attribute__((vector_size(32)));
-};
-template <>
-struct VectorOf<double, 64> {
-  using Type = double __attribute__((vector_size(64)));
-};
-template <>
-struct VectorOf<float, 16> {
-  using Type = float __attribute__((vector_size(16)));
-};
-template <>
-struct VectorOf<float, 32> {
-  using Type = float __attribute__((vector_size(32)));
-};
-template <>
-struct VectorOf<float, 64> {
-  using Type = float __attribute__((vector_size(64)));
+struct VectorOf {
+  typedef T Type __attribute__((vector_size(bytes)));
 };
 
 template <class V, class T>

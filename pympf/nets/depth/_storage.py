@@ -7,10 +7,7 @@ from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import Any, TypeVar
 
-import numpy as np
-
-from pympf._storage import FILE_VERSION, array_of, check_type, value_of
-from pympf.io import create_hdf5, open_hdf5
+from pympf.io import tree
 
 __all__ = ["load_parts", "save_parts"]
 
@@ -26,28 +23,34 @@ def save_parts(
     path: str | os.PathLike[str],
 ) -> None:
     """Write the layers of a network to a file, whole or not at all."""
-    texts = [_text(activation) for activation in activations]
-    with create_hdf5(path) as file:
-        _write(file, type=NETWORK_TYPE, format_version=FILE_VERSION, layers=len(weights))
-        for number, (W, b, text) in enumerate(zip(weights, biases, texts, strict=True), 1):
-            group = file.create_group(f"layer_{number}")
-            _write(group, outputs=W.shape[0], inputs=W.shape[1], activation=text)
-            group.create_dataset("weights", data=W.ravel(), fletcher32=True)
-            group.create_dataset("bias", data=b, fletcher32=True)
+    layers = {
+        f"layer_{number}": {
+            "outputs": W.shape[0],
+            "inputs": W.shape[1],
+            "activation": _text(activation),
+            "weights": W.ravel(),
+            "bias": b,
+        }
+        for number, (W, b, activation) in enumerate(
+            zip(weights, biases, activations, strict=True), 1
+        )
+    }
+    tree.save(path, NETWORK_TYPE, {"layers": len(weights), **layers})
 
 
 def load_parts(path: str | os.PathLike[str], restore: Callable[[Any, Any, Any], T]) -> T:
     """Read what `save_parts` wrote; OSError if it is no whole network, or `restore` refuses it."""
-    with open_hdf5(path, "network") as file:
-        check_type(file, NETWORK_TYPE)
-        weights, biases, activations = [], [], []
-        for number in range(1, int(file.attrs["layers"]) + 1):
-            group = file[f"layer_{number}"]
-            shape = int(group.attrs["outputs"]), int(group.attrs["inputs"])
-            weights.append(array_of(group["weights"]).reshape(shape))
-            biases.append(array_of(group["bias"]))
-            activations.append(_names(str(value_of(group.attrs["activation"]))))
-        return restore(weights, biases, activations)
+
+    def network_of(read: tree.Tree) -> T:
+        layers = [read[f"layer_{number}"] for number in range(1, int(read["layers"]) + 1)]
+        shapes = [(int(layer["outputs"]), int(layer["inputs"])) for layer in layers]
+        return restore(
+            [layer["weights"].reshape(shape) for layer, shape in zip(layers, shapes, strict=True)],
+            [layer["bias"] for layer in layers],
+            [_names(str(layer["activation"])) for layer in layers],
+        )
+
+    return tree.load(path, {NETWORK_TYPE: network_of}, "network")
 
 
 def _text(activation: Any) -> str:
@@ -64,9 +67,3 @@ def _names(text: str) -> Any:
         return text
     runs = [run.split("*") for run in text.split(" ")]
     return tuple(name for name, count in runs for _ in range(int(count)))
-
-
-def _write(group: Any, **attributes: Any) -> None:
-    """Write what checksums can protect: texts of fixed length."""
-    for name, value in attributes.items():
-        group.attrs[name] = np.bytes_(value) if isinstance(value, str) else value

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from pympf._storage import FILE_VERSION, array_of, check_type, value_of
 from pympf.io import create_hdf5, open_hdf5
+from pympf.io.tree import FORMAT_VERSION, array_of, check_type, value_of
 from pympf.nets._checks import Array
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ N = TypeVar("N", bound="Network")
 def write_patch(path: str | os.PathLike[str], name: str, stored: Stored, checksum: str) -> None:
     """Write a patch and the checksum of the weights that it is for."""
     with create_hdf5(path) as file:
-        _write(file, type=PATCH_TYPE, format_version=FILE_VERSION, checksum=checksum)
+        _write(file, type=PATCH_TYPE, format_version=FORMAT_VERSION, checksum=checksum)
         _put_patch(file, name, stored)
 
 
@@ -45,7 +45,7 @@ def save_network(network: Patchable, path: str | os.PathLike[str]) -> None:
     """Write the pretrained arrays and all patches."""
     active = network.active_patch
     with create_hdf5(path) as file:
-        _write(file, type=NETWORK_TYPE, format_version=FILE_VERSION, dtype=network.dtype.name)
+        _write(file, type=NETWORK_TYPE, format_version=FORMAT_VERSION, dtype=network.dtype.name)
         _write(file, structure=json.dumps(network.structure), patches=len(network.patches))
         file.attrs["shape"] = np.array(network.shape)
         _put(file.create_group("pretrained"), network.pretrained())

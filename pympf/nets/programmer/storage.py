@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pympf._storage import FILE_VERSION, check_type
 from pympf.io import create_hdf5, open_hdf5
+from pympf.io.tree import FORMAT_VERSION, check_type
 from pympf.nets._checks import Array
 
 __all__ = ["State", "load_state", "save_state"]
@@ -57,7 +57,10 @@ def save_state(state: State, path: str | os.PathLike[str]) -> None:
             "history": state.history,
             "parameters": list(state.parameters),
         }
-        file.attrs["type"], file.attrs["format_version"] = np.bytes_(PROGRAMMER_TYPE), FILE_VERSION
+        file.attrs["type"], file.attrs["format_version"] = (
+            np.bytes_(PROGRAMMER_TYPE),
+            FORMAT_VERSION,
+        )
         for name, text in (("head", json.dumps(head)), ("words", "\n".join(state.words))):
             data = np.frombuffer(text.encode(), dtype=np.uint8)
             file.create_dataset(name, data=data, fletcher32=True)

@@ -1,6 +1,4 @@
-"""The HDF5 file of a factorization (docs/files.md): from the core's arrays and back.
-
-That of a hash table is in `pympf.lsh._storage`.
+"""The HDF5 file of a factorization (docs/files.md): from the core's arrays to a tree, and back.
 
 A file holds the arrays of one rank. Several ranks write them together, each its slices, and read
 them so: the clusters of every stage are cut into contiguous ranges.
@@ -9,11 +7,8 @@ them so: the clusters of every stage are cut into contiguous ranges.
 from __future__ import annotations
 
 import os
-import shutil
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -22,38 +17,17 @@ from numpy.typing import NDArray
 
 from pympf._engine import engine
 from pympf._report import STAGE_COLUMNS
-from pympf.io import _sums, atomic_write, create_hdf5, open_hdf5
-from pympf.io._files import ChoiceError, cannot_write, reading
+from pympf.io import _sums, tree
+from pympf.io._files import ChoiceError, reading
+from pympf.io.tree import Slice, Tree, array_of, check_type, value_of
 from pympf.la import Ranks
 from pympf.la.ranks import first_row
 
 __all__ = ["factors_in", "file_of", "load_factors", "save_factors"]
 
 FILE_TYPE = "mmf"
-FILE_VERSION = 1
-LIBVER = ("v110", "v110")
 
 Array = NDArray[Any]
-
-
-# ---- what a rank holds of the arrays of all ------------------------------------------------------
-
-
-@dataclass
-class Slice:
-    """Pieces (first place, values) of an array of `total` numbers that this rank has."""
-
-    pieces: list[tuple[int, Array]]
-    total: int
-    dtype: Any
-
-
-@dataclass
-class Group:
-    """A group of the file."""
-
-    attributes: dict[str, Any]
-    slices: dict[str, Slice]
 
 
 class Places:
@@ -72,8 +46,8 @@ class Places:
         return self._ranks.rank == self._ranks.size - 1
 
 
-def _groups(factors: Any, core_size: int, ranks: Ranks) -> dict[str, Group]:
-    """Describe the file, by the names of its groups; each rank has its slices. Collective."""
+def _tree(factors: Any, core_size: int, ranks: Ranks) -> Tree:
+    """Map the factors to a tree; each rank has its slices. Collective."""
     places = Places(ranks)
     report = factors.report()
     arrays, stages = factors.state()
@@ -82,8 +56,7 @@ def _groups(factors: Any, core_size: int, ranks: Ranks) -> dict[str, Group]:
     wavelets_before, wavelets = before[0] - before[1], totals[0] - totals[1]
 
     head = {key: report[key] for key in ("stop", "norm", "dropped")}
-    head |= {"type": FILE_TYPE, "format_version": FILE_VERSION, "dtype": factors.dtype.name}
-    head |= {"rows": factors.total_rows, "core_size": core_size}
+    head |= {"dtype": factors.dtype.name, "rows": factors.total_rows, "core_size": core_size}
     position = before[0, 0] if stages else places(factors.core_rows)[0][0]
     rest = factors.total_rows - core_size
     root = {
@@ -91,13 +64,10 @@ def _groups(factors: Any, core_size: int, ranks: Ranks) -> dict[str, Group]:
         "scale": _joined(places, arrays["scale"], factors.first_row),
         "diagonal": _diagonal(factors, arrays["diagonal"], rest, wavelets_before, wavelets),
     } | _core(places, arrays, factors.core_rows)
-    groups = {
-        "/": Group(head, root),
-        "params": Group(report["params"] | {"retired_by": report["retire"]}, {}),
-    }
+    whole = head | root | {"params": report["params"] | {"retired_by": report["retire"]}}
     for i, (stage, line) in enumerate(zip(stages, report["stages"], strict=True)):
-        groups[f"stage_{i + 1}"] = Group(line, _stage(places, stage, before[:, i], totals[:, i]))
-    return groups
+        whole[f"stage_{i + 1}"] = line | _stage(places, stage, before[:, i], totals[:, i])
+    return whole
 
 
 def _index_type(largest: int) -> Any:
@@ -183,139 +153,14 @@ def _with_starts(stage: dict[str, Array]) -> dict[str, Array]:
     return stage | {"matrix": matrix, "index_start": 2 * pairs, "matrix_start": 4 * pairs}
 
 
-# ---- writing -------------------------------------------------------------------------------------
-
-
 def save_factors(factors: Any, core_size: int, path: str | os.PathLike[str], ranks: Ranks) -> None:
     """Write the factors of an `Mmf` to a file, whole or not at all. Collective."""
-    groups = _groups(factors, core_size, ranks)
-    sums = _checksums(groups, ranks)
-    if ranks.size == 1:
-        with create_hdf5(path) as file:
-            _create(file, groups, sums)
-            _fill(file, groups)
-        return
-    import h5py
-
-    size = sum(
-        s.total * np.dtype(s.dtype).itemsize for g in groups.values() for s in g.slices.values()
-    )
-    with _written_by_all(path, size, ranks) as temporary:
-        if h5py.get_config().mpi:
-            with (
-                ranks.together(),
-                h5py.File(temporary, "w", driver="mpio", comm=ranks.comm, libver=LIBVER) as file,
-            ):
-                _create(file, groups, sums)
-                _fill_together(file, groups)
-            return
-        for rank in range(ranks.size):
-            with ranks.guard():
-                if rank != ranks.rank:
-                    continue
-                with h5py.File(temporary, "r+" if rank > 0 else "w", libver=LIBVER) as file:
-                    if rank == 0:
-                        _create(file, groups, sums)
-                    _fill(file, groups)
+    tree.save(path, FILE_TYPE, _tree(factors, core_size, ranks), ranks)
 
 
 def file_of(factors: Any, core_size: int) -> bytes:
     """Return the file that `save_factors` writes of the factors of one process."""
-    import h5py
-
-    image = BytesIO()
-    groups = _groups(factors, core_size, Ranks(None))
-    with h5py.File(image, "w", libver=LIBVER) as file:
-        _create(file, groups, _checksums(groups, Ranks(None)))
-        _fill(file, groups)
-    return image.getvalue()
-
-
-@contextmanager
-def _written_by_all(path: str | os.PathLike[str], size: int, ranks: Ranks) -> Iterator[Path]:
-    """Give all ranks one temporary file, which rank 0 renames at the end. Collective."""
-    with ExitStack() as stack:
-        temporary = None
-        with ranks.guard():
-            if ranks.rank == 0:
-                temporary = stack.enter_context(atomic_write(path))
-                # HDF5 cannot close a file in an orderly way once the disk is full.
-                free = shutil.disk_usage(temporary.parent).free
-                if size > free:
-                    raise OSError(f"cannot write {path}: {size} bytes needed, {free} are free")
-        try:
-            yield ranks.broadcast(temporary)
-        except OSError as error:
-            if ranks.rank == 0:  # atomic_write says it
-                raise
-            raise cannot_write(path, error) from error
-        with ranks.guard():
-            stack.close()
-
-
-def _checksums(groups: dict[str, Group], ranks: Ranks) -> dict[tuple[str, str], int]:
-    """Give the checksum of every array, which the ranks hold in pieces. Collective."""
-    own = {
-        (name, key): [
-            (first, _sums.crc_of(in_file), in_file.nbytes)
-            for first, values in part.pieces
-            if (in_file := np.asarray(values, dtype=part.dtype)).size
-        ]
-        for name, group in groups.items()
-        for key, part in group.slices.items()
-    }
-    every = ranks.gather(own)
-    return {
-        name: _sums.combined(
-            (crc, size) for _, crc, size in sorted(piece for rank in every for piece in rank[name])
-        )
-        for name in own
-    }
-
-
-def _create(file: Any, groups: dict[str, Group], sums: dict[tuple[str, str], int]) -> None:
-    """Write what checksums can protect: texts of fixed length, arrays with Fletcher's sum."""
-    for name, group in groups.items():
-        place = file.require_group(name)
-        for key, value in group.attributes.items():
-            place.attrs[key] = np.bytes_(value) if isinstance(value, str) else value
-        for key, part in group.slices.items():
-            dataset = place.create_dataset(
-                key, (part.total,), part.dtype, fletcher32=part.total > 0
-            )
-            _sums.label(dataset, sums[name, key])
-
-
-def _pieces(file: Any, groups: dict[str, Group]) -> Iterator[tuple[Any, int, Array]]:
-    for name, group in groups.items():
-        for key, part in group.slices.items():
-            for first, values in part.pieces:
-                yield file[name][key], first, np.ascontiguousarray(values, dtype=part.dtype)
-
-
-def _fill(file: Any, groups: dict[str, Group]) -> None:
-    for dataset, first, values in _pieces(file, groups):
-        if values.size:
-            dataset[first : first + values.size] = values
-
-
-def _fill_together(file: Any, groups: dict[str, Group]) -> None:
-    """Write the slices of all ranks at once: every rank takes part in every piece. Collective."""
-    from h5py import h5d, h5fd, h5p, h5s
-
-    transfer = h5p.create(h5p.DATASET_XFER)
-    transfer.set_dxpl_mpio(h5fd.MPIO_COLLECTIVE)
-    for dataset, first, values in _pieces(file, groups):
-        if dataset.size == 0:
-            continue
-        memory, place = h5s.create_simple((max(values.size, 1),)), dataset.id.get_space()
-        if values.size:
-            place.select_hyperslab((first,), (values.size,))
-        else:
-            memory.select_none()
-            place.select_none()
-            values = np.zeros(1, values.dtype)
-        h5d.DatasetID.write(dataset.id, memory, place, values, dxpl=transfer)
+    return tree.image(FILE_TYPE, _tree(factors, core_size, Ranks(None)))
 
 
 # ---- reading -------------------------------------------------------------------------------------
@@ -340,26 +185,21 @@ def load_factors(
 
     OSError if the file is no whole factorization. `rows` are wanted on this rank.
     """
-    return _load(lambda: open_hdf5(path, "factorization"), Path(path), ranks, rows)
+    return _load(path, ranks, rows)
 
 
 def factors_in(image: bytes) -> Any:
     """Return the factors in a file that is in memory (`file_of`); OSError if it is damaged."""
-    import h5py
-
-    name = Path("pickle")
-
-    @contextmanager
-    def opened() -> Iterator[Any]:
-        with reading(name, "factorization"), h5py.File(BytesIO(image), "r") as file:
-            yield file
-
-    return _load(opened, name, Ranks(None), None)[0]
+    return _load(image, Ranks(None), None)[0]
 
 
 def _load(
-    opened: Callable[[], AbstractContextManager[Any]], name: Path, ranks: Ranks, rows: int | None
+    source: str | os.PathLike[str] | bytes, ranks: Ranks, rows: int | None
 ) -> tuple[Any, int]:
+    def opened() -> AbstractContextManager[Any]:
+        return tree.opened(source, "factorization")
+
+    name = Path("pickle") if isinstance(source, bytes) else Path(source)
     rank, wanted = ranks.rank, ranks.gather(rows)
     head = None
     with ranks.guard():
@@ -382,22 +222,6 @@ def _load(
     with reading(name, "factorization"):
         factors = engine(head.dtype).from_state(ranks.handle if ranks.size > 1 else None, *parts)
     return factors, head.core_size
-
-
-def check_type(file: Any, expected: str) -> None:
-    """Raise ValueError unless the file says that it is of this type, in the version known here."""
-    kind, version = (value_of(file.attrs.get(name)) for name in ("type", "format_version"))
-    if kind != expected or version != FILE_VERSION:
-        raise ValueError(
-            f"expected type {expected!r} in format_version {FILE_VERSION}, "
-            f"got type {kind!r} in format_version {version!r}"
-        )
-
-
-def value_of(attribute: Any) -> Any:
-    """Give an attribute as Python's number or text."""
-    attribute = attribute.item() if isinstance(attribute, np.generic) else attribute
-    return attribute.decode() if isinstance(attribute, bytes) else attribute
 
 
 def _read_head(file: Any, wanted: list[int | None]) -> Head:
@@ -579,13 +403,3 @@ def _part(dataset: Any, first: int, last: int, total: int | None = None) -> Arra
             f"{f'{first} to {last} among them' if total is None else total}"
         )
     return array_of(dataset, slice(int(first), int(last)))
-
-
-def array_of(dataset: Any, places: Any = ()) -> Array:
-    """Read a 1-D array of finite numbers."""
-    array = dataset[places]
-    if not isinstance(array, np.ndarray) or array.ndim != 1:
-        raise ValueError(f"{dataset.name} is not a 1-D array")
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise ValueError(f"{dataset.name} is not finite")
-    return np.ascontiguousarray(array)
