@@ -25,8 +25,6 @@ def solved(A, b):
     return solution
 
 
-
-
 @pytest.mark.parametrize("speed", [1.0, 1e2, 1e3, 1e4, 1e5])
 @pytest.mark.parametrize("flow", ["constant", "recirculating"])
 @pytest.mark.parametrize(("n", "dimensions"), [(128, 2), (24, 3)])
