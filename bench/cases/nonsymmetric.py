@@ -1,8 +1,10 @@
-"""Matrices that are not symmetric: `pympf.solve` with its own choice against GMRES(30) from the right
-with PETSc's ILU(0), our ILUT(10⁻², 1), SuperLU's ILUTP (`spilu`), GAMG, hypre's BoomerAMG and PyAMG's
-AIR, and MUMPS, to a true residual of 10⁻⁸ in at most 500 iterations. Times are of the processor, on
-one core, setup and solve. "WU" are the multiply-adds of pympf's setup (probes, products, incomplete
-factors, LU) and solve for each entry of A; bars of the issue: 12 iterations, 140 WU, complexity 2.5.
+"""Matrices that are not symmetric: `pympf.solve` with its own choice, and its peers.
+
+GMRES(30) from the right with PETSc's ILU(0), our ILUT(10⁻², 1), SuperLU's ILUTP (`spilu`), GAMG,
+hypre's BoomerAMG and PyAMG's AIR, and MUMPS, to a true residual of 10⁻⁸ in at most 500 iterations.
+Times are of the processor, on one core, setup and solve. "WU" are the multiply-adds of pympf's
+setup (probes, products, incomplete factors, LU) and solve for each entry of A; bars of the issue:
+12 iterations, 140 WU, complexity 2.5.
 
 Convection and diffusion (upwind differences, random b), with the jumps of the Disc added, central
 differences; I − αPᵀ of a walk on 30 000 points; every square asymmetric matrix of the collection

@@ -22,7 +22,7 @@ def make_ksp(PETSc, mat):  # noqa: F811
         ksp.setOperators(mat(A))
         ksp.setType(solver)
         ksp.getPC().setType("mmf")
-        ksp.setTolerances(rtol=1e-8, max_it=40)
+        ksp.setTolerances(rtol=1e-8, max_it=100)
         ksp.setFromOptions()
         ksp.getPC().setFromOptions()
         return ksp

@@ -13,7 +13,7 @@ namespace pympf::precond {
 namespace {
 
 constexpr double few_with_factor = 12;
-constexpr int factor_steps = 3, levels_steps = 5;
+constexpr int factor_steps = 3, levels_steps = 2;
 // Of the residual in one step: beyond the first ILU(0) is given up after three; levels that do not
 // stay below the second are no better than what follows.
 constexpr double factor_rate = 0.35, levels_rate = 0.5;

@@ -7,8 +7,10 @@ const std::vector<Field<Params>>& fields() {
   static const std::vector<Field<Params>> list = {
       field("method", &Params::method,
             {"auto", "multilevel", "ict", "jacobi", "two_level", "direct"},
-            "Multilevel cycle, incomplete Cholesky (or LU) alone, or Jacobi; for indefinite matrices, "
-            "one stage and a sparse LU, or a sparse LU alone (one rank; SuperLU); auto: what promises "
+            "Multilevel cycle, incomplete Cholesky (or LU) alone, or Jacobi; for indefinite "
+            "matrices, "
+            "one stage and a sparse LU, or a sparse LU alone (one rank; SuperLU); auto: what "
+            "promises "
             "least work, with the reason in the report."),
       field(
           "cycle", &Params::cycle, {"v", "w", "k", "additive"},
@@ -72,10 +74,11 @@ const std::vector<Field<Params>>& fields() {
             "On several ranks: part of the couplings that may cross ranks. When more do, and more "
             "than the surface of compact parts, rows are moved as by repartition, if a partitioner "
             "is there and cuts less than half of it; 1: never."),
-      field("precision", &Params::precision, {"auto", "single", "working"},
-            "Numbers of the cycle: float32, those of the matrix, or float32 only above "
-            "100 000 entries, where memory bounds the speed. The setup works in float64, and so does "
-            "auto for matrices that are not symmetric."),
+      field(
+          "precision", &Params::precision, {"auto", "single", "working"},
+          "Numbers of the cycle: float32, those of the matrix, or float32 only above "
+          "100 000 entries, where memory bounds the speed. The setup works in float64, and so does "
+          "auto for matrices that are not symmetric."),
   };
   return list;
 }
