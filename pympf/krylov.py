@@ -334,14 +334,19 @@ class _Solve:
     def solutions(self, B: NDArray[Any], X: NDArray[Any]) -> list[Solution]:
         """Solve for the rows of B from those of X, all of them together as far as they go."""
         columns = [_Column(self, c, b, x) for c, (b, x) in enumerate(zip(B, X, strict=True))]
-        waiting = [column for column in columns if column.goes_on()]
+        steps = {column.number: column.steps() for column in columns}
+
+        def those_that_go_on(among: list[_Column]) -> list[_Column]:
+            return [column for column in among if next(steps[column.number], False)]
+
+        waiting = those_that_go_on(columns)
         while waiting:
             alike: dict[Any, list[_Column]] = {}
             for column in waiting:
                 alike.setdefault(column.kind(), []).append(column)
             for group in alike.values():
                 self._run(group, len(columns))
-            waiting = [column for column in waiting if column.goes_on()]
+            waiting = those_that_go_on(waiting)
         return [column.solution() for column in columns]
 
     def _run(self, columns: list[_Column], count: int) -> None:
@@ -382,11 +387,14 @@ class _Column:
             self.b, self.rtol, self.atol = self.rest.b, self.rest.rtol, self.rest.atol
             shared.setup_s += time.perf_counter() - start
         self.guess = x.copy()
-        self.steps = self._steps()
 
-    def goes_on(self) -> bool:
-        """Go on to the next run; whether there is one."""
-        return next(self.steps, False)
+    def steps(self) -> Iterator[bool]:
+        """Yield where a run is needed."""
+        yield True
+        if self.shared.options.method == "auto" and self.shared.symmetric:
+            yield from self._change_method()
+            yield from self._change_signs()
+        yield from self._fall_back()
 
     def kind(self) -> tuple[Any, ...]:
         """Return what has to be the same in columns that run together."""
@@ -417,14 +425,6 @@ class _Column:
             operator=self.M.operator,
             **self.result,
         )
-
-    def _steps(self) -> Iterator[bool]:
-        """Yield where a run is needed."""
-        yield True
-        if self.shared.options.method == "auto" and self.shared.symmetric:
-            yield from self._change_method()
-            yield from self._change_signs()
-        yield from self._fall_back()
 
     def _again(self) -> Iterator[bool]:
         self.x[:] = self.guess

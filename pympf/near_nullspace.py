@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from pympf.la import Ranks, as_vector, checks
 
-__all__ = ["independent", "rigid_body_modes"]
+__all__ = ["checked_vectors", "rigid_body_modes"]
 
 
 def rigid_body_modes(coordinates: ArrayLike) -> NDArray[np.float64]:
@@ -64,7 +64,20 @@ def rigid_body_modes(coordinates: ArrayLike) -> NDArray[np.float64]:
     return modes.reshape(len(points) * d, -1)
 
 
-def independent(B: NDArray[np.float64], ranks: Ranks, name: str) -> NDArray[np.float64]:
+def checked_vectors(
+    given: ArrayLike | None, n: int, ranks: Ranks, name: str
+) -> NDArray[np.float64] | None:
+    """Check the rows of this rank of a near-nullspace, and return it as columns. Collective."""
+    vectors = None
+    with ranks.guard():
+        if given is not None:
+            vectors = as_vector(given, n, np.float64, name)
+            vectors = vectors[:, None] if vectors.ndim == 1 else vectors
+    ranks.same(None if vectors is None else vectors.shape[1], f"columns of {name}")
+    return None if vectors is None else _independent(vectors, ranks, name)
+
+
+def _independent(B: NDArray[np.float64], ranks: Ranks, name: str) -> NDArray[np.float64]:
     """Refuse dependent columns, and scale by a power of two: no square overflows or vanishes."""
     largest = ranks.max(abs(B).max(axis=0, initial=0))
     scaled = B / np.where(largest > 0, largest, 1)

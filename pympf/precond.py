@@ -14,9 +14,9 @@ from pympf._engine import core, engine
 from pympf._params import Params, from_text, kinds
 from pympf._partition import find_parts
 from pympf._report import PreconditionerReport, Report, with_reason
-from pympf.la import Matrix, Operator, Ranks, as_vector, checks
+from pympf.la import Matrix, Operator, Ranks, checks
 from pympf.mmf import Mmf, factorize_rows
-from pympf.near_nullspace import independent
+from pympf.near_nullspace import checked_vectors
 
 __all__ = ["Preconditioner", "PreconditionerReport", "as_preconditioner"]
 
@@ -422,8 +422,8 @@ def precondition(
         _check_block_size(block_size, n)
     ranks.same(sorted(params.items()), "parameters")
     ranks.same(block_size, "block_size")
-    vectors = _vectors(near_nullspace, n, ranks, "near_nullspace")
-    left = _vectors(left_near_nullspace, n, ranks, "left_near_nullspace")
+    vectors = checked_vectors(near_nullspace, n, ranks, "near_nullspace")
+    left = checked_vectors(left_near_nullspace, n, ranks, "left_near_nullspace")
     block_size = int(block_size)
     origin = parts = None
     if ranks.size == 1:
@@ -432,19 +432,6 @@ def precondition(
         parts = _parts(A, rows, params, block_size)
     made = engine(A.dtype).precondition(rows, params, vectors, block_size, parts, left)
     return Preconditioner(made, ranks=ranks, origin=origin)
-
-
-def _vectors(
-    given: ArrayLike | None, n: int, ranks: Ranks, name: str
-) -> NDArray[np.float64] | None:
-    """Check a near-nullspace, and return it as columns."""
-    vectors = None
-    with ranks.guard():
-        if given is not None:
-            vectors = as_vector(given, n, np.float64, name)
-            vectors = vectors[:, None] if vectors.ndim == 1 else vectors
-    ranks.same(None if vectors is None else vectors.shape[1], f"columns of {name}")
-    return None if vectors is None else independent(vectors, ranks, name)
 
 
 def _parts(

@@ -70,7 +70,7 @@ def run(
     def make(r: int) -> NeuralProgrammer:
         return NeuralProgrammer(
             width,
-            epochs=epochs if r < rounds - 1 else 2 * epochs,
+            epochs=epochs,
             batch=20,
             program_share=1.0,
             answers=False,

@@ -1,10 +1,11 @@
 """Dictionary learning from block-sparse matrices: what is found, where it ends, how fast.
 
-"Table": all N d columns are wanted, N = 2, |x| in [.5, 1], every column appears A = 8 times. "Sparsity": A = 10, w = 8. "Noise": gaussian, in units of the smallest entry, and
-spikes of two entries in a share of the blocks. "Recursion": y = R_1 R_2 x, 60 columns of R_2, one
-active. "Teacher": output ← {sum of two digits ← {left, right}, shade}, learnt back from (images,
-output, overall sketch) triples; the digits are scikit-learn's. A "ceiling" has the same learners,
-given the teacher's attributes.
+"Table": all N d columns are wanted, N = 2, |x| in [.5, 1], every column appears A = 8 times.
+"Sparsity": A = 10, w = 8. "Noise": gaussian, in units of the smallest entry, and spikes of two
+entries in a share of the blocks. "Recursion": y = R_1 R_2 x, 60 columns of R_2, one active.
+"Teacher": output ← {sum of two digits ← {left, right}, shade}, learnt back from (images, output,
+overall sketch) triples; the digits are scikit-learn's. A "ceiling" has the same learners, given the
+teacher's attributes.
 
 "Pass" is one over all samples that rounds and decodes; "rounds alone" decodes nothing. The rate of
 memory is that of `numpy.dot` of the samples with themselves in the same run. Times are those of the
@@ -51,9 +52,7 @@ def points(tiny: bool) -> list[dict[str, Any]]:
     ]
     d = 546 if tiny else 4128
     load = d // (39 if tiny else 48) / 8  # columns that make q k = 1
-    sparsity = [
-        {"task": "sparsity", "d": d, "k": round(load * qk)} for qk in (1, 1.5, 2, 3)
-    ]
+    sparsity = [{"task": "sparsity", "d": d, "k": round(load * qk)} for qk in (1, 1.5, 2, 3)]
     noise = [
         {"task": "noise", "d": d, "noise": size, "spikes": share, "min_rows": rows}
         for size, share, rows in

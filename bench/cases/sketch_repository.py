@@ -1,5 +1,5 @@
-"""A repository of a million overall sketches of 4 kB, against FAISS on the same vectors; and what
-is still answered when it shrinks.
+"""A repository of a million overall sketches of 4 kB, against FAISS on the same vectors; and what is
+still answered when it shrinks.
 
 "Store": scenes of four objects from eight modules with eight attributes each, d = 1050; there are
 ten views of a scene, and a query is another one of a scene that is there. The truth is FAISS's
@@ -7,10 +7,10 @@ ten views of a scene, and a query is another one of a scene that is there. The t
 the repository only the heads; its query reads the candidates from the file (in the page cache).
 Opening reads no numbers; the index is built at the first query.
 
-"Budget": overall sketches of scenes with 1 to 6 objects of one module and one of another, d = 16 416,
-kept to a share of their bytes: how many objects there are (exactly right, mean error), the size of
-the other one (mean error of an attribute in [0, 1]), and whether the scene is found by another
-view of it.
+"Budget": overall sketches of scenes with 1 to 6 objects of one module and one of another, d = 16
+416, kept to a share of their bytes: how many objects there are (exactly right, mean error), the
+size of the other one (mean error of an attribute in [0, 1]), and whether the scene is found by
+another view of it.
 """
 
 import importlib.util
@@ -20,6 +20,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import measure
 import numpy as np
 import scipy.sparse as sp
 import tables
@@ -85,6 +86,11 @@ def views(scheme: Scheme) -> Any:
     return draw
 
 
+def _scratch() -> Path:
+    measure.SCRATCH.mkdir(parents=True, exist_ok=True)
+    return measure.SCRATCH
+
+
 def _timed(call: Any) -> tuple[Any, float]:
     start = time.perf_counter()
     return call(), time.perf_counter() - start
@@ -96,7 +102,7 @@ def _store(rows: int) -> dict[str, Any]:
     scenes = np.random.default_rng(0).permutation(np.arange(rows) // VIEWS)
     X = np.concatenate([draw(scenes[i : i + 50_000], 1000 + i) for i in range(0, rows, 50_000)])
     Q = draw(np.random.default_rng(1).integers(0, rows // VIEWS, QUERIES), 1)
-    folder = Path(tempfile.mkdtemp(dir="."))
+    folder = Path(tempfile.mkdtemp(dir=_scratch()))
     try:
         found = _repository(folder / "sketches", scheme, X, Q)
     finally:
@@ -133,7 +139,7 @@ def _repository(path: Path, scheme: Scheme, X: np.ndarray, Q: np.ndarray) -> dic
     index = repository._index.report()
     return {
         "add_s": add_s, "add_cpu_s": add_cpu_s, "open_s": open_s, "first_query_s": first_query_s,
-        "bytes": report["bytes"], "file_bytes": report["file_bytes"], "segments": report["segments"],
+        **{name: report[name] for name in ("bytes", "file_bytes", "segments")},
         "index_bytes": index.point_bytes + index.bucket_bytes, "searches": searches,
         "answers": answers,
     }  # fmt: skip
@@ -146,23 +152,7 @@ def _faiss(X: np.ndarray, Q: np.ndarray) -> tuple[np.ndarray, dict[str, Any]]:
     import faiss
 
     faiss.omp_set_num_threads(1)
-    found: dict[str, Any] = {}
-    flat = faiss.IndexFlatIP(X.shape[1])
-    _, add_s = _timed(lambda: flat.add(X))
-    cpu = time.process_time()
-    (_, truth), seconds = _timed(lambda: flat.search(Q, K))
-    found["IndexFlatIP"] = {
-        "add_s": add_s, "query_s": seconds / len(Q), "recall": 1.0,
-        "query_cpu_s": (time.process_time() - cpu) / len(Q),
-    }  # fmt: skip
-    cpu, one = time.process_time(), Q[:5]
-    for i in range(len(one)):
-        flat.search(one[i : i + 1], K)
-    found["IndexFlatIP, one by one"] = {
-        "add_s": add_s, "query_s": None, "recall": 1.0,
-        "query_cpu_s": (time.process_time() - cpu) / len(one),
-    }  # fmt: skip
-    del flat
+    truth, found = _flat(X, Q)
     lists = max(1, min(LISTS, len(X) // 40))
     quantizer = faiss.IndexFlatIP(X.shape[1])
     ivf = faiss.IndexIVFFlat(quantizer, X.shape[1], lists, faiss.METRIC_INNER_PRODUCT)
@@ -181,6 +171,28 @@ def _faiss(X: np.ndarray, Q: np.ndarray) -> tuple[np.ndarray, dict[str, Any]]:
             "add_s": add_s, "query_s": seconds / len(Q), "recall": _recall(ids, truth),
             "query_cpu_s": (time.process_time() - cpu) / len(Q),
         }  # fmt: skip
+    return truth, found
+
+
+def _flat(X: np.ndarray, Q: np.ndarray) -> tuple[np.ndarray, dict[str, Any]]:
+    import faiss
+
+    found: dict[str, Any] = {}
+    flat = faiss.IndexFlatIP(X.shape[1])
+    _, add_s = _timed(lambda: flat.add(X))
+    cpu = time.process_time()
+    (_, truth), seconds = _timed(lambda: flat.search(Q, K))
+    found["IndexFlatIP"] = {
+        "add_s": add_s, "query_s": seconds / len(Q), "recall": 1.0,
+        "query_cpu_s": (time.process_time() - cpu) / len(Q),
+    }  # fmt: skip
+    cpu, one = time.process_time(), Q[:5]
+    for i in range(len(one)):
+        flat.search(one[i : i + 1], K)
+    found["IndexFlatIP, one by one"] = {
+        "add_s": add_s, "query_s": None, "recall": 1.0,
+        "query_cpu_s": (time.process_time() - cpu) / len(one),
+    }  # fmt: skip
     return truth, found
 
 
@@ -207,7 +219,7 @@ def _budget(d: int, scenes: int) -> dict[str, Any]:
         graph.set_output({"house": 1 / 7, **dict.fromkeys(range(counts[i]), 1 / 7)})
         return scheme.sketch(graph)
 
-    folder = Path(tempfile.mkdtemp(dir="."))
+    folder = Path(tempfile.mkdtemp(dir=_scratch()))
     answers = {}
     try:
         with Repository.create(folder / "scenes", scheme) as repository:

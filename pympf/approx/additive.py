@@ -10,24 +10,25 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from pympf.approx import _gates
+from pympf.approx._shared import SharedOperator, gathered
 from pympf.approx._storage import save_tree
 from pympf.approx.factorization import (
     SkewFactorization,
     SymmetricFactorization,
+    _of_shape,
     _run,
     relative_error,
     symmetric_part,
 )
 from pympf.approx.report import AdditiveReport
-from pympf.la import Operator, checks
-from pympf.matching import checked
+from pympf.la import checks
 
 __all__ = ["AdditiveFactorization", "factorize_additive"]
 
 Array = NDArray[np.float64]
 
 
-class AdditiveFactorization(Operator):
+class AdditiveFactorization(SharedOperator):
     """A ≈ P₁ H₁ P₁ᵀ + P₂ H₂ P₂ᵀ with H₁ symmetric and H₂ skew; made by `factorize_additive`.
 
     Attributes
@@ -51,13 +52,13 @@ class AdditiveFactorization(Operator):
 
     def __init__(self, symmetric: SymmetricFactorization, skew: SkewFactorization) -> None:
         self.symmetric, self.skew = symmetric, skew
-        super().__init__(np.float64, symmetric.shape)
+        super().__init__(symmetric.shape, symmetric._place)
 
-    def _apply(self, X: Array) -> Array:
-        return self.symmetric._apply(X) + self.skew._apply(X)
+    def _multiply(self, X: Array) -> Array:
+        return self.symmetric._multiply(X) + self.skew._multiply(X)
 
-    def _apply_transpose(self, Y: Array) -> Array:
-        return self.symmetric._apply(Y) - self.skew._apply(Y)
+    def _multiply_transpose(self, Y: Array) -> Array:
+        return self.symmetric._multiply(Y) - self.skew._multiply(Y)
 
     @property
     def nbytes(self) -> int:
@@ -80,7 +81,7 @@ class AdditiveFactorization(Operator):
     def error(self, A: Any) -> float:
         """Return ‖A − F‖ / ‖A‖ in the Frobenius norm, column by column.
 
-        Not collective.
+        Collective.
 
         Parameters
         ----------
@@ -93,15 +94,12 @@ class AdditiveFactorization(Operator):
         >>> pympf.factorize_additive(A).error(A) < 1e-14
         True
         """
-        csr = checked(A)
-        if csr.shape != self.shape:
-            raise ValueError(f"expected a matrix of shape {self.shape}, got {csr.shape}")
-        return relative_error(self, csr)
+        return relative_error(self._multiply, _of_shape(A, self))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write both parts to one HDF5 file, whole or not at all (docs/approx.md).
 
-        Not collective.
+        Collective.
 
         Parameters
         ----------
@@ -123,7 +121,7 @@ class AdditiveFactorization(Operator):
         >>> approx.load(path).shape
         (2, 2)
         """
-        save_tree(path, self.kind, self._tree())
+        save_tree(path, self.kind, self._tree(), self.ranks)
 
     def _tree(self) -> dict[str, Any]:
         return {"symmetric": self.symmetric._tree(), "skew": self.skew._tree()}
@@ -137,6 +135,7 @@ class AdditiveFactorization(Operator):
         return cls(symmetric, skew)
 
     def __reduce__(self) -> Any:
+        self.ranks.refuse_many("pickling", "write it by F.save(path)", TypeError)
         return type(self)._from_tree, (self._tree(),)
 
 
@@ -148,11 +147,12 @@ def factorize_additive(
     blocks: int | None = None,
     drop: float = 0.03,
     max_fill: float = 20.0,
+    comm: Any = None,
 ) -> AdditiveFactorization:
     """Factor the symmetric and the skew-symmetric part of a square matrix, each for itself.
 
-    Not collective. `factorize_direct` is better on every matrix that was tried, at less than half
-    of the bytes.
+    Collective over `comm`. `factorize_direct` is better on every matrix that was tried, at less
+    than half of the bytes.
 
     Parameters
     ----------
@@ -163,7 +163,7 @@ def factorize_additive(
         Of the symmetric part; by default n.
     blocks : int, optional
         4 × 4 blocks of the skew part; by default n // 2.
-    drop, max_fill : float
+    drop, max_fill, comm
         As for `factorize_direct`.
 
     Returns
@@ -188,7 +188,9 @@ def factorize_additive(
     >>> F.shape
     (8, 8)
     """
-    csr = _gates.square(checked(A), "an additive factorization")
+    whole, place = gathered(A, comm)
+    place.ranks.same((core_size, rotations, blocks, drop, max_fill), "parameters")
+    csr = _gates.square(whole, "an additive factorization")
     n, most = csr.shape[0], 2**31 - 1
     core = checks.integer(min(100, n) if core_size is None else core_size, "core_size", 0, n)
     count = n if rotations is None else checks.integer(rotations, "rotations", 0, most)
@@ -197,7 +199,8 @@ def factorize_additive(
     S, K = (_canonical(part) for part in (half + transposed, half - transposed))
     factors, report = _run(SkewFactorization, K, pairs, core, "diagonal", 0, drop, max_fill)
     return AdditiveFactorization(
-        symmetric_part(S, count, core, drop, max_fill), SkewFactorization(factors, report)
+        symmetric_part(S, count, core, drop, max_fill, place),
+        SkewFactorization(factors, report, place),
     )
 
 

@@ -146,7 +146,7 @@ class Compressed(Operator):
         csr = checked(A)
         if csr.shape != self.shape:
             raise ValueError(f"expected a matrix of shape {self.shape}, got {csr.shape}")
-        return relative_error(self, csr)
+        return relative_error(self._apply, csr)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write it to an HDF5 file, whole or not at all (docs/approx.md).

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,13 +12,13 @@ import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse.linalg import SuperLU, splu
 
-from pympf import la
 from pympf._engine import approx as _engine
 from pympf.approx import _gates
+from pympf.approx._shared import Place, SharedOperator, gathered
 from pympf.approx._storage import save_tree
 from pympf.approx.report import RotationReport
-from pympf.la import Operator, checks
-from pympf.matching import checked, rows_of
+from pympf.la import checks
+from pympf.matching import rows_of
 
 __all__ = [
     "SPARSIFY",
@@ -34,7 +35,7 @@ SPARSIFY = ("diagonal", "top", "greedy")
 ARRAYS = ("row", "column", "pairs", "tangents", "parts", "stages", "core_rows", "core_columns")
 
 
-class RotationFactorization(Operator):
+class RotationFactorization(SharedOperator):
     """A ≈ P H Qᵀ with orthogonal P and Q, products of rotations, and a sparse H.
 
     Immutable. It multiplies vectors and blocks of them (``F @ x``, ``F.T @ y``) in float64, by four
@@ -50,7 +51,7 @@ class RotationFactorization(Operator):
     kind = ""
     _factors_of: Any = None
 
-    def __init__(self, factors: Any, report: dict[str, Any]) -> None:
+    def __init__(self, factors: Any, report: dict[str, Any], place: Place | None = None) -> None:
         state = factors.state()
         indptr, indices, data, rows, columns = state["H"]
         self.coefficients = sp.csr_array((data, indices, indptr), shape=(rows, columns))
@@ -58,12 +59,12 @@ class RotationFactorization(Operator):
         self.core_columns: NDArray[np.int32] = state["core_columns"]
         self._factors, self._report = factors, report
         self._lu: SuperLU | None = None
-        super().__init__(np.float64, self.coefficients.shape)
+        super().__init__(self.coefficients.shape, place)
 
-    def _apply(self, X: Array) -> Array:
+    def _multiply(self, X: Array) -> Array:
         return self._factors.multiply(X, False)
 
-    def _apply_transpose(self, Y: Array) -> Array:
+    def _multiply_transpose(self, Y: Array) -> Array:
         return self._factors.multiply(Y, True)
 
     # ---- what it is ------------------------------------------------------------------------------
@@ -163,7 +164,7 @@ class RotationFactorization(Operator):
     def solve(self, b: ArrayLike) -> Array:
         """Solve F x = b (not A x = b: see `pympf.solve`): x = Q H⁻¹ Pᵀ b.
 
-        Not collective. H is factored once.
+        Collective. H is factored once.
 
         Parameters
         ----------
@@ -186,18 +187,21 @@ class RotationFactorization(Operator):
         m, n = self.shape
         if m != n:
             raise ValueError(f"only a square factorization can be solved with, this is {m} x {n}")
-        b = la.as_vector(b, m, np.float64)
-        block = self._factors.transform(b.reshape(m, -1), True, False)
+        return self._through(
+            lambda B: self._on_whole(self._solve, B, self._place.columns), b, self.local_shape[0]
+        )
+
+    def _solve(self, B: Array) -> Array:
         if self._lu is None:
             self._lu = _factored(self.coefficients)
-        x = np.ascontiguousarray(self._lu.solve(block))
-        return self._factors.transform(x, False, True).reshape(b.shape)
+        X = self._lu.solve(self._factors.transform(B, True, False))
+        return self._factors.transform(np.ascontiguousarray(X), False, True)
 
     # ---- how far it is from A --------------------------------------------------------------------
     def error(self, A: Any) -> float:
         """Return ‖A − F‖ / ‖A‖ in the Frobenius norm, column by column.
 
-        Not collective. Costs as many products as there are columns: see `error_estimate`.
+        Collective. Costs as many products as there are columns: see `error_estimate`.
 
         Parameters
         ----------
@@ -220,12 +224,12 @@ class RotationFactorization(Operator):
         >>> pympf.factorize_direct(A).error(A) < 1e-14
         True
         """
-        return relative_error(self, self._same_shape(A))
+        return relative_error(self._multiply, _of_shape(A, self))
 
     def error_estimate(self, A: Any, *, probes: int = 64, seed: int = 0) -> float:
         """Estimate ‖A − F‖ / ‖A‖ by products with random signs: E ‖(A − F) z‖² = ‖A − F‖².
 
-        Not collective. Within a tenth or so with 64 probes.
+        Collective. Within a tenth or so with 64 probes.
 
         Parameters
         ----------
@@ -245,25 +249,19 @@ class RotationFactorization(Operator):
         >>> pympf.factorize_direct(A).error_estimate(A) < 1e-14
         True
         """
-        csr = self._same_shape(A)
+        csr = _of_shape(A, self)
         probes = checks.integer(probes, "probes", 1, 2**20)
         random = np.random.Generator(np.random.Philox(checks.seed(seed)))
         Z = random.choice([-1.0, 1.0], size=(self.shape[1], probes))
         norm = np.linalg.norm(csr.data)
-        error = np.linalg.norm(csr @ Z - self.apply(Z)) / np.sqrt(probes)
+        error = np.linalg.norm(csr @ Z - self._multiply(Z)) / np.sqrt(probes)
         return float(error / norm) if norm > 0 else float(error)
-
-    def _same_shape(self, A: Any) -> sp.csr_array:
-        csr = checked(A)
-        if csr.shape != self.shape:
-            raise ValueError(f"expected a matrix of shape {self.shape}, got {csr.shape}")
-        return csr
 
     # ---- files -----------------------------------------------------------------------------------
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the factorization to an HDF5 file, whole or not at all (docs/approx.md).
 
-        Not collective.
+        Collective.
 
         Parameters
         ----------
@@ -283,7 +281,7 @@ class RotationFactorization(Operator):
         >>> approx.load(path).shape
         (2, 2)
         """
-        save_tree(path, self.kind, self._tree())
+        save_tree(path, self.kind, self._tree(), self.ranks)
 
     def _tree(self) -> dict[str, Any]:
         state = self._factors.state()
@@ -313,6 +311,7 @@ class RotationFactorization(Operator):
         return cls(cls._factors_of(state), report)
 
     def __reduce__(self) -> Any:
+        self.ranks.refuse_many("pickling", "write it by F.save(path)", TypeError)
         return type(self)._from_tree, (self._tree(),)
 
 
@@ -392,14 +391,15 @@ def factorize_direct(
     entries: int | None = None,
     drop: float = 0.03,
     max_fill: float = 20.0,
+    comm: Any = None,
 ) -> DirectFactorization:
     """Factor any real matrix, also a rectangular one: A ≈ P H Qᵀ.
 
-    Not collective. Rows are paired with columns by a matching of greatest sum of a_ij², so that the
-    diagonal of B = A Π is heavy. Two pairs i and j are then rotated by the 2 × 2 SVD of their
-    block, which moves b_ij² + b_ji² to the diagonal, best gain first, in stages. The core is chosen
-    at the end. Deterministic: the result depends on `A` and the parameters, not on the number of
-    threads.
+    Collective over `comm`. Rows are paired with columns by a matching of greatest sum of a_ij², so
+    that the diagonal of B = A Π is heavy. Two pairs i and j are then rotated by the 2 × 2 SVD of
+    their block, which moves b_ij² + b_ji² to the diagonal, best gain first, in stages. The core is
+    chosen at the end. Deterministic: the result depends on `A` and the parameters, not on the
+    number of threads.
 
     Parameters
     ----------
@@ -418,6 +418,10 @@ def factorize_direct(
         Frobenius norm, relative to that of A, of what may be dropped on the way, against fill.
     max_fill : float
         The run ends before B has more than so many entries for one of A.
+    comm : mpi4py.MPI.Comm, optional
+        The ranks that share the matrix: `A` has this rank's rows, and so have vectors. Every rank
+        gets all rows, computes and holds all of F: the same bits on any number of ranks, and no
+        faster. By default this process has all of it.
 
     Returns
     -------
@@ -442,7 +446,9 @@ def factorize_direct(
     >>> F.report().rotations, round(F.error(A), 2)
     (2, 0.05)
     """
-    csr = checked(A)
+    csr, place = gathered(A, comm)
+    given = (core_size, rotations, sparsify, entries, drop, max_fill)
+    place.ranks.same(given, "parameters")
     smaller, larger = min(csr.shape), max(csr.shape)
     core = (
         min(100, smaller)
@@ -456,7 +462,7 @@ def factorize_direct(
     count = larger - core if rotations is None else checks.integer(rotations, "rotations", 0, most)
     kept = smaller if entries is None else checks.integer(entries, "entries", 0, most)
     factors, report = _run(DirectFactorization, csr, count, core, sparsify, kept, drop, max_fill)
-    return DirectFactorization(factors, report)
+    return DirectFactorization(factors, report, place)
 
 
 def factorize_skew(
@@ -466,11 +472,12 @@ def factorize_skew(
     rotations: int | None = None,
     drop: float = 0.03,
     max_fill: float = 20.0,
+    comm: Any = None,
 ) -> SkewFactorization:
     """Factor a skew-symmetric matrix: K ≈ P H Pᵀ with 2 × 2 blocks [0 λ; −λ 0] and a skew core.
 
-    Not collective. Rows are paired, the heaviest |k_ij| first; two pairs are decoupled by a 4 × 4
-    orthogonal block in closed form, by two quaternions, best gain first and in stages.
+    Collective over `comm`. Rows are paired, the heaviest |k_ij| first; two pairs are decoupled by a
+    4 × 4 orthogonal block in closed form, by two quaternions, best gain first and in stages.
 
     Parameters
     ----------
@@ -481,7 +488,7 @@ def factorize_skew(
         all rows; by default 100 or n, whichever is less.
     rotations : int, optional
         Blocks; by default n // 2.
-    drop, max_fill : float
+    drop, max_fill, comm
         As for `factorize_direct`.
 
     Returns
@@ -509,22 +516,24 @@ def factorize_skew(
     >>> bool(np.allclose(F.eigenvalues().imag, np.sort(exact.imag)))
     True
     """
-    csr = _gates.antisymmetric(_gates.square(checked(A), "a skew-symmetric factorization"))
+    whole, place = gathered(A, comm)
+    place.ranks.same((core_size, rotations, drop, max_fill), "parameters")
+    csr = _gates.antisymmetric(_gates.square(whole, "a skew-symmetric factorization"))
     n = csr.shape[0]
     core = checks.integer(min(100, n) if core_size is None else core_size, "core_size", 0, n)
     count = n // 2 if rotations is None else checks.integer(rotations, "rotations", 0, 2**31 - 1)
     factors, report = _run(SkewFactorization, csr, count, core, "diagonal", 0, drop, max_fill)
-    return SkewFactorization(factors, report)
+    return SkewFactorization(factors, report, place)
 
 
 def symmetric_part(
-    A: sp.csr_array, rotations: int, core: int, drop: float, max_fill: float
+    A: sp.csr_array, rotations: int, core: int, drop: float, max_fill: float, place: Place
 ) -> SymmetricFactorization:
     """Factor a matrix that is symmetric to the last bit: S ≈ P H Pᵀ by Jacobi's rotations."""
     factors, report = _run(
         SymmetricFactorization, A, rotations, core, "diagonal", 0, drop, max_fill
     )
-    return SymmetricFactorization(factors, report)
+    return SymmetricFactorization(factors, report, place)
 
 
 def _run(
@@ -583,7 +592,15 @@ def csr_bytes(A: sp.csr_array) -> int:
     return 12 * int(A.nnz) + 4 * (A.shape[0] + 1)
 
 
-def relative_error(F: Operator, A: sp.csr_array) -> float:
+def _of_shape(A: Any, F: SharedOperator) -> sp.csr_array:
+    """Return all rows of a matrix of the shape of F. Collective."""
+    csr, _ = gathered(A, F.ranks)
+    if csr.shape != F.shape:
+        raise ValueError(f"expected a matrix of shape {F.shape}, got {csr.shape}")
+    return csr
+
+
+def relative_error(multiply: Callable[[Array], Array], A: sp.csr_array) -> float:
     """Return ‖A − F‖ / ‖A‖, by products with blocks of unit vectors."""
     n = A.shape[1]
     block = max(1, min(n, 2**22 // max(A.shape)))
@@ -593,7 +610,7 @@ def relative_error(F: Operator, A: sp.csr_array) -> float:
         last = min(n, first + block)
         E = np.zeros((n, last - first))
         E[np.arange(first, last), np.arange(last - first)] = 1
-        square += float(np.sum((columns[:, first:last].toarray() - F.apply(E)) ** 2))
+        square += float(np.sum((columns[:, first:last].toarray() - multiply(E)) ** 2))
     norm = np.linalg.norm(A.data)
     return float(np.sqrt(square) / norm) if norm > 0 else float(np.sqrt(square))
 

@@ -74,7 +74,7 @@ class Cur(Operator):
         >>> pympf.cur(A, 1).error(A) < 1e-15
         True
         """
-        return relative_error(self, _of_shape(A, self.shape))
+        return relative_error(self._apply, _of_shape(A, self.shape))
 
 
 class LowRank(Operator):
@@ -123,7 +123,7 @@ class LowRank(Operator):
         >>> svd(np.ones((3, 4)), 1).error(np.ones((3, 4))) < 1e-14
         True
         """
-        return relative_error(self, _of_shape(A, self.shape))
+        return relative_error(self._apply, _of_shape(A, self.shape))
 
 
 def cur(A: Any, k: int, *, selection: str = "norms", seed: int = 0) -> Cur:

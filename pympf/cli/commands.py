@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import math
-import os
 import sys
 from collections.abc import Iterable
 from typing import Any
@@ -18,7 +17,7 @@ from pympf import io
 from pympf.cli import rotations
 from pympf.cli.codes import NOT_CONVERGED
 from pympf.cli.output import iterations, print_report, stages, table_of, write_history
-from pympf.cli.process import gathered, read_vector, scattered
+from pympf.cli.process import check_is_not_read, gathered, read_vector, scattered
 from pympf.krylov import METHOD_OF
 from pympf.precond import CLASSIC
 
@@ -29,7 +28,7 @@ def factor(args: argparse.Namespace) -> int:
         io.check_output(args.output)
         if not _is_hdf5(args.output):
             raise OSError(f"{args.output}: a factorization is saved as HDF5; allowed: .h5 .hdf5")
-        _check_is_not_read(args, args.output)
+        check_is_not_read(args, args.output)
     A = _read_matrix(args)
     params = _given_params(args, pympf.Params.fields())
     if args.kind != "mmf":
@@ -44,29 +43,16 @@ def factor(args: argparse.Namespace) -> int:
     return 0
 
 
-def _check_is_not_read(args: argparse.Namespace, path: str) -> None:
-    """Refuse to write over the system itself."""
-    inputs: list[str | None] = [args.matrix, getattr(args, "b", None)]
-    for given in inputs:
-        if (
-            given
-            and os.path.exists(given)
-            and os.path.exists(path)
-            and os.path.samefile(given, path)
-        ):
-            raise OSError(f"{path}: this command reads it; expected another file to write to")
-
-
 def solve(args: argparse.Namespace) -> int:
     """Solve a system; NOT_CONVERGED where the residual stays too large."""
     params = _params_of_solve(args)
     with args.ranks.guard():
         if args.output is not None:
             io.check_output(args.output, "vector")
-            _check_is_not_read(args, args.output)
+            check_is_not_read(args, args.output)
         if args.history is not None:
             io.check_output(args.history)
-            _check_is_not_read(args, args.history)
+            check_is_not_read(args, args.history)
     A = _read_matrix(args)
     rows = [slice(0, A.shape[0])]
     solution = _solution(args, A, rows, params)

@@ -228,7 +228,9 @@ def _add_compress(commands: Any) -> None:
     command.add_argument(
         "-o", "--output", metavar="F.h5", help="where to save the best one of the last size"
     )
-    command.add_argument("--plot", metavar="FILE", help="where to draw it (.png, .svg or .pdf)")
+    command.add_argument(
+        "--plot", type=_plot_file, metavar="FILE", help="where to draw it (.png, .svg or .pdf)"
+    )
 
 
 def _add_demo(commands: Any) -> None:
@@ -298,6 +300,12 @@ def _positive(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"expected a positive number, got {number}")
     return number
+
+
+def _plot_file(text: str) -> str:
+    if not text.lower().endswith((".png", ".svg", ".pdf")):
+        raise argparse.ArgumentTypeError(f"expected a .png, .svg or .pdf file, got {text}")
+    return text
 
 
 def _history_file(text: str) -> str:

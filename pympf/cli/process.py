@@ -85,3 +85,16 @@ def read_vector(args: argparse.Namespace, path: str, key: str | None = None) -> 
     """Read a vector on rank 0; None on the others."""
     with args.ranks.guard():
         return io.read_vector(path, key=key) if args.first else None
+
+
+def check_is_not_read(args: argparse.Namespace, path: str) -> None:
+    """Refuse to write over the system itself."""
+    inputs: list[str | None] = [args.matrix, getattr(args, "b", None)]
+    for given in inputs:
+        if (
+            given
+            and os.path.exists(given)
+            and os.path.exists(path)
+            and os.path.samefile(given, path)
+        ):
+            raise OSError(f"{path}: this command reads it; expected another file to write to")

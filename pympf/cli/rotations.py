@@ -12,9 +12,10 @@ import scipy.sparse as sp
 
 import pympf
 from pympf import approx, io
-from pympf._storage import value_of
 from pympf.approx.compression import Trial, table_of_trials
 from pympf.cli.output import print_report, table_of
+from pympf.cli.process import check_is_not_read
+from pympf.io.tree import value_of
 from pympf.matching import checked
 
 KINDS = ("mmf", "direct", "skew", "additive")
@@ -32,13 +33,12 @@ FUNCTIONS = ("solve", "multiply", "transform", "inverse_transform")
 
 def factor(args: argparse.Namespace, A: sp.csr_array, params: dict[str, Any]) -> int:
     """Factor a matrix by rotations and save the factorization."""
-    _alone(args, f"--kind {args.kind}")
     others = sorted(params.keys() - {"core_size"})
     if others:
         args.usage_error(f"{', '.join(map(_flag, others))}: only --kind mmf takes that")
     refuse_flags(args)
     given = {name: getattr(args, name) for name in FLAGS if hasattr(args, name)}
-    F = getattr(pympf, f"factorize_{args.kind}")(A, **params, **given)
+    F = getattr(pympf, f"factorize_{args.kind}")(A, comm=args.ranks, **params, **given)
     F.save(args.output)
     report = F.report()
     print_report(args, {"matrix": args.matrix, "output": args.output, **report.as_dict()}, report)
@@ -58,6 +58,7 @@ def compress(args: argparse.Namespace) -> int:
     for path in (args.output, args.plot):
         if path is not None:
             io.check_output(path)
+            check_is_not_read(args, path)
     options = {"key": args.key, "laplacian": args.laplacian, "shift": args.shift}
     A = checked(io.read_matrix(args.matrix, **options))
     full = min(12 * A.nnz + 4 * (A.shape[0] + 1), 8 * A.shape[0] * A.shape[1])
@@ -144,9 +145,6 @@ def _plot(path: str, trials: list[Trial], full: int) -> None:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise ImportError("--plot needs matplotlib: pip install 'pmmf[plot]'") from error
-    suffix = Path(path).suffix.lower().lstrip(".")
-    if suffix not in ("png", "svg", "pdf"):
-        raise OSError(f"{path}: a plot is written as .png, .svg or .pdf")
     figure = Figure(figsize=(6, 4), layout="constrained")
     axes = figure.add_subplot(xlabel="bytes, of those of the matrix", ylabel="‖A − F‖ / ‖A‖")
     for kind in sorted({t.kind for t in trials}):
@@ -155,4 +153,4 @@ def _plot(path: str, trials: list[Trial], full: int) -> None:
     axes.set(xscale="log", ylim=(0, None))
     axes.legend()
     with io.atomic_write(path) as temporary:
-        figure.savefig(temporary, format=suffix)
+        figure.savefig(temporary, format=Path(path).suffix.lower().lstrip("."))

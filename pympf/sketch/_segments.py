@@ -30,8 +30,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pympf._storage import FILE_VERSION, array_of, check_type, value_of
-from pympf.io import _sums, create_hdf5, open_hdf5
+from pympf.io import _sums, create_hdf5, open_hdf5, tree
 
 __all__ = ["Manifest", "OpenSegment", "Records", "Segment", "lock", "open_segment", "write_segment"]
 
@@ -100,7 +99,11 @@ def write_segment(root: Path, number: int, records: Records, head: int) -> Segme
     start = np.concatenate([[0], np.cumsum([len(text) for text in texts], dtype=np.int64)])
     path = Segment(number, rows, width, 0).path(root)
     with create_hdf5(path) as file:
-        _label(file, SEGMENT_TYPE, {"rows": rows, "width": width, "head": head})
+        file.attrs["type"], file.attrs["format_version"] = (
+            np.bytes_(SEGMENT_TYPE),
+            tree.FORMAT_VERSION,
+        )
+        file.attrs["rows"], file.attrs["width"], file.attrs["head"] = rows, width, head
         for name in ("ids", "count", "used"):
             _sums.add(file, name, np.asarray(getattr(records, name), dtype=np.int64))
         _sums.add(file, "label_start", start.astype(np.int64))
@@ -146,7 +149,7 @@ def open_segment(root: Path, segment: Segment, head: int) -> OpenSegment:
     """Open a segment; OSError if it is not whole. Sums of heads and tails are for `check`."""
     path = segment.path(root)
     with open_hdf5(path, KIND) as file:
-        check_type(file, SEGMENT_TYPE)
+        tree.check_type(file, SEGMENT_TYPE)
         shape = tuple(int(file.attrs[name]) for name in ("rows", "width", "head"))
         size = path.stat().st_size
         if shape != (segment.rows, segment.width, head) or size != segment.size:
@@ -154,8 +157,8 @@ def open_segment(root: Path, segment: Segment, head: int) -> OpenSegment:
                 f"expected {segment.rows} sketches of {segment.width} numbers in {segment.size} "
                 f"bytes, got {shape[0]} of {shape[1]} in {size}"
             )
-        own = {name: array_of(file[name]) for name in ("ids", "count", "used", "label_start")}
-        own["labels"] = array_of(file["labels"])
+        own = {name: tree.array_of(file[name]) for name in ("ids", "count", "used", "label_start")}
+        own["labels"] = tree.array_of(file["labels"])
         for name, values in own.items():
             _sums.verify(file[name], values)
         text, start = own.pop("labels").tobytes(), own.pop("label_start")
@@ -195,14 +198,15 @@ class Manifest:
 
     def write(self, root: Path) -> None:
         """Replace the manifest: the commit."""
-        attributes: dict[str, Any] = {name: getattr(self, name) for name in self.NUMBERS}
-        attributes |= {"checksum": self.checksum, "scheme": self.parameters}
+        head: dict[str, Any] = {name: getattr(self, name) for name in self.NUMBERS}
         table = [(s.number, s.rows, s.width, s.size) for s in self.segments]
-        with create_hdf5(root / "manifest.h5") as file:
-            _label(file, MANIFEST_TYPE, attributes)
-            _sums.add(file, "segments", np.array(table, np.int64).reshape(-1))
-            _sums.add(file, "removed", self.removed)
-            _sums.add(file, "touched", self.touched.reshape(-1))
+        arrays = {
+            "segments": np.array(table, np.int64).reshape(-1),
+            "removed": self.removed,
+            "touched": self.touched.reshape(-1),
+        }
+        texts = {"checksum": self.checksum, "scheme": self.parameters}
+        tree.save(root / "manifest.h5", MANIFEST_TYPE, head | texts | arrays)
 
     @classmethod
     def read(cls, root: Path) -> Manifest:
@@ -210,18 +214,16 @@ class Manifest:
         path = root / "manifest.h5"
         if root.is_dir() and not path.exists():
             raise FileNotFoundError(f"{root}: expected a {KIND}, there is no manifest.h5 in it")
-        with open_hdf5(path, KIND) as file:
-            check_type(file, MANIFEST_TYPE)
-            _sums.check(file)
-            checksum, scheme = (str(value_of(file.attrs[name])) for name in ("checksum", "scheme"))
-            found = cls(checksum, scheme, 0, 0)
-            for name in cls.NUMBERS:
-                setattr(found, name, int(file.attrs[name]))
-            table = array_of(file["segments"]).reshape(-1, 4).tolist()
-            found.segments = [Segment(*line) for line in table]
-            found.removed = array_of(file["removed"])
-            found.touched = array_of(file["touched"]).reshape(-1, 2)
-            return found
+        return tree.load(path, {MANIFEST_TYPE: cls._restored}, KIND)
+
+    @classmethod
+    def _restored(cls, read: tree.Tree) -> Manifest:
+        found = cls(read["checksum"], read["scheme"], 0, 0)
+        for name in cls.NUMBERS:
+            setattr(found, name, int(read[name]))
+        found.segments = [Segment(*line) for line in read["segments"].reshape(-1, 4).tolist()]
+        found.removed, found.touched = read["removed"], read["touched"].reshape(-1, 2)
+        return found
 
     def sweep(self, root: Path) -> None:
         """Delete what an earlier writer has left: files that do not count."""
@@ -229,12 +231,6 @@ class Manifest:
         for path in (*root.glob("segment-*.h5"), *root.glob(".pympf-*.tmp")):
             if path not in kept:
                 path.unlink(missing_ok=True)
-
-
-def _label(file: Any, type_: str, attributes: dict[str, Any]) -> None:
-    """Write what checksums can protect: texts of fixed length."""
-    for name, value in {"type": type_, "format_version": FILE_VERSION, **attributes}.items():
-        file.attrs[name] = np.bytes_(value) if isinstance(value, str) else value
 
 
 @contextmanager

@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
@@ -400,7 +401,7 @@ class Store:
         pending = list(joined_by_width(self._pending))
         if not any(self._every(len(part.ids) for part in pending)):
             return
-        self._replace(pending, dropped=[], clock=self._manifest.clock + 1)
+        self._replace(pending, [], clock=self._manifest.clock + 1)
         self._pending = []
         self._compact()
 
@@ -408,14 +409,18 @@ class Store:
         """Give the values of all ranks, rank by rank. Collective."""
         return list(chain(*self._ranks.gather(list(values))))
 
-    def _replace(self, records: list[Records], dropped: list[int], **changes: Any) -> None:
+    def _replace(
+        self, records: Sequence[Records | Callable[[], Records]], dropped: list[int], **changes: Any
+    ) -> None:
         """Write records of each rank as new segments, drop old ones, and commit. Collective."""
         ranks, manifest = self._ranks, self._manifest
         first = manifest.next_segment + ranks.before(len(records))
         with ranks.guard():
             own = [
-                write_segment(self.path, first + i, part, manifest.head)
-                for i, part in enumerate(records)
+                write_segment(
+                    self.path, first + i, r if isinstance(r, Records) else r(), manifest.head
+                )
+                for i, r in enumerate(records)
             ]
         written = self._every(own)
         gone = [manifest.segments[i] for i in dropped]
@@ -439,30 +444,38 @@ class Store:
     def _compact(self) -> None:
         """Make one segment of many small ones of a width and a size class. Collective.
 
-        A sketch is copied once for each class: log₈ n times.
+        A sketch is copied once for each class, log₈ n times, until its segment is large.
         """
         while True:
             classes: dict[tuple[int, int], list[int]] = {}
             for i, s in enumerate(self._manifest.segments):
                 size_class = int(math.log(max(s.rows, 1), SMALL_SEGMENTS))
                 classes.setdefault((s.width, size_class), []).append(i)
-            full = [places for places in classes.values() if len(places) >= SMALL_SEGMENTS]
+            full = [places[:SMALL_SEGMENTS] for places in classes.values()]
+            full = [p for p in full if len(p) == SMALL_SEGMENTS and self._bytes(p) <= PENDING_BYTES]
             if not full:
                 return
             self._rewrite(full[0])
+
+    def _bytes(self, segments: list[int]) -> int:
+        rows = (self._manifest.segments[i] for i in segments)
+        return sum(NUMBER_BYTES * s.rows * s.width for s in rows)
 
     def _rewrite(self, segments: list[int], widths: Array | None = None) -> None:
         """Write segments anew, without what was removed, perhaps shorter. Collective.
 
         `widths` belong to the ids, ascending, of these segments. Rank 0 writes.
         """
-        records: list[Records] = []
+        records: list[Callable[[], Records]] = []  # read when they are written, one by one
         inside = np.isin(self._place, segments)
         ids = self._ids[inside]
         if self._ranks.rank == 0 and len(ids):
             new = self.kept(ids) if widths is None else widths
-            for width in np.unique(new):
-                records.append(self._read(ids[new == width], int(width)))
+            for width in np.unique(new).tolist():
+                step = max(1, PENDING_BYTES // (NUMBER_BYTES * width))
+                same = ids[new == width]
+                for part in (same[i : i + step] for i in range(0, len(same), step)):
+                    records.append(partial(self._read, part, width))
         gone = np.concatenate([self._segments[i].ids for i in segments])
         left = self._manifest.removed[~np.isin(self._manifest.removed, gone)]
         touched = self._manifest.touched[~np.isin(self._manifest.touched[:, 0], gone)]

@@ -1145,6 +1145,32 @@ TEST_CASE("penalty rows: what has converged is right in all rows") {
   }
 }
 
+TEST_CASE("rows whose units lie far apart are solved in their units") {
+  const Index n = 40;
+  Vector units(n);
+  for (Index i = 0; i < n; ++i) units[i] = std::ldexp(1.0, 13 * i % 97 - 48);
+  const Dense S = random_spd(n), D = diagonal(units), A = D * S * D;
+  const Operator<double> M = [&A](const double* r, double* z) {
+    for (Index i = 0; i < A.n; ++i) z[i] = r[i] / A(i, i);
+  };
+  const auto over_units = [&](Vector x) {
+    for (Index i = 0; i < n; ++i) x[i] /= units[i];
+    return x;
+  };
+  const Vector b = random_vector(n), expected = over_units(dense_solve(S, over_units(b)));
+  for (Method method : {Method::cg, Method::minres}) {
+    CAPTURE(name(method));
+    const auto [result, x] = run_matrix(A, b, {.method = method}, &M);
+    CHECK(result.converged);
+    CHECK(result.norm == ResidualNorm::balanced);
+    CHECK(result.true_residual <= 1e-12);
+    CHECK(norm(plus(x, -1, expected)) <= 1e-9 * norm(expected));
+    // Where the units are small, the ones are below the rounding of their rows.
+    const auto [lost, unknown] = run_matrix(A, A * Vector(n, 1.0), {.method = method}, &M);
+    CHECK(lost.reason == Reason::diverged_stagnated);
+  }
+}
+
 TEST_CASE("rows of one size are measured as they are") {
   const auto [result, x] = run_matrix(random_spd(30), random_vector(30), {});
   CHECK(result.norm == ResidualNorm::plain);

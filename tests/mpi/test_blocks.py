@@ -29,8 +29,14 @@ def system(k=3):
 
 @pytest.mark.parametrize(
     ("method", "preconditioner"),
-    [("auto", "mmf"), ("fcg", "multilevel"), ("minres", "ict"), ("gmres", "multilevel")]
-    + [("cg", "classic"), ("minres", "jacobi")],
+    [
+        ("auto", "mmf"),
+        ("fcg", "multilevel"),
+        ("minres", "ict"),
+        ("gmres", "multilevel"),
+        ("cg", "classic"),
+        ("minres", "jacobi"),
+    ],
 )
 def test_columns_have_the_bits_that_they_have_alone(method, preconditioner):
     A, B = system()

@@ -105,6 +105,24 @@ def test_penalty_rows(size, method):
     np.testing.assert_allclose(gather(found.x), alone.x, atol=1e-6)
 
 
+@pytest.mark.parametrize("preconditioner", ["mmf", "ict", "jacobi"])
+def test_rows_scaled_from_both_sides(preconditioner):
+    rng = np.random.default_rng(3)
+    S, D = gallery.poisson((12, 13)), 10.0 ** rng.uniform(-10, 10, 156)
+    A = sp.csr_array(sp.diags_array(D) @ S @ sp.diags_array(D))
+    b = rng.standard_normal(156)
+    expected = np.linalg.solve(S.toarray(), b / D) / D
+    for rows in (ranges(156), slice(0, 156 if COMM.rank == 0 else 0)):  # the others are empty
+        rows = rows if rows.stop else slice(156, 156)
+        found = pympf.solve(A[rows], b[rows], comm=COMM, preconditioner=preconditioner)
+        assert found.converged
+        assert found.norm == "balanced"
+        assert abs(gather(found.x) - expected).max() <= 1e-9 * abs(expected).max()
+    b = (A @ np.ones(156))[ranges(156)]
+    found = pympf.solve(A[ranges(156)], b, comm=COMM, preconditioner=preconditioner)
+    assert found.reason == "diverged_stagnated"  # x is rounding of b
+
+
 @pytest.mark.parametrize("exponent", [-900, 900])
 def test_any_scale(exponent):
     A = gallery.poisson((20, 20))

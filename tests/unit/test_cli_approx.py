@@ -88,13 +88,15 @@ def test_compress(folder, capsys):
         ("compress A.mtx --fraction 1.5", 2, "--fraction 1.5"),
         ("compress A.mtx --nbytes 10", 3, "too small for one entry"),
         ("compress A.mtx --nbytes 0", 2, "expected a positive number"),
-        ("compress A.mtx --plot C.txt", 4, "a plot is written as"),
+        ("compress A.mtx --plot C.txt", 2, "expected a .png, .svg or .pdf"),
+        ("compress A.h5 -o A.h5", 4, "A.h5: this command reads it"),
         ("apply C.h5 x.npy -o y.npy", 2, "--function solve: C.h5 is of kind additive"),
         ("solve A.mtx --factorization C.h5", 4, "expected type 'mmf'"),
     ],
 )
 def test_refused(folder, capsys, command, code, message):
     pympf.factorize_additive(matrix(), core_size=4).save("C.h5")
+    io.write_matrix("A.h5", matrix())
     try:
         status = main(command.split())
     except SystemExit as end:

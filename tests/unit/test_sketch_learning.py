@@ -172,7 +172,7 @@ def test_the_papers_rule_loses_columns():
 
 def test_sparsity_law_and_peeling():
     for k, columns in ((3, 0.998), (6, 0.985)):
-        R, x, Y = problem(1050, 42, 8, k, 10 * 2100 // k, least=1.0, seed=k)  # A = 10
+        R, x, Y = problem(1050, 42, 8, k, 10 * 1050 // k, matrices=1, least=1.0, seed=k)  # A = 10
         load = k * 8 / 25
         learnt = learn_dictionary(Y, 42, 8)
         found, codes, _, false = score(learnt, R, x)
@@ -185,7 +185,7 @@ def test_sparsity_law_and_peeling():
 
 
 def test_noise():
-    R, x, Y = problem(1050, 42, 5, 2, 8400, dtype=np.float32)
+    R, x, Y = problem(1050, 42, 5, 2, 4200, matrices=1, dtype=np.float32)
     rng = np.random.default_rng(1)
     entry = 0.5 / math.sqrt(5 * 42)  # of the smallest column
     noisy = Y + np.float32(0.2 * entry) * rng.standard_normal(Y.shape, dtype=np.float32)

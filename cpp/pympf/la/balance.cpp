@@ -1,8 +1,11 @@
 #include "pympf/la/balance.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
+#include <cstdint>
 #include <limits>
+#include <type_traits>
 
 namespace pympf {
 namespace {
@@ -11,9 +14,15 @@ constexpr int none = std::numeric_limits<int>::min() / 4;
 // Each halves what is left of the exponents, which are below 2^12.
 constexpr int most_passes = 16;
 
+// ilogb, read from the bits of a normal number: every entry of A is asked for it.
 template <class T>
 int exponent_of(T value) {
-  return value != 0 && std::isfinite(value) ? std::ilogb(value) : none;
+  using Bits = std::conditional_t<sizeof(T) == 8, std::uint64_t, std::uint32_t>;
+  constexpr int digits = std::numeric_limits<T>::digits - 1;
+  constexpr int special = 2 * std::numeric_limits<T>::max_exponent - 1;  // infinity, NaN
+  const int biased = static_cast<int>(std::bit_cast<Bits>(value) >> digits) & special;
+  if (biased == special || value == 0) return none;
+  return biased > 0 ? biased - special / 2 : std::ilogb(value);
 }
 
 // max_j e_ij + u_j, e_ij the exponent of |a_ij|; below `none` / 2 in a row of zeros.

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "pympf/la/block.hpp"
+
 namespace pympf::mmf {
 namespace {
 
@@ -10,23 +12,32 @@ void grow(std::vector<T>& v, std::size_t size) {
   if (v.size() < size) v.resize(size);
 }
 
+// body(K) with the number of columns, known to the compiler where kernels are made for it, or m.
+template <class Body>
+void with_columns(Index m, const Body& body) {
+  if (m == 1 || m == 2 || m == 4 || m == 8)
+    with_lanes(m, [&](auto K) { body(K); });
+  else
+    body(m);
+}
+
 // to[i] = from[index[i]] and to[index[i]] = from[i], for rows of m numbers.
 template <class T>
 void gather(const T* from, const Index* index, Index count, T* to, Index m) {
-  if (m == 1)
-    for (Index i = 0; i < count; ++i) to[i] = from[index[i]];
-  else
+  with_columns(m, [=](auto k) {
+    const auto columns = static_cast<std::size_t>(k);
     for (std::size_t i = 0; i < static_cast<std::size_t>(count); ++i)
-      std::copy_n(from + static_cast<std::size_t>(index[i]) * m, m, to + i * m);
+      std::copy_n(from + index[i] * columns, static_cast<std::size_t>(k), to + i * columns);
+  });
 }
 
 template <class T>
 void scatter(const T* from, const Index* index, Index count, T* to, Index m) {
-  if (m == 1)
-    for (Index i = 0; i < count; ++i) to[index[i]] = from[i];
-  else
+  with_columns(m, [=](auto k) {
+    const auto columns = static_cast<std::size_t>(k);
     for (std::size_t i = 0; i < static_cast<std::size_t>(count); ++i)
-      std::copy_n(from + i * m, m, to + static_cast<std::size_t>(index[i]) * m);
+      std::copy_n(from + i * columns, static_cast<std::size_t>(k), to + index[i] * columns);
+  });
 }
 
 // Where the numbers of cluster u lie: its positions, and its wavelets among the coefficients, where

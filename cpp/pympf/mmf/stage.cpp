@@ -2,35 +2,48 @@
 
 #include <algorithm>
 
+#include "pympf/la/block.hpp"
+#include "pympf/la/lanes.hpp"
+
 namespace pympf::mmf {
 namespace {
 
 constexpr Index max_order = 16;
 constexpr std::size_t function_work = 8;  // of building a function, in products of two numbers
 
-template <class T>
+// x, y = c x + s y, c y - s x for the pairs of cluster u, or the inverse of that; K columns at
+// once.
+template <class T, int K>
+void rotate_pair(T c, T s, T* x, T* y) {
+  const auto first = Lanes<T, K>::load(x), second = Lanes<T, K>::load(y);
+  auto kept = first, left = second;
+  kept.scale(c);
+  kept.add(s, second);
+  left.scale(c);
+  left.subtract(s, first);
+  kept.store(x);
+  left.store(y);
+}
+
+template <class T, int K>
 void rotate_pairs(const Stage<T>& stage, Index u, T* v) {
   const Index* index = stage.index.data();
   const T* matrix = stage.matrix.data();
-  for (std::size_t t = stage.rotation_ptr[u], end = stage.rotation_ptr[u + 1]; t < end; ++t) {
-    T &x = v[index[2 * t]], &y = v[index[2 * t + 1]];
-    const T c = matrix[2 * t], s = matrix[2 * t + 1], kept = c * x + s * y;
-    y = c * y - s * x;
-    x = kept;
-  }
+  for (std::size_t t = stage.rotation_ptr[u], end = stage.rotation_ptr[u + 1]; t < end; ++t)
+    rotate_pair<T, K>(matrix[2 * t], matrix[2 * t + 1], v + std::size_t{K} * index[2 * t],
+                      v + std::size_t{K} * index[2 * t + 1]);
 }
 
-template <class T>
+template <class T, int K>
 void rotate_pairs_back(const Stage<T>& stage, Index u, T* v) {
   const Index* index = stage.index.data();
   const T* matrix = stage.matrix.data();
-  for (std::size_t t = stage.rotation_ptr[u + 1], end = stage.rotation_ptr[u]; t-- > end;) {
-    T &x = v[index[2 * t]], &y = v[index[2 * t + 1]];
-    const T c = matrix[2 * t], s = matrix[2 * t + 1], first = c * x - s * y;
-    y = c * y + s * x;
-    x = first;
-  }
+  for (std::size_t t = stage.rotation_ptr[u + 1], end = stage.rotation_ptr[u]; t-- > end;)
+    rotate_pair<T, K>(matrix[2 * t], -matrix[2 * t + 1], v + std::size_t{K} * index[2 * t],
+                      v + std::size_t{K} * index[2 * t + 1]);
 }
+
+bool is_panel(Index m) { return m == 1 || m == 2 || m == 4 || m == 8; }
 
 // Rotates k rows of m numbers by O, or by O^T.
 template <class T>
@@ -109,14 +122,16 @@ void cluster_functions(const Stage<T>& stage, Index u, std::vector<Function<T>>&
 
 template <class T>
 void rotate_cluster(const Stage<T>& stage, Index u, T* v, Index m) {
-  if (stage.pairs && m == 1) return rotate_pairs(stage, u, v);
+  if (stage.pairs && is_panel(m))
+    return with_lanes(m, [&](auto K) { rotate_pairs<T, K>(stage, u, v); });
   for (Index t = stage.rotation_ptr[u]; t < stage.rotation_ptr[u + 1]; ++t)
     mix<T>(stage.rotation(t), stage.pairs, false, v, m);
 }
 
 template <class T>
 void rotate_cluster_back(const Stage<T>& stage, Index u, T* v, Index m) {
-  if (stage.pairs && m == 1) return rotate_pairs_back(stage, u, v);
+  if (stage.pairs && is_panel(m))
+    return with_lanes(m, [&](auto K) { rotate_pairs_back<T, K>(stage, u, v); });
   for (Index t = stage.rotation_ptr[u + 1]; t-- > stage.rotation_ptr[u];)
     mix<T>(stage.rotation(t), stage.pairs, true, v, m);
 }
