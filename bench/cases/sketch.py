@@ -384,7 +384,7 @@ def _render_ranks(rows: list[tables.Row]) -> str:
             both = [" / ".join(f"{1e3 * t:.2f}" for t in times) for times in (one, two)]
             faster = " / ".join(f"{a / b:.2f}" for a, b in zip(one, two, strict=True))
             lines.append([str(fit_dimension(wanted)[0]), *name.split(), *both, faster])
-    return tables.markdown(header, lines)
+    return tables.markdown(header, lines) if lines else ""
 
 
 def draw(rows: list[tables.Row], folder: Path) -> None:
