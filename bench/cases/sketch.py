@@ -18,14 +18,16 @@ have none. Part: the share of objects that are found in a repository of 24 by th
 Least squares: all attributes of a known graph of depth 3, p parents with c children each.
 
 Speed, for 8 nonzero blocks a column, float64, against SciPy's CSR arrays of the same matrix in the
-same process: ns for a block and vector, R x / R' y. The bandwidth of a triad is that of
-`measure.triad_gb_per_s`; CSR reads 12 bytes a number of a block, and could not be faster.
+same process: ns for a block and vector, R x / R' y; processor time on one thread. The bandwidth of
+a triad is that of `measure.triad_gb_per_s`; CSR reads 12 bytes a number of a block, and could not
+be faster.
 """
 
 import json
 import math
 import subprocess
 import sys
+import time
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -255,13 +257,24 @@ def _speed(wanted: int, threads: int) -> dict[str, Any]:
             "implicit": (partial(implicit.apply, X), partial(implicit.apply_transpose, X)),
         }
         taken: dict[str, list[list[float]]] = {name: [[], []] for name in pairs}
-        for _ in range(5):  # in turns, so that another load is everybody's
+        for _ in range(3):  # in turns, so that another load is everybody's
             for name, calls in pairs.items():
                 for which, call in enumerate(calls):
-                    taken[name][which].append(measure.median_s(call, samples=3, budget_s=0.5))
+                    taken[name][which].append(_seconds(call, threads))
         for name, both in taken.items():
             row[f"{name} {k}"] = [min(times) / (d * WEIGHT * k) for times in both]
     return row
+
+
+def _seconds(call: Any, threads: int) -> float:
+    """The least of three calls; of one thread in processor time, which others do not stretch."""
+    clock = time.process_time if threads == 1 else time.perf_counter
+    taken = []
+    for _ in range(3):
+        start = clock()
+        call()
+        taken.append(clock() - start)
+    return min(taken)
 
 
 def _ranks(wanted: int, ranks: int) -> dict[str, Any]:
@@ -371,7 +384,7 @@ def _render_ranks(rows: list[tables.Row]) -> str:
             both = [" / ".join(f"{1e3 * t:.2f}" for t in times) for times in (one, two)]
             faster = " / ".join(f"{a / b:.2f}" for a, b in zip(one, two, strict=True))
             lines.append([str(fit_dimension(wanted)[0]), *name.split(), *both, faster])
-    return tables.markdown(header, lines)
+    return tables.markdown(header, lines) if lines else ""
 
 
 def draw(rows: list[tables.Row], folder: Path) -> None:

@@ -91,6 +91,12 @@ def _objects(graph: Graph) -> list[Any]:
     return [made for name, made in graph.objects.items() if name[1] == "object"]
 
 
+def _how(objects: list[Any], i: int, size: int) -> dict[str, Any]:
+    """How the attributes of an object are asked for."""
+    alone = [made.module for made in objects].count(objects[i].module) == 1
+    return {"path": (i + 1,), "estimator": "full" if alone else "index_own", "size": size}
+
+
 def _height(x: np.ndarray) -> float:
     high, low = np.maximum(x[:2], 0)
     return SIDE / 2 * high / max(high + low, 1e-12)
@@ -111,8 +117,7 @@ def _answers(
             found = recover_frequency(scheme, sketch, digit, weight)
             counts.append(round(found.value) == modules.count(digit))
         for i, made in enumerate(objects):
-            estimator = "index_own" if modules.count(made.module) > 1 else "full"
-            how = {"path": (i + 1,), "estimator": estimator, "size": 2}
+            how = _how(objects, i, 2)
             value = recover_attributes(scheme, sketch, made.module, weight, **how).value
             heights.append(_height(value) - _height(made.attributes))
             if g < 20:
@@ -162,7 +167,7 @@ def draw(rows: list[tables.Row], folder: Path) -> None:
             if count:
                 told.append(f"{count} × {n}")
         for i, made in enumerate(objects):
-            how = {"path": (i + 1,), "estimator": "index_own", "size": 10}
+            how = _how(objects, i, 10)
             x = recover_attributes(scheme, sketch, made.module, weight, **how).value
             high = _height(x)
             middle = [SIDE * x[at] / max(x[at] + x[at + 1], 1e-12) for at in (4, 6)]

@@ -45,8 +45,8 @@ __all__ = [
 ]
 
 NOISE = {
-    "block": {"identity": 1.34, "own": 1.11, "index": 2.23, "index_own": 1.45, "full": 1.18},
-    "orthonormal": {"identity": 0.99, "own": 0.53, "index": 0.99, "index_own": 0.52, "full": 0.40},
+    "block": {"identity": 1.34, "own": 1.11, "index": 2.3, "index_own": 1.45, "full": 1.18},
+    "orthonormal": {"identity": 1.0, "own": 0.58, "index": 1.0, "index_own": 0.58, "full": 0.53},
 }
 """c: root mean square error of a coordinate in units of σ₀, the largest of those measured."""
 COUNT_NOISE = {
