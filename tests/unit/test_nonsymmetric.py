@@ -71,6 +71,22 @@ def test_page_rank_on_a_directed_graph(alpha, rng):
     assert solution.iterations <= 10
 
 
+def test_rows_of_many_scales():
+    """A probe that breaks down on its way tells nothing; the crash was that it was read."""
+    T = sp.diags_array([-1 / 2.25, 1.0, -1 / 2.25], offsets=[-1, 0, 1], shape=(7, 7)).toarray()
+    found = [2.34212006e7, 6.96565221e-4, 1.04093153e-5, 1.90921687e2, 7.566664e2, 4.92428973e5]
+    for seed in range(60):
+        exponents = np.random.default_rng(seed).uniform(-8, 8, 7)
+        A = (
+            np.array([*found, 4.43501097e7])[:, None] * T
+            if not seed
+            else 10.0 ** exponents[:, None] * T
+        )
+        M = pympf.as_preconditioner(A)
+        assert np.isfinite(M @ np.ones(7)).all()
+        np.testing.assert_allclose(pympf.solve(A, A @ np.ones(7)).x, 1, rtol=1e-4)
+
+
 def test_a_permuted_and_scaled_matrix_is_matched(rng):
     A = gallery.convection_diffusion(30, 100.0)
     D = sp.diags_array(10.0 ** rng.uniform(-8, 8, 900))

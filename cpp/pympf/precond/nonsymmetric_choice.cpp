@@ -202,6 +202,7 @@ class Choice {
     const auto begin = probed(*M, factor_steps);
     if (rate_of(begin) > factor_rate) return {};
     const auto norms = probed(*M, 2 * factor_steps);
+    if (norms.empty()) return {};  // it broke down on the way
     const double rate = rate_of(norms, std::min<std::size_t>(factor_steps, norms.size() - 1));
     const double steps = static_cast<double>(norms.size() - 1);
     const double left =
