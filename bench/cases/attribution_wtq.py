@@ -33,12 +33,11 @@ SAID = {0: "0.22", 5: "> 0.5", 16: "0.71", 32: "0.77"}
 # ---- what to measure -----------------------------------------------------------------------------
 def points(tiny: bool) -> list[dict[str, Any]]:
     if tiny:
-        size = {"width": 12, "epochs": 2, "rounds": 1, "train": 200, "attributed": 3, "attacks": 5}
+        size = {"width": 12, "epochs": 2, "rounds": 1, "train": 200, "attributed": 3}
         return [{"seed": 0, "threads": 1, **size}]
     size = {"width": 96, "epochs": 5, "rounds": 5, "train": 20_000}
     return [
-        {"seed": seed, "threads": 1, **size, "attributed": 300 * (not seed), "attacks": 1000}
-        for seed in range(2)
+        {"seed": seed, "threads": 1, **size, "attributed": 300 * (not seed)} for seed in range(2)
     ]
 
 
@@ -49,7 +48,6 @@ def run(
     rounds: int,
     train: int,
     attributed: int,
-    attacks: int,
     seed: int,
     threads: int,
 ) -> dict[str, Any]:
@@ -93,7 +91,7 @@ def run(
         "accuracy": curve[-1][0],
     }
     if attributed:
-        result |= _looked_at(model, _with_own_words(model, test, targets), attributed, attacks)
+        result |= _looked_at(model, _with_own_words(model, test, targets), attributed)
     return result
 
 
@@ -114,7 +112,7 @@ def _with_own_words(model: Any, questions: list, targets: list) -> list:
     ]
 
 
-def _looked_at(model: Any, test: list, attributed: int, attacks: int) -> dict[str, Any]:
+def _looked_at(model: Any, test: list, attributed: int) -> dict[str, Any]:
     answers = model.predict(test)
     right = [q for q, a in zip(test, answers, strict=True) if a is not None and a == q.answer]
     start = time.process_time()
@@ -146,7 +144,6 @@ def _looked_at(model: Any, test: list, attributed: int, attacks: int) -> dict[st
         "phrases": [list(map(str, some)) for some in phrases[:2]],
         "attacked": attacked.rows[1:],
         "baselines": baselines.rows[1:],
-        "distractors": qa.distractors(model, test, attacks).rows if len(right) > 99 else [],
     }
 
 
@@ -192,9 +189,6 @@ def _lines(row: tables.Row) -> list[list[Any]]:
         lines.append([f"attack: {name}", value, said])
     for kind, said in (("attacked", "0.033"), ("baselines", "0.271")):
         lines.append([f"union of the phrases: {kind}", row[kind][-1][1], said])
-    said = ("0.63", "0.40", "0.23", None)
-    for (name, _, rate, sigma), number in zip(row["distractors"], said, strict=False):
-        lines.append([f"distractor rows, {name}", f"{rate:.3f} ± {sigma:.3f}", number])
     return lines
 
 
