@@ -302,7 +302,7 @@ class Repository(Store):
     ) -> tuple[Array, Array]:
         """Find the sketches that are most similar, among those that the index leads to.
 
-        Collective, with queries of each rank; the same answers as on one.
+        Collective. Each rank brings queries of its own; the answers are those of one process.
 
         Parameters
         ----------

@@ -459,8 +459,24 @@ class Scheme:
     ) -> list[Columns]:
         """Sketch all objects of all levels: own rows, a column each; the first level's are overall.
 
-        Collective. With `attributes`, padded ones of every level, this is the linear part alone:
-        without counters and signatures.
+        Collective.
+
+        Parameters
+        ----------
+        levels : list of Level
+            As `expand` gives them.
+        attributes : sequence of ndarray, optional
+            Padded ones of every level: then this is the linear part alone, without counters and
+            signatures.
+
+        Returns
+        -------
+        list of ndarray, shape (own rows, objects)
+            One for each level.
+
+        Examples
+        --------
+        See the class.
         """
         below = np.zeros((len(self._own_rows), 0))
         found: list[Columns] = []
@@ -507,8 +523,22 @@ class Scheme:
     def adjoint(self, levels: list[Level], s: Columns) -> Iterable[tuple[Level, Columns]]:
         """Bring overall sketches back to every level: for each, the adjoint of s_attr, own rows.
 
-        Collective. Yields (level, columns); R_{M,1}' of these are adjoint to attributes, up to
-        the factor 1/2.
+        Collective. R_{M,1}' of these are adjoint to attributes, up to the factor 1/2.
+
+        Parameters
+        ----------
+        levels : list of Level
+            As `expand` gives them.
+        s : ndarray, shape (own rows, graphs)
+            Overall sketches.
+
+        Yields
+        ------
+        tuple of (Level, ndarray)
+
+        Examples
+        --------
+        See the class.
         """
         back = s
         for level, next_level in itertools.pairwise(levels):
@@ -547,12 +577,44 @@ class Scheme:
             )
 
     def local(self, sketch: Sketch) -> Columns:
-        """Give this rank's rows of a sketch, scaled up where some of it is erased, as a column."""
+        """Give this rank's rows of a sketch, scaled up where some of it is erased, as a column.
+
+        Not collective.
+
+        Parameters
+        ----------
+        sketch : Sketch
+            Of this scheme.
+
+        Returns
+        -------
+        ndarray, shape (own rows, 1)
+
+        Examples
+        --------
+        See the class.
+        """
         self.check(sketch)
         return (sketch.values * (sketch.d / sketch.kept))[self._own_rows, None]
 
     def pad(self, vectors: list[NDArray[np.float64]]) -> Columns:
-        """Give this rank's rows of short vectors, zero-padded, as columns."""
+        """Give this rank's rows of short vectors, zero-padded, as columns.
+
+        Not collective.
+
+        Parameters
+        ----------
+        vectors : list of ndarray
+            At least one, of at most d numbers each.
+
+        Returns
+        -------
+        ndarray, shape (own rows, vectors)
+
+        Examples
+        --------
+        See the class.
+        """
         longest = max(len(x) for x in vectors)
         if longest > self.d:
             raise ValueError(f"expected at most d = {self.d} attributes, got {longest}")
@@ -565,18 +627,70 @@ class Scheme:
         return out
 
     def whole(self, columns: Columns) -> Columns:
-        """Give all rows of columns to all ranks."""
+        """Give all rows of columns to all ranks.
+
+        Collective.
+
+        Parameters
+        ----------
+        columns : ndarray, shape (own rows, k)
+            The rows of this rank.
+
+        Returns
+        -------
+        ndarray, shape (d, k)
+
+        Examples
+        --------
+        See the class.
+        """
         return self.matrix("", 0)._matrix.gather(np.ascontiguousarray(columns))
 
     def _sketches(self, columns: Columns) -> list[Sketch]:
         return [Sketch(column, self.checksum) for column in columns.T]
 
     def half(self, R: SketchMatrix, s: Columns) -> Columns:
-        """Give (I + R)/2 s."""
+        """Give (I + R)/2 s.
+
+        Collective.
+
+        Parameters
+        ----------
+        R : SketchMatrix
+            Of this scheme.
+        s : ndarray, shape (own rows, k)
+            Sketches as columns.
+
+        Returns
+        -------
+        ndarray, shape (own rows, k)
+
+        Examples
+        --------
+        See the class.
+        """
         return 0.5 * (s + R.apply(s))
 
     def half_transpose(self, R: SketchMatrix, s: Columns) -> Columns:
-        """Give (I + R)'/2 s."""
+        """Give (I + R)'/2 s.
+
+        Collective.
+
+        Parameters
+        ----------
+        R : SketchMatrix
+            Of this scheme.
+        s : ndarray, shape (own rows, k)
+            Sketches as columns.
+
+        Returns
+        -------
+        ndarray, shape (own rows, k)
+
+        Examples
+        --------
+        See the class.
+        """
         return 0.5 * (s + R.apply_transpose(s))
 
     def __repr__(self) -> str:

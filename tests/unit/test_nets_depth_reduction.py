@@ -197,7 +197,7 @@ def test_noise_is_a_function_of_the_point_and_of_the_seed():
         (lambda: theorem1(5, norm=-2.0, depth=3), "norm = .* number in .0, inf"),
         (lambda: theorem1(5, norm=1.5, depth=3), r"eta Λ\^d = 0\.666667 and Δ/4 = 0\.5"),
         (lambda: theorem1(5, norm=3.0, depth=2), "depth = .* integer in .3, inf"),
-        (lambda: theorem1(5, norm=3.0, depth=3).member([5]), "bits = .* integer in .0, 4"),
+        (lambda: theorem1(5, norm=3.0, depth=3).member([5]), "bits from 0 to 4"),
         (lambda: theorem1(5, norm=3.0, depth=3).member([0], noise=0.5), "noise"),
         (lambda: theorem1(5, norm=3.0, depth=3).adversary([0], share=1.5), "share"),
         (lambda: theorem1(25, norm=3.0, depth=3).family.base.points, "up to 24"),

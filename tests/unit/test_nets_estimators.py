@@ -82,7 +82,7 @@ def test_a_search_over_parameters(problem):
         (DSMRegressor(n_units=0), "n_units = .* integer in .1, inf"),
         (DSMRegressor(solver="newton"), "method = .* is not one of"),
         (LSHRegressor(family="sphere"), "family = .* is not one of hyperplane, euclidean"),
-        (LSHRegressor(ridge=-1.0), "ridge = .* number in .0, inf"),
+        (LSHRegressor(ridge=-1.0), "ridge above zero"),
         (LSHRegressor(n_tables=0), "n_tables"),
         (PursuitRegressor(n_starts=0), "n_starts = .* integer in .1, inf"),
         (PursuitRegressor(smoothing=0.0), "smoothing = .* number in .0, inf"),

@@ -169,7 +169,7 @@ def test_bad_input_of_the_network():
     net = ScaleBiasNetwork()
     with pytest.raises(ValueError, match="groups of weights, scales, biases, logits"):
         net.fit(np.ones((2, 2)), [0, 1], train=["patch"])
-    with pytest.raises(ValueError, match=r"classes = .* integer in .0, 1"):
+    with pytest.raises(ValueError, match=r"classes from 0 to 1"):
         net.fit(np.ones((2, 2)), [0, 2])
     with pytest.raises(ValueError, match="integer class for each of 2"):
         net.score(np.ones((2, 2)), [0.0, 1.0])

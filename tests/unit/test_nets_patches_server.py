@@ -309,7 +309,7 @@ def test_bad_tasks_are_refused():
         train_tasks(tasks)
     tasks = two_tasks()
     tasks[0].y = tasks[0].y + 1
-    with pytest.raises(ValueError, match=r"labels = .* integer in .0, 3"):
+    with pytest.raises(ValueError, match=r"labels from 0 to 3"):
         train_tasks(tasks)
     tasks = two_tasks()
     tasks[0].network = network(size=12)

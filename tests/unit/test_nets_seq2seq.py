@@ -259,7 +259,7 @@ def test_files_that_are_none(tmp_path, trained):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"cell": "rnn"}, "cell = .* is not one of gru, lstm, got 'rnn'"),
+        ({"cell": "rnn"}, "cell = 'rnn' is not one of gru, lstm"),
         ({"query": "during"}, "query = .* is not one of before, after"),
         ({"hidden": 0}, "hidden = .* integer in .1, inf"),
         ({"dropout": 1.0}, r"dropout of \[0, 1\), got 1.0"),
