@@ -141,7 +141,7 @@ def norm(x):
 
 
 def precondition(rng):
-    """Make a preconditioner; where it says that it is definite, it is, and symmetric."""
+    """Make a preconditioner: symmetric and definite where it says so, else with its transpose."""
     A = values(rng)
     given = handed_over(A, rng)
     options = parameters(pympf.Preconditioner.fields(), rng)
@@ -169,6 +169,9 @@ def precondition(rng):
     if spread(A) > 1e100:  # sums over the rows of an aggregate lose all digits
         return "built"
     digits = 1e-3 if single or not M.definite else max(1e-9, 1e4 * EPS * condition)
+    if not M.is_symmetric:
+        check_transpose(dense.astype(np.float64), M.apply_transpose(np.eye(n)), digits)
+        return "built and checked"
     check_symmetric(dense.astype(np.float64), M.definite and is_positive(A), digits)
     return "built and checked"
 
@@ -201,6 +204,14 @@ def is_positive(A):
         return False
     root = np.sqrt(A.diagonal().astype(np.float64))
     return np.linalg.eigvalsh(A.toarray().astype(np.float64) / root[:, None] / root)[0] > 1e-6
+
+
+def check_transpose(dense, transposed, digits):
+    """Entries are judged by the largest of their row of M and of their column."""
+    sizes = abs(dense).max(axis=1, initial=0)[:, None] * abs(dense).max(axis=0, initial=0)
+    root = np.sqrt(np.maximum(sizes, 1e-300))
+    gap = (abs(dense - transposed.T) / root).max(initial=0)
+    require(gap <= digits, f"the transpose of M is away from its transposed product by {gap:.3g}")
 
 
 def check_symmetric(dense, definite, digits):
