@@ -473,6 +473,7 @@ class Setup {
     level.exact_L = std::move(next.exact_L);
     level.clusters = std::move(next.known);
     level.width = next.stage.block;
+    level.is_last = false;
   }
 
   const DistRows<double>& A_;
@@ -506,7 +507,7 @@ void refresh_petrov(const DistRows<double>& A, const PetrovRules& rules, PetrovL
   for (std::size_t l = 0; l < levels.levels.size(); ++l) {
     PetrovLevel<S>& level = levels.levels[l];
     fill_level(stage, rules.smoother, level, report.levels[l]);
-    if (level.exact_P.rows == 0) break;
+    if (level.is_last) break;
     auto product = project(stage.border, stage.A, level.clusters, level.width,
                            std::numeric_limits<Index>::max(), level.exact_P, &level.exact_L);
     stage.A = std::move(product->A);

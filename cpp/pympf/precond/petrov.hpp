@@ -52,6 +52,7 @@ struct PetrovLevel {
   Csr<double> exact_P, exact_L;
   Border clusters;
   Index width = 1;
+  bool is_last = true;  // the same on every rank: one may have no rows
 
   Index rows() const { return A.rows; }
 };
