@@ -213,7 +213,7 @@ std::optional<Projection> project(const Border& border, const CsrView<double>& A
   if (left) near.renumber(all, *left);
   truncate(out.R, own);
   auto product =
-      product_rows(A, P, out.R, 0, own, most, {all.local(brought.rows), brought.size, {}});
+      product_rows(A, P, out.R, 0, own, most, {all.local(brought.rows), brought.size, 0, {}});
   truncate(P, fine);
   if (comm.sum(product ? Global{product->rows.nnz()} : most + 1) > most) return {};
 
