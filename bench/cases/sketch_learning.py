@@ -84,7 +84,7 @@ def run(task: str, **point: Any) -> dict[str, Any]:
     }[task](**point)  # fmt: skip
 
 
-def draw(
+def drawn(
     d: int, b: int, w: int, k: int, samples: int, dtype: Any = np.float64, least: float = 0.5
 ) -> tuple[list[BlockSparse], np.ndarray, np.ndarray, np.ndarray]:
     """Two matrices, the k columns of each sample, their coefficients, and the samples."""
@@ -150,7 +150,7 @@ def score(learnt: Any, R: list[BlockSparse], columns: np.ndarray, x: np.ndarray)
 
 
 def _table(d: int, b: int, w: int, k: int, shown: int) -> dict[str, Any]:
-    R, columns, x, Y = draw(d, b, w, k, 2 * d * shown // k)
+    R, columns, x, Y = drawn(d, b, w, k, 2 * d * shown // k)
     rules = {
         name: score(learn_dictionary(Y, b, w, **rule), R, columns, x)
         for name, rule in RULES.items()
@@ -160,7 +160,7 @@ def _table(d: int, b: int, w: int, k: int, shown: int) -> dict[str, Any]:
 
 def _sparsity(d: int, k: int) -> dict[str, Any]:
     b, w = (39, 8) if d == 546 else (48, 8)
-    R, columns, x, Y = draw(d, b, w, max(k, 1), 20 * d // max(k, 1), np.float32)
+    R, columns, x, Y = drawn(d, b, w, max(k, 1), 20 * d // max(k, 1), np.float32)
     load = k * w / (d // b)
     found = {
         f"rounds {rounds}": score(learn_dictionary(Y, b, w, rounds=rounds), R, columns, x)
@@ -171,7 +171,7 @@ def _sparsity(d: int, k: int) -> dict[str, Any]:
 
 def _noise(d: int, noise: float, spikes: float, min_rows: int) -> dict[str, Any]:
     b, w = (39, 8) if d == 546 else (48, 8)
-    R, columns, x, Y = draw(d, b, w, 4, 16 * d // 4, np.float32)
+    R, columns, x, Y = drawn(d, b, w, 4, 16 * d // 4, np.float32)
     rng = np.random.default_rng(1)
     entry = 0.5 / math.sqrt(w * b)
     Y += np.float32(noise * entry) * rng.standard_normal(Y.shape, dtype=np.float32)
@@ -298,7 +298,7 @@ def _recognized(network: Any, attributes: np.ndarray) -> tuple[dict[str, Any], b
 
 def _speed(dtype: str, entries: int) -> dict[str, Any]:
     d, b, w, k = (8211, 51, 8, 12) if entries > 10**7 else (546, 39, 4, 2)
-    _, _, _, Y = draw(d, b, w, k, entries // d, np.dtype(dtype))
+    _, _, _, Y = drawn(d, b, w, k, entries // d, np.dtype(dtype))
     shape, flat = engine.Shape(d, b), Y.ravel()
 
     def cpu_s(call: Any) -> float:
