@@ -174,8 +174,8 @@ def _lines(row: tables.Row) -> list[list[Any]]:
         names = ", ".join(headers[:6])
         lines.append([f"default program {program} ({names})", count / total, None])
     lines.append(["unknown words give the default program", row["unknown_words"], "all"])
-    for operator, triggers, *_ in row["triggers"]:
-        lines.append([f"triggers of {operator}", _text(triggers), None])
+    for operator, _, words in row["triggers"]:
+        lines.append([f"triggers of {operator}", ", ".join(words), None])
     dropped = {2: ("0.83", "0.92"), 3: ("0.98", "0.88"), 4: ("0.99", "0.96")}
     for step, _, top, some, kept in row["faithfulness"]:
         said = dropped.get(step, (None, None))
@@ -190,7 +190,3 @@ def _lines(row: tables.Row) -> list[list[Any]]:
     for kind, said in (("attacked", "0.033"), ("baselines", "0.271")):
         lines.append([f"union of the phrases: {kind}", row[kind][-1][1], said])
     return lines
-
-
-def _text(words: Any) -> str:
-    return words if isinstance(words, str) else ", ".join(map(str, words))
