@@ -95,11 +95,12 @@ std::size_t hash(const DistRows<T>& matrix) {
 // Where the rows are worked on when that is not where the caller has them.
 template <class T>
 struct Repartitioned {
-  Repartition rows;
+  Repartition repartition;
   ExchangeSpace<T> exchange;
-  std::vector<T> r, z, moved_r, moved_z;  // panels, here and there
+  std::vector<T> r, z, moved_r, moved_z;  // panels of the caller, and of the rows that moved
 
-  Repartitioned(const Communicator& comm, const std::vector<int>& parts) : rows(comm, parts) {}
+  Repartitioned(const Communicator& comm, const std::vector<int>& parts)
+      : repartition(comm, parts) {}
 
   // The columns of a panel by `M`, which works on the rows that have moved.
   template <class M>
@@ -108,21 +109,21 @@ struct Repartitioned {
     const auto k = static_cast<std::size_t>(lanes);
     r.resize(k * R.n);
     z.resize(k * R.n);
-    moved_r.resize(k * rows.own());
-    moved_z.resize(k * rows.own());
+    moved_r.resize(k * repartition.own());
+    moved_z.resize(k * repartition.own());
     to_panel(R, first, count, lanes, r.data());
-    rows.there(r.data(), moved_r.data(), lanes, exchange);
-    const Block<T> out(rows.own(), moved_z.data(), lanes);
-    moved.apply(Block<const T>(rows.own(), moved_r.data(), lanes), out);
-    rows.back(moved_z.data(), z.data(), lanes, exchange);
+    repartition.forward(r.data(), moved_r.data(), lanes, exchange);
+    const Block<T> out(repartition.own(), moved_z.data(), lanes);
+    moved.apply(Block<const T>(repartition.own(), moved_r.data(), lanes), out);
+    repartition.backward(moved_z.data(), z.data(), lanes, exchange);
     from_panel(z.data(), lanes, Z, first, count);
   }
 
-  NearNullspace there(const NearNullspace& B) const {
+  NearNullspace forward(const NearNullspace& B) const {
     NearNullspace out{B.vectors, {}};
-    out.values.resize(static_cast<std::size_t>(rows.own()) * B.vectors);
+    out.values.resize(static_cast<std::size_t>(repartition.own()) * B.vectors);
     ExchangeSpace<double> space;
-    rows.there(B.values.data(), out.values.data(), B.vectors, space);
+    repartition.forward(B.values.data(), out.values.data(), B.vectors, space);
     return out;
   }
 };
@@ -569,13 +570,13 @@ Preconditioner<T>::Preconditioner(const DistRows<T>& A, const Params& params,
     return;
   }
   impl.repartitioned = std::make_unique<Repartitioned<T>>(A.comm, parts);
-  impl.rows = impl.repartitioned->rows.own();
+  impl.rows = impl.repartitioned->repartition.own();
   // A rank without rows cannot tell from its part whether vectors are given.
   if (A.comm.max(Global{!impl.near_nullspace.values.empty()}) > 0)
-    impl.near_nullspace = impl.repartitioned->there(impl.near_nullspace);
+    impl.near_nullspace = impl.repartitioned->forward(impl.near_nullspace);
   if (A.comm.max(Global{!impl.left.values.empty()}) > 0)
-    impl.left = impl.repartitioned->there(impl.left);
-  impl.take(impl.repartitioned->rows.there(A));
+    impl.left = impl.repartitioned->forward(impl.left);
+  impl.take(impl.repartitioned->repartition.forward(A));
 }
 
 template <class T>
@@ -598,7 +599,7 @@ void Preconditioner<T>::update(const DistRows<T>& A) {
   });
   impl.whole = false;
   if (impl.repartitioned)
-    impl.refresh(impl.repartitioned->rows.there(A));
+    impl.refresh(impl.repartitioned->repartition.forward(A));
   else
     impl.refresh(A);
   impl.whole = true;
@@ -607,7 +608,7 @@ void Preconditioner<T>::update(const DistRows<T>& A) {
 template <class T>
 bool Preconditioner<T>::fall_back(const DistRows<T>& A, const std::string& why) {
   Impl& impl = *impl_;
-  return impl.repartitioned ? impl.fall_back(impl.repartitioned->rows.there(A), why)
+  return impl.repartitioned ? impl.fall_back(impl.repartitioned->repartition.forward(A), why)
                             : impl.fall_back(A, why);
 }
 
