@@ -31,7 +31,11 @@ PYMPF_INLINE void load_magnitudes(const T* from, V& v) {
 // The lanes of v from `half` on, then the others.
 template <int half, class V, int... lane>
 PYMPF_INLINE void turn(const V& v, std::integer_sequence<int, lane...>, V& out) {
+#if __has_builtin(__builtin_shufflevector)
   out = __builtin_shufflevector(v, v, (lane + half)...);
+#else  // GCC before 12
+  ((out[lane] = v[(lane + half) % sizeof...(lane)]), ...);
+#endif
 }
 
 // Lane 0 becomes the sum, the least and the largest of all: halves, quarters and so on meet, in
