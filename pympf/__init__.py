@@ -29,6 +29,7 @@ from pympf.approx import (
     factorize_additive,
     factorize_direct,
     factorize_skew,
+    wavelets,
 )
 from pympf.krylov import Solution, Solutions, solve
 from pympf.mmf import Mmf, Params, Report, factorize, load
@@ -73,4 +74,5 @@ __all__ = [
     "set_num_threads",
     "show_config",
     "solve",
+    "wavelets",
 ]

@@ -25,6 +25,7 @@ from pympf.approx.factorization import (
 from pympf.approx.factorize import factorize_direct, factorize_skew
 from pympf.approx.lowrank import Cur, LowRank, cur, nystrom, singular_value_decay, svd
 from pympf.approx.report import AdditiveReport, RotationReport
+from pympf.approx.wavelet import Wavelets, daubechies, drop_to_power, wavelets
 
 __all__ = [
     "AdditiveFactorization",
@@ -38,9 +39,12 @@ __all__ = [
     "SkewFactorization",
     "SymmetricFactorization",
     "Trial",
+    "Wavelets",
     "compress",
     "compression_curve",
     "cur",
+    "daubechies",
+    "drop_to_power",
     "factorize_additive",
     "factorize_direct",
     "factorize_skew",
@@ -48,6 +52,7 @@ __all__ = [
     "nystrom",
     "singular_value_decay",
     "svd",
+    "wavelets",
 ]
 
 _TYPES: dict[str, Any] = {
