@@ -29,7 +29,9 @@ from pympf.approx import (
     factorize_additive,
     factorize_direct,
     factorize_skew,
+    iwspai,
     wavelets,
+    wspai,
 )
 from pympf.krylov import Solution, Solutions, solve
 from pympf.mmf import Mmf, Params, Report, factorize, load
@@ -65,6 +67,7 @@ __all__ = [
     "gallery",
     "get_num_threads",
     "io",
+    "iwspai",
     "la",
     "load",
     "logdet",
@@ -75,4 +78,5 @@ __all__ = [
     "show_config",
     "solve",
     "wavelets",
+    "wspai",
 ]
