@@ -7,6 +7,7 @@
 
 #include "process.hpp"
 #include "pympf/approx/factorization.hpp"
+#include "pympf/approx/spai.hpp"
 #include "pympf/la/matching.hpp"
 
 namespace py = pybind11;
@@ -68,6 +69,16 @@ py::dict match(const Rows& A, const std::string& goal, Global most_work) {
 }
 
 using namespace pympf::approx;
+
+Array<double> spai(const Rows& A, const Rows& W, const Rows& pattern) {
+  std::vector<double> values;
+  {
+    const CsrView<double> a = A.view(), w = W.view(), s = pattern.view();
+    const py::gil_scoped_release release;
+    values = sparse_inverse(a, w, s);
+  }
+  return copy(values);
+}
 
 template <class Rotation>
 Pairing pair(const CsrView<double>& A) {
@@ -255,6 +266,7 @@ PYBIND11_MODULE(_approx, m) {
       py::arg("indptr").noconvert(), py::arg("indices").noconvert(), py::arg("data").noconvert(),
       py::arg("cols"));
   m.def("match", &match, py::arg("A"), py::arg("goal"), py::arg("most_work"));
+  m.def("sparse_inverse", &spai, py::arg("A"), py::arg("W"), py::arg("pattern"));
   define_kind<DirectRotation>(m);
   define_kind<SymmetricRotation>(m);
   define_kind<SkewRotation>(m);

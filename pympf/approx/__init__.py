@@ -25,6 +25,8 @@ from pympf.approx.factorization import (
 from pympf.approx.factorize import factorize_direct, factorize_skew
 from pympf.approx.lowrank import Cur, LowRank, cur, nystrom, singular_value_decay, svd
 from pympf.approx.report import AdditiveReport, RotationReport
+from pympf.approx.spai import SparseInverse, iwspai, wspai
+from pympf.approx.wavelet import Wavelets, daubechies, drop_to_power, wavelets
 
 __all__ = [
     "AdditiveFactorization",
@@ -36,18 +38,25 @@ __all__ = [
     "RotationFactorization",
     "RotationReport",
     "SkewFactorization",
+    "SparseInverse",
     "SymmetricFactorization",
     "Trial",
+    "Wavelets",
     "compress",
     "compression_curve",
     "cur",
+    "daubechies",
+    "drop_to_power",
     "factorize_additive",
     "factorize_direct",
     "factorize_skew",
+    "iwspai",
     "load",
     "nystrom",
     "singular_value_decay",
     "svd",
+    "wavelets",
+    "wspai",
 ]
 
 _TYPES: dict[str, Any] = {
