@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -12,7 +14,7 @@ Array = NDArray[np.float64]
 
 def transposed(low: ArrayLike, grid: tuple[int, ...], levels: tuple[int, ...]) -> Array:
     """Return Wᵀ: averages and details at the even shifts of the filter, level after level."""
-    out: Array = np.ones((1, 1))
+    out: NDArray[Any] = np.ones((1, 1))
     for axis in zip(grid, levels, strict=True):
         out = np.kron(out, _axis(np.asarray(low), *axis))
     return out
