@@ -23,9 +23,10 @@ from numpy.typing import NDArray
 from scipy.sparse.linalg import LinearOperator, lsqr
 
 from pympf.sketch._products import Columns, by_module
+from pympf.sketch._sketch import Sketch
 from pympf.sketch.graph import Graph, Level, expand
 from pympf.sketch.recovery import gain
-from pympf.sketch.scheme import Scheme, Sketch
+from pympf.sketch.scheme import Scheme
 
 __all__ = ["JointResult", "recover_jointly"]
 
