@@ -22,6 +22,7 @@ FACES = {
     "pympf.matching": "Heavy matchings",
     "pympf.petsc": "PETSc",
     "pympf.la": "Operators, ranks, and the checks of what comes in",
+    "pympf.la.ranks": "Ranks, for code that communicates",
     "pympf.lsh": "Locality sensitive hashing",
     "pympf.sketch": "Recursive sketches",
     "pympf.nets.depth": "Depth compression",
