@@ -29,6 +29,9 @@ from pympf.approx import (
     factorize_additive,
     factorize_direct,
     factorize_skew,
+    iwspai,
+    wavelets,
+    wspai,
 )
 from pympf.krylov import Solution, Solutions, solve
 from pympf.mmf import Mmf, Params, Report, factorize, load
@@ -64,6 +67,7 @@ __all__ = [
     "gallery",
     "get_num_threads",
     "io",
+    "iwspai",
     "la",
     "load",
     "logdet",
@@ -73,4 +77,6 @@ __all__ = [
     "set_num_threads",
     "show_config",
     "solve",
+    "wavelets",
+    "wspai",
 ]
