@@ -30,6 +30,7 @@ from pympf.approx import (
     factorize_direct,
     factorize_skew,
 )
+from pympf.comparison import compare
 from pympf.krylov import Solution, Solutions, solve
 from pympf.mmf import Mmf, Params, Report, factorize, load
 from pympf.near_nullspace import rigid_body_modes
@@ -55,6 +56,7 @@ __all__ = [
     "Solutions",
     "approx",
     "as_preconditioner",
+    "compare",
     "compress",
     "cur",
     "factorize",
