@@ -83,7 +83,7 @@ class Comparison(Sequence[Trial]):
     --------
     >>> import pympf
     >>> A = pympf.gallery.poisson((20, 20))
-    >>> comparison = pympf.compare(A, solvers=["pympf", "SciPy splu"], runs=1)
+    >>> comparison = pympf.compare(A, solvers=["pympf ict", "SciPy splu"], runs=1)
     >>> comparison.best.solved, len(comparison["pympf ict"].history) > 2
     (True, True)
     >>> comparison.advice.startswith(f"Take {comparison.advised.solver}:")

@@ -9,6 +9,7 @@ import re
 import pytest
 
 import pympf
+import pympf.comparison
 import pympf.explain
 import pympf.explain.alignments
 import pympf.explain.examples
@@ -53,6 +54,7 @@ def public_functions():
     """Give the functions, and the methods of the classes, that the faces of the package export."""
     faces = (pympf, pympf.gallery, pympf.io, pympf.la, pympf.lsh, pympf.nets)
     faces += (pympf.nets.graph, pympf.nets.patches, pympf.explain, pympf.explain.examples)
+    faces += (pympf.comparison,)
     faces += (pympf.nets.seq2seq, pympf.explain.alignments, pympf.matching, pympf.sketch)
     for module in faces:
         for name in module.__all__:
