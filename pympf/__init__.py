@@ -29,6 +29,9 @@ from pympf.approx import (
     factorize_additive,
     factorize_direct,
     factorize_skew,
+    iwspai,
+    wavelets,
+    wspai,
 )
 from pympf.comparison import compare
 from pympf.krylov import Solution, Solutions, solve
@@ -66,6 +69,7 @@ __all__ = [
     "gallery",
     "get_num_threads",
     "io",
+    "iwspai",
     "la",
     "load",
     "logdet",
@@ -75,4 +79,6 @@ __all__ = [
     "set_num_threads",
     "show_config",
     "solve",
+    "wavelets",
+    "wspai",
 ]

@@ -9,6 +9,7 @@ import re
 import pytest
 
 import pympf
+import pympf.approx
 import pympf.comparison
 import pympf.explain
 import pympf.explain.alignments
@@ -54,8 +55,8 @@ def public_functions():
     """Give the functions, and the methods of the classes, that the faces of the package export."""
     faces = (pympf, pympf.gallery, pympf.io, pympf.la, pympf.lsh, pympf.nets)
     faces += (pympf.nets.graph, pympf.nets.patches, pympf.explain, pympf.explain.examples)
-    faces += (pympf.comparison,)
     faces += (pympf.nets.seq2seq, pympf.explain.alignments, pympf.matching, pympf.sketch)
+    faces += (pympf.approx, pympf.comparison)
     for module in faces:
         for name in module.__all__:
             thing = getattr(module, name)
