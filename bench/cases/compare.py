@@ -27,7 +27,6 @@ BAR = 1.2
 AGAIN = 3.0  # times the advised one: who is timed again
 LIMIT_S = 60.0
 MATRICES = {
-    "circuit/G2_circuit": (families.DEFINITE, "circuit"),
     "pde/wathen100": (families.DEFINITE, "finite elements, mass"),
     "structural/bcsstk16": (families.DEFINITE, "dam, stiffness"),
     "power/1138_bus": (families.DEFINITE, "power network"),
@@ -36,6 +35,7 @@ MATRICES = {
     "graph/as-caida20070917": (families.LAPLACIAN, "internet, Laplacian"),
     "indefinite/stokes64": (families.INDEFINITE, "saddle point"),
     "indefinite/lowThrust_3": (families.INDEFINITE, "optimal control"),
+    "circuit/G2_circuit": (families.DEFINITE, "circuit"),
     "asym/sherman3": (families.INDEFINITE, "oil reservoir, not symmetric"),
 }
 

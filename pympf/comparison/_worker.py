@@ -5,11 +5,14 @@ Whatever happens to it (a crash, a hang, all memory taken), what it has written 
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import resource
+import signal
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +26,7 @@ from pympf.comparison.timing import Times, timed
 
 POINTS = 400  # of a history, at most
 WARM_UP_S = 2.0  # a first run of less is not counted when there are others
+PR_SET_PDEATHSIG = 1
 SHORT_S, MOST_RUNS = 0.25, 50
 
 
@@ -33,6 +37,7 @@ def main(file: str, name: str, descriptor: str, runs: str, limit_s: str, most_by
         def tell(**line: Any) -> None:
             print(json.dumps(line), file=lines, flush=True)
 
+        _end_with_parent()
         most = int(most_bytes)
         resource.setrlimit(resource.RLIMIT_AS, (most, most))
         system = System.load(Path(file))
@@ -48,6 +53,12 @@ def main(file: str, name: str, descriptor: str, runs: str, limit_s: str, most_by
             tell(state="refused", text=_last_line(error))
     sys.stdout.flush()
     os._exit(0)
+
+
+def _end_with_parent() -> None:
+    """Ask the system to end this process when the one that started it ends (Linux: prctl(2))."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _runs(setup: Setup, system: System, runs: int, limit_s: float, tell: Any) -> None:
