@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from pympf._engine import core, engine
 from pympf._params import Params, from_text, kinds
 from pympf._partition import find_parts
+from pympf._progress import is_watched, working
 from pympf._report import PreconditionerReport, Report, with_reason
 from pympf.la import Matrix, Operator, Ranks, checks
 from pympf.mmf import Mmf, factorize_rows
@@ -430,8 +431,12 @@ def precondition(
         origin = _Origin.of(A.csr, near_nullspace, left_near_nullspace, block_size, params)
     else:
         parts = _parts(A, rows, params, block_size)
-    made = engine(A.dtype).precondition(rows, params, vectors, block_size, parts, left)
-    return Preconditioner(made, ranks=ranks, origin=origin)
+    with working("setup") as work:
+        made = engine(A.dtype).precondition(rows, params, vectors, block_size, parts, left)
+        M = Preconditioner(made, ranks=ranks, origin=origin)
+        if is_watched():
+            work.text = repr(M)
+    return M
 
 
 def _parts(

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pympf._engine import lsh as _engine
+from pympf._progress import is_watched, working
 from pympf._report import Column, Lines, table
 from pympf.la import checks
 from pympf.lsh._gates import as_rows, checked_ids, real_dtype
@@ -18,6 +19,8 @@ from pympf.lsh._storage import load_table, save_table
 from pympf.lsh.families import EuclideanHash, HashFamily, HyperplaneHash, checked_family, settled
 
 __all__ = ["Table", "TableReport"]
+
+PORTION = 1 << 15  # points between two steps of a bar
 
 
 class Table(Settings):
@@ -105,7 +108,11 @@ class Table(Settings):
         """
         rows = self._rows(X, self._asked)
         fresh = self._empty(rows.dtype)
-        fresh.add(rows)
+        with working("Table.fit", len(rows)) as work:
+            portion = PORTION if is_watched() else max(len(rows), 1)
+            for first in range(0, len(rows) or 1, portion):
+                fresh.add(rows[first : first + portion])
+                work.step(fresh.size, f"{fresh.size} points")
         self._table, self._dtype, self._made = fresh, rows.dtype, self.family._family
         return self
 
@@ -135,7 +142,8 @@ class Table(Settings):
             return np.arange(len(self))
         settled(self.family, self._made)
         rows = self._rows(X, self._dtype)
-        first = self._table.add(rows)
+        with working("Table.add"):
+            first = self._table.add(rows)
         return np.arange(first, first + len(rows))
 
     def remove(self, ids: ArrayLike) -> None:

@@ -33,6 +33,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from pympf import la
 from pympf._engine import dictionary as _engine
+from pympf._progress import Work, working
 from pympf.la import Ranks
 
 __all__ = ["Dictionary", "Outside", "learn_dictionary", "learn_levels"]
@@ -360,16 +361,18 @@ def learn_dictionary(
         )  # fmt: skip
     given = (samples.shape[1], samples.dtype, block, weight, tau, min_hits, min_rows, min_columns)
     ranks.same((*given, rule, fraction, rounds, floor), "samples and settings")
-    return _learn(samples, settings, ranks)
+    with working("learn_dictionary", settings.rounds) as work:
+        return _learn(samples, settings, ranks, work)
 
 
-def _learn(samples: Array, settings: Settings, ranks: Ranks) -> Dictionary:
+def _learn(samples: Array, settings: Settings, ranks: Ranks, work: Work) -> Dictionary:
     with ranks.guard():
         blocks, nonzero = _read(samples, settings, settings.floor)
     parts = [blocks]
     known = _group(parts, samples.shape, settings, ranks)
     turn = 0
     while turn < settings.rounds:
+        work.step(turn, f"round {turn} of {settings.rounds}, {known.n_atoms} columns")
         with ranks.guard():
             rest = _rest(samples, known, known.codes)
             more = _read(rest, settings, _floor(settings, parts, samples))[0]

