@@ -84,7 +84,7 @@ class Work:
             now = time.monotonic()
             if now >= self._logged + LOG_S:
                 self._logged = now
-                logger.info("%s", self.line(now))
+                logger.info("%s", self.line(now), extra={"seconds": now - self.begin})
 
     def line(self, now: float, bar: int = 0) -> str:
         """Describe it, with a bar of so many characters where the total is known."""
@@ -113,7 +113,8 @@ def working(what: str, total: float | None = None) -> Iterator[Work]:
         if logger.isEnabledFor(logging.INFO):
             ended = "ended by an error after" if sys.exc_info()[0] else "done in"
             text = f"{work.text}, " if work.text else ""
-            logger.info("%s: %s%s %.2f s", what, text, ended, time.monotonic() - work.begin)
+            seconds = time.monotonic() - work.begin
+            logger.info("%s: %s%s %.2f s", what, text, ended, seconds, extra={"seconds": seconds})
 
 
 def is_watched() -> bool:

@@ -650,6 +650,7 @@ def _given(given: Any, A: Matrix) -> _Chosen:
         raise ValueError(
             f"preconditioner = {given!r} is not {', '.join(map(repr, PRECONDITIONERS))}, "
             "a Preconditioner, an Mmf, a LinearOperator or a callable"
+            f"{checks.hint(given, PRECONDITIONERS)}"
         )
     n = len(A.rows)
     if isinstance(given, Mmf | Preconditioner):

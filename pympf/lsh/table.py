@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pympf._engine import lsh as _engine
-from pympf._progress import is_watched, working
+from pympf._html import card
+from pympf._progress import working
 from pympf._report import Column, Lines, table
 from pympf.la import checks
 from pympf.lsh._gates import as_rows, checked_ids, real_dtype
@@ -19,8 +20,6 @@ from pympf.lsh._storage import load_table, save_table
 from pympf.lsh.families import EuclideanHash, HashFamily, HyperplaneHash, checked_family, settled
 
 __all__ = ["Table", "TableReport"]
-
-PORTION = 1 << 15  # points between two steps of a bar
 
 
 class Table(Settings):
@@ -108,11 +107,8 @@ class Table(Settings):
         """
         rows = self._rows(X, self._asked)
         fresh = self._empty(rows.dtype)
-        with working("Table.fit", len(rows)) as work:
-            portion = PORTION if is_watched() else max(len(rows), 1)
-            for first in range(0, len(rows) or 1, portion):
-                fresh.add(rows[first : first + portion])
-                work.step(fresh.size, f"{fresh.size} points")
+        with working(f"Table.fit of {len(rows)} points"):
+            fresh.add(rows)
         self._table, self._dtype, self._made = fresh, rows.dtype, self.family._family
         return self
 
@@ -142,7 +138,7 @@ class Table(Settings):
             return np.arange(len(self))
         settled(self.family, self._made)
         rows = self._rows(X, self._dtype)
-        with working("Table.add"):
+        with working(f"Table.add of {len(rows)} points"):
             first = self._table.add(rows)
         return np.arange(first, first + len(rows))
 
@@ -408,6 +404,10 @@ class Table(Settings):
     def __repr__(self) -> str:
         return f"<Table of {len(self)} points, {self._dtype}, {self.family!r}>"
 
+    def _repr_html_(self) -> str:
+        facts = {"points": len(self), "dtype": self._dtype, "family": repr(self.family)}
+        return card("Table of points by their hashes", facts, self.report()._repr_html_())
+
 
 TABLE_COLUMNS = (
     Column("table", int, "The table, from 0.", form="{:d}"),
@@ -419,7 +419,7 @@ TABLE_COLUMNS = (
 """The lines of `TableReport`: the tables."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class TableReport(Lines):
     """What a table holds; `print` shows it as a table.
 
@@ -428,6 +428,7 @@ class TableReport(Lines):
     """
 
     COLUMNS = TABLE_COLUMNS
+    LINES, COUNTS = "tables", ("buckets", "largest")
 
     points: int
     dtype: str

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pympf._engine import engine
-from pympf._params import Params, kinds
+from pympf._params import Params, choices, kinds
 from pympf._progress import Work, is_watched, working
 from pympf._report import Report
 from pympf.la import Matrix, Ranks, checks
@@ -133,7 +133,8 @@ def _stages(work: Work) -> Progress:
 
 def _check_options(ranks: Ranks, progress: Progress | None, params: dict[str, Any]) -> None:
     with ranks.guard():
-        checks.fields(params, kinds(Params.fields), ("comm", "labels", "progress"))
+        others = ("comm", "labels", "progress")
+        checks.fields(params, kinds(Params.fields), others, choices(Params.fields))
         if progress is not None and not callable(progress):
             raise TypeError(f"progress is a {type(progress).__name__}, expected a callable")
     ranks.same(sorted(params.items()), "parameters")

@@ -506,8 +506,7 @@ def _settings(size: int, block: int, weight: float, **options: Any) -> Settings:
             raise ValueError(f"{name} = {options[name]} is not an integer of at least {least}")
     if not (math.isfinite(options["floor"]) and options["floor"] >= 0):
         raise ValueError(f"floor = {options['floor']} is not a number in [0, inf)")
-    if options["rule"] not in RULES:
-        raise ValueError(f"rule = {options['rule']!r} is not one of {', '.join(RULES)}")
+    la.checks.choice(options["rule"], "rule", tuple(RULES))
     return Settings(shape, float(weight), **options)
 
 

