@@ -30,6 +30,9 @@ from pympf.approx import (
     factorize_additive,
     factorize_direct,
     factorize_skew,
+    iwspai,
+    wavelets,
+    wspai,
 )
 from pympf.krylov import Solution, Solutions, solve
 from pympf.mmf import Mmf, Params, Report, factorize, load
@@ -65,6 +68,7 @@ __all__ = [
     "gallery",
     "get_num_threads",
     "io",
+    "iwspai",
     "la",
     "load",
     "logdet",
@@ -75,4 +79,6 @@ __all__ = [
     "set_progress",
     "show_config",
     "solve",
+    "wavelets",
+    "wspai",
 ]
