@@ -21,7 +21,7 @@ mirrors=(
   https://snapshot.debian.org/file/8f7d510c5bc999256450055c0114c2245e475c7a
 )
 
-made="$openblas $superlu_sha256 ${CC:-cc}"
+made="$openblas $superlu_sha256 ${CC:-cc} $(sha256sum <"$(command -v "${CC:-cc}")")"
 if [[ $(cat "$folder/made" 2>/dev/null) == "$made" ]]; then exit; fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

