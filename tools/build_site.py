@@ -29,6 +29,8 @@ MOVED = {
     "gallery/GALLERY_HEADER.rst": "gallery/index.rst",
 }
 """Where links that lead out of docs/, or to a folder of it, lead on the site."""
+FILES = "files"
+"""The folder of the site for files that pages link to."""
 PROGRAM = re.compile(r"^\[`(?P<name>[\w.]+)`\]\((?P<path>[\w./]+)\)$", re.MULTILINE)
 LANGUAGES = {".c": "c", ".cpp": "c++", ".py": "python", ".slurm": "bash", ".txt": "cmake"}
 GENERATED = {"Reference": ["api/index"], "Measured": ["comparison"]}
@@ -43,8 +45,8 @@ COMPARED = {
 COMPARISON = """# How it compares
 
 What `python bench/run.py` measured against the packages that one would take otherwise, with the
-cases that we lose. [Benchmarks](benchmarks.md) has every system; [`pympf compare`](compare.md) does the
-same on your matrix.
+cases that we lose. [Benchmarks](benchmarks.md) has every system; [`pympf compare`](compare.md)
+does the same on your matrix.
 """
 
 
@@ -86,7 +88,18 @@ def comparison(benchmarks: str) -> str:
 
 def moved(target: str) -> str:
     """Return where a link of a page leads on the site."""
-    return MOVED.get(target) or re.sub(r"^(gallery/\w+)\.py$", r"\1.rst", target)
+    if target in MOVED:
+        return MOVED[target]
+    target = re.sub(r"^\.\./", f"{FILES}/", target)
+    return re.sub(r"^(gallery/\w+)\.py$", r"\1.rst", target)
+
+
+def files() -> dict[Path, bytes]:
+    """Return the files outside docs/ that pages link to, for downloading: path on the site."""
+    text = "".join(path.read_text() for path in DOCS.glob("*.md"))
+    targets = {target[3:] for target, _ in LINK.findall(text) if target.startswith("../")}
+    paths = [path for path in targets if f"../{path}" not in MOVED]
+    return {Path(FILES, path): (ROOT / path).read_bytes() for path in paths}
 
 
 def program(match: re.Match[str]) -> str:
@@ -120,6 +133,7 @@ def stage(source: Path) -> None:
     wanted = {Path(name): text.encode() for name, text in pages().items()}
     for base, pattern in ((DOCS, "images/*"), (DOCS / "site", "*.py"), (DOCS / "site", "static/*")):
         wanted |= {path.relative_to(base): path.read_bytes() for path in base.glob(pattern)}
+    wanted |= files()
     for path in (*DOCS.glob("gallery/*.py"), *DOCS.glob("gallery/*.rst")):
         wanted[Path("examples", path.name)] = path.read_bytes()
     for old in source.rglob("*") if source.exists() else []:

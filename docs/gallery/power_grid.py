@@ -41,8 +41,8 @@ print(solutions[0].choice)
 print(f"{k} systems, at most {max(solutions.iterations)} iterations each")
 
 # %%
-# The truth for every tenth line, by SuperLU: one station is grounded. And a check of all: by Foster's
-# theorem the resistances of the lines sum to n - 1.
+# The truth for every tenth line, by SuperLU: one station is grounded. And a check of all: by
+# Foster's theorem the resistances of the lines sum to n - 1.
 some = lines[:, ::10]
 currents = np.zeros((n, some.shape[1]))
 currents[some[0], np.arange(some.shape[1])] = 1.0
