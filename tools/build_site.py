@@ -113,7 +113,7 @@ def program(match: re.Match[str]) -> str:
 def sections(index: str) -> Iterator[tuple[str, str, list[str]]]:
     """Yield title, text and documents of the sections of docs/index.md."""
     for title, text in SECTION.findall(index):
-        links = [target for target, _ in LINK.findall(text) if "://" not in target]
+        links = [to for to, place in LINK.findall(text) if "://" not in to and not place]
         documents = [target.rsplit(".", 1)[0] for target in links]
         yield title, text, [*dict.fromkeys(documents), *GENERATED.get(title, [])]
 
