@@ -10,7 +10,8 @@ recall of 0.95 *on the test queries*, which favours them. "as documented" is wha
 hashing had in its example: 8 tables of 16 hyperplanes through the origin, 10 probes.
 
 Fashion-MNIST: 60 000 × 784 and 1000 test images, where Debian's `dataset-fashion-mnist` is
-installed or `PYMPF_FASHION_MNIST` names its folder. CIFAR-10, halved to 16 × 16 × 3: 50 000 × 768 and 1000,
+installed or `PYMPF_FASHION_MNIST` names its folder. CIFAR-10, halved to 16 × 16 × 3: 50 000 × 768
+and 1000,
 where `PYMPF_CIFAR10` names the file of images or it lies next to the tree. Without either:
 scikit-learn's digits.
 """
