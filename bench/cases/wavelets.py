@@ -1,8 +1,8 @@
 """MMF beside the sparse approximate inverses of the thesis's Tables 2.1 and 2.3: GMRES without
 restarts to 10⁻⁸ in at most 1000 iterations, random b, residual b − Ax. A cell of iterations has
-those of the thesis in brackets. WSPAI has blocks of 8 rows and filters of 8 taps with all levels
-that the grid allows, up to 6; IWSPAI says its taps and levels, and solves its columns by QR, but
-for the 2-D problems of 4096 rows by LSQR. "M/A" counts the entries of M for one of A. "classic" is
+those of the thesis in brackets. WSPAI has blocks of 8 rows, filters of 8 taps, 6 levels in 1-D and
+4 in 2-D and 3-D (3 on 8³); IWSPAI says its taps and levels, and solves its columns by QR, but for
+the 2-D problems of 4096 rows by LSQR. "M/A" counts the entries of M for one of A. "classic" is
 the thesis's preconditioner QᵀH⁻¹Q, "ours" `pympf.as_preconditioner(A)`; "bytes" are theirs for one
 of A. Seconds are of the processor, one thread, setup + solve; in brackets both together as the
 thesis has them, wall clock on 28 cores.
@@ -67,9 +67,10 @@ def _grid(problem: str, rows: int) -> dict[str, Any]:
     grid = (round(rows ** (1 / axes)),) * axes
     order, levels = PUBLISHED[problem, rows][0]
     W = pympf.wavelets(grid, order=order, levels=levels)
+    most = 6 if axes == 1 else min(4, grid[0].bit_length() - 1)
     makers: dict[str, Callable[[], Any]] = {
         "none": lambda: "none",
-        "WSPAI": lambda: pympf.wspai(A, pympf.wavelets(grid, order=4), block=8),
+        "WSPAI": lambda: pympf.wspai(A, pympf.wavelets(grid, order=4, levels=most), block=8),
         "IWSPAI": lambda: pympf.iwspai(A, W, solver="lsqr" if (axes, rows) == (2, 4096) else "qr"),
         "classic": lambda: pympf.factorize(A, **problems.PARAMS["defaults"]),
         "ours": lambda: pympf.as_preconditioner(A),
@@ -180,8 +181,8 @@ def _times(rows: list[tables.Row]) -> str:
     for row in rows:
         _, _, thesis = PUBLISHED[row["problem"], row["rows"]]
         cells = [
-            f"{tables.text(row['found'][name]['setup_s'])} + "
-            f"{tables.text(row['found'][name]['solve_s'])} ({tables.text(seconds)})"
+            f"{row['found'][name]['setup_s']:.4f} + {row['found'][name]['solve_s']:.4f} "
+            f"({tables.text(seconds)})"
             for name, seconds in zip(NAMES, (*thesis, thesis[-1]), strict=True)
         ]
         lines.append([row["problem"], row["rows"], *cells])
@@ -207,6 +208,7 @@ def _networks(rows: list[tables.Row]) -> str:
 
 def draw(rows: list[tables.Row], folder: Path) -> None:
     from matplotlib.figure import Figure
+    from matplotlib.ticker import NullFormatter
 
     histories = [row for row in rows if (row["problem"], row["rows"]) in HISTORIES]
     figure = Figure(figsize=(5 * max(1, len(histories)), 3.5), layout="constrained")
@@ -220,12 +222,14 @@ def draw(rows: list[tables.Row], folder: Path) -> None:
     figure.savefig(folder / "wavelets_residuals.png", dpi=100)
 
     networks = tables.only(rows, problem="network")
-    figure = Figure(figsize=(9, 3.5), layout="constrained")
+    figure = Figure(figsize=(10, 3.5), layout="constrained")
     for k, (name, label) in enumerate((("rows", "rows"), ("nnz", "entries of A")), 1):
         axes = figure.add_subplot(1, 2, k, xscale="log", yscale="log", xlabel=label)
         axes.set_ylabel("setup, s of one core")
         for kind in ("IWSPAI", "IWSPAI, LSQR", "classic", "ours"):
             seconds = [row["found"][kind]["setup_s"] for row in networks]
             axes.plot([row[name] for row in networks], seconds, marker="o", label=kind)
-        axes.legend()
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.legend(fontsize="small", loc="upper left", ncols=2)
+        axes.set_ylim(top=20)
     figure.savefig(folder / "wavelets_time.png", dpi=100)
