@@ -170,4 +170,3 @@ class _System(LinearOperator):
                     part = self.slices[level.names[place]]
                     out[part] += found[: part.stop - part.start, column]
         return out * self.scales
-
