@@ -33,6 +33,7 @@ from pympf.approx import (
     wavelets,
     wspai,
 )
+from pympf.comparison import compare
 from pympf.krylov import Solution, Solutions, solve
 from pympf.mmf import Mmf, Params, Report, factorize, load
 from pympf.near_nullspace import rigid_body_modes
@@ -58,6 +59,7 @@ __all__ = [
     "Solutions",
     "approx",
     "as_preconditioner",
+    "compare",
     "compress",
     "cur",
     "factorize",

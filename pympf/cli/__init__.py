@@ -1,4 +1,4 @@
-"""The command ``pympf``: factor, solve, apply, info, convert, demo, explain."""
+"""The command ``pympf``: factor, solve, compare, apply, info, convert, demo, explain."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ def write_history(path: str, history: Any) -> None:
 @contextmanager
 def stages(args: argparse.Namespace) -> Iterator[Callable[[dict[str, Any]], None]]:
     """Give a callback that prints the stages of a factorization."""
-    with _lines(args.quiet or not args.first) as show:
+    with lines_on_stderr(args.quiet or not args.first) as show:
         yield lambda stage: show(
             f"stage {stage['level']}: {stage['rows']} rows, {stage['nnz']} entries, "
             f"{stage['rotations']} rotations, {stage['seconds']:.2f} s"
@@ -84,7 +84,7 @@ def stages(args: argparse.Namespace) -> Iterator[Callable[[dict[str, Any]], None
 @contextmanager
 def iterations(args: argparse.Namespace) -> Iterator[Callable[..., None]]:
     """Give a callback that prints the iterations of a solver."""
-    with _lines(args.quiet or args.verbose < 1 or not args.first) as show:
+    with lines_on_stderr(args.quiet or args.verbose < 1 or not args.first) as show:
         yield lambda iteration, residual, *column: show(
             "".join(f"column {c}, " for c in column)
             + f"iteration {iteration}: residual {residual:.3e}"
@@ -92,7 +92,7 @@ def iterations(args: argparse.Namespace) -> Iterator[Callable[..., None]]:
 
 
 @contextmanager
-def _lines(silent: bool) -> Iterator[Callable[[str], None]]:
+def lines_on_stderr(silent: bool) -> Iterator[Callable[[str], None]]:
     """Print lines on stderr; on a terminal each over the one before."""
     terminal, shown = sys.stderr.isatty(), False
 

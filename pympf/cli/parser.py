@@ -11,7 +11,7 @@ from typing import Any
 
 import pympf
 from pympf.cli import commands as run
-from pympf.cli import rotations
+from pympf.cli import comparison, rotations
 from pympf.cli.codes import EXIT_CODES
 from pympf.krylov import METHODS, PRECONDITIONERS, SIDES
 
@@ -43,6 +43,7 @@ def make_parser(arguments: Sequence[str] | None) -> argparse.ArgumentParser:
     for add in (
         _add_factor,
         _add_solve,
+        _add_compare,
         _add_apply,
         _add_info,
         _add_convert,
@@ -184,6 +185,13 @@ def _add_method(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--side", choices=SIDES, default="right", help="of the preconditioner in GMRES"
     )
+
+
+def _add_compare(commands: Any) -> None:
+    text = "run every solver that is installed on A x = b, and say which one to take"
+    command = _add(commands, "compare", comparison.run, text)
+    _add_matrix(command, "matrix")
+    comparison.declare(command, _positive, _plot_file)
 
 
 def _add_apply(commands: Any) -> None:
