@@ -23,6 +23,7 @@ if find_spec("pympf._core") is None:
 
 from pympf import approx, gallery, io, la, lsh, matching
 from pympf._engine import get_num_threads, set_num_threads
+from pympf._progress import set_progress
 from pympf.approx import (
     compress,
     cur,
@@ -77,6 +78,7 @@ __all__ = [
     "matching",
     "rigid_body_modes",
     "set_num_threads",
+    "set_progress",
     "show_config",
     "solve",
     "wavelets",

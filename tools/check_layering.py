@@ -78,7 +78,7 @@ def check_cxx(path: Path, source: str) -> Iterator[Violation]:
 
 # Imported inside the functions that use them: `import pympf` is quick and needs none of them.
 LAZY = {"PIL", "h5py", "matplotlib", "mpi4py", "petsc4py", "pyamg", "pywt", "skimage", "sklearn"}
-LAZY |= {"faiss", "pypardiso", "sksparse"}
+LAZY |= {"faiss", "pypardiso", "shtab", "sksparse"}
 # Who may import what only one module is to know: the ranks, and the compiled engine.
 BINDINGS = (Path(__file__).parent.parent / "cpp" / "bindings").glob("_*")
 ONE_HOME = {

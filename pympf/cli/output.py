@@ -6,6 +6,7 @@ import argparse
 import csv
 import io as stdio
 import json
+import logging
 import math
 import sys
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from pympf import io
+from pympf._progress import PATIENCE_S, logger, set_progress
 
 
 def print_report(args: argparse.Namespace, report: dict[str, Any], table: object) -> None:
@@ -69,6 +71,26 @@ def write_history(path: str, history: Any) -> None:
         rows.writerows((i, *norms) for i, norms in enumerate(zip_longest(*columns, fillvalue="")))
     with io.atomic_write(path) as temporary:
         temporary.write_text(text.getvalue())
+
+
+@contextmanager
+def long_work(args: argparse.Namespace) -> Iterator[None]:
+    """Show long work: as bars on a terminal, elsewhere as lines; all of it with -v."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("pympf %(message)s"))
+    if not args.verbose:
+        handler.addFilter(lambda record: getattr(record, "seconds", PATIENCE_S) >= PATIENCE_S)
+    is_heard = not args.quiet and args.first and (args.verbose or not sys.stderr.isatty())
+    level, before = logger.level, set_progress(not args.quiet)
+    if is_heard:
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+        set_progress(before)
 
 
 @contextmanager
