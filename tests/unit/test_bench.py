@@ -191,6 +191,7 @@ def test_cases_end_well(tmp_path):
 
 NETWORKS = ["lsh_networks", "lsh_forward", "depth", "modular", "modular_samples", "modular_images"]
 NETWORKS += ["patches", "patches_speed", "patches_tasks", "attribution_tables"]
+NETWORKS += ["wavelets", "table22"]
 
 
 @pytest.mark.parametrize("name", NETWORKS)
