@@ -143,6 +143,25 @@ TEST_CASE("a sparse factor tells matrices that are singular, or not definite") {
   }
 }
 
+TEST_CASE("a sparse factor takes nested dissection where that predicts less") {
+  constexpr Index m = 22;  // a cube of m^3 unknowns; on a path AMD is the best there is
+  Builder cube(m * m * m), path(50);
+  for (Index i = 0; i < m * m * m; ++i) {
+    cube.add(i, i, 6.1);
+    if (i % m) cube.add(i, i - 1, -1);
+    if (i / m % m) cube.add(i, i - m, -1);
+    if (i / (m * m)) cube.add(i, i - m * m, -1);
+  }
+  for (Index i = 0; i < 50; ++i) path.add(i, i, 3);
+  for (Index i = 1; i < 50; ++i) path.add(i, i - 1, -1);
+  for (const std::string& name : backends(true)) {
+    if (name == "superlu") continue;
+    CAPTURE(name);
+    CHECK(analyze(cube.matrix(), true, name)->analysis().order != "AMD");
+    CHECK(analyze(path.matrix(), true, name)->analysis().order == "AMD");
+  }
+}
+
 TEST_CASE("a sparse factor refuses what it has not") {
   const Csr<double> A = diagonal_matrix<double>({1.0, 2.0});
   CHECK_THROWS_AS(analyze(A, true, "pardiso"), InvalidArgument);

@@ -96,6 +96,7 @@ class Cholmod final : public SparseFactor {
     cholmod_sparse columns = columns_of(A);
     const std::pair<int, const char*> orders[] = {{CHOLMOD_AMD, "AMD"}, {CHOLMOD_METIS, "METIS"}};
     for (const auto& [method, name] : orders) {
+      if (L_ && !worth_dissection(analysis_.flops, A.rows)) return;
       common_.method[0].ordering = method;
       common_.status = CHOLMOD_OK;
       cholmod_factor* L = cholmod_analyze(&columns, &common_);

@@ -125,7 +125,7 @@ class Mumps final : public SparseFactor {
   // one.
   void take_better_order() {
     analyze(amd, "AMD");
-    if (singular_pattern_) return;
+    if (singular_pattern_ || !worth_dissection(analysis_.flops, data_.n)) return;
     const FactorAnalysis by_amd = analysis_;
     analyze(scotch, "SCOTCH");
     if (data_.infog[0] == bad_order || !(analysis_.flops < by_amd.flops)) analyze(amd, "AMD");

@@ -11,7 +11,8 @@
 //             asynchronous multifrontal solver", SIAM J. Matrix Anal. Appl. 23, 2001); order: AMD
 //             or SCOTCH; one process of MPI, between MPI_Init and MPI_Finalize
 //   superlu   either (sparse_lu.hpp); order: minimum degree of A + A^T
-// Of two orders the one with the fewer predicted flops is taken, and AMD when they are equal.
+// AMD comes first. Where it predicts so many flops that nested dissection is worth its time, the
+// one with the fewer predicted flops is taken, and AMD when they are equal.
 //
 // Cost: the squares of the lengths of the columns of L in multiply-adds for a factorization, two
 // for each entry of L for a solution. BLAS runs on one thread, so a repetition has the same bits.
