@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pympf.la import checks
+from pympf.sketch._products import Columns
 from pympf.sketch.graph import checked_vector
 from pympf.sketch.recovery import descend, positive_weight
-from pympf.sketch.scheme import Columns, Scheme, Sketch
+from pympf.sketch.scheme import Scheme, Sketch
 
 __all__ = ["Match", "Similarity", "compare", "nearest", "similarity", "unroll"]
 

@@ -22,9 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse.linalg import LinearOperator, lsqr
 
+from pympf.sketch._products import Columns, by_module
 from pympf.sketch.graph import Graph, Level, expand
 from pympf.sketch.recovery import gain
-from pympf.sketch.scheme import Columns, Scheme, Sketch, by_module
+from pympf.sketch.scheme import Scheme, Sketch
 
 __all__ = ["JointResult", "recover_jointly"]
 

@@ -30,9 +30,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pympf.la import checks
+from pympf.sketch._products import Columns
 from pympf.sketch.graph import checked_weight
 from pympf.sketch.matrices import BlockSparse
-from pympf.sketch.scheme import Columns, Scheme, Sketch
+from pympf.sketch.scheme import Scheme, Sketch
 
 __all__ = [
     "Recovered",

@@ -363,17 +363,17 @@ void test_repartition(const Communicator& comm) {
     numbers.insert(numbers.end(), {1.0 * i, -1.0 * i});
   }
   const Repartition moves(comm, parts);
-  const auto moved = moves.there(number_columns(comm, layout, part(A, layout)));
+  const auto moved = moves.forward(number_columns(comm, layout, part(A, layout)));
   REQUIRE(moved.own() == moves.own());
   CHECK(same(gathered(moved), precond::permuted(A, {order.begin(), order.end()})));
   std::vector<double> there(2 * moves.own()), back(numbers.size());
   ExchangeSpace<double> space;
-  moves.there(numbers.data(), there.data(), 2, space);
+  moves.forward(numbers.data(), there.data(), 2, space);
   for (Index i = 0; i < moves.own(); ++i) {
     CHECK(there[2 * i] == order[moved.layout.first() + i]);
     CHECK(there[2 * i + 1] == -there[2 * i]);
   }
-  moves.back(there.data(), back.data(), 2, space);
+  moves.backward(there.data(), back.data(), 2, space);
   CHECK(back == numbers);
   if (!parts.empty()) parts[0] = comm.size();
   CHECK_THROWS_WITH_AS(Repartition(comm, parts), doctest::Contains("a row is to go to rank"),

@@ -20,12 +20,12 @@ using namespace pympf::test;
 
 namespace {
 
-// Iterations with the diagonal that a probe foretells.
+// Iterations with the diagonal that a probe predicts.
 std::optional<int> with_diagonal(const Csr<double>& A, int most) {
   const std::vector<double> d = diagonal(A.view());
   const auto side = probe_side<double>(
       Communicator::self(), A.rows, [&](Index i) { return d[i]; }, [](Index) { return 1.0; });
-  return foretell(
+  return predict_iterations(
       Communicator::self(), side, most, [&](const double* x, double* y) { spmv(A.view(), x, y); },
       [&](const double* r, double* z) {
         for (Index i = 0; i < A.rows; ++i) z[i] = r[i] / d[i];
@@ -34,13 +34,13 @@ std::optional<int> with_diagonal(const Csr<double>& A, int most) {
 
 }  // namespace
 
-TEST_CASE("a probe foretells one iteration for a diagonal matrix, of any scale") {
+TEST_CASE("a probe predicts one iteration for a diagonal matrix, of any scale") {
   std::vector<double> d(500);
   for (std::size_t i = 0; i < d.size(); ++i) d[i] = std::pow(10.0, static_cast<double>(i % 13) - 6);
   CHECK(with_diagonal(diagonal_matrix(d), 5).value_or(99) <= 2);
 }
 
-TEST_CASE("a probe foretells what CG needs") {
+TEST_CASE("a probe predicts what CG needs") {
   // kappa = 9: the error falls by (3 - 1) / (3 + 1) in a step, 1e-8 takes 27.
   const auto few = with_diagonal(shifted(grid({60, 60}), 1), 40);
   REQUIRE(few.has_value());
@@ -55,7 +55,7 @@ TEST_CASE("a probe stops when it may believe what it sees") {
   const Csr<double> A = shifted(grid({100, 100}), 2);
   const std::vector<double> d = diagonal(A.view());
   int products = 0;
-  const auto found = foretell(
+  const auto found = predict_iterations(
       Communicator::self(),
       probe_side<double>(
           Communicator::self(), A.rows, [&](Index i) { return d[i]; }, [](Index) { return 1.0; }),
@@ -78,7 +78,7 @@ TEST_CASE("a short probe is judged by its end alone") {
   const std::vector<double> d = diagonal(A.view());
   const auto foretold = [&](int most, int longest, int& products) {
     products = 0;
-    return foretell(
+    return predict_iterations(
         Communicator::self(),
         probe_side<double>(
             Communicator::self(), A.rows, [&](Index i) { return d[i]; }, [](Index) { return 1.0; }),
@@ -118,7 +118,7 @@ TEST_CASE("a graph in parts has a constant on each, which a probe leaves out") {
   CHECK(norm(Communicator::self(), A.rows, r.data()) > 1);
 }
 
-TEST_CASE("a probe of an indefinite matrix foretells nothing") {
+TEST_CASE("a probe of an indefinite matrix predicts nothing") {
   CHECK_FALSE(with_diagonal(shifted(grid({20, 20}), -1), 1000).has_value());
 }
 

@@ -9,6 +9,7 @@ from pympf.sketch import (
     Orthonormal,
     Scheme,
     StreamingSketch,
+    fit_dimension,
     recover_attributes,
     recover_frequency,
     recover_jointly,
@@ -42,6 +43,18 @@ def test_products_are_those_of_one_process(law, stored):
         assert (whole(R, R.apply(mine)) == one.apply(x)).all()
         assert (whole(R, R.apply_transpose(mine)) == one.apply_transpose(x)).all()
     assert (whole(R, R.columns([0, 200, 545])) == one.columns([0, 200, 545])).all()
+
+
+def test_hundreds_of_implicit_matrices_of_a_million_rows():
+    d, b = fit_dimension(2**20 - 1000)
+    kinds = [BlockSparse(d, b=b, w=8, seed=1, name=i, comm=COMM) for i in range(200)]
+    assert kinds[0].nbytes == kinds[-1].nbytes < 10_000
+    x = np.zeros(d)
+    x[::4099] = np.random.default_rng(0).standard_normal(len(x[::4099]))
+    own = kinds[0].own_rows
+    for name in (0, 199):
+        one = BlockSparse(d, b=b, w=8, seed=1, name=name)
+        assert (kinds[name].apply(x[own]) == one.apply(x)[own]).all()
 
 
 def test_a_prefix_is_dealt_out_to_all_ranks():

@@ -1,4 +1,4 @@
-"""Figures of the thesis, and of the reference implementation measured here (ALGORITHMS.md)."""
+"""Figures of the thesis, and of the reference implementation measured here."""
 
 import numpy as np
 import pytest
@@ -131,7 +131,7 @@ def test_mmf_helps_whatever_the_right_hand_side(problem):
 
 @pytest.mark.parametrize("dimensions", [2, 3])
 def test_iterations_from_ten_thousand_to_a_million_unknowns(dimensions):
-    """At most 1.3 times as many, with the multilevel preconditioner (ALGORITHMS.md, section 3)."""
+    """At most 1.3 times as many, with the multilevel preconditioner."""
     iterations = []
     for size in {2: (100, 1000), 3: (22, 100)}[dimensions]:
         A = gallery.poisson((size,) * dimensions)

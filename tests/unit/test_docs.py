@@ -76,6 +76,12 @@ def test_links_lead_somewhere(page):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
+def test_the_page_on_adding_names_files_that_exist():
+    named = re.findall(r"`([\w./]+/[\w./]+|README\.md)`", (ROOT / "docs" / "adding.md").read_text())
+    assert len(named) > 40
+    assert [path for path in named if not (ROOT / path).exists()] == []
+
+
 def test_options_page_is_current():
     page = load(ROOT / "tools" / "generate_docs.py").options_page()
     written = (ROOT / "docs" / "options.md").read_text()

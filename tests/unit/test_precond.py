@@ -242,7 +242,7 @@ def with_signs(A, b, **options):
 
 
 def test_the_shifted_laplacian_that_no_multigrid_solves(rng):
-    """256 x 256 - 0.05 I has about 250 negative eigenvalues (ALGORITHMS.md, section 4)."""
+    """256 x 256 - 0.05 I has about 250 negative eigenvalues."""
     A = gallery.shifted(gallery.poisson((256, 256)), -0.05)
     b = rng.standard_normal(A.shape[0])
     solution = with_signs(A, b)
@@ -285,7 +285,7 @@ def test_with_signs_and_singular(rng):
 def test_what_no_sparse_lu_is_for(method):
     A = gallery.poisson(50) if method == "two_level" else sp.csr_array((5, 5))
     A = sp.csr_array(A - 4 * sp.eye_array(50)) if method == "two_level" else A
-    with pytest.raises(np.linalg.LinAlgError, match=f"method = '{method}' is not to be had"):
+    with pytest.raises(np.linalg.LinAlgError, match=f"method = '{method}' is not available"):
         pympf.as_preconditioner(A, method=method)
 
 

@@ -1,4 +1,4 @@
-"""Threads, forks, interruptions and want of memory: what happens around the numbers."""
+"""Threads, forks, interruptions and lack of memory: what happens around the numbers."""
 
 import os
 import subprocess

@@ -18,7 +18,7 @@ inline void keep_freed_memory() {
   std::free(block);
 }
 
-// For libraries that do not survive the want of memory:
+// For libraries that do not survive a lack of memory:
 // throws bad_alloc unless the limits of the process leave room for so many bytes, now. Memory that
 // the system has not got shows only in use.
 inline void require_room(std::size_t bytes) {

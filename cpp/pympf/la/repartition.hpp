@@ -16,16 +16,16 @@ class Repartition {
   Index own() const { return layout_.own(); }  // rows that are on this rank after the move
 
   template <class T>
-  DistRows<T> there(const DistRows<T>& A) const {
+  DistRows<T> forward(const DistRows<T>& A) const {
     return move_rows(A, layout_, targets_);
   }
   // m numbers for each row.
   template <class T>
-  void there(const T* from, T* to, Index m, ExchangeSpace<T>& space) const {
+  void forward(const T* from, T* to, Index m, ExchangeSpace<T>& space) const {
     moves_.forward(from, to, m, space);
   }
   template <class T>
-  void back(const T* from, T* to, Index m, ExchangeSpace<T>& space) const {
+  void backward(const T* from, T* to, Index m, ExchangeSpace<T>& space) const {
     moves_.backward(from, to, m, space);
   }
 

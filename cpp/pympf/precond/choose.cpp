@@ -102,11 +102,11 @@ Parts floating_parts(const Communicator& comm, const CsrView<T>& A) {
 
 // Iterations of CG with the factor of the first level; none when they look like more than `most`.
 template <class T>
-std::optional<int> foretell_factor(const std::vector<T>& side, const Border& border,
-                                   const Level<T>& level, const Params& params, int most,
-                                   int longest) {
+std::optional<int> predict_factor_iterations(const std::vector<T>& side, const Border& border,
+                                             const Level<T>& level, const Params& params, int most,
+                                             int longest) {
   std::vector<T> work(2 * static_cast<std::size_t>(level.rows()));
-  return foretell(
+  return predict_iterations(
       border.comm, side, most, [&](const T* x, T* y) { spmv(level.A.view(), level.A_off, x, y); },
       [&](const T* r, T* z) { smooth_from_zero(level, params, r, z, work.data()); }, longest);
 }
@@ -139,7 +139,7 @@ bool diagonal_is_enough(const DistRows<T>& A, const std::vector<T>& diagonal,
   auto side = probe_side<T>(
       comm, A.own(), [&](Index i) { return double{inverse[i]}; }, constants);
   for (T& d : inverse) d = d > 0 ? 1 / d : T(0);
-  const auto iterations = foretell(
+  const auto iterations = predict_iterations(
       comm, std::move(side), static_cast<int>(few_for(params, few_with_diagonal)),
       [&](const T* x, T* y) { multiply(x, y); },
       [&](const T* r, T* z) {
@@ -292,7 +292,7 @@ template <class T>
 bool lowered_may_be_enough(const std::vector<T>& side, const Border& border, const Level<T>& level,
                            const Params& params) {
   constexpr int most = 40, steps = 2;
-  return foretell_factor(side, border, level, params, most, steps).has_value();
+  return predict_factor_iterations(side, border, level, params, most, steps).has_value();
 }
 
 template <class T>
@@ -311,8 +311,9 @@ bool factor_is_enough(const CsrView<double>& A, const std::vector<T>& side, cons
     few = wants_hierarchy(border.comm, params) ? few_for_hierarchy : few_on_small;
   few = few_for(params, few);
   const bool briefly = begins_with_finer_factor(border.comm, rows, entries, params);
-  const auto iterations = foretell_factor(side, border, level, params, static_cast<int>(few),
-                                          briefly ? std::min(steps_on_few_rows, longest) : longest);
+  const auto iterations =
+      predict_factor_iterations(side, border, level, params, static_cast<int>(few),
+                                briefly ? std::min(steps_on_few_rows, longest) : longest);
   if (!iterations) return false;
   report.reason = few_iterations("the incomplete Cholesky factorization", *iterations);
   return true;

@@ -196,7 +196,7 @@ class Factorizer {
     return relaxation * v * std::min(1.0, scale[j] * inverse_scale_[i]);
   }
 
-  // Most columns have a few entries, in an order that nothing could foretell: to count those before
+  // Most columns have a few entries, in an order that nothing could predict: to count those before
   // each of them is faster than to sort, which waits at every comparison.
 
   // Keeps the `most` largest numbers, and what is as large as the last of them.

@@ -179,7 +179,7 @@ class Choice {
           "asked for");
     if (params_.method != Method::direct) return {};
     auto M = direct(HUGE_VAL);
-    require<Singular>(M && !is_singular(*M), "method = 'direct' is not to be had: ",
+    require<Singular>(M && !is_singular(*M), "method = 'direct' is not available: ",
                       singular_.empty() ? "A is singular to rounding" : singular_);
     return taken(std::move(M), "asked for");
   }
@@ -211,7 +211,7 @@ class Choice {
             : 0;
     const double iterations = steps + std::max(0.0, left);
     if (rate >= 1 || iterations > few_with_factor) return {};
-    return taken(std::move(M), concat("ILU(0) alone, as a probe foretells ", std::ceil(iterations),
+    return taken(std::move(M), concat("ILU(0) alone, as a probe predicts ", std::ceil(iterations),
                                       " iterations"));
   }
 

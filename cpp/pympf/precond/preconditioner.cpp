@@ -94,12 +94,13 @@ std::size_t hash(const DistRows<T>& matrix) {
 
 // Where the rows are worked on when that is not where the caller has them.
 template <class T>
-struct Elsewhere {
-  Repartition rows;
+struct Repartitioned {
+  Repartition repartition;
   ExchangeSpace<T> exchange;
-  std::vector<T> r, z, moved_r, moved_z;  // panels, here and there
+  std::vector<T> r, z, moved_r, moved_z;  // panels of the caller, and of the rows that moved
 
-  Elsewhere(const Communicator& comm, const std::vector<int>& parts) : rows(comm, parts) {}
+  Repartitioned(const Communicator& comm, const std::vector<int>& parts)
+      : repartition(comm, parts) {}
 
   // The columns of a panel by `M`, which works on the rows that have moved.
   template <class M>
@@ -108,21 +109,21 @@ struct Elsewhere {
     const auto k = static_cast<std::size_t>(lanes);
     r.resize(k * R.n);
     z.resize(k * R.n);
-    moved_r.resize(k * rows.own());
-    moved_z.resize(k * rows.own());
+    moved_r.resize(k * repartition.own());
+    moved_z.resize(k * repartition.own());
     to_panel(R, first, count, lanes, r.data());
-    rows.there(r.data(), moved_r.data(), lanes, exchange);
-    const Block<T> out(rows.own(), moved_z.data(), lanes);
-    moved.apply(Block<const T>(rows.own(), moved_r.data(), lanes), out);
-    rows.back(moved_z.data(), z.data(), lanes, exchange);
+    repartition.forward(r.data(), moved_r.data(), lanes, exchange);
+    const Block<T> out(repartition.own(), moved_z.data(), lanes);
+    moved.apply(Block<const T>(repartition.own(), moved_r.data(), lanes), out);
+    repartition.backward(moved_z.data(), z.data(), lanes, exchange);
     from_panel(z.data(), lanes, Z, first, count);
   }
 
-  NearNullspace there(const NearNullspace& B) const {
+  NearNullspace forward(const NearNullspace& B) const {
     NearNullspace out{B.vectors, {}};
-    out.values.resize(static_cast<std::size_t>(rows.own()) * B.vectors);
+    out.values.resize(static_cast<std::size_t>(repartition.own()) * B.vectors);
     ExchangeSpace<double> space;
-    rows.there(B.values.data(), out.values.data(), B.vectors, space);
+    repartition.forward(B.values.data(), out.values.data(), B.vectors, space);
     return out;
   }
 };
@@ -147,7 +148,7 @@ struct Preconditioner<T>::Impl {
   std::string failures;  // what the rungs before ended with
   std::string placement;
   Index callers_rows = 0;
-  std::unique_ptr<Elsewhere<T>> elsewhere;
+  std::unique_ptr<Repartitioned<T>> repartitioned;
   bool whole = true;  // not while new values come in, nor after that was interrupted
 
   void take(const DistRows<T>& given) {
@@ -238,10 +239,10 @@ struct Preconditioner<T>::Impl {
   void apply_where_rows_are(const Block<const T>& R, const Block<T>& Z, bool transposed) const {
     require<Error>(whole, "the last update did not come to its end: update once more");
     require(R.count() == Z.count(), "M R: ", R.count(), " columns go in, ", Z.count(), " come out");
-    if (!elsewhere) return apply(R, Z, transposed);
+    if (!repartitioned) return apply(R, Z, transposed);
     const Transposable moved{*this, transposed};
     for_panels(R.count(), [&](Index first, Index count, Index lanes) {
-      elsewhere->apply(R, Z, first, count, lanes, moved);
+      repartitioned->apply(R, Z, first, count, lanes, moved);
     });
   }
 
@@ -323,7 +324,7 @@ struct Preconditioner<T>::Impl {
     if (params.method == Method::two_level || params.method == Method::direct) {
       const std::string why_not = build_with_signs(A);
       require<Singular>(why_not.empty(), "method = '", find_field(fields(), "method").text(params),
-                        "' is not to be had: ", why_not);
+                        "' is not available: ", why_not);
       return;
     }
     const bool is_automatic = params.method == Method::automatic;
@@ -366,7 +367,7 @@ struct Preconditioner<T>::Impl {
     report.indefinite = report.indefinite || negative;
     report.work = work();
     const bool needs_neighbours = !std::holds_alternative<Jacobi<T>>(kind);
-    if (needs_neighbours || elsewhere) report.placement = placement;
+    if (needs_neighbours || repartitioned) report.placement = placement;
     null_rows.clear();
     for (Index i = 0; i < A.rows; ++i)
       if (std::all_of(A.data + A.indptr[i], A.data + A.indptr[i + 1], [](T v) { return v == 0; }))
@@ -440,7 +441,7 @@ struct Preconditioner<T>::Impl {
     return why_not.empty();
   }
 
-  // Returns why it is not to be had.
+  // Returns why it is not available.
   std::string build_with_signs(const DistRows<T>& A, TwoLevel::Cost most = TwoLevel::Cost::any) {
     if (A.comm.size() > 1) return "it is for one rank";
     if (!SparseLu::available()) return "pympf was built without SuperLU";
@@ -568,14 +569,14 @@ Preconditioner<T>::Preconditioner(const DistRows<T>& A, const Params& params,
     impl.take(A);
     return;
   }
-  impl.elsewhere = std::make_unique<Elsewhere<T>>(A.comm, parts);
-  impl.rows = impl.elsewhere->rows.own();
+  impl.repartitioned = std::make_unique<Repartitioned<T>>(A.comm, parts);
+  impl.rows = impl.repartitioned->repartition.own();
   // A rank without rows cannot tell from its part whether vectors are given.
   if (A.comm.max(Global{!impl.near_nullspace.values.empty()}) > 0)
-    impl.near_nullspace = impl.elsewhere->there(impl.near_nullspace);
+    impl.near_nullspace = impl.repartitioned->forward(impl.near_nullspace);
   if (A.comm.max(Global{!impl.left.values.empty()}) > 0)
-    impl.left = impl.elsewhere->there(impl.left);
-  impl.take(impl.elsewhere->rows.there(A));
+    impl.left = impl.repartitioned->forward(impl.left);
+  impl.take(impl.repartitioned->repartition.forward(A));
 }
 
 template <class T>
@@ -597,8 +598,8 @@ void Preconditioner<T>::update(const DistRows<T>& A) {
             "that was");
   });
   impl.whole = false;
-  if (impl.elsewhere)
-    impl.refresh(impl.elsewhere->rows.there(A));
+  if (impl.repartitioned)
+    impl.refresh(impl.repartitioned->repartition.forward(A));
   else
     impl.refresh(A);
   impl.whole = true;
@@ -607,8 +608,8 @@ void Preconditioner<T>::update(const DistRows<T>& A) {
 template <class T>
 bool Preconditioner<T>::fall_back(const DistRows<T>& A, const std::string& why) {
   Impl& impl = *impl_;
-  return impl.elsewhere ? impl.fall_back(impl.elsewhere->rows.there(A), why)
-                        : impl.fall_back(A, why);
+  return impl.repartitioned ? impl.fall_back(impl.repartitioned->repartition.forward(A), why)
+                            : impl.fall_back(A, why);
 }
 
 template <class T>

@@ -97,9 +97,9 @@ bool is_positive(const Communicator& comm, std::vector<T> r, int steps, const Mu
 // Iterations to 1e-8; none when they look like more than `most`, or A like indefinite.
 // multiply(x, y): y = A x; precondition(r, z): z = M r.
 template <class T, class Multiply, class Precondition>
-std::optional<int> foretell(const Communicator& comm, std::vector<T> r, int most,
-                            const Multiply& multiply, const Precondition& precondition,
-                            int longest = probing::longest) {
+std::optional<int> predict_iterations(const Communicator& comm, std::vector<T> r, int most,
+                                      const Multiply& multiply, const Precondition& precondition,
+                                      int longest = probing::longest) {
   const auto n = static_cast<Index>(r.size());
   const auto dot = [&](const std::vector<T>& x, const std::vector<T>& y) {
     return comm.sum(pympf::dot(n, x.data(), y.data()));

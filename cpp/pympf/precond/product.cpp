@@ -16,7 +16,7 @@ namespace {
 constexpr double rounding = 1e-13;
 
 // Sums by column. All are zero between two rows, so that an addition need not ask whether it is the
-// first one; nor does it branch to see whether its column is new, which nothing could foretell.
+// first one; nor does it branch to see whether its column is new, which nothing could predict.
 struct Sums {
   std::vector<double> value;
   std::vector<Index> mark, touched;

@@ -1,6 +1,6 @@
 // The loop of the setup; what a stage is made of: couplings.hpp, transfer.hpp, smoother.hpp.
 //
-//   paper / ALGORITHMS.md      code
+//   docs/preconditioner.md      code
 //   T_l                        W      graph of the couplings
 //   B, b                       B      near-nullspace
 //   clusters, S                clusters

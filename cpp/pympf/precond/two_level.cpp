@@ -116,7 +116,7 @@ class LocalModes {
              double tau)
       : A_(A), d_(d), clusters_(clusters), tau_(tau), place_(A.rows) {}
 
-  // One mode after the other; false when they are not to be had.
+  // One mode after the other; false when they are not available.
   bool find(const Index* nodes, Index size, std::vector<double>& modes) {
     for (Index a = 0; a < size; ++a) place_[nodes[a]] = a;
     std::vector<double> K(static_cast<std::size_t>(size) * size, 0.0);

@@ -27,7 +27,7 @@ class TwoLevel {
   // than MINRES would take.
   enum class Cost { light, small, any };
 
-  // Both are empty when it is not to be had; then the report says why. That of `direct` is positive
+  // Both are empty when it is not available; then the report says why. That of `direct` is positive
   // definite if A is, as the report says, and also if A is singular and semidefinite.
   static std::optional<TwoLevel> direct(const CsrView<double>& A, Report& report,
                                         Cost most = Cost::any);

@@ -131,6 +131,10 @@ void Blocks::fetch(Index i, Index first_unit, Index last_unit, std::vector<Code>
   const Index b = R_->params().b;
   codes.resize(b * most_codes(first_unit, last_unit));
   ends.resize(b);
+  if (stored() && segments_[first_unit].each != 0) {  // then all segments have it
+    fetch_equal(own_column(i), first_unit, last_unit, codes.data(), ends.data());
+    return;
+  }
   Code* out = codes.data();
   for (Index c = 0; c < b; ++c) {
     if (stored()) {
@@ -141,6 +145,29 @@ void Blocks::fetch(Index i, Index first_unit, Index last_unit, std::vector<Code>
     }
     ends[c] = static_cast<Index>(out - codes.data());
   }
+}
+
+// Where all columns have the same number of blocks, a segment at a time: its sizes stay in
+// registers.
+void Blocks::fetch_equal(Index column, Index first_unit, Index last_unit, Code* codes,
+                         Index* ends) const {
+  const Index b = R_->params().b;
+  Index each = 0;
+  for (Index s = first_unit; s < last_unit; ++s) each += segments_[s].each;
+  for (Index s = first_unit; s < last_unit; codes += segments_[s++].each) {
+    const Segment& segment = segments_[s];
+    if (segment.each != 1) {
+      for (Index c = 0; c < b; ++c) unpack(segment, column + c, codes + c * each);
+      continue;
+    }
+    const Code begin = static_cast<Code>(rows().before(R_->band_begin(segment.first))) << 3;
+    const unsigned char* const packed = segment.packed.data();
+    const int bits = segment.bits;
+    std::uint64_t from = static_cast<std::uint64_t>(column) * bits;
+    for (Index c = 0; c < b; ++c, from += bits)
+      codes[c * each] = take_bits(packed, from, bits) + begin;
+  }
+  for (Index c = 0; c < b; ++c) ends[c] = (c + 1) * each;
 }
 
 void Blocks::words(Index i, Word* out) const {

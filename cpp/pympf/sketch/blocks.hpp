@@ -52,6 +52,7 @@ class Blocks {
   Code* draw(Index j, Index first_band, Index last_band, Code* out) const;
   Segment store(Index first_band, Index last_band) const;
   Code* unpack(const Segment& segment, Index column, Code* out) const;
+  void fetch_equal(Index column, Index first_unit, Index last_unit, Code* codes, Index* ends) const;
   std::size_t most_codes(Index first_unit, Index last_unit) const;
   bool stored() const { return !segments_.empty(); }
   Share rows() const { return part_ == Part::rows ? share_ : Share{}; }

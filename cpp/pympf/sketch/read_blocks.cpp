@@ -5,6 +5,7 @@
 #include <cstring>
 #include <limits>
 #include <type_traits>
+#include <utility>
 
 #include "pympf/common/error.hpp"
 #include "pympf/common/parallel.hpp"
@@ -25,6 +26,33 @@ template <class V, class B, class T>
 PYMPF_INLINE void load_magnitudes(const T* from, V& v) {
   std::memcpy(&v, from, sizeof(V));
   v = (V)((B)v & std::numeric_limits<std::remove_reference_t<decltype(B{}[0])>>::max());
+}
+
+// The lanes of v from `half` on, then the others.
+template <int half, class V, int... lane>
+PYMPF_INLINE void turn(const V& v, std::integer_sequence<int, lane...>, V& out) {
+#if __has_builtin(__builtin_shufflevector)
+  out = __builtin_shufflevector(v, v, (lane + half)...);
+#else  // GCC before 12
+  ((out[lane] = v[(lane + half) % sizeof...(lane)]), ...);
+#endif
+}
+
+// Lane 0 becomes the sum, the least and the largest of all: halves, quarters and so on meet, in
+// registers.
+template <int half, class V>
+PYMPF_INLINE void fold_halves(V& sum, V& low, V& high) {
+  if constexpr (half > 0) {
+    constexpr std::make_integer_sequence<int, sizeof(V) / sizeof(sum[0])> lanes;
+    V other;
+    turn<half>(sum, lanes, other);
+    sum += other;
+    turn<half>(low, lanes, other);
+    low = other < low ? other : low;
+    turn<half>(high, lanes, other);
+    high = other > high ? other : high;
+    fold_halves<half / 2>(sum, low, high);
+  }
 }
 
 // Vectors of 16, 32 or 64 bytes; the last one overlaps the one before, and `last` has a 1 for each
@@ -53,13 +81,7 @@ PYMPF_INLINE Sizes<T> sizes_of(const T* entries, int count, const T* last) {
     low = v < low ? v : low;
     high = v > high ? v : high;
   }
-  for (int half = width / 2; half > 0; half /= 2) {
-    for (int l = 0; l < half; ++l) {
-      sum[l] += sum[l + half];
-      low[l] = low[l + half] < low[l] ? low[l + half] : low[l];
-      high[l] = high[l + half] > high[l] ? high[l + half] : high[l];
-    }
-  }
+  fold_halves<width / 2>(sum, low, high);
   return {sum[0], low[0], high[0]};
 }
 

@@ -4,7 +4,7 @@ Everything is dense and loops over the rows: meant for a few hundred of them. Th
 choices and the breaking of ties are those of the C++ code, so that both find the same hierarchy.
 
 ============================  ===================================================
-ALGORITHMS.md, section 2      code
+docs/preconditioner.md        code
 ============================  ===================================================
 T-chain (3)                   `couplings.couplings`, `.contract`: W
 stars (4)                     `couplings.cluster`
