@@ -17,6 +17,8 @@ LIBRARIES = {
     "MPI": r"lib(mpi|mpich|impi)\.",
     "BLAS and LAPACK": r"lib(openblas|blas|lapack|mkl_rt|flexiblas)[^/]*\.",
     "SuperLU": r"libsuperlu\.",
+    "CHOLMOD": r"libcholmod\.",
+    "MUMPS": r"libdmumps[-.]",
 }
 """By what their files are called."""
 
