@@ -10,6 +10,7 @@ import numpy as np
 import scipy as sp
 
 import pympf
+from pympf._engine import core
 
 __all__ = ["show_config"]
 
@@ -18,7 +19,7 @@ LIBRARIES = {
     "BLAS and LAPACK": r"lib(openblas|blas|lapack|mkl_rt|flexiblas)[^/]*\.",
     "SuperLU": r"libsuperlu\.",
     "CHOLMOD": r"libcholmod\.",
-    "MUMPS": r"libdmumps[-.]",
+    "MUMPS": r"libdmumps_seq[-.]",
 }
 """By what their files are called."""
 
@@ -41,6 +42,7 @@ def show_config() -> str:
     """
     import h5py
 
+    core.factor_backends()  # one of them is loaded when it is first asked for
     lines = {
         "Python": platform.python_version(),
         "NumPy, SciPy": f"{np.__version__}, {sp.__version__}",

@@ -47,6 +47,7 @@ find_missing_packages() {
   if can_install; then  # it is of use, but not needed
     need libsuperlu-dev compiles $'#include <slu_ddefs.h>\nint main() {}' -I/usr/include/superlu -lsuperlu
     need libsuitesparse-dev compiles $'#include <cholmod.h>\nint main() {}' -I/usr/include/suitesparse -lcholmod
+    need libmumps-seq-dev compiles $'#include <dmumps_c.h>\nint main() {}' -ldmumps_seq
   fi
   need python3 command -v "$python"
   need python3-dev python_has_headers
@@ -60,9 +61,6 @@ find_missing_packages() {
     else
       need libopenmpi-dev command -v mpicxx
       need openmpi-bin command -v mpirun
-      if can_install; then  # of use, but not needed; Debian builds it for its Open MPI
-        need libmumps-dev compiles $'#include <dmumps_c.h>\nint main() {}' -ldmumps
-      fi
     fi
   fi
   if wants petsc test; then

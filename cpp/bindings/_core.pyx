@@ -23,6 +23,14 @@ cdef extern from "glue.hpp" namespace "pympf::python":
     vector[FieldInfo] multilevel_fields "pympf::python::describe(pympf::precond::fields())"
 
 
+cdef extern from "pympf/la/sparse_factor/sparse_factor.hpp" namespace "pympf":
+    cdef enum class MatrixKind:
+        definite
+        symmetric
+        general
+    vector[string] factor_backends_ "pympf::factor_backends"(MatrixKind)
+
+
 cdef extern from "pympf/mpi/comm.hpp" namespace "pympf":
     cdef cppclass Communicator:
         int rank()
@@ -90,6 +98,15 @@ def set_num_threads(count):
 def param_fields():
     """The field list of the factorization's parameters, as dicts."""
     return field_dicts(mmf_fields)
+
+
+def factor_backends():
+    """The sparse direct solvers for definite, symmetric and other matrices, the preferred one first."""
+    return {
+        "definite": [name.decode() for name in factor_backends_(MatrixKind.definite)],
+        "symmetric": [name.decode() for name in factor_backends_(MatrixKind.symmetric)],
+        "general": [name.decode() for name in factor_backends_(MatrixKind.general)],
+    }
 
 
 def precond_fields():

@@ -35,11 +35,6 @@ int to_count(std::size_t count) { return static_cast<int>(to_index(count, "a mes
 
 }  // namespace
 
-std::optional<int> fortran_self() {
-  if (!is_running()) return {};
-  return static_cast<int>(MPI_Comm_c2f(MPI_COMM_SELF));
-}
-
 Communicator::Duplicate::Duplicate(MPI_Comm user) {
   check(MPI_Comm_dup(user, &comm), "MPI_Comm_dup");
   check(MPI_Comm_set_errhandler(comm, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
@@ -269,8 +264,6 @@ std::vector<int> Communicator::ranks_where(bool condition) const {
 }
 
 #else
-
-std::optional<int> fortran_self() { return {}; }
 
 struct Communicator::Duplicate {};
 

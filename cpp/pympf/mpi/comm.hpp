@@ -10,7 +10,6 @@
 #include <cstring>
 #include <exception>
 #include <memory>
-#include <optional>
 #include <string>
 #include <type_traits>
 #include <vector>
@@ -33,10 +32,6 @@ struct Traffic {
   std::int64_t messages = 0, bytes = 0;  // point to point, without those to itself
   std::int64_t collectives = 0;
 };
-
-// The handle of MPI_COMM_SELF for a library that asks for one; none before MPI_Init, after
-// MPI_Finalize, or without MPI. Not collective.
-std::optional<int> fortran_self();
 
 class Communicator {
  public:

@@ -7,12 +7,11 @@
 #include <cholmod.h>
 
 #include <algorithm>
-#include <limits>
-#include <mutex>
 #include <new>
 #include <utility>
 
 #include "pympf/la/dense.hpp"
+#include "pympf/la/sparse.hpp"
 #endif
 
 namespace pympf::sparse_factor {
@@ -20,6 +19,10 @@ namespace pympf::sparse_factor {
 #ifdef PYMPF_HAVE_CHOLMOD
 
 namespace {
+
+// METIS ends the process where it has no room: what it needs, in its own measure, as CHOLMOD's
+// manual advises, has to be there.
+constexpr double memory_of_metis = 2;
 
 // CHOLMOD only reads it. By columns the upper triangle of a symmetric matrix is its lower one by
 // rows; the other triangle is passed over.
@@ -40,13 +43,18 @@ cholmod_sparse columns_of(const CsrView<double>& A) {
 
 class Cholmod final : public SparseFactor {
  public:
-  explicit Cholmod(const CsrView<double>& A) : rows_(static_cast<std::size_t>(A.rows)) {
+  explicit Cholmod(const CsrView<double>& A)
+      : SparseFactor(A.rows), size_(static_cast<std::size_t>(A.rows)) {
     cholmod_start(&common_);
     common_.supernodal = CHOLMOD_SUPERNODAL;
     common_.quick_return_if_not_posdef = 1;
     common_.print = 0;
+    common_.metis_memory = memory_of_metis;
     common_.nmethods = 1;
     common_.postorder = 1;
+#if CHOLMOD_MAIN_VERSION >= 4
+    common_.nthreads_max = 1;
+#endif
     try {
       take_better_order(A);
     } catch (...) {
@@ -56,39 +64,34 @@ class Cholmod final : public SparseFactor {
   }
   ~Cholmod() override { release(); }
 
-  bool factor(const CsrView<double>& A) override {
+  std::optional<Index> negative_eigenvalues() const override { return 0; }
+  double stored() const override { return static_cast<double>(L_->xsize); }
+
+ protected:
+  int triangles() const override { return 1; }
+
+  bool decompose(const CsrView<double>& A) override {
     const SerialBlas serial;
-    factored_ = false;
     cholmod_sparse columns = columns_of(A);
     common_.status = CHOLMOD_OK;
     cholmod_factorize(&columns, L_, &common_);
     check();
-    if (common_.status == CHOLMOD_NOT_POSDEF || L_->minor < rows_) return false;
-    // The ratio of the pivots' squares; below rounding, some pivot is but noise.
-    factored_ = cholmod_rcond(L_, &common_) > rows_ * std::numeric_limits<double>::epsilon() / 4;
-    return factored_;
+    if (common_.status == CHOLMOD_NOT_POSDEF || L_->minor < size_) return false;
+    return has_pivots_above(noise(A.rows), diagonal(A));
   }
 
-  void solve(double* X, Index columns) const override {
-    if (!factored_)
-      throw InvalidArgument("expected a matrix that was factored before it is solved with");
-    const std::lock_guard lock(mutex_);
+  void solve_one(double* x, bool) const override {
     const SerialBlas serial;
-    cholmod_dense B{};
-    B.nrow = B.d = rows_;
-    B.ncol = static_cast<std::size_t>(columns);
-    B.nzmax = B.nrow * B.ncol;
-    B.x = X;
-    B.xtype = CHOLMOD_REAL;
-    B.dtype = CHOLMOD_DOUBLE;
-    cholmod_solve2(CHOLMOD_A, L_, &B, nullptr, &solution_, nullptr, &work_[0], &work_[1], &common_);
+    cholmod_dense b{};
+    b.nrow = b.d = b.nzmax = size_;
+    b.ncol = 1;
+    b.x = x;
+    b.xtype = CHOLMOD_REAL;
+    b.dtype = CHOLMOD_DOUBLE;
+    cholmod_solve2(CHOLMOD_A, L_, &b, nullptr, &solution_, nullptr, &work_[0], &work_[1], &common_);
     check();
-    const auto* x = static_cast<const double*>(solution_->x);
-    std::copy(x, x + B.nzmax, X);
-  }
-
-  std::optional<Index> negative_eigenvalues() const override {
-    return factored_ ? std::optional<Index>(0) : std::nullopt;
+    const auto* found = static_cast<const double*>(solution_->x);
+    std::copy(found, found + size_, x);
   }
 
  private:
@@ -96,20 +99,36 @@ class Cholmod final : public SparseFactor {
     cholmod_sparse columns = columns_of(A);
     const std::pair<int, const char*> orders[] = {{CHOLMOD_AMD, "AMD"}, {CHOLMOD_METIS, "METIS"}};
     for (const auto& [method, name] : orders) {
-      if (L_ && !worth_dissection(analysis_.flops, A.rows)) return;
+      if (L_ && !worth_dissection(analysis_.fill.work, A.rows)) return;
       common_.method[0].ordering = method;
       common_.status = CHOLMOD_OK;
       cholmod_factor* L = cholmod_analyze(&columns, &common_);
       if (common_.status == CHOLMOD_NOT_INSTALLED) continue;  // without METIS
       check();
-      if (L_ && common_.fl >= analysis_.flops) {
+      if (L_ && common_.fl >= analysis_.fill.work) {
         cholmod_free_factor(&L, &common_);
         continue;
       }
       if (L_) cholmod_free_factor(&L_, &common_);
       L_ = L;
-      analysis_ = {"cholmod", name, common_.lnz, common_.fl};
+      analysis_ = {"cholmod", name, {common_.lnz, common_.fl}, true};
     }
+  }
+
+  // Whether each l_jj^2 is larger than `least` times the entry d there.
+  bool has_pivots_above(double least, const std::vector<double>& d) const {
+    const auto *super = static_cast<const Index*>(L_->super),
+               *pi = static_cast<const Index*>(L_->pi), *px = static_cast<const Index*>(L_->px),
+               *order = static_cast<const Index*>(L_->Perm);
+    const auto* x = static_cast<const double*>(L_->x);
+    for (std::size_t s = 0; s < L_->nsuper; ++s) {
+      const Index height = pi[s + 1] - pi[s];
+      for (Index j = super[s]; j < super[s + 1]; ++j) {
+        const double l = x[px[s] + static_cast<std::size_t>(j - super[s]) * (height + 1)];
+        if (!(l * l > least * d[order[j]])) return false;
+      }
+    }
+    return true;
   }
 
   void check() const {
@@ -128,15 +147,34 @@ class Cholmod final : public SparseFactor {
     cholmod_finish(&common_);
   }
 
-  const std::size_t rows_;
-  bool factored_ = false;
+  const std::size_t size_;
   cholmod_factor* L_ = nullptr;
   mutable cholmod_common common_;
   mutable cholmod_dense *solution_ = nullptr, *work_[2] = {};
-  mutable std::mutex mutex_;
 };
 
 }  // namespace
+
+std::vector<Index> dissection(const CsrView<double>& A) {
+  cholmod_common common;
+  cholmod_start(&common);
+  common.print = 0;
+  common.metis_memory = memory_of_metis;
+  common.nmethods = 1;
+  common.method[0].ordering = CHOLMOD_METIS;
+  cholmod_sparse columns = columns_of(A);
+  cholmod_factor* L = cholmod_analyze(&columns, &common);
+  const int status = common.status;
+  std::vector<Index> order;
+  if (L && status == CHOLMOD_OK) {
+    const auto* first = static_cast<const Index*>(L->Perm);
+    order.assign(first, first + A.rows);
+  }
+  cholmod_free_factor(&L, &common);
+  cholmod_finish(&common);
+  if (status == CHOLMOD_OUT_OF_MEMORY) throw std::bad_alloc();
+  return order;
+}
 
 bool has_cholmod() { return true; }
 std::unique_ptr<SparseFactor> analyze_cholmod(const CsrView<double>& A) {
@@ -145,6 +183,7 @@ std::unique_ptr<SparseFactor> analyze_cholmod(const CsrView<double>& A) {
 
 #else
 
+std::vector<Index> dissection(const CsrView<double>&) { return {}; }
 bool has_cholmod() { return false; }
 std::unique_ptr<SparseFactor> analyze_cholmod(const CsrView<double>&) { return nullptr; }
 
