@@ -302,6 +302,64 @@ GENERAL: dict[str, Callable[[System], Setup]] = {
 """For matrices that are not symmetric."""
 
 
+# ---- sparse direct factors -----------------------------------------------------------------------
+
+
+def _splu(**options: Any) -> Callable[[System], Setup]:
+    def prepare(system: System) -> Setup:
+        from scipy.sparse import csc_matrix
+        from scipy.sparse.linalg import splu
+
+        A = csc_matrix(system.A)
+
+        def setup() -> Solve:
+            factor = splu(A, **options)
+            return lambda: Answer(factor.solve(system.b), 1)
+
+        return setup
+
+    return prepare
+
+
+def _pardiso(system: System) -> Setup:
+    """For a symmetric indefinite matrix, of which it takes the upper triangle."""
+    import pypardiso
+    from scipy.sparse import csr_matrix, triu
+
+    A = csr_matrix(triu(system.A))
+
+    def setup() -> Solve:
+        solver = pypardiso.PyPardisoSolver(mtype=-2)
+        solver.set_phase(12)
+        solver._call_pardiso(A, system.b)
+
+        def solve() -> Answer:
+            solver.set_phase(33)
+            x = solver._call_pardiso(A, system.b)
+            solver.free_memory(everything=True)
+            return Answer(x.ravel(), 1)
+
+        return solve
+
+    return setup
+
+
+DIRECT_PYMPF = "pympf direct"
+DIRECT: dict[str, Callable[[System], Setup]] = {
+    DIRECT_PYMPF: _pympf("direct"),
+    "pympf mumps": _pympf("direct", factor_backend="mumps"),
+    "pympf superlu": _pympf("direct", factor_backend="superlu"),
+    "splu COLAMD": _splu(),
+    "splu MMD": _splu(
+        permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.01, options={"SymmetricMode": True}
+    ),
+    "MUMPS": _mumps,
+    "MUMPS AMD": _petsc("preonly", **_CHOLESKY, mat_mumps_icntl_7=0),
+    "PARDISO": _pardiso,
+}
+DIRECT_PEERS = tuple(name for name in DIRECT if not name.startswith("pympf"))
+
+
 def suitable(system: System) -> list[str]:
     """The solvers that can be asked: CG for (semi)definite matrices, MINRES for the others."""
     unfit = MINRES if system.definite else "CG"
@@ -350,7 +408,7 @@ def answer(name: str, system: System) -> dict[str, Any]:
     most = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * 2 // 3
     resource.setrlimit(resource.RLIMIT_AS, (most, most))
     try:
-        solver = (SOLVERS if system.symmetric else GENERAL)[name]
+        solver = (SOLVERS | DIRECT if system.symmetric else GENERAL)[name]
         return _measured(solver(system), system)
     except ImportError as error:
         return {"failure": f"not installed: {error}"}

@@ -41,13 +41,14 @@ bool has_full_diagonal(const CsrView<double>& A) {
   return std::find(d.begin(), d.end(), 0.0) == d.end();
 }
 
-bool costs_more(const SparseFactor& factor, const CsrView<double>& A, Report& report) {
+bool costs_more(const SparseFactor& factor, const CsrView<double>& A, double most_work,
+                Report& report) {
   const FactorAnalysis& analysis = factor.analysis();
   if (analysis.backend == "superlu" && A.rows > few_rows && !has_full_diagonal(A)) {
     report.reason = concat("zeros on the diagonal of more than ", few_rows, " rows");
     return true;
   }
-  if (analysis.fill.work <= cheap_work * A.rows) return false;
+  if (analysis.fill.work <= most_work) return false;
   report.reason = "it costs more than other ways";
   return true;
 }
@@ -105,7 +106,8 @@ void describe(const SparseFactor& factor, Global nnz, LevelReport& line, Report&
 Direct::Direct(const CsrView<double>& A, std::unique_ptr<SparseFactor> factor, Report& report)
     : rows_(A.rows), factor_(std::move(factor)) {
   report.method = "direct";
-  report.reason = "a factor costs little";
+  const double share = factor_->analysis().fill.entries / std::max<Index>(1, A.nnz());
+  report.reason = concat("a factor has at most ", std::ceil(share), " entries for each of A");
   report.definite = factor_->negative_eigenvalues() == 0;
   report.indefinite = !report.definite;
   LevelReport line;
@@ -140,13 +142,14 @@ std::optional<Direct> Direct::factor(const CsrView<double>& A, MatrixKind kind,
                                      const Params& params, Report& report, Cost most) {
   if (kind == MatrixKind::definite)
     if (auto M = definite(A, params, report)) return M;
-  const FactorRequest request = request_for(MatrixKind::symmetric, params);
+  FactorRequest request = request_for(MatrixKind::symmetric, params);
+  if (most == Cost::small) request.most_work = cheap_work * A.rows;
   if (!is_available(request)) {
     report.reason = why_not_available(request);
     return {};
   }
   auto factor = analyze(A, request);
-  if (most == Cost::small && costs_more(*factor, A, report)) return {};
+  if (most == Cost::small && costs_more(*factor, A, request.most_work, report)) return {};
   const bool by_mumps = factor->analysis().backend == "mumps";
   auto M = of(A, A, std::move(factor), report);
   if (M || !by_mumps || request.backend != "auto") return M;

@@ -486,6 +486,8 @@ PetrovLevels<S> build_petrov(const DistRows<double>& A, const NearNullspace& rig
                              const NearNullspace& left, Index block, const Params& params,
                              const PetrovRules& rules, Report& report) {
   report.levels.clear();
+  report.direct = {};
+  report.direct_text.clear();
   report.coarse_rows = 0;
   return Setup<S>(A, params, rules, report).run(right, left, block);
 }

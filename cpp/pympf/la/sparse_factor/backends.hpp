@@ -12,7 +12,11 @@ namespace pympf::sparse_factor {
 // us a row, and saves at most half of the flops, which take .05 to .1 ns: on a cube of 28^3 rows
 // (1.4e5 flops a row) .10 s for .04, on plane Helmholtz and Poisson problems of 512^2 rows (1e4)
 // 0.9 s for nothing.
-inline bool worth_dissection(double flops, Index rows) { return flops > 2e5 * rows; }
+inline bool worth_dissection(const Fill& by_amd, Index rows, const FactorRequest& request) {
+  constexpr double most_saved = 4;
+  return by_amd.work > 2e5 * rows && by_amd.work <= most_saved * request.most_work &&
+         by_amd.entries <= most_saved * request.most_entries;
+}
 
 // order[k]: the row that comes k-th, by METIS; empty without it. SCOTCH, which MUMPS has, finds
 // another order in each run.
@@ -32,8 +36,9 @@ bool has_cholmod();
 bool has_mumps();
 bool has_superlu();
 
-std::unique_ptr<SparseFactor> analyze_cholmod(const CsrView<double>& A);
-std::unique_ptr<SparseFactor> analyze_mumps(const CsrView<double>& A, MatrixKind kind);
+std::unique_ptr<SparseFactor> analyze_cholmod(const CsrView<double>& A,
+                                              const FactorRequest& request);
+std::unique_ptr<SparseFactor> analyze_mumps(const CsrView<double>& A, const FactorRequest& request);
 std::unique_ptr<SparseFactor> analyze_superlu(const CsrView<double>& A,
                                               const FactorRequest& request);
 

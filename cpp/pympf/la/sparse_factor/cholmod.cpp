@@ -43,7 +43,7 @@ cholmod_sparse columns_of(const CsrView<double>& A) {
 
 class Cholmod final : public SparseFactor {
  public:
-  explicit Cholmod(const CsrView<double>& A)
+  Cholmod(const CsrView<double>& A, const FactorRequest& request)
       : SparseFactor(A.rows), size_(static_cast<std::size_t>(A.rows)) {
     cholmod_start(&common_);
     common_.supernodal = CHOLMOD_SUPERNODAL;
@@ -56,7 +56,7 @@ class Cholmod final : public SparseFactor {
     common_.nthreads_max = 1;
 #endif
     try {
-      take_better_order(A);
+      take_better_order(A, request);
     } catch (...) {
       release();
       throw;
@@ -95,11 +95,11 @@ class Cholmod final : public SparseFactor {
   }
 
  private:
-  void take_better_order(const CsrView<double>& A) {
+  void take_better_order(const CsrView<double>& A, const FactorRequest& request) {
     cholmod_sparse columns = columns_of(A);
     const std::pair<int, const char*> orders[] = {{CHOLMOD_AMD, "AMD"}, {CHOLMOD_METIS, "METIS"}};
     for (const auto& [method, name] : orders) {
-      if (L_ && !worth_dissection(analysis_.fill.work, A.rows)) return;
+      if (L_ && !worth_dissection(analysis_.fill, A.rows, request)) return;
       common_.method[0].ordering = method;
       common_.status = CHOLMOD_OK;
       cholmod_factor* L = cholmod_analyze(&columns, &common_);
@@ -177,15 +177,18 @@ std::vector<Index> dissection(const CsrView<double>& A) {
 }
 
 bool has_cholmod() { return true; }
-std::unique_ptr<SparseFactor> analyze_cholmod(const CsrView<double>& A) {
-  return std::make_unique<Cholmod>(A);
+std::unique_ptr<SparseFactor> analyze_cholmod(const CsrView<double>& A,
+                                              const FactorRequest& request) {
+  return std::make_unique<Cholmod>(A, request);
 }
 
 #else
 
 std::vector<Index> dissection(const CsrView<double>&) { return {}; }
 bool has_cholmod() { return false; }
-std::unique_ptr<SparseFactor> analyze_cholmod(const CsrView<double>&) { return nullptr; }
+std::unique_ptr<SparseFactor> analyze_cholmod(const CsrView<double>&, const FactorRequest&) {
+  return nullptr;
+}
 
 #endif
 

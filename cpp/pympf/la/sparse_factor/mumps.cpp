@@ -51,7 +51,8 @@ constexpr int most_workspace_percent = 10'000;
 
 class Mumps final : public SparseFactor {
  public:
-  Mumps(const CsrView<double>& A, MatrixKind kind) : SparseFactor(A.rows), kind_(kind) {
+  Mumps(const CsrView<double>& A, const FactorRequest& request)
+      : SparseFactor(A.rows), kind_(request.kind) {
     const std::lock_guard lock(one_at_a_time());
     data_.comm_fortran = use_comm_world;
     data_.par = 1;
@@ -64,7 +65,7 @@ class Mumps final : public SparseFactor {
     icntl(24) = 1;  // tells pivots that are zero to rounding
     try {
       take_entries(A);
-      take_better_order(A);
+      take_better_order(A, request);
     } catch (...) {
       release();
       throw;
@@ -152,10 +153,10 @@ class Mumps final : public SparseFactor {
 
   // MUMPS keeps the last analysis, so the first order is analyzed again where it was the better
   // one.
-  void take_better_order(const CsrView<double>& A) {
+  void take_better_order(const CsrView<double>& A, const FactorRequest& request) {
     analysis_ = {"mumps", "AMD", {}, true};
     analyze(amd, "AMD");
-    if (singular_pattern_ || !worth_dissection(analysis_.fill.work, data_.n)) return;
+    if (singular_pattern_ || !worth_dissection(analysis_.fill, data_.n, request)) return;
     const std::vector<Index> order = dissection(A);
     if (order.empty()) return;
     std::vector<MUMPS_INT> position(order.size());
@@ -202,14 +203,17 @@ class Mumps final : public SparseFactor {
 }  // namespace
 
 bool has_mumps() { return library() != nullptr; }
-std::unique_ptr<SparseFactor> analyze_mumps(const CsrView<double>& A, MatrixKind kind) {
-  return std::make_unique<Mumps>(A, kind);
+std::unique_ptr<SparseFactor> analyze_mumps(const CsrView<double>& A,
+                                            const FactorRequest& request) {
+  return std::make_unique<Mumps>(A, request);
 }
 
 #else
 
 bool has_mumps() { return false; }
-std::unique_ptr<SparseFactor> analyze_mumps(const CsrView<double>&, MatrixKind) { return nullptr; }
+std::unique_ptr<SparseFactor> analyze_mumps(const CsrView<double>&, const FactorRequest&) {
+  return nullptr;
+}
 
 #endif
 

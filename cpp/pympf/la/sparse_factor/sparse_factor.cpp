@@ -61,13 +61,13 @@ std::unique_ptr<SparseFactor> cheaper_of_mumps_and_superlu(const CsrView<double>
   const std::vector<double> d = diagonal(A);
   const bool full = std::find(d.begin(), d.end(), 0.0) == d.end();
   const bool small = A.rows <= rows_for_superlu;
-  auto first = small ? analyze_superlu(A, request) : analyze_mumps(A, request.kind);
+  auto first = small ? analyze_superlu(A, request) : analyze_mumps(A, request);
   const auto time_of = [&](const std::string& backend) {
     return predicted_time(backend, first->analysis().fill, A.rows, full, request.solutions);
   };
   const std::string other = small ? "mumps" : "superlu";
   if (!(time_of(other) < better * time_of(first->analysis().backend))) return first;
-  return small ? analyze_mumps(A, request.kind) : analyze_superlu(A, request);
+  return small ? analyze_mumps(A, request) : analyze_superlu(A, request);
 }
 
 std::string listed(const std::vector<std::string>& names) {
@@ -113,10 +113,10 @@ std::unique_ptr<SparseFactor> analyze(const CsrView<double>& A, const FactorRequ
           "the direct factor '", request.backend, "' is not available for this matrix: expected ",
           "one of ", listed(names));
   const std::string name = is_automatic ? names.front() : request.backend;
-  if (name == "cholmod") return analyze_cholmod(A);
+  if (name == "cholmod") return analyze_cholmod(A, request);
   if (is_automatic && request.kind != MatrixKind::general && has_mumps() && has_superlu())
     return cheaper_of_mumps_and_superlu(A, request);
-  return name == "mumps" ? analyze_mumps(A, request.kind) : analyze_superlu(A, request);
+  return name == "mumps" ? analyze_mumps(A, request) : analyze_superlu(A, request);
 }
 
 }  // namespace pympf

@@ -94,7 +94,8 @@ struct FactorRequest {
   std::string backend = "auto";
   // Solutions with one factor: MUMPS factors faster, SuperLU solves faster.
   double solutions = 4;
-  double most_entries = 1e300;  // nothing is counted beyond
+  // What its owner will not have: nothing is counted beyond, and no order is looked for.
+  double most_entries = 1e300, most_work = 1e300;
 };
 
 // The names of the backends that this pympf has for a kind. Without a wish, CHOLMOD is taken for
