@@ -23,13 +23,18 @@ if find_spec("pympf._core") is None:
 
 from pympf import approx, gallery, io, la, lsh, matching
 from pympf._engine import get_num_threads, set_num_threads
+from pympf._progress import set_progress
 from pympf.approx import (
     compress,
     cur,
     factorize_additive,
     factorize_direct,
     factorize_skew,
+    iwspai,
+    wavelets,
+    wspai,
 )
+from pympf.comparison import compare
 from pympf.krylov import Solution, Solutions, solve
 from pympf.mmf import Mmf, Params, Report, factorize, load
 from pympf.near_nullspace import rigid_body_modes
@@ -55,6 +60,7 @@ __all__ = [
     "Solutions",
     "approx",
     "as_preconditioner",
+    "compare",
     "compress",
     "cur",
     "factorize",
@@ -64,6 +70,7 @@ __all__ = [
     "gallery",
     "get_num_threads",
     "io",
+    "iwspai",
     "la",
     "load",
     "logdet",
@@ -71,6 +78,9 @@ __all__ = [
     "matching",
     "rigid_body_modes",
     "set_num_threads",
+    "set_progress",
     "show_config",
     "solve",
+    "wavelets",
+    "wspai",
 ]

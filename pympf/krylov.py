@@ -14,6 +14,7 @@ from scipy.sparse.linalg import LinearOperator
 
 from pympf._engine import engine
 from pympf._params import Params, kinds
+from pympf._progress import working
 from pympf.la import INDEX_MAX, Matrix, Operator, as_vector, checks
 from pympf.la.matrix import ranks_of
 from pympf.mmf import Mmf, Progress
@@ -358,11 +359,13 @@ class _Solve:
         B = first.b[None] if one else np.array([column.b for column in columns])
         X = first.x[None] if one else np.array([column.x for column in columns])
         callbacks = [column.callback(count) for column in columns] if options.callback else None
-        results = engine(self.A.dtype).solve(
-            *(self.rows, B, X, first.M.core, first.krylov, options.side),
-            *(first.rtol, first.atol, options.maxiter, options.restart, self.symmetric),
-            callbacks,
-        )
+        with working("solve") as work:
+            results = engine(self.A.dtype).solve(
+                *(self.rows, B, X, first.M.core, first.krylov, options.side),
+                *(first.rtol, first.atol, options.maxiter, options.restart, self.symmetric),
+                callbacks,
+            )
+            work.text = f"{first.krylov}, {len(columns)} right-hand sides"
         seconds = (time.perf_counter() - start) / len(columns)
         for column, x, result in zip(columns, X, results, strict=True):
             if not one:
@@ -647,6 +650,7 @@ def _given(given: Any, A: Matrix) -> _Chosen:
         raise ValueError(
             f"preconditioner = {given!r} is not {', '.join(map(repr, PRECONDITIONERS))}, "
             "a Preconditioner, an Mmf, a LinearOperator or a callable"
+            f"{checks.hint(given, PRECONDITIONERS)}"
         )
     n = len(A.rows)
     if isinstance(given, Mmf | Preconditioner):

@@ -13,7 +13,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 import pympf
-from pympf import io
+from pympf import approx, io
 from pympf.cli import rotations
 from pympf.cli.codes import NOT_CONVERGED
 from pympf.cli.output import iterations, print_report, stages, table_of, write_history
@@ -29,7 +29,7 @@ def factor(args: argparse.Namespace) -> int:
         if not _is_hdf5(args.output):
             raise OSError(f"{args.output}: a factorization is saved as HDF5; allowed: .h5 .hdf5")
         check_is_not_read(args, args.output)
-    A = _read_matrix(args)
+    A = read_matrix(args)
     params = _given_params(args, pympf.Params.fields())
     if args.kind != "mmf":
         return rotations.factor(args, A, params)
@@ -53,7 +53,7 @@ def solve(args: argparse.Namespace) -> int:
         if args.history is not None:
             io.check_output(args.history)
             check_is_not_read(args, args.history)
-    A = _read_matrix(args)
+    A = read_matrix(args)
     rows = [slice(0, A.shape[0])]
     solution = _solution(args, A, rows, params)
     if args.first and args.verbose and not args.quiet and solution.operator is not None:
@@ -103,8 +103,11 @@ def _solution(
 ) -> pympf.Solution | pympf.Solutions:
     given = args.preconditioner
     if args.factorization:
-        wanted = A.shape[0] if args.ranks.size > 1 else None
-        given = pympf.load(args.factorization, args.ranks, rows=wanted)
+        if rotations.is_file(args.factorization):
+            given = rotations.preconditioner(args)
+        else:
+            wanted = A.shape[0] if args.ranks.size > 1 else None
+            given = pympf.load(args.factorization, args.ranks, rows=wanted)
     for name in ("near_nullspace", "left_near_nullspace"):
         if name in params:
             params[name] = scattered(args, read_vector(args, params[name]), rows)
@@ -167,7 +170,7 @@ def info(args: argparse.Namespace) -> int:
         report = pympf.load(args.file).report()
         print_report(args, {"file": args.file, "type": "mmf", **report.as_dict()}, report)
     else:
-        description = {"file": args.file, "type": "matrix", **_describe(_read_matrix(args))}
+        description = {"file": args.file, "type": "matrix", **_describe(read_matrix(args))}
         print_report(args, description, table_of(description))
     return 0
 
@@ -175,13 +178,17 @@ def info(args: argparse.Namespace) -> int:
 def convert(args: argparse.Namespace) -> int:
     """Write a matrix or vector in another format."""
     vector = args.vector or any(name.lower().endswith(".npy") for name in (args.file, args.output))
+    if vector and args.drop_to_power is not None:
+        args.usage_error("--drop-to-power: rows of a matrix are dropped, not those of a vector")
     io.check_output(args.output, "vector" if vector else "matrix")
     if vector:
         x = io.read_vector(args.file, key=args.key)
         io.write_vector(args.output, x, index_bits=args.index_bits)
         report = {"file": args.file, "output": args.output, "shape": x.shape}
     else:
-        A = _read_matrix(args)
+        A = read_matrix(args)
+        if args.drop_to_power is not None:
+            A, _ = approx.drop_to_power(A, args.drop_to_power)
         io.write_matrix(args.output, A, index_bits=args.index_bits)
         report = {"file": args.file, "output": args.output, "shape": A.shape, "nnz": A.nnz}
     print_report(args, report, table_of(report))
@@ -202,7 +209,8 @@ def explain(args: argparse.Namespace) -> int:
     return 0
 
 
-def _read_matrix(args: argparse.Namespace) -> sp.csr_array:
+def read_matrix(args: argparse.Namespace) -> sp.csr_array:
+    """Read the matrix of a command, each rank its rows."""
     path = getattr(args, "matrix", None) or args.file
     options = {"key": args.key, "laplacian": args.laplacian, "shift": args.shift}
     return io.read_rows(path, args.ranks, **options)

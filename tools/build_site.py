@@ -1,0 +1,116 @@
+"""Build the documentation site: stage the pages, write the API reference, run Sphinx.
+
+    python tools/build_site.py [FOLDER]      FOLDER/html is the site; build/site by default
+
+The pages are docs/*.md as they stand. Added are a page for each section of docs/index.md (the bar
+at the top), and by `site_api` a page for each public name. Warnings are errors.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import site_api
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+SECTION = re.compile(r"^## ([^\n]+)\n(.*?)(?=^## |\Z)", re.DOTALL | re.MULTILINE)
+LINK = re.compile(r"\]\(([^)#\s]+)(#[^)]*)?\)")
+FENCE = re.compile(r"(^```.*?^```$)", re.DOTALL | re.MULTILINE)
+MOVED = {
+    "../bench/README.md": "bench.md",
+    "../README.md": "index.md",
+    "gallery/GALLERY_HEADER.rst": "gallery/index.rst",
+}
+"""Where links that lead out of docs/, or to a folder of it, lead on the site."""
+PROGRAM = re.compile(r"^\[`(?P<name>[\w.]+)`\]\((?P<path>[\w./]+)\)$", re.MULTILINE)
+LANGUAGES = {".c": "c", ".cpp": "c++", ".py": "python", ".slurm": "bash", ".txt": "cmake"}
+GENERATED = {"Reference": ["api/index"]}
+"""Pages of a section that no link of docs/index.md can name, as they are not in docs/."""
+
+
+def pages() -> dict[str, str]:
+    """Return all pages of the site but the gallery: path below the source folder, and text."""
+    staged = {path.name: staged_page(path.read_text()) for path in sorted(DOCS.glob("*.md"))}
+    staged["bench.md"] = staged_page((ROOT / "bench" / "README.md").read_text())
+    index = staged["index.md"]
+    titles = list(sections(index))
+    staged["index.md"] = index + toctree([slug(title) for title, _, _ in titles])
+    for title, text, documents in titles:
+        staged[f"{slug(title)}.md"] = f"# {title}\n{text}{toctree(documents)}"
+    return staged | site_api.pages()
+
+
+def staged_page(text: str) -> str:
+    """Return a page with links as they are on the site, and names of the API as links."""
+    text = PROGRAM.sub(program, text)
+    text = LINK.sub(lambda m: f"]({MOVED.get(m[1], m[1])}{m[2] or ''})", text)
+    return "".join(
+        part if part.startswith("```") else site_api.linked(part) for part in FENCE.split(text)
+    )
+
+
+def program(match: re.Match[str]) -> str:
+    """Return the text of a program that a line of a page links to, and of nothing else."""
+    path = DOCS / match["path"]
+    if path.suffix not in LANGUAGES:
+        return match[0]
+    return f"`{match['name']}`\n\n```{LANGUAGES[path.suffix]}\n{path.read_text()}```"
+
+
+def sections(index: str) -> Iterator[tuple[str, str, list[str]]]:
+    """Yield title, text and documents of the sections of docs/index.md."""
+    for title, text in SECTION.findall(index):
+        links = [target for target, _ in LINK.findall(text) if "://" not in target]
+        documents = [target.rsplit(".", 1)[0] for target in links]
+        yield title, text, [*dict.fromkeys(documents), *GENERATED.get(title, [])]
+
+
+def slug(title: str) -> str:
+    """Return the name of the page of a section."""
+    return "section-" + re.sub(r"\W+", "-", title.lower())
+
+
+def toctree(documents: list[str]) -> str:
+    """Return a hidden table of contents."""
+    return "\n".join(["", "```{toctree}", ":hidden:", "", *documents, "```", ""])
+
+
+def stage(source: Path) -> None:
+    """Write the source folder of Sphinx; files that stay as they were keep their time."""
+    wanted = {Path(name): text.encode() for name, text in pages().items()}
+    for base, pattern in ((DOCS, "images/*"), (DOCS / "site", "*.py"), (DOCS / "site", "static/*")):
+        wanted |= {path.relative_to(base): path.read_bytes() for path in base.glob(pattern)}
+    for path in (*DOCS.glob("gallery/*.py"), *DOCS.glob("gallery/*.rst")):
+        wanted[Path("examples", path.name)] = path.read_bytes()
+    for old in source.rglob("*") if source.exists() else []:
+        below = old.relative_to(source)
+        if old.is_file() and below not in wanted and below.parts[0] != "gallery":
+            old.unlink()
+    for name, content in wanted.items():
+        path = source / name
+        if not path.exists() or path.read_bytes() != content:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+
+
+def main(folder: Path) -> None:
+    stage(folder / "source")
+    sphinx = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-j", "2"]
+    command = [*sphinx, "-d", "trees", "source", "html"]
+    # Threads of a BLAS that wait for each other make the small examples many times slower.
+    environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    if subprocess.run(command, cwd=folder, env=environment, check=False).returncode != 0:
+        shutil.rmtree(folder / "trees", ignore_errors=True)  # a warning is seen once otherwise
+        sys.exit("docs-site: Sphinx has warnings, see above")
+    print(f"docs-site: {folder / 'html' / 'index.html'}")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "build" / "site")
