@@ -19,7 +19,14 @@ from pympf.comparison._ours import PYMPF, by
 from pympf.comparison._petsc import BOOMER, mumps
 from pympf.comparison._petsc import MUMPS as BY_MUMPS
 from pympf.comparison._petsc import by as petsc
-from pympf.comparison._python import air, incomplete, our_gmres, smoothed_aggregation
+from pympf.comparison._python import (
+    air,
+    factored,
+    incomplete,
+    our_gmres,
+    pardiso,
+    smoothed_aggregation,
+)
 from pympf.comparison.solver import CLASSIC_ROWS, Answer, Prepare, Setup
 from pympf.comparison.system import ROUNDING, System
 from pympf.comparison.timing import Times, timed
@@ -62,62 +69,21 @@ GENERAL: dict[str, Prepare] = {
 """For matrices that are not symmetric."""
 
 
-# ---- sparse direct factors -----------------------------------------------------------------------
-
-
-def _splu(**options: Any) -> Callable[[System], Setup]:
-    def prepare(system: System) -> Setup:
-        from scipy.sparse import csc_matrix
-        from scipy.sparse.linalg import splu
-
-        A = csc_matrix(system.A)
-
-        def setup() -> Solve:
-            factor = splu(A, **options)
-            return lambda: Answer(factor.solve(system.b), 1)
-
-        return setup
-
-    return prepare
-
-
-def _pardiso(system: System) -> Setup:
-    """For a symmetric indefinite matrix, of which it takes the upper triangle."""
-    import pypardiso
-    from scipy.sparse import csr_matrix, triu
-
-    A = csr_matrix(triu(system.A))
-
-    def setup() -> Solve:
-        solver = pypardiso.PyPardisoSolver(mtype=-2)
-        solver.set_phase(12)
-        solver._call_pardiso(A, system.b)
-
-        def solve() -> Answer:
-            solver.set_phase(33)
-            x = solver._call_pardiso(A, system.b)
-            solver.free_memory(everything=True)
-            return Answer(x.ravel(), 1)
-
-        return solve
-
-    return setup
-
-
 DIRECT_PYMPF = "pympf direct"
-DIRECT: dict[str, Callable[[System], Setup]] = {
-    DIRECT_PYMPF: _pympf("direct"),
-    "pympf mumps": _pympf("direct", factor_backend="mumps"),
-    "pympf superlu": _pympf("direct", factor_backend="superlu"),
-    "splu COLAMD": _splu(),
-    "splu MMD": _splu(
+DIRECT: dict[str, Prepare] = {
+    DIRECT_PYMPF: by("direct"),
+    "pympf mumps": by("direct", factor_backend="mumps"),
+    "pympf superlu": by("direct", factor_backend="superlu"),
+    "splu COLAMD": factored(permc_spec="COLAMD"),
+    "splu MMD": factored(
         permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.01, options={"SymmetricMode": True}
     ),
-    "MUMPS": _mumps,
-    "MUMPS AMD": _petsc("preonly", **_CHOLESKY, mat_mumps_icntl_7=0),
-    "PARDISO": _pardiso,
+    MUMPS: mumps,
+    "MUMPS AMD": petsc("preonly", pc_type="cholesky", **BY_MUMPS, mat_mumps_icntl_7=0),
+    "PARDISO": pardiso,
 }
-DIRECT_PEERS = tuple(name for name in DIRECT if not name.startswith("pympf"))
+"""Sparse direct factors of symmetric matrices."""
+DIRECT_PEERS = tuple(name for name in DIRECT if not name.startswith(PYMPF))
 
 
 def suitable(system: System) -> list[str]:

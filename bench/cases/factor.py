@@ -24,9 +24,9 @@ import problems
 import scipy.sparse as sp
 import solvers
 import tables
-from families import System
 
 from pympf import gallery, io
+from pympf.comparison.system import System
 
 TITLE = "Sparse direct factors"
 

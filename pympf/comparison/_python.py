@@ -108,10 +108,18 @@ def _scipy_cg(system: System) -> Setup:
 # ---- direct solvers ------------------------------------------------------------------------------
 
 
+def factored(**options: Any) -> Prepare:
+    """Return what solves by SciPy's `splu` with these options."""
+
+    def prepare(system: System) -> Setup:
+        A = sp.csc_matrix(system.A)
+        return lambda: _direct(splu(A, **options).solve, system)
+
+    return prepare
+
+
 def _splu(system: System) -> Setup:
-    A = sp.csc_matrix(system.A)
-    options = _splu_options(system)
-    return lambda: _direct(splu(A, **options).solve, system)
+    return factored(**_splu_options(system))(system)
 
 
 def _splu_options(system: System) -> dict[str, Any]:
@@ -129,7 +137,8 @@ def _direct(factor: Callable[[Vector], Any], system: System) -> Solve:
 PARDISO_TYPE = {True: 2, None: -2, False: -2}  # real and symmetric: definite or not
 
 
-def _pardiso(system: System) -> Setup:
+def pardiso(system: System) -> Setup:
+    """Factor by PARDISO, in its mode for the kind of matrix."""
     from pypardiso import PyPardisoSolver
 
     kind = PARDISO_TYPE[system.definite] if system.symmetric else 11
@@ -323,6 +332,6 @@ def solvers() -> list[Solver]:
         ),
         Solver("PyAMG RS", "pyamg", _ruge_stuben, _call_ruge_stuben),
         Solver("PyAMG AIR", "pyamg", air, _call_air, GENERAL),
-        Solver("PARDISO", "pypardiso", _pardiso, _call_pardiso),
+        Solver("PARDISO", "pypardiso", pardiso, _call_pardiso),
         Solver("CHOLMOD", "sksparse", _cholmod, _call_cholmod, DEFINITE),
     ]
