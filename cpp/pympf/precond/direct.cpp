@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 
 #include "pympf/common/error.hpp"
 #include "pympf/la/sparse.hpp"
@@ -21,7 +22,9 @@ constexpr Index few_rows = 30'000;
 constexpr double raise = 1e-12;
 
 std::string millions(double entries) {
-  return concat(std::ceil(std::min(entries, most_factor_entries) / 1e4) / 100, " million entries");
+  char text[48];
+  std::snprintf(text, sizeof text, "%.3g million entries", entries / 1e6);
+  return text;
 }
 
 // `alone` on the diagonal of a row of zeros.
