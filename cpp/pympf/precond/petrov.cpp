@@ -201,7 +201,7 @@ class Coarsening {
     const double radius = several ? largest_eigenvalue(border_, stage_.A) : 0;
     const double left_radius = several ? largest_eigenvalue(border_, stage_.At) : 0;
     Params lifting = params_;
-    if (damping_ > 0) lifting.lift_weight *= 1 - damping_ * skewness(stage_);
+    if (damping_ > 0) lifting.lift_weight = lifting.lift_weight * (1 - damping_ * skewness(stage_));
     for (int attempt = 0; attempt < lift_attempts && !next_.lifted; ++attempt) {
       next_.P = lifted_prolongation(stage_.A, stage_.right, right_, clusters_, stage_.block,
                                     lifting, radius);
