@@ -75,7 +75,7 @@ void write_summary(std::ostream& out, const PcMmf& mmf, const Multilevel& M) {
   std::size_t bytes = 0;
   for (const auto& level : report.levels) bytes += level.bytes;
   out << "method " << report.method << (report.reason.empty() ? "" : ": ") << report.reason
-      << report.placement << "\n";
+      << report.direct_text << report.placement << "\n";
   if (!mmf.remark.empty()) out << mmf.remark << "\n";
   if (mmf.is_applied_once && report.method != "multilevel" && M.params().solves == 1 &&
       M.params().method == precond::Method::automatic)

@@ -14,6 +14,7 @@
 #include "pympf/la/symmetry.hpp"
 #include "pympf/precond/choose.hpp"
 #include "pympf/precond/cycle.hpp"
+#include "pympf/precond/direct.hpp"
 #include "pympf/precond/nonsymmetric_choice.hpp"
 #include "pympf/precond/placement.hpp"
 #include "pympf/precond/probe.hpp"
@@ -25,6 +26,11 @@ namespace {
 
 // Entries of a matrix whose hierarchy stays in the caches: float32 would not make it faster.
 constexpr Global most_cached = 100000;
+
+// Entries of the factor L for each entry of A, below which it is lighter than a hierarchy: it is
+// made by dense columns, some 70 ns for an entry, where a hierarchy with its solution takes 200 to
+// 800 for an entry of such matrices (`is_factored_first`).
+constexpr double light_fill = 2.5;
 
 // Of CG, for a setup that may have lost the sign of M.
 constexpr int steps_in_doubt = 16;
@@ -141,8 +147,8 @@ struct Preconditioner<T>::Impl {
   bool negative = false;         // is_negative
   std::vector<Index> null_rows;  // z_i = r_i
   bool is_companion = false;     // built for the matrix of saddle.hpp
-  std::variant<Jacobi<T>, std::unique_ptr<Cycles<float>>, std::unique_ptr<Cycles<double>>, TwoLevel,
-               std::unique_ptr<Nonsymmetric>>
+  std::variant<Jacobi<T>, std::unique_ptr<Cycles<float>>, std::unique_ptr<Cycles<double>>, Direct,
+               TwoLevel, std::unique_ptr<Nonsymmetric>>
       kind;
   Rung rung = Rung::chosen;
   std::string failures;  // what the rungs before ended with
@@ -171,8 +177,7 @@ struct Preconditioner<T>::Impl {
     const auto refreshed = [&](auto& cycles) {
       refresh_levels(working_copy(A, negative), used, cycles->levels, report);
     };
-    if (is_companion || params.cycle == CycleKind::additive ||
-        std::holds_alternative<TwoLevel>(kind))
+    if (is_companion || params.cycle == CycleKind::additive || has_factor())
       build(A, d);
     else if (std::holds_alternative<Jacobi<T>>(kind))
       refresh_diagonal(A, d);
@@ -194,7 +199,7 @@ struct Preconditioner<T>::Impl {
     if (std::holds_alternative<Jacobi<T>>(kind)) return false;
     if (A.general) return fall_back_general(A, why);
     const bool is_factor = report.method == "ict" && !is_single;
-    const bool has_no_levels = is_single || std::holds_alternative<TwoLevel>(kind);
+    const bool has_no_levels = is_single || has_factor();
     failures +=
         concat(failures.empty() ? "" : ", ", report.method, is_single ? " in float32 " : " ", why);
     rung = report.indefinite || is_factor ? Rung::diagonal
@@ -224,6 +229,8 @@ struct Preconditioner<T>::Impl {
       }
       return;
     }
+    if (const auto* direct = std::get_if<Direct>(&kind))
+      return for_columns(R, Z, [&](const T* r, T* z) { direct->apply(r, z); });
     if (const auto* two_level = std::get_if<TwoLevel>(&kind))
       return for_columns(R, Z, [&](const T* r, T* z) { two_level->apply(r, z); });
     const auto run = [&](const auto& cycles) {
@@ -332,7 +339,7 @@ struct Preconditioner<T>::Impl {
     std::string why_not;
     bool seen_negative = false;
     if (const auto companion = is_automatic ? definite_companion(A, d) : std::nullopt) {
-      if (with_signs && (why_not = build_with_signs(A, TwoLevel::Cost::small)).empty()) return;
+      if (with_signs && (why_not = build_with_signs(A, Direct::Cost::small)).empty()) return;
       is_companion = build_companion(*companion);
       if (is_companion) return;
       report = {};
@@ -374,7 +381,13 @@ struct Preconditioner<T>::Impl {
         null_rows.push_back(i);
   }
 
+  // A sparse direct factor, of A or of the next stage.
+  bool has_factor() const {
+    return std::holds_alternative<Direct>(kind) || std::holds_alternative<TwoLevel>(kind);
+  }
+
   double work() const {
+    if (const auto* direct = std::get_if<Direct>(&kind)) return direct->multiply_adds();
     if (const auto* two_level = std::get_if<TwoLevel>(&kind)) return two_level->multiply_adds();
     if (const auto* general = std::get_if<std::unique_ptr<Nonsymmetric>>(&kind))
       return (*general)->multiply_adds();
@@ -403,31 +416,37 @@ struct Preconditioner<T>::Impl {
     return true;
   }
 
-  // A sparse factor of A, with the sign that makes it positive definite where there is one.
+  // A sparse factor of A, with the sign that makes it positive definite where there is one, if it
+  // is lighter than a hierarchy.
   bool build_light(const DistRows<T>& A) {
-    if (!SparseLu::available()) return false;
     const auto begin = Clock::now();
+    const auto copy = working_copy(A, negative);
+    const double most = light_fill * A.nnz();
+    auto analysis = Direct::analysis(copy.rows, params, most);
+    if (!analysis || analysis->analysis().fill.entries > most) return false;
     Report found;
-    auto M = TwoLevel::direct(working_copy(A, negative).rows, found, TwoLevel::Cost::light);
-    if (!M || (params.definite && !found.definite)) return false;
+    auto M = Direct::analyzed(copy.rows, std::move(analysis), found);
+    if (!M && !params.definite) M = Direct::factor(copy.rows, MatrixKind::symmetric, params, found);
+    if (!M) return false;
     keep(std::move(*M), std::move(found), begin);
     return true;
   }
 
-  void keep(TwoLevel&& M, Report&& found, Clock::time_point begin) {
+  template <class M>
+  void keep(M&& factored, Report&& found, Clock::time_point begin) {
     report = std::move(found);
     report.seconds = seconds_since(begin);
     if (params.method != Method::automatic)
       report.reason = "asked for";
     else if (report.indefinite)
       report.reason = "A has negative eigenvalues";
-    kind = std::move(M);
+    kind = std::forward<M>(factored);
   }
 
   // A sparse LU, or the diagonal where that is better: shifted Laplacians in three dimensions.
   // Otherwise false.
   bool build_indefinite(const DistRows<T>& A, std::string& why_not) {
-    why_not = build_with_signs(A, TwoLevel::Cost::small);
+    why_not = build_with_signs(A, Direct::Cost::small);
     if (why_not.empty()) return true;
     if (A.comm.size() == 1 && TwoLevel::is_for(working_copy(A, false).rows)) {
       report = {};
@@ -441,18 +460,29 @@ struct Preconditioner<T>::Impl {
     return why_not.empty();
   }
 
+  // Definite where nothing speaks against it and nothing has been seen yet.
+  MatrixKind kind_for_factor(const DistRows<T>& A) const {
+    const std::vector<T> d = diagonal(A);
+    const bool may_be_definite = params.method != Method::automatic &&
+                                 std::all_of(d.begin(), d.end(), [](T v) { return v > 0; }) &&
+                                 !has_negative_curvature(A, d);
+    return may_be_definite ? MatrixKind::definite : MatrixKind::symmetric;
+  }
+
   // Returns why it is not available.
-  std::string build_with_signs(const DistRows<T>& A, TwoLevel::Cost most = TwoLevel::Cost::any) {
+  std::string build_with_signs(const DistRows<T>& A, Direct::Cost most = Direct::Cost::any) {
     if (A.comm.size() > 1) return "it is for one rank";
-    if (!SparseLu::available()) return "pympf was built without SuperLU";
     const auto begin = Clock::now();
     Report found;
     const auto copy = working_copy(A, false);
-    auto M = params.method == Method::two_level ? TwoLevel::with_stage(copy.rows, found)
-                                                : TwoLevel::direct(copy.rows, found, most);
-    if (!M) return found.reason;
-    keep(std::move(*M), std::move(found), begin);
-    return {};
+    const auto taken = [&](auto&& M) {
+      if (!M) return found.reason;
+      keep(std::move(*M), std::move(found), begin);
+      return std::string();
+    };
+    if (params.method == Method::two_level)
+      return taken(TwoLevel::with_stage(copy.rows, params, found));
+    return taken(Direct::factor(copy.rows, kind_for_factor(A), params, found, most));
   }
 
   void build_levels_of(const DistRows<T>& A) {
