@@ -5,6 +5,7 @@
 
 #ifdef PYMPF_HAVE_CHOLMOD
 #include <cholmod.h>
+#include <dlfcn.h>
 
 #include <algorithm>
 #include <new>
@@ -41,6 +42,40 @@ cholmod_sparse columns_of(const CsrView<double>& A) {
   return out;
 }
 
+// While there is one, OpenMP starts no threads for the calling thread. CHOLMOD asks for four,
+// whatever the cores are; a child of fork() would wait for those of its parent for ever.
+class SerialOpenMp {
+ public:
+  SerialOpenMp() : levels_(names().get ? names().get() : 0) { set(0); }
+  ~SerialOpenMp() { set(levels_); }
+  SerialOpenMp(const SerialOpenMp&) = delete;
+  SerialOpenMp& operator=(const SerialOpenMp&) = delete;
+
+ private:
+  struct Names {
+    int (*get)() = nullptr;
+    void (*set)(int) = nullptr;
+  };
+  // Of the runtime that CHOLMOD has brought, if it has.
+  static const Names& names() {
+    static const Names found = [] {
+      Names out;
+      for (const char* runtime : {"libgomp.so.1", "libomp.so.5", "libomp.so"})
+        if (void* const handle = dlopen(runtime, RTLD_LAZY | RTLD_NOLOAD); handle && !out.set) {
+          out.get = reinterpret_cast<int (*)()>(dlsym(handle, "omp_get_max_active_levels"));
+          out.set = reinterpret_cast<void (*)(int)>(dlsym(handle, "omp_set_max_active_levels"));
+        }
+      return out;
+    }();
+    return found;
+  }
+  static void set(int levels) {
+    if (names().set) names().set(levels);
+  }
+
+  const int levels_;
+};
+
 class Cholmod final : public SparseFactor {
  public:
   Cholmod(const CsrView<double>& A, const FactorRequest& request)
@@ -53,7 +88,7 @@ class Cholmod final : public SparseFactor {
     common_.nmethods = 1;
     common_.postorder = 1;
 #if CHOLMOD_MAIN_VERSION >= 4
-    common_.nthreads_max = 1;
+    common_.nthreads_max = 1;  // before, SerialOpenMp alone
 #endif
     try {
       take_better_order(A, request);
@@ -72,6 +107,7 @@ class Cholmod final : public SparseFactor {
 
   bool decompose(const CsrView<double>& A) override {
     const SerialBlas serial;
+    const SerialOpenMp one_thread;
     cholmod_sparse columns = columns_of(A);
     common_.status = CHOLMOD_OK;
     cholmod_factorize(&columns, L_, &common_);
@@ -82,6 +118,7 @@ class Cholmod final : public SparseFactor {
 
   void solve_one(double* x, bool) const override {
     const SerialBlas serial;
+    const SerialOpenMp one_thread;
     cholmod_dense b{};
     b.nrow = b.d = b.nzmax = size_;
     b.ncol = 1;
