@@ -14,6 +14,9 @@ from pympf._float64 import (
     block_to_move as block_to_move,
 )
 from pympf._float64 import (
+    classic_of as classic_of,
+)
+from pympf._float64 import (
     factorize as factorize,
 )
 from pympf._float64 import (

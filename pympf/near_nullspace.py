@@ -81,9 +81,8 @@ def _independent(B: NDArray[np.float64], ranks: Ranks, name: str) -> NDArray[np.
     """Refuse dependent columns, and scale by a power of two: no square overflows or vanishes."""
     largest = ranks.max(abs(B).max(axis=0, initial=0))
     scaled = B / np.where(largest > 0, largest, 1)
-    if ranks.size > 1:  # R of Q R has the rank of all rows
-        scaled = np.vstack(ranks.gather(np.linalg.qr(scaled, mode="r")))
-    rank = np.linalg.matrix_rank(scaled)
+    # R of Q R has the rank of the rows of one rank, and all these R that of all.
+    rank = np.linalg.matrix_rank(ranks.stack(np.linalg.qr(scaled, mode="r")))
     if rank < B.shape[1]:
         raise ValueError(
             f"{name}: expected linearly independent columns, got {B.shape[1]} of rank "

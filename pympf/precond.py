@@ -12,12 +12,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from pympf._engine import core, engine
 from pympf._html import card
-from pympf._params import Params, choices, from_text, kinds
+from pympf._params import choices, from_text, kinds
 from pympf._partition import find_parts
 from pympf._progress import is_watched, working
 from pympf._report import PreconditionerReport, Report, with_reason
 from pympf.la import Matrix, Operator, Ranks, checks
-from pympf.mmf import Mmf, factorize_rows
+from pympf.mmf import Mmf, Progress, watched
 from pympf.near_nullspace import checked_vectors
 
 __all__ = ["Preconditioner", "PreconditionerReport", "as_preconditioner"]
@@ -61,7 +61,6 @@ class Preconditioner(Operator):
     def __init__(
         self,
         core: Any,
-        factorization: Mmf | None = None,
         ranks: Ranks | None = None,
         origin: _Origin | None = None,
     ) -> None:
@@ -69,8 +68,12 @@ class Preconditioner(Operator):
         n, own = ranks.sum(core.rows), core.rows
         super().__init__(core.dtype, (n, n), ranks=ranks, local_shape=(own, own))
         self._core = core
-        self._factorization = factorization
+        self._factorization = self._factorized()
         self._origin = origin
+
+    def _factorized(self) -> Mmf | None:
+        factors = self._core.factorization
+        return None if factors is None else Mmf(factors, self.ranks)
 
     @staticmethod
     def fields() -> list[dict[str, Any]]:
@@ -82,8 +85,9 @@ class Preconditioner(Operator):
         -------
         list of dict
             With keys ``name``, ``kind`` ('int', 'real', 'bool' or 'choice'), ``default``,
-            ``minimum``, ``maximum``, ``choices`` and ``doc``. The method 'classic', which takes
-            the parameters of `pympf.factorize` instead, is not among the choices.
+            ``minimum``, ``maximum``, ``choices``, ``doc`` and ``group``: 'classic' for those of
+            `pympf.factorize`, which the method 'classic' takes, 'levels' for those that the others
+            take, and '' for what all take.
 
         Examples
         --------
@@ -96,10 +100,10 @@ class Preconditioner(Operator):
     @property
     def params(self) -> dict[str, Any]:
         """The parameters that it was made with."""
-        if self._factorization is not None:
-            return {"method": CLASSIC, **self._factorization.params}
         text = self._core.params
-        return {f["name"]: from_text(f, text[f["name"]]) for f in self.fields()}
+        return {
+            f["name"]: from_text(f, text[f["name"]]) for f in self.fields() if f["name"] in text
+        }
 
     @property
     def factorization(self) -> Mmf | None:
@@ -109,37 +113,31 @@ class Preconditioner(Operator):
     @property
     def indefinite(self) -> bool:
         """Whether the setup found a negative eigenvalue of A."""
-        if self._factorization is None:
-            return self._core.indefinite
-        values = self._factorization.spectrum()
-        ends = self.ranks.max(np.array([-values.min(initial=0), abs(values).max(initial=0)]))
-        return bool(ends[0] > 1e-10 * ends[1])
+        return self._core.indefinite
 
     @property
     def definite(self) -> bool:
         """Whether M is meant to be definite; if not, it has the signs of an indefinite A."""
-        return self._factorization is not None or self._core.definite
+        return self._core.definite
 
     @property
     def is_symmetric(self) -> bool:  # type: ignore[override]
         """Whether it was made for a symmetric matrix, and is symmetric."""
-        return self._factorization is not None or self._core.symmetric
+        return self._core.symmetric
 
     @property
     def varies(self) -> bool:
         """Whether M changes from one application to the next: it is a K-cycle over levels."""
-        return self._factorization is None and self._core.varies
+        return self._core.varies
 
     @property
     def method(self) -> str:
         """The method that was taken."""
-        return CLASSIC if self._factorization is not None else self._core.method
+        return self._core.method
 
     @property
     def choice(self) -> str:
         """The method that was taken, and why."""
-        if self._factorization is not None:
-            return CLASSIC
         return with_reason(self._core.method, self._core.reason)
 
     def report(self) -> PreconditionerReport | Report:
@@ -187,9 +185,6 @@ class Preconditioner(Operator):
         >>> pympf.as_preconditioner(pympf.gallery.poisson((16, 16))).traffic()["messages"]
         0
         """
-        factorization = self._factorization
-        if factorization is not None:
-            return factorization.traffic()
         names = ("messages", "message_bytes", "collectives")
         return dict(zip(names, self._core.traffic(), strict=True))
 
@@ -236,15 +231,12 @@ class Preconditioner(Operator):
         if matrix.dtype != self.dtype:
             raise ValueError(f"expected a matrix of {self.dtype}, got {matrix.dtype}")
         rows = matrix.admitted_rows() if self.is_symmetric else matrix.general_rows()
-        if self._factorization is not None:
-            self._factorization = self._factorization._refactorized(rows)
-            self._core = self._factorization.positive_inverse()._factors
-        elif self.is_symmetric and not matrix.is_symmetric and not self._core.has_pattern(rows):
+        if self.is_symmetric and not matrix.is_symmetric and not self._core.has_pattern(rows):
             matrix.symmetric_rows()  # raises
-        else:
-            self._core.update(rows)
-            if self._origin is not None:
-                self._origin = self._origin.with_values(matrix.csr)
+        self._core.update(rows)
+        self._factorization = self._factorized()
+        if self._origin is not None:
+            self._origin = self._origin.with_values(matrix.csr)
 
     def __reduce__(self) -> Any:
         """Pickle what it was made from: it is made again from that."""
@@ -337,6 +329,7 @@ def as_preconditioner(
     near_nullspace: ArrayLike | None = None,
     left_near_nullspace: ArrayLike | None = None,
     block_size: int = 1,
+    progress: Progress | None = None,
     **params: Any,
 ) -> Preconditioner:
     """Make a preconditioner M ≈ A⁻¹.
@@ -364,6 +357,8 @@ def as_preconditioner(
         Unknowns of a node, stored next to each other; the nodes are clustered. With 1 and no
         `near_nullspace`, nodes of up to 6 unknowns are found where `A` shows them (the report
         says so).
+    progress : callable, optional
+        As in `pympf.factorize`, for ``method='classic'``.
     **params
         See `Preconditioner.fields` and ``docs/options.md``. The first to know: ``method``
         ('auto', 'multilevel', 'ict', 'jacobi'), ``cycle`` ('v', 'w', 'k', 'additive'),
@@ -407,6 +402,8 @@ def as_preconditioner(
     only_symmetric = params.get("method") in (CLASSIC, "two_level")
     is_admitted = only_symmetric or matrix.admitted.rows is not None
     rows = matrix.admitted_rows() if is_admitted else matrix.general_rows()
+    if progress is not None:
+        params["progress"] = progress
     return precondition(matrix, rows, near_nullspace, block_size, params, left_near_nullspace)
 
 
@@ -418,14 +415,15 @@ def precondition(
     params: dict[str, Any],
     left_near_nullspace: ArrayLike | None = None,
 ) -> Preconditioner:
-    """Do as `as_preconditioner` does, for a matrix and its `admitted_rows` or `general_rows`."""
-    if params.get("method") == CLASSIC:
-        if near_nullspace is not None or left_near_nullspace is not None or block_size != 1:
-            raise ValueError("near_nullspace, block_size: the method 'classic' takes neither")
-        of_factorize = {k: v for k, v in params.items() if k != "method"}
-        return classic(factorize_rows(rows, A.dtype, A.ranks, **of_factorize))
+    """Do as `as_preconditioner` does, for a matrix and its `admitted_rows` or `general_rows`.
+
+    `params` may have ``progress``, too.
+    """
     ranks, n = A.ranks, len(A.rows)
+    params = dict(params)
+    progress = params.pop("progress", None)
     with ranks.guard():
+        checks.function(progress, "progress")
         _check_params(params)
         _check_block_size(block_size, n)
     ranks.same(sorted(params.items()), "parameters")
@@ -434,12 +432,16 @@ def precondition(
     left = checked_vectors(left_near_nullspace, n, ranks, "left_near_nullspace")
     block_size = int(block_size)
     origin = parts = None
-    if ranks.size == 1:
+    if params.get("method") == CLASSIC:
+        pass  # its rows stay where they are, and it is pickled as its factorization
+    elif ranks.size == 1:
         origin = _Origin.of(A.csr, near_nullspace, left_near_nullspace, block_size, params)
     else:
         parts = _parts(A, rows, params, block_size)
     with working("setup") as work:
-        made = engine(A.dtype).precondition(rows, params, vectors, block_size, parts, left)
+        progress = watched(progress, ranks, work)
+        build = engine(A.dtype).precondition
+        made = build(rows, params, vectors, block_size, parts, left, progress)
         M = Preconditioner(made, ranks=ranks, origin=origin)
         if is_watched():
             work.text = M.choice
@@ -465,19 +467,18 @@ def _parts(
 
 def classic(F: Mmf) -> Preconditioner:
     """Return |F|⁻¹."""
-    return Preconditioner(F.positive_inverse()._factors, F, F.ranks)
+    return Preconditioner(engine(F.dtype).classic_of(F._factors), F.ranks)
 
 
 def _check_params(params: dict[str, Any]) -> None:
     known = kinds(Preconditioner.fields)
+    others = ("comm", "near_nullspace", "left_near_nullspace", "block_size", "progress")
+    left = "levels" if params.get("method") == CLASSIC else CLASSIC
+    taken = [field["name"] for field in Preconditioner.fields() if field["group"] != left]
     for name in params:
-        if name not in known and name in kinds(Params.fields):
-            raise ValueError(
-                f"{name} is a parameter of the method 'classic' only; known to the others: "
-                f"{', '.join(known)}"
-            )
-    others = ("comm", "near_nullspace", "left_near_nullspace", "block_size")
-    checks.fields(params, known, others, choices(Preconditioner.fields))
+        if name not in known:
+            raise ValueError(checks.unknown(name, [*taken, *others]))
+    checks.fields(params, known, choices=choices(Preconditioner.fields))
 
 
 def _check_block_size(value: Any, n: int) -> None:

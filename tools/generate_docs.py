@@ -53,8 +53,9 @@ table; `print` shows most columns, `as_dict()` and the files have all.
 
 def options_page() -> str:
     """Return the text of docs/options.md."""
+    hierarchies = [f for f in pympf.Preconditioner.fields() if f["group"] != "classic"]
     parts = (
-        (INTRODUCTION, pympf.Preconditioner.fields()),
+        (INTRODUCTION, hierarchies),
         (FACTORIZATION, pympf.Params.fields()),
     )
     return "\n".join([*(f"{text}\n{_list(fields)}" for text, fields in parts), _reports()])
@@ -100,14 +101,10 @@ def _allowed(field: dict[str, Any]) -> str:
     if field["kind"] == "bool":
         return "`True`, `False`"
     if field["kind"] == "choice":
-        return ", ".join(f'`"{choice}"`' for choice in _choices(field))
+        return ", ".join(f'`"{choice}"`' for choice in field["choices"])
     kind = "integer" if field["kind"] == "int" else "number"
     maximum = "2³¹ − 1" if field["maximum"] == 2**31 - 1 else f"{field['maximum']:g}"
     return f"{kind}, {field['minimum']:g} to {maximum}"
-
-
-def _choices(field: dict[str, Any]) -> list[str]:
-    return [*field["choices"], "classic"] if field["name"] == "method" else field["choices"]
 
 
 def _flag(field: dict[str, Any]) -> str:

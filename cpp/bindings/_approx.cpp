@@ -9,6 +9,7 @@
 #include "pympf/approx/factorization.hpp"
 #include "pympf/approx/spai.hpp"
 #include "pympf/approx/wavelet.hpp"
+#include "pympf/common/error.hpp"
 #include "pympf/la/matching.hpp"
 
 namespace py = pybind11;
@@ -161,13 +162,11 @@ Array<double> map(const Array<double>& X, Index rows_out, const F& f) {
 }
 
 template <class Rotation>
-void define_kind(py::module_& m) {
+void define_factors(py::module_& m) {
   using Factors = Factorization<Rotation>;
-  using R = Run<Rotation>;
-  const std::string kind = Rotation::name;
   const auto side = [](bool rows) { return rows ? Side::rows : Side::columns; };
 
-  py::class_<Factors>(m, (kind + "_factors").c_str())
+  py::class_<Factors>(m, concat(Rotation::name, "_factors").c_str())
       .def(py::init(&restored<Rotation>))
       .def("state", &state<Rotation>)
       .def(
@@ -200,8 +199,14 @@ void define_kind(py::module_& m) {
            })
       .def_property_readonly("left_out", &Factors::left_out)
       .def_property_readonly("bytes", &Factors::bytes);
+}
 
-  py::class_<R>(m, (kind + "_run").c_str())
+template <class Rotation>
+void define_run(py::module_& m) {
+  using Factors = Factorization<Rotation>;
+  using R = Run<Rotation>;
+
+  py::class_<R>(m, concat(Rotation::name, "_run").c_str())
       .def(py::init([](const Rows& A, double drop, double max_fill, Global rotations) {
              const CsrView<double> rows = A.view();
              const py::gil_scoped_release release;
@@ -307,8 +312,11 @@ PYBIND11_MODULE(_approx, m) {
       py::arg("indptr").noconvert(), py::arg("indices").noconvert(), py::arg("data").noconvert(),
       py::arg("cols"));
   m.def("match", &match, py::arg("A"), py::arg("goal"), py::arg("most_work"));
-  define_kind<DirectRotation>(m);
-  define_kind<SymmetricRotation>(m);
-  define_kind<SkewRotation>(m);
+  define_factors<DirectRotation>(m);
+  define_run<DirectRotation>(m);
+  define_factors<SymmetricRotation>(m);
+  define_run<SymmetricRotation>(m);
+  define_factors<SkewRotation>(m);
+  define_run<SkewRotation>(m);
   define_wavelets(m);
 }

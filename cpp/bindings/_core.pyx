@@ -15,7 +15,7 @@ cdef extern from "pympf/common/field.hpp" namespace "pympf":
 cdef extern from "glue.hpp" namespace "pympf::python":
     void translate()
     cdef cppclass FieldInfo:
-        string name, doc
+        string name, doc, group
         Kind kind
         double minimum, maximum, default_value
         vector[string] choices
@@ -110,7 +110,7 @@ def factor_backends():
 
 
 def precond_fields():
-    """The field list of the multilevel preconditioner's parameters, as dicts."""
+    """The field list of the preconditioner's parameters, as dicts."""
     return field_dicts(multilevel_fields)
 
 
@@ -124,7 +124,8 @@ cdef list field_dicts(const vector[FieldInfo]& fields):
         choices = [field.choices[c].decode() for c in range(field.choices.size())]
         out.append({"name": field.name.decode(), "kind": kind,
                     "default": _value(kind, choices, field.default_value), "minimum": field.minimum,
-                    "maximum": field.maximum, "choices": choices, "doc": field.doc.decode()})
+                    "maximum": field.maximum, "choices": choices, "doc": field.doc.decode(),
+                    "group": field.group.decode()})
     return out
 
 

@@ -51,7 +51,7 @@ inline void translate() {
 
 // A Field without the type of its struct.
 struct FieldInfo {
-  std::string name, doc;
+  std::string name, doc, group;
   Kind kind;
   double minimum, maximum, default_value;
   std::vector<std::string> choices;
@@ -61,7 +61,8 @@ template <class P>
 std::vector<FieldInfo> describe(const std::vector<Field<P>>& fields) {
   std::vector<FieldInfo> out;
   for (const auto& f : fields)
-    out.push_back({f.name, f.doc, f.kind, f.minimum, f.maximum, f.default_value(), f.choices});
+    out.push_back(
+        {f.name, f.doc, f.group, f.kind, f.minimum, f.maximum, f.default_value(), f.choices});
   return out;
 }
 
@@ -80,6 +81,21 @@ template <class P>
 Texts write_params(const std::vector<Field<P>>& fields, const P& params) {
   Texts out;
   for (const auto& f : fields) out.emplace_back(f.name, f.text(params));
+  return out;
+}
+
+// What the method does not take is refused.
+inline precond::Params read_precond_params(const Texts& given) {
+  const precond::Params params = read_params(precond::fields(), given);
+  for (const auto& [name, text] : given)
+    precond::require_taken(params, find_field(precond::fields(), name));
+  return params;
+}
+
+inline Texts write_precond_params(const precond::Params& params) {
+  Texts out;
+  for (const auto& f : precond::fields())
+    if (precond::takes(params, f)) out.emplace_back(f.name, f.text(params));
   return out;
 }
 
@@ -128,22 +144,6 @@ Operator<T> jacobi_operator(const T* d, Index n) {
   return [=](const T* x, T* y) {
     for (Index i = 0; i < n; ++i) y[i] = d[i] != 0 ? x[i] / std::abs(d[i]) : x[i];
   };
-}
-
-template <class T>
-Operator<T> mmf_operator(const mmf::Mmf<T>& M) {
-  Operator<T> out([&M](const T* x, T* y) { M.multiply(x, y, 1); });
-  out.apply_block = [&M, in = std::vector<T>(), result = std::vector<T>()](
-                        const Block<const T>& X, const Block<T>& Y) mutable {
-    for_panels(X.count(), [&](Index first, Index count, Index lanes) {
-      in.resize(static_cast<std::size_t>(lanes) * X.n);
-      result.resize(in.size());
-      to_panel(X, first, count, lanes, in.data());
-      M.multiply(in.data(), result.data(), lanes);
-      from_panel(result.data(), lanes, Y, first, count);
-    });
-  };
-  return out;
 }
 
 template <class T>
@@ -355,11 +355,24 @@ std::pair<Global, Global> core_size_and_bytes(const mmf::Mmf<T>& F) {
 template <class T>
 std::shared_ptr<precond::Preconditioner<T>> build_preconditioner(
     const DistRows<T>& A, const precond::Params& params, precond::NearNullspace& vectors,
-    Index block, const std::vector<int>& parts, precond::NearNullspace& left) {
+    Index block, const std::vector<int>& parts, precond::NearNullspace& left,
+    const mmf::Progress& progress) {
   return together(A.comm, [&] {
     return std::make_shared<precond::Preconditioner<T>>(A, params, std::move(vectors), block, parts,
-                                                        std::move(left));
+                                                        std::move(left), progress);
   });
+}
+template <class T>
+std::shared_ptr<precond::Preconditioner<T>> classic_preconditioner(const mmf::Mmf<T>& F) {
+  return together(F.comm(), [&] {
+    return std::make_shared<precond::Preconditioner<T>>(std::make_shared<const mmf::Mmf<T>>(F));
+  });
+}
+// F of the method `classic`; null for the others.
+template <class T>
+Shared<T> factorization_of(const precond::Preconditioner<T>& M) {
+  const auto F = M.factorization();
+  return F ? std::make_shared<mmf::Mmf<T>>(*F) : nullptr;
 }
 template <class T>
 bool has_pattern(const precond::Preconditioner<T>& M, const DistRows<T>& A) {

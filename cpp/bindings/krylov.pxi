@@ -3,8 +3,7 @@
 cdef extern from "glue.hpp" namespace "pympf::python":
     Operator[T] make_operator[T](
         int (*)(void*, const T*, T*, int32_t) except -1, void*, int32_t, const Communicator&)
-    Operator[T] mmf_operator[T](const Mmf[T]&)
-    Operator[T] precond_operator[T](const Multilevel[T]&)
+    Operator[T] precond_operator[T](const Precond[T]&)
     Operator[T] jacobi_operator[T](const T*, int32_t)
     KrylovCallback[T] make_callback[T](
         int (*)(void*, int, double) except -1, void*, cbool, const Communicator&) except +translate nogil
@@ -59,13 +58,9 @@ cdef int call_operator(void* f, const real* x, real* y, int32_t n) except -1 wit
 
 cdef Operator[real] preconditioner_operator(object M, int32_t n, const Communicator& comm) except *:
     cdef int ranks = comm.size()
-    if isinstance(M, Factors):
-        if M.ranks != ranks:
-            raise ValueError(f"a factorization on {M.ranks} ranks cannot precondition a system on {ranks}")
-        if M.rows != n:
-            raise ValueError(f"expected a preconditioner of {n} rows, got one of {M.rows}")
-        return mmf_operator[real]((<Factors>M).mmf.get()[0])
     if isinstance(M, Preconditioner):
+        if (<Preconditioner>M).comm.size() != ranks:
+            raise ValueError(f"a preconditioner on {(<Preconditioner>M).comm.size()} ranks cannot serve a system on {ranks}")
         return precond_operator[real]((<Preconditioner>M).M.get()[0])
     cdef const real[::1] diagonal
     if isinstance(M, np.ndarray):
@@ -82,7 +77,7 @@ cdef dict krylov_dict(const KrylovResult& result):
 
 def solve(Rows A not None, const real[:, ::1] B, real[:, ::1] X, M, str method, str side, double rtol, double atol,
           int max_iterations, int restart, cbool symmetric, callbacks):
-    """A x = b by a Krylov method for all rows b of B; the rows of X hold the initial guesses and then the solutions. Returns a result for each. M: Factors, Preconditioner, a diagonal for Jacobi, a callable or None. `callbacks`: one for each b, or None. Collective."""
+    """A x = b by a Krylov method for all rows b of B; the rows of X hold the initial guesses and then the solutions. Returns a result for each. M: a Preconditioner, a diagonal for Jacobi, a callable or None. `callbacks`: one for each b, or None. Collective."""
     cdef KrylovParams params
     cdef vector[KrylovResult] results
     cdef int32_t k = B.shape[0], n = B.shape[1], c

@@ -1,11 +1,8 @@
-# The multilevel preconditioner; the typed face is pympf/precond.py.
+# The preconditioner; the typed face is pympf/precond.py.
 
 cdef extern from "pympf/precond/preconditioner.hpp" namespace "pympf::precond":
-    cdef cppclass MultilevelParams "pympf::precond::Params":
+    cdef cppclass PrecondParams "pympf::precond::Params":
         pass
-    cdef cppclass MultilevelField "pympf::Field<pympf::precond::Params>":
-        pass
-    const vector[MultilevelField]& multilevel_fields "pympf::precond::fields"()
     cdef cppclass NearNullspace:
         int32_t vectors
         vector[double] values
@@ -18,33 +15,34 @@ cdef extern from "pympf/precond/preconditioner.hpp" namespace "pympf::precond":
     cdef cppclass DirectReport:
         string backend, order
         double predicted, flops, stored
-    cdef cppclass MultilevelReport "pympf::precond::Report":
+    cdef cppclass PrecondReport "pympf::precond::Report":
         vector[LevelReport] levels
         double operator_complexity, grid_complexity, seconds, work, setup_work
         int32_t coarse_rows, coarse_nullity, coarse_negative
         cbool indefinite, definite, single, symmetric
         string method, reason, placement, direct_text
         DirectReport direct
-    cdef cppclass Multilevel "pympf::precond::Preconditioner" [T]:
+    cdef cppclass Precond "pympf::precond::Preconditioner" [T]:
         int32_t rows()
-        const MultilevelParams& params()
-        const MultilevelReport& report()
+        const PrecondParams& params()
+        const PrecondReport& report()
 
 
 cdef extern from "glue.hpp" namespace "pympf::python":
-    MultilevelParams read_multilevel_params "pympf::python::read_params"(
-        const vector[MultilevelField]&, const Texts&) except +translate
-    Texts write_multilevel_params "pympf::python::write_params"(const vector[MultilevelField]&, const MultilevelParams&)
-    shared_ptr[Multilevel[T]] build_preconditioner[T](
-        const DistRows[T]&, const MultilevelParams&, NearNullspace&, int32_t, const vector[int]&, NearNullspace&) except +translate nogil
-    void update_preconditioner[T](Multilevel[T]&, const DistRows[T]&) except +translate nogil
-    cbool fall_back[T](Multilevel[T]&, const DistRows[T]&, const string&) except +translate nogil
-    cbool has_pattern[T](const Multilevel[T]&, const DistRows[T]&) except +translate nogil
-    int32_t block_to_move_ "pympf::python::block_to_move"[T](const DistRows[T]&, const MultilevelParams&, int32_t) except +translate nogil
-    cbool is_worth_moving_ "pympf::python::is_worth_moving"[T](const DistRows[T]&, const MultilevelParams&, const vector[int]&) except +translate nogil
-    cbool varies[T](const Multilevel[T]&)
+    PrecondParams read_precond_params(const Texts&) except +translate
+    Texts write_precond_params(const PrecondParams&)
+    shared_ptr[Precond[T]] classic_preconditioner[T](const Mmf[T]&) except +translate nogil
+    shared_ptr[Mmf[T]] factorization_of[T](const Precond[T]&)
+    shared_ptr[Precond[T]] build_preconditioner[T](
+        const DistRows[T]&, const PrecondParams&, NearNullspace&, int32_t, const vector[int]&, NearNullspace&, const Progress&) except +translate nogil
+    void update_preconditioner[T](Precond[T]&, const DistRows[T]&) except +translate nogil
+    cbool fall_back[T](Precond[T]&, const DistRows[T]&, const string&) except +translate nogil
+    cbool has_pattern[T](const Precond[T]&, const DistRows[T]&) except +translate nogil
+    int32_t block_to_move_ "pympf::python::block_to_move"[T](const DistRows[T]&, const PrecondParams&, int32_t) except +translate nogil
+    cbool is_worth_moving_ "pympf::python::is_worth_moving"[T](const DistRows[T]&, const PrecondParams&, const vector[int]&) except +translate nogil
+    cbool varies[T](const Precond[T]&)
     void apply_preconditioner[T](
-        const Multilevel[T]&, const Communicator&, const T*, T*, int32_t, cbool) except +translate nogil
+        const Precond[T]&, const Communicator&, const T*, T*, int32_t, cbool) except +translate nogil
 
 
 cdef dict level_dict(const LevelReport& line):
@@ -62,9 +60,9 @@ cdef dict direct_dict(const DirectReport& direct):
 
 
 cdef class Preconditioner:
-    """M ~ A^-1 by a cycle over levels."""
+    """M ~ A^-1."""
 
-    cdef shared_ptr[Multilevel[real]] M
+    cdef shared_ptr[Precond[real]] M
     cdef Communicator comm
 
     @property
@@ -78,10 +76,10 @@ cdef class Preconditioner:
 
     @property
     def params(self):
-        return dict_of(write_multilevel_params(multilevel_fields(), self.M.get().params()))
+        return dict_of(write_precond_params(self.M.get().params()))
 
     def report(self):
-        cdef const MultilevelReport* r = &self.M.get().report()
+        cdef const PrecondReport* r = &self.M.get().report()
         cdef size_t i
         return {"method": r.method.decode(), "reason": self.reason,
                 "direct": direct_dict(r.direct), "levels": [level_dict(r.levels[i]) for i in range(r.levels.size())],
@@ -98,7 +96,7 @@ cdef class Preconditioner:
 
     @property
     def reason(self):
-        cdef const MultilevelReport* r = &self.M.get().report()
+        cdef const PrecondReport* r = &self.M.get().report()
         return (r.reason + r.direct_text + r.placement).decode()
 
     @property
@@ -117,6 +115,13 @@ cdef class Preconditioner:
     def varies(self):
         """Whether M changes from one application to the next."""
         return varies[real](self.M.get()[0])
+
+    @property
+    def factorization(self):
+        """F of the method 'classic', as Factors; None for the others."""
+        cdef Factors out = Factors()
+        out.mmf = factorization_of[real](self.M.get()[0])
+        return out if out.mmf else None
 
     def traffic(self):
         """(messages, their bytes, collectives) that this rank has sent through its communicator."""
@@ -151,10 +156,18 @@ cdef class Preconditioner:
             apply_preconditioner[real](self.M.get()[0], self.comm, from_, to, k, transposed)
 
 
+def classic_of(Factors F not None):
+    """|F|^-1. Collective."""
+    cdef Preconditioner out = Preconditioner()
+    out.comm = F.Q().comm
+    with nogil:
+        out.M = classic_preconditioner[real](F.mmf.get()[0])
+    return out
+
 
 def block_to_move(Rows A not None, dict params, int32_t block):
     """Rows of a node, where a partitioner is to say on which ranks they should be; else 0. Collective."""
-    cdef MultilevelParams p = read_multilevel_params(multilevel_fields(), texts(params))
+    cdef PrecondParams p = read_precond_params(texts(params))
     cdef int32_t out
     with nogil:
         out = block_to_move_[real](A.rows.get()[0], p, block)
@@ -163,7 +176,7 @@ def block_to_move(Rows A not None, dict params, int32_t block):
 
 def is_worth_moving(Rows A not None, dict params, const int32_t[::1] parts):
     """Whether the parts are asked for, or cut less than half as many couplings as the ranks do. Collective."""
-    cdef MultilevelParams p = read_multilevel_params(multilevel_fields(), texts(params))
+    cdef PrecondParams p = read_precond_params(texts(params))
     cdef vector[int] ranks
     cdef cbool out
     if parts.shape[0]:
@@ -174,12 +187,13 @@ def is_worth_moving(Rows A not None, dict params, const int32_t[::1] parts):
 
 
 def precondition(Rows A not None, dict params, const double[:, ::1] near_nullspace, int32_t block,
-                 const int32_t[::1] parts, const double[:, ::1] left_near_nullspace=None):
+                 const int32_t[::1] parts, const double[:, ::1] left_near_nullspace=None, progress=None):
     """near_nullspace: (own rows, m), or None for constants; left_near_nullspace: that of A^T, for a general A.
-    parts: the rank for each own row, or None. Collective."""
+    parts: the rank for each own row, or None; progress: called after each stage of the method 'classic', or None. Collective."""
     cdef Preconditioner out = Preconditioner()
-    cdef MultilevelParams p = read_multilevel_params(multilevel_fields(), texts(params))
+    cdef PrecondParams p = read_precond_params(texts(params))
     cdef NearNullspace vectors, left
+    cdef Progress report = make_progress(call_progress, <void*>progress, A.rows.get().comm)
     cdef vector[int] ranks
     if parts is not None and parts.shape[0]:
         assign(&ranks, &parts[0], parts.shape[0])
@@ -193,5 +207,5 @@ def precondition(Rows A not None, dict params, const double[:, ::1] near_nullspa
             assign(&left.values, &left_near_nullspace[0, 0], left_near_nullspace.size)
     out.comm = A.rows.get().comm
     with nogil:
-        out.M = build_preconditioner[real](A.rows.get()[0], p, vectors, block, ranks, left)
+        out.M = build_preconditioner[real](A.rows.get()[0], p, vectors, block, ranks, left, report)
     return out

@@ -275,8 +275,8 @@ PetscErrorCode with_rows(PC pc, const std::function<PetscErrorCode(const Matrix&
     failure = guarded(pc, [&] {
       const auto given = std::make_shared<Matrix>(std::move(A));
       const auto admission = admit(given);
-      data(pc).remark = data(pc).classic ? "" : admission.remark();
-      if (!admission.rows && !data(pc).classic) return body(as_it_is(*given));
+      data(pc).remark = is_classic(data(pc)) ? "" : admission.remark();
+      if (!admission.rows && !is_classic(data(pc))) return body(as_it_is(*given));
       require(admission.rows != nullptr, admission.refusal(otherwise(pc)));
       data(pc).determined = admission.determined;
       return body(*admission.rows);

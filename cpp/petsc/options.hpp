@@ -1,5 +1,4 @@
-// The options -pc_mmf_<name>: the fields of precond/params.hpp and mmf/params.hpp, and
-// reuse_rotations.
+// The options -pc_mmf_<name>: the fields of precond/params.hpp, and reuse_rotations.
 #pragma once
 
 #include <vector>
@@ -9,16 +8,7 @@
 
 namespace pympf {
 
-struct Options {
-  std::vector<Field<PcMmf>> common, multilevel, classic;
-
-  const std::vector<Field<PcMmf>>& of(bool is_classic) const {
-    return is_classic ? classic : multilevel;
-  }
-  std::vector<Field<PcMmf>> all() const;
-};
-
-const Options& options();
+const std::vector<Field<PcMmf>>& options();
 
 // PetscOptionItems* in PETSc 3.18, a type of its own in later ones.
 template <class Items>

@@ -1,12 +1,9 @@
-// PETSc preconditioner type `mmf`: the multilevel preconditioner (precond/preconditioner.hpp) of
-// the preconditioning matrix, on one rank or many.
+// PETSc preconditioner type `mmf`: the preconditioner of precond/preconditioner.hpp, of the
+// preconditioning matrix, on one rank or many.
 //
 //   program -dll_append <folder>/libpympf_petsc.so -pc_type mmf -pc_mmf_<field> <value>
 //
-// The fields are those of precond/params.hpp, and reuse_rotations. With -pc_mmf_method classic it
-// is |F|^-1 instead, F the multiresolution factorization, and the fields are those of
-// mmf/params.hpp. |F| takes the eigenvalues by absolute value (zeros count as the largest one), so
-// |F|^-1 is symmetric positive definite whatever the matrix is.
+// The fields are those of precond/params.hpp, and reuse_rotations.
 #include "pc_mmf.hpp"
 
 #include <algorithm>
@@ -65,59 +62,40 @@ bool are_finite(const Communicator& comm, const std::vector<PetscScalar>& values
   return comm.min(Global{std::all_of(values.begin(), values.end(), is_finite)}) > 0;
 }
 
-void require_finite(const Communicator& comm, const Classic& classic) {
-  const auto& H = classic.M.factors().H;
-  const bool core = are_finite(comm, H.core), diagonal = are_finite(comm, H.diagonal);
-  require<Singular>(core && diagonal,
-                    "the inverse of the factorization is not finite: the entries of the matrix are "
-                    "too large or too small; scale it");
-}
-
 // Incomplete factors of an indefinite matrix may grow without bound.
-void require_finite(const Communicator& comm, const Multilevel& M) {
-  if (!M.report().indefinite) return;
+void require_finite(const Communicator& comm, const Preconditioner& M) {
+  if (!M.report().indefinite || M.factorization()) return;
   std::vector<PetscScalar> ones(M.rows(), 1), z(M.rows());
   M.apply(ones.data(), z.data());
   require<Singular>(are_finite(comm, z),
-                    "the multilevel preconditioner of this indefinite matrix is not finite; use "
+                    "the preconditioner of this indefinite matrix is not finite; use "
                     "-pc_mmf_method classic");
 }
 
 void require_finite(const Communicator&, const Nothing&) {}
 
-Classic factorize(const PcMmf& mmf, const Matrix& A) {
-  Factors F(mmf::factorize(A, mmf.factorization));
-  Factors M = F.preconditioner();
-  return {std::move(F), std::move(M)};
-}
-
-void update(Classic& classic, const Matrix& A) {
-  classic.F = classic.F.refactorize(A);
-  classic.M = classic.F.preconditioner();
-}
-
-void update(Multilevel& M, const Matrix& A) { M.update(A); }
+void update(Preconditioner& M, const Matrix& A) { M.update(A); }
 void update(Nothing&, const Matrix&) {}
 
 // Whether what was built for the matrix before this one can take its values. `changes`: the rest
 // without determined unknowns may have another pattern although the matrix has the same.
 bool can_update(const PcMmf& mmf, const Built& built, const Modes& modes, const Matrix& A,
                 bool changes) {
-  if (!mmf.reuse_rotations || built.index() == 0) return false;
-  const auto* M = std::get_if<Multilevel>(&built);
-  if (M && M->report().symmetric == A.general) return false;
-  return mmf.classic || (!modes.are_new && (!changes || !M || M->has_pattern(A)));
+  if (!mmf.reuse_rotations) return false;
+  const auto* M = std::get_if<Preconditioner>(&built);
+  if (!M || M->report().symmetric == A.general) return false;
+  return !modes.are_new && (!changes || M->has_pattern(A));
 }
 
-PetscErrorCode make_multilevel(PC pc, const Matrix& A, const Modes& modes, Built* built) {
-  const precond::Params& params = data(pc).multilevel;
+PetscErrorCode make(PC pc, const Matrix& A, const Modes& modes, Built* built) {
+  const precond::Params& params = data(pc).params;
   std::vector<int> parts;
 
   PetscFunctionBegin;
   const Index block = precond::block_to_move(A, params, modes.block);
   if (block > 0) PetscCall(find_parts(pc, A, block, params.repartition, &parts));
   if (block > 0 && !precond::is_worth_moving(A, params, parts)) parts.clear();
-  built->emplace<Multilevel>(A, params, modes.vectors, modes.block, parts);
+  built->emplace<Preconditioner>(A, params, modes.vectors, modes.block, parts);
   PetscFunctionReturn(PetscErrorCode(0));
 }
 
@@ -133,10 +111,8 @@ PetscErrorCode build(PC pc, const Matrix& A, const Modes& modes, bool same_patte
     std::visit([&](auto& M) { update(M, A); }, built);
   else if (A.layout.total() == 0)
     built = Nothing{true};
-  else if (mmf.classic)
-    built = factorize(mmf, A);
   else
-    PetscCall(make_multilevel(pc, A, modes, &built));
+    PetscCall(make(pc, A, modes, &built));
   std::visit([&](const auto& M) { require_finite(mmf.comm, M); }, built);
   mmf.reused = reuse ? mmf.reused + 1 : 0;
   mmf.built = std::move(built);
@@ -179,7 +155,10 @@ PetscErrorCode PCSetUp_MMF(PC pc) {
   PetscCall(has_same_pattern(pc, &same_pattern));
   PetscCall(PCSetFailedReason(pc, PC_NOERROR));
   PetscCall(find_communicator(pc));
-  if (!data(pc).classic) PetscCall(find_modes(pc, &modes));
+  if (is_classic(data(pc)))
+    modes.are_new = false;  // it takes none
+  else
+    PetscCall(find_modes(pc, &modes));
   PetscCall(PetscLogEventBegin(events.setup, pc, 0, 0, 0));
   const PetscErrorCode failure = with_rows(pc, [&](const Matrix& A) {
     return build(pc, A, modes, same_pattern, had_determined, std::move(before));
@@ -201,24 +180,14 @@ PetscErrorCode check_built(PC pc) {
   PetscFunctionReturn(PetscErrorCode(0));
 }
 
-double flops(const Multilevel& M) { return 2 * M.report().work; }
-double flops(const Classic& classic) {
-  return 2.0 * static_cast<double>(classic.M.bytes()) / (sizeof(PetscScalar) + sizeof(Index));
-}
+double flops(const Preconditioner& M) { return 2 * M.report().work; }
 double flops(Nothing) { return 0; }
 
-void apply(const Multilevel& M, const PetscScalar* x, PetscScalar* y) { M.apply(x, y); }
-void apply(const Classic& classic, const PetscScalar* x, PetscScalar* y) {
-  classic.M.multiply(x, y, 1);
-}
+void apply(const Preconditioner& M, const PetscScalar* x, PetscScalar* y) { M.apply(x, y); }
 void apply(Nothing, const PetscScalar*, PetscScalar*) {}
 
-void apply_transpose(const Multilevel& M, const PetscScalar* x, PetscScalar* y) {
+void apply_transpose(const Preconditioner& M, const PetscScalar* x, PetscScalar* y) {
   M.apply_transpose({M.rows(), {x}}, {M.rows(), {y}});
-}
-// It is symmetric.
-void apply_transpose(const Classic& classic, const PetscScalar* x, PetscScalar* y) {
-  apply(classic, x, y);
 }
 void apply_transpose(Nothing, const PetscScalar*, PetscScalar*) {}
 
@@ -271,20 +240,9 @@ Block<T> by_columns(T* values, std::size_t stride, Index rows, Index count) {
   return out;
 }
 
-void apply_block(const Multilevel& M, const Block<const PetscScalar>& X,
+void apply_block(const Preconditioner& M, const Block<const PetscScalar>& X,
                  const Block<PetscScalar>& Y) {
   M.apply(X, Y);
-}
-
-// The factors take blocks by rows.
-void apply_block(Classic& classic, const Block<const PetscScalar>& X, const Block<PetscScalar>& Y) {
-  for_panels(X.count(), [&](Index first, Index count, Index lanes) {
-    classic.block.resize(static_cast<std::size_t>(X.n) * lanes);
-    PetscScalar* panel = classic.block.data();
-    to_panel(X, first, count, lanes, panel);
-    classic.M.multiply(panel, panel, lanes);
-    from_panel(panel, lanes, Y, first, count);
-  });
 }
 
 void apply_block(Nothing, const Block<const PetscScalar>&, const Block<PetscScalar>&) {}
@@ -364,7 +322,7 @@ PetscErrorCode PCPreSolve_MMF(PC pc, KSP ksp, Vec b, Vec x) {
   PetscCall(applies_once(ksp, &data(pc).is_applied_once));
   // A matrix that changed without KSPSetOperators() is set up by PCApply() only: too late for this.
   PetscCall(PCSetUp(pc));
-  if (const auto* M = std::get_if<Multilevel>(&data(pc).built))
+  if (const auto* M = std::get_if<Preconditioner>(&data(pc).built))
     PetscCall(check_solver(pc, ksp, *M));
   PetscCall(needs_symmetric(ksp, &symmetric_only));
   data(pc).settled.clear();

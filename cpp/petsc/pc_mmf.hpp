@@ -10,7 +10,6 @@
 #include <vector>
 
 #include "pympf/la/determined.hpp"
-#include "pympf/mmf/mmf.hpp"
 #include "pympf/precond/preconditioner.hpp"
 
 #if defined(PETSC_USE_COMPLEX)
@@ -25,27 +24,20 @@ static_assert(std::is_same_v<PetscScalar, double> || std::is_same_v<PetscScalar,
 namespace pympf {
 
 using Matrix = DistRows<PetscScalar>;
-using Multilevel = precond::Preconditioner<PetscScalar>;
-using Factors = mmf::Mmf<PetscScalar>;
-
-struct Classic {
-  Factors F, M;  // of the matrix; its |F|^-1, on the same rotations
-  std::vector<PetscScalar> block = {};
-};
+using Preconditioner = precond::Preconditioner<PetscScalar>;
 
 // Not set up, or a matrix without rows: a block of bjacobi may be one.
 struct Nothing {
   bool is_built = false;
 };
 
-using Built = std::variant<Nothing, Multilevel, Classic>;
+using Built = std::variant<Nothing, Preconditioner>;
 
 struct PcMmf {
   // A cycle in single precision is linear to seven digits, which GMRES and MINRES do not forgive:
   // they would report a residual that they have not reached.
-  precond::Params multilevel{.precision = precond::Precision::working};
-  mmf::Params factorization;
-  bool classic = false, reuse_rotations = true;
+  precond::Params params{.precision = precond::Precision::working};
+  bool reuse_rotations = true;
   Communicator comm;  // of the matrix that was built for
   Built built;
   std::shared_ptr<const Determined<PetscScalar>> determined;  // unknowns; null: none
@@ -66,6 +58,9 @@ struct PcMmf {
 // What the preconditioner is made of: PETSc's own switch -pc_use_amat takes the matrix of the
 // system, where that of the preconditioner is not symmetric by design.
 inline Mat source_of(PC pc) { return pc->useAmat ? pc->mat : pc->pmat; }
+
+// Whether |F|^-1 is asked for.
+inline bool is_classic(const PcMmf& mmf) { return mmf.params.method == precond::Method::classic; }
 
 inline PcMmf& data(PC pc) { return *static_cast<PcMmf*>(pc->data); }
 

@@ -33,7 +33,7 @@ PetscErrorCode needs_symmetric(KSP ksp, bool* answer) {
   PetscFunctionReturn(PetscErrorCode(0));
 }
 
-PetscErrorCode check_solver(PC pc, KSP ksp, const Multilevel& M) {
+PetscErrorCode check_solver(PC pc, KSP ksp, const Preconditioner& M) {
   const MPI_Comm comm = PetscObjectComm((PetscObject)pc);
   const char* solver = ((PetscObject)ksp)->type_name;
   bool is_flexible, is_cg, needs_positive;

@@ -6,7 +6,7 @@
 namespace pympf {
 
 // Refuses what this solver may not be given.
-PetscErrorCode check_solver(PC pc, KSP ksp, const Multilevel& M);
+PetscErrorCode check_solver(PC pc, KSP ksp, const Preconditioner& M);
 
 // Whether the solver is one of those that are for symmetric matrices only.
 PetscErrorCode needs_symmetric(KSP ksp, bool* answer);

@@ -9,19 +9,18 @@
 namespace pympf {
 namespace {
 
+using Factorization = mmf::Mmf<PetscScalar>;
+
 // Of all ranks.
 double megabytes(const Communicator& comm, std::size_t bytes) {
   return static_cast<double>(comm.sum(static_cast<Global>(bytes))) / 1e6;
 }
 
 void write_params(std::ostream& out, const PcMmf& mmf) {
-  std::vector<Field<PcMmf>> list = options().common;
-  const auto& rest = options().of(mmf.classic);
-  list.insert(list.end(), rest.begin(), rest.end());
   out << "parameters:";
   bool any = false;
-  for (const auto& option : list)
-    if (option.get(mmf) != option.default_value()) {
+  for (const auto& option : options())
+    if (option.is_given(mmf)) {
       out << " " << option.name << "=" << option.text(mmf);
       any = true;
     }
@@ -36,24 +35,25 @@ void write_start(std::ostream& out, const Line& s) {
       << std::setw(11) << s.nnz << std::setw(10) << s.clusters;
 }
 
-void write_levels(std::ostream& out, const PcMmf& mmf, const Multilevel& M) {
+void write_stages(std::ostream& out, const PcMmf& mmf, const Factorization& F) {
+  out << start_of_table << "  rotations    retired    dropped         MB    seconds\n";
+  for (const auto& s : F.factors().stages) {
+    write_start(out, s);
+    out << std::setw(11) << s.rotations << std::setw(11) << s.retired << std::scientific
+        << std::setprecision(2) << std::setw(11) << s.dropped << std::fixed << std::setw(11)
+        << megabytes(mmf.comm, s.bytes) << std::setprecision(3) << std::setw(11) << s.seconds
+        << std::defaultfloat << "\n";
+  }
+}
+
+void write_levels(std::ostream& out, const PcMmf& mmf, const Preconditioner& M) {
+  if (const auto F = M.factorization()) return write_stages(out, mmf, *F);
   if (M.report().levels.empty()) return;
   out << start_of_table << "  lifted  P per row  factor/nnz         MB    seconds\n";
   for (const auto& s : M.report().levels) {
     write_start(out, s);
     out << std::setw(8) << (s.lifted ? "yes" : "no") << std::fixed << std::setprecision(2)
         << std::setw(11) << s.prolongation << std::setw(12) << s.factor << std::setw(11)
-        << megabytes(mmf.comm, s.bytes) << std::setprecision(3) << std::setw(11) << s.seconds
-        << std::defaultfloat << "\n";
-  }
-}
-
-void write_levels(std::ostream& out, const PcMmf& mmf, const Classic& classic) {
-  out << start_of_table << "  rotations    retired    dropped         MB    seconds\n";
-  for (const auto& s : classic.F.factors().stages) {
-    write_start(out, s);
-    out << std::setw(11) << s.rotations << std::setw(11) << s.retired << std::scientific
-        << std::setprecision(2) << std::setw(11) << s.dropped << std::fixed << std::setw(11)
         << megabytes(mmf.comm, s.bytes) << std::setprecision(3) << std::setw(11) << s.seconds
         << std::defaultfloat << "\n";
   }
@@ -70,7 +70,20 @@ void write_bytes(std::ostream& out, const PcMmf& mmf, std::size_t bytes) {
   if (mmf.comm.size() > 1) out << " on " << mmf.comm.size() << " ranks";
 }
 
-void write_summary(std::ostream& out, const PcMmf& mmf, const Multilevel& M) {
+void write_factors(std::ostream& out, const PcMmf& mmf, const Factorization& F) {
+  const auto& factors = F.factors();
+  out << factors.stages.size() << " levels, core of " << mmf.comm.sum(Global{F.core_size()})
+      << " rows, stopped by " << mmf::name(factors.stop) << "\n";
+  out << "relative Frobenius error " << std::setprecision(3)
+      << (factors.norm > 0 ? factors.dropped / factors.norm : 0.0) << ", ";
+  // The inverse shares the rotations.
+  write_bytes(out, mmf, 2 * F.bytes() - factors.Q->bytes());
+  out << "\n";
+  write_reused(out, mmf);
+}
+
+void write_summary(std::ostream& out, const PcMmf& mmf, const Preconditioner& M) {
+  if (const auto F = M.factorization()) return write_factors(out, mmf, *F);
   const precond::Report& report = M.report();
   std::size_t bytes = 0;
   for (const auto& level : report.levels) bytes += level.bytes;
@@ -95,17 +108,6 @@ void write_summary(std::ostream& out, const PcMmf& mmf, const Multilevel& M) {
       << ", grid complexity " << report.grid_complexity << ", ";
   write_bytes(out, mmf, bytes);
   out << ", " << std::setprecision(3) << report.seconds << " s\n";
-  write_reused(out, mmf);
-}
-
-void write_summary(std::ostream& out, const PcMmf& mmf, const Classic& classic) {
-  const auto& F = classic.F.factors();
-  out << F.stages.size() << " levels, core of " << mmf.comm.sum(Global{classic.F.core_size()})
-      << " rows, stopped by " << mmf::name(F.stop) << "\n";
-  out << "relative Frobenius error " << std::setprecision(3)
-      << (F.norm > 0 ? F.dropped / F.norm : 0.0) << ", ";
-  write_bytes(out, mmf, classic.F.bytes() + classic.M.bytes() - F.Q->bytes());
-  out << "\n";
   write_reused(out, mmf);
 }
 

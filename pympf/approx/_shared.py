@@ -36,13 +36,10 @@ def gathered(A: Any, comm: Any) -> tuple[sp.csr_array, Place]:
     matrix = Matrix.of(A, comm, square=False).astype(np.float64)
     ranks, (m, n) = matrix.ranks, matrix.shape
     columns = matrix.rows if m == n else ranks.cut(n)
-    if ranks.size == 1:
-        return matrix.csr, Place.alone(matrix.shape)
-    whole = sp.csr_array(sp.vstack(ranks.gather(matrix.csr), format="csr"))
-    whole.sort_indices()
-    index = np.int32
-    parts = whole.data, whole.indices.astype(index), whole.indptr.astype(index)
-    return sp.csr_array(parts, shape=(m, n)), Place(ranks.own(), matrix.rows, columns)
+    whole = ranks.stack(matrix.csr)
+    indices, indptr = (part.astype(np.int32, copy=False) for part in (whole.indices, whole.indptr))
+    place = Place(ranks.own(), matrix.rows, columns)
+    return sp.csr_array((whole.data, indices, indptr), shape=(m, n)), place
 
 
 class SharedOperator(Operator):
@@ -67,7 +64,5 @@ class SharedOperator(Operator):
 
     def _on_whole(self, function: Callable[[Array], Array], X: Array, own: range) -> Array:
         """Call a function of the whole block, and return this rank's rows of what it gives."""
-        if self.ranks.size == 1:
-            return function(X)
-        Y = function(np.ascontiguousarray(np.concatenate(self.ranks.gather(X))))
+        Y = function(self.ranks.stack(X))
         return Y[own.start : own.stop]

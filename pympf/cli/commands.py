@@ -241,23 +241,24 @@ def _given_params(args: argparse.Namespace, fields: list[dict[str, Any]]) -> dic
 def _params_of_solve(args: argparse.Namespace) -> dict[str, Any]:
     """Return the parameters for the preconditioner; wrong usage when it does not take them."""
     taker = None if args.factorization else args.preconditioner
-    classic = _given_params(args, pympf.Params.fields())
-    multilevel = _given_params(args, fields_of_solve())
-    for name in classic.keys() & multilevel.keys():  # both have it
-        del (multilevel if taker == CLASSIC else classic)[name]
+    given = {group: _given_params(args, fields_of_solve(group)) for group in ("levels", CLASSIC)}
+    shared = _given_params(args, fields_of_solve(""))
     for name in ("near_nullspace", "left_near_nullspace", "block_size"):
         if hasattr(args, name):
-            multilevel[name] = getattr(args, name)
-    if classic and taker != CLASSIC:
-        args.usage_error(f"{_flags(classic)}: only --preconditioner classic takes that")
-    if multilevel and (taker == CLASSIC or taker not in METHOD_OF):
-        args.usage_error(f"{_flags(multilevel)}: only --preconditioner mmf takes that")
-    return classic | multilevel
+            given["levels"][name] = getattr(args, name)
+    if given[CLASSIC] and taker != CLASSIC:
+        args.usage_error(f"{_flags(given[CLASSIC])}: only --preconditioner classic takes that")
+    if taker not in METHOD_OF:
+        given["levels"] |= shared
+    if given["levels"] and (taker == CLASSIC or taker not in METHOD_OF):
+        args.usage_error(f"{_flags(given['levels'])}: only --preconditioner mmf takes that")
+    return given["levels"] | given[CLASSIC] | shared
 
 
-def fields_of_solve() -> list[dict[str, Any]]:
+def fields_of_solve(*groups: str) -> list[dict[str, Any]]:
     """List the parameters of the preconditioner; --preconditioner stands for its method."""
-    return [field for field in pympf.Preconditioner.fields() if field["name"] != "method"]
+    fields = pympf.Preconditioner.fields()
+    return [field for field in fields if field["name"] != "method" and field["group"] in groups]
 
 
 def flag(name: str) -> str:

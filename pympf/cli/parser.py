@@ -15,6 +15,7 @@ from pympf.cli.codes import EXIT_CODES
 from pympf.cli.completion import SHELLS, completion
 from pympf.krylov import METHODS, PRECONDITIONERS, SIDES
 from pympf.la import checks
+from pympf.precond import CLASSIC
 
 FUNCTIONS = ("solve", "multiply", "sqrt", "inv_sqrt", "transform", "inverse_transform")
 
@@ -150,9 +151,8 @@ def _add_solve(commands: Any) -> None:
         help="where to write the residual norms (.csv or .json)",
     )
     _add_method(command)
-    _add_params(command, "parameters of the preconditioner", run.fields_of_solve())
-    there = {field["name"] for field in run.fields_of_solve()}
-    classic = [field for field in pympf.Params.fields() if field["name"] not in there]
+    _add_params(command, "parameters of the preconditioner", run.fields_of_solve("", "levels"))
+    classic = run.fields_of_solve(CLASSIC)
     _add_params(command, "parameters of --preconditioner classic", classic)
 
 

@@ -161,11 +161,10 @@ def apply(args: argparse.Namespace) -> int:
 
 
 def _alone(args: argparse.Namespace, what: str) -> None:
-    if args.ranks.size > 1:
-        raise ValueError(
-            f"{what}: a nonsymmetric matrix, or an inverse, is approximated on one process, and "
-            f"there are {args.ranks.size}"
-        )
+    args.ranks.refuse_many(
+        f"{what} of a nonsymmetric matrix, or of an inverse, works on one process",
+        "start one process",
+    )
 
 
 def _share(args: argparse.Namespace, fraction: float) -> float:

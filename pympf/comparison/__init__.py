@@ -134,8 +134,7 @@ def compare(
     threads = _engine.get_num_threads() if threads is None else checks.integer(threads, "threads")
     clock = checks.choice(clock, "clock", list(CLOCKS))
     most_bytes = checks.integer(memory_bytes or _two_thirds(), "memory_bytes")
-    if progress is not None and not callable(progress):
-        raise TypeError(f"progress is a {type(progress).__name__}, expected a callable")
+    checks.function(progress, "progress")
     checks.number(rtol, "rtol", 0, below=1)
     system = _system(A, b, near_nullspace, block_size, definite)
     system = replace(system, rtol=rtol, maxiter=checks.integer(maxiter, "maxiter"))

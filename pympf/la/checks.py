@@ -15,7 +15,17 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["choice", "fields", "integer", "no_masks", "number", "positive", "seed", "unknown"]
+__all__ = [
+    "choice",
+    "fields",
+    "function",
+    "integer",
+    "no_masks",
+    "number",
+    "positive",
+    "seed",
+    "unknown",
+]
 
 BOOLS = (bool, np.bool_)
 NUMBERS = (int, float, np.integer, np.floating)
@@ -141,6 +151,34 @@ def positive(value: Any, name: str) -> float:
     2.0
     """
     return number(value, name, above=0)
+
+
+def function(value: Any, name: str) -> None:
+    """Refuse what is neither None nor a callable.
+
+    Not collective.
+
+    Parameters
+    ----------
+    value : callable or None
+    name : str
+        What error messages call it.
+
+    Raises
+    ------
+    TypeError
+        If it cannot be called.
+
+    Examples
+    --------
+    >>> from pympf.la import checks
+    >>> checks.function(3, "progress")
+    Traceback (most recent call last):
+    ...
+    TypeError: progress is a int, expected a callable
+    """
+    if value is not None and not callable(value):
+        raise TypeError(f"{name} is a {type(value).__name__}, expected a callable")
 
 
 def choice(value: Any, name: str, allowed: Sequence[str]) -> str:

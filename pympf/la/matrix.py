@@ -131,7 +131,7 @@ class Matrix:
         self.shape = (sum(counts), columns)
         self.rows = range(first, first + own)
         if square and self.shape[0] != columns:
-            many = f" on {self.ranks.size} ranks" if self.ranks.size > 1 else ""
+            many = self.ranks.count(" on {} ranks")
             raise ValueError(
                 f"expected a square matrix, got {self.shape[0]} rows{many} and {columns} columns"
             )
@@ -141,10 +141,9 @@ class Matrix:
             )
 
     def __repr__(self) -> str:
-        many = f", {self.ranks.size} ranks" if self.ranks.size > 1 else ""
-        here = " here" if many else ""
+        many = self.ranks.count(" here, {} ranks")
         n, m = self.shape
-        return f"<Matrix {n} x {m}, {self.dtype}, {self.csr.nnz} entries{here}{many}>"
+        return f"<Matrix {n} x {m}, {self.dtype}, {self.csr.nnz} entries{many}>"
 
     @property
     def local_shape(self) -> tuple[int, int]:

@@ -95,29 +95,17 @@ def factorize(
     with ranks.guard():
         given = _as_labels(labels, len(matrix.rows))
     ranks.same(None if given is None else len(given), "depths of labels")
-    return _factorize(matrix.symmetric_rows(), matrix.dtype, ranks, given, params, progress)
-
-
-def factorize_rows(
-    rows: Any, dtype: Any, ranks: Ranks, *, progress: Progress | None = None, **params: Any
-) -> Mmf:
-    """Do as `factorize` does, with symmetric rows of the core."""
-    _check_options(ranks, progress, params)
-    return _factorize(rows, dtype, ranks, None, params, progress)
-
-
-def _factorize(
-    rows: Any,
-    dtype: Any,
-    ranks: Ranks,
-    labels: NDArray[np.int64] | None,
-    params: dict[str, Any],
-    progress: Progress | None,
-) -> Mmf:
+    rows = matrix.symmetric_rows()
     with working("factorize") as work:
-        if progress is None and ranks.size == 1 and is_watched():  # on several it is for all to say
-            progress = _stages(work)
-        return Mmf(engine(dtype).factorize(rows, labels, params, progress), ranks)
+        progress = watched(progress, ranks, work)
+        return Mmf(engine(matrix.dtype).factorize(rows, given, params, progress), ranks)
+
+
+def watched(progress: Progress | None, ranks: Ranks, work: Work) -> Progress | None:
+    """Return what to call after each stage: what was given, else what a terminal shows."""
+    if progress is None and ranks.size == 1 and is_watched():  # on several it is for all to say
+        return _stages(work)
+    return progress
 
 
 def _stages(work: Work) -> Progress:
@@ -135,8 +123,7 @@ def _check_options(ranks: Ranks, progress: Progress | None, params: dict[str, An
     with ranks.guard():
         others = ("comm", "labels", "progress")
         checks.fields(params, kinds(Params.fields), others, choices(Params.fields))
-        if progress is not None and not callable(progress):
-            raise TypeError(f"progress is a {type(progress).__name__}, expected a callable")
+        checks.function(progress, "progress")
     ranks.same(sorted(params.items()), "parameters")
 
 

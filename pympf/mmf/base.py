@@ -110,7 +110,7 @@ class Factored(Operator):
 
     def __repr__(self) -> str:
         n = self.shape[0]
-        ranks = f", {self.ranks.size} ranks" if self.ranks.size > 1 else ""
+        ranks = self.ranks.count(", {} ranks")
         return f"<Mmf {n} x {n}, {self.dtype}, {self.levels} levels, core {self.core_size}{ranks}>"
 
     def _repr_html_(self) -> str:

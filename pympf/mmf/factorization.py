@@ -131,10 +131,6 @@ class Mmf(Functions, Basis):
         """
         return self._with(self._factors.refactorize(self._same_kind(A)[1]))
 
-    def _refactorized(self, rows: Any) -> Mmf:
-        """Do as `refactorize` does, with rows of the core."""
-        return self._with(self._factors.refactorize(rows))
-
     # ---- as operators ----------------------------------------------------------------------------
     def aslinearoperator(self) -> LinearOperator:
         """Return F as a SciPy operator and nothing else, for one process.

@@ -33,13 +33,16 @@ def group(
 
 def _sent_to_owners(blocks: Array, samples: int, ranks: Ranks) -> Array:
     """Give each rank the blocks of its columns. Collective."""
-    if ranks.size == 1:
-        return blocks
-    blocks["sample"] += ranks.before(samples)
-    mixed = blocks["matrix"] * np.uint64(0x9E3779B97F4A7C15) + blocks["column"].astype(np.uint64)
-    mixed = mixed * np.uint64(0xBF58476D1CE4E5B9)
-    owner = (mixed >> np.uint64(33)) % np.uint64(ranks.size)
-    return np.concatenate(ranks.exchange([blocks[owner == rank] for rank in range(ranks.size)]))
+
+    def owners() -> Array:
+        blocks["sample"] += first
+        column = blocks["column"].astype(np.uint64)
+        mixed = blocks["matrix"] * np.uint64(0x9E3779B97F4A7C15) + column
+        mixed = mixed * np.uint64(0xBF58476D1CE4E5B9)
+        return (mixed >> np.uint64(33)) % np.uint64(ranks.size)
+
+    first = ranks.before(samples)
+    return ranks.send_to(blocks, owners)
 
 
 def _shared(found: dict[str, Array], ranks: Ranks) -> dict[str, Array]:

@@ -23,6 +23,7 @@ EPS = np.finfo(np.float64).eps
 MOST_SPREAD = 1e290  # of a diagonal: entries below 2^-1000 of the largest are nothing
 FEW = 100  # times rounding that no solver avoids
 SOLVERS = ("auto", "auto", "auto", "cg", "fcg", "minres", "gmres", "fgmres")
+FIELDS = pympf.Preconditioner.fields()
 BUILT = ("mmf", "mmf", "mmf", "multilevel", "ict", "two_level", "direct", "classic")
 PRECONDITIONERS = (*BUILT, "jacobi", "none")
 
@@ -50,10 +51,9 @@ def solve(rng):
     if chance(rng, 0.1):
         options["block_size"] = int(rng.integers(1, 4))
     if chance(rng, 0.3):
-        classic = options.get("preconditioner") == "classic"
-        fields = (pympf.Params if classic else pympf.Preconditioner).fields()
-        fields = [field for field in fields if classic or field["name"] != "method"]
-        options |= parameters(fields, rng)
+        other = "levels" if options.get("preconditioner") == "classic" else "classic"
+        fields = [field for field in FIELDS if field["group"] != other]
+        options |= parameters([field for field in fields if field["name"] != "method"], rng)
     try:
         solution = pympf.solve(given, b, **options)
     except REFUSALS as error:
@@ -144,7 +144,10 @@ def precondition(rng):
     """Make a preconditioner: symmetric and definite where it says so, else with its transpose."""
     A = values(rng)
     given = handed_over(A, rng)
-    options = parameters(pympf.Preconditioner.fields(), rng)
+    other = pick(rng, ["classic", "classic", "classic", "levels"])
+    options = parameters([field for field in FIELDS if field["group"] != other], rng)
+    if other == "levels":
+        options["method"] = "classic"
     if chance(rng, 0.1):
         options["near_nullspace"] = near_nullspace(A, rng)
     if chance(rng, 0.1):
@@ -165,7 +168,7 @@ def precondition(rng):
     condition = scaled_condition(A)
     if M.varies or condition > 1e8:
         return "built"
-    single = M.dtype == np.float32 or M.report().single
+    single = M.dtype == np.float32 or (M.factorization is None and M.report().single)
     if spread(A) > 1e100:  # sums over the rows of an aggregate lose all digits
         return "built"
     digits = 1e-3 if single or not M.definite else max(1e-9, 1e4 * EPS * condition)

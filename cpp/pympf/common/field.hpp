@@ -29,6 +29,7 @@ class Given {
   constexpr Given(T value) : value_(value), is_given_(true) {}
   constexpr operator T() const { return value_; }
   constexpr T value_or(T other) const { return is_given_ ? value_ : other; }
+  constexpr bool is_given() const { return is_given_; }
 
  private:
   T value_;
@@ -55,8 +56,15 @@ struct Field {
   std::string doc;
   std::function<double(const P&)> get;
   std::function<void(P&, double)> assign;
+  std::string group = {};                    // of fields that are taken together; empty: always
+  std::function<bool(const P&)> state = {};  // of a member that knows whether it was given
 
   double default_value() const { return get(P{}); }
+
+  // Whether somebody gave a value; of a member without that state: whether it is not the default.
+  bool is_given(const P& params) const {
+    return state ? state(params) : get(params) != default_value();
+  }
 
   std::string allowed() const {
     if (kind == Kind::boolean) return "true or false";
@@ -111,14 +119,17 @@ Field<P> field(const char* name, M P::*member, double minimum, double maximum, c
   constexpr Kind kind = std::is_same_v<V, bool>       ? Kind::boolean
                         : std::is_floating_point_v<V> ? Kind::real
                                                       : Kind::integer;
-  return {name,
-          kind,
-          minimum,
-          maximum,
-          {},
-          doc,
-          [member](const P& p) { return static_cast<double>(p.*member); },
-          [member](P& p, double v) { p.*member = static_cast<V>(v); }};
+  Field<P> out{name,
+               kind,
+               minimum,
+               maximum,
+               {},
+               doc,
+               [member](const P& p) { return static_cast<double>(p.*member); },
+               [member](P& p, double v) { p.*member = static_cast<V>(v); }};
+  if constexpr (!std::is_same_v<V, M>)
+    out.state = [member](const P& p) { return (p.*member).is_given(); };
+  return out;
 }
 
 template <class P, class M>
@@ -132,6 +143,29 @@ Field<P> field(const char* name, M P::*member, std::vector<std::string> choices,
           doc,
           [member](const P& p) { return static_cast<double>(p.*member); },
           [member](P& p, double v) { p.*member = static_cast<M>(static_cast<int>(v)); }};
+}
+
+// A field of a part of P as a field of P. `f` stays where it is: in a list that is never destroyed.
+template <class P, class Part>
+Field<P> field_of_part(const Field<Part>& f, Part P::*part) {
+  Field<P> out{f.name,
+               f.kind,
+               f.minimum,
+               f.maximum,
+               f.choices,
+               f.doc,
+               [&f, part](const P& p) { return f.get(p.*part); },
+               [&f, part](P& p, double value) { f.assign(p.*part, value); },
+               f.group};
+  if (f.state) out.state = [&f, part](const P& p) { return f.state(p.*part); };
+  return out;
+}
+
+// One list behind the other.
+template <class P>
+std::vector<Field<P>> joined(std::vector<Field<P>> first, const std::vector<Field<P>>& second) {
+  first.insert(first.end(), second.begin(), second.end());
+  return first;
 }
 
 template <class P>

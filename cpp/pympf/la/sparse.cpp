@@ -29,6 +29,54 @@ Csr<T> transpose(const CsrView<T>& A) {
   return out;
 }
 
+namespace {
+
+template <class T>
+using Entries = std::vector<std::pair<Index, T>>;
+
+// Rows of R A P, one after the other.
+template <class T>
+struct GalerkinRows {
+  const CsrView<T>&A, &R, &P;
+  std::vector<T> sum = std::vector<T>(P.cols), product_sum = std::vector<T>(A.cols);
+  std::vector<Index> mark = std::vector<Index>(P.cols, -1);
+  std::vector<Index> product_mark = std::vector<Index>(A.cols, -1);
+  std::vector<Index> touched = {}, product = {};
+
+  // Appends the entries of a row, and returns their number.
+  Global append(Index row, Entries<T>& out) {
+    product.clear();  // row of R A
+    for (Index r = R.indptr[row]; r < R.indptr[row + 1]; ++r) {
+      const Index i = R.indices[r];
+      for (Index p = A.indptr[i]; p < A.indptr[i + 1]; ++p) {
+        const Index k = A.indices[p];
+        if (product_mark[k] != row) {
+          product_mark[k] = row;
+          product_sum[k] = 0;
+          product.push_back(k);
+        }
+        product_sum[k] += R.data[r] * A.data[p];
+      }
+    }
+    touched.clear();
+    for (Index k : product)
+      for (Index q = P.indptr[k]; q < P.indptr[k + 1]; ++q) {
+        const Index j = P.indices[q];
+        if (mark[j] != row) {
+          mark[j] = row;
+          sum[j] = 0;
+          touched.push_back(j);
+        }
+        sum[j] += product_sum[k] * P.data[q];
+      }
+    sort_columns(touched, P.cols, [&](Index j) { return mark[j] == row; });
+    for (Index j : touched) out.emplace_back(j, sum[j]);
+    return static_cast<Global>(touched.size());
+  }
+};
+
+}  // namespace
+
 template <class T>
 Csr<T> galerkin(const CsrView<T>& A, const CsrView<T>& R) {
   return galerkin(A, R, transpose(R).view());
@@ -37,44 +85,13 @@ Csr<T> galerkin(const CsrView<T>& A, const CsrView<T>& R) {
 template <class T>
 Csr<T> galerkin(const CsrView<T>& A, const CsrView<T>& R, const CsrView<T>& P) {
   const Index chunks = (R.rows + chunk_rows - 1) / chunk_rows;
-  std::vector<std::vector<std::pair<Index, T>>> entries(chunks);
+  std::vector<Entries<T>> entries(chunks);
   std::vector<Global> length(R.rows + 1, 0);
   parallel_with(chunks, Index{1}, chunks > 1, [&] {
-    return [&, sum = std::vector<T>(P.cols), product_sum = std::vector<T>(A.cols),
-            mark = std::vector<Index>(P.cols, -1), touched = std::vector<Index>(),
-            product_mark = std::vector<Index>(A.cols, -1),
-            product = std::vector<Index>()](Index chunk) mutable {
-      auto& out = entries[chunk];
+    return [&, rows = GalerkinRows<T>{A, R, P}](Index chunk) mutable {
       const Index end = std::min(R.rows, (chunk + 1) * chunk_rows);
-      for (Index row = chunk * chunk_rows; row < end; ++row) {
-        product.clear();  // row of R A
-        for (Index r = R.indptr[row]; r < R.indptr[row + 1]; ++r) {
-          const Index i = R.indices[r];
-          for (Index p = A.indptr[i]; p < A.indptr[i + 1]; ++p) {
-            const Index k = A.indices[p];
-            if (product_mark[k] != row) {
-              product_mark[k] = row;
-              product_sum[k] = 0;
-              product.push_back(k);
-            }
-            product_sum[k] += R.data[r] * A.data[p];
-          }
-        }
-        touched.clear();
-        for (Index k : product)
-          for (Index q = P.indptr[k]; q < P.indptr[k + 1]; ++q) {
-            const Index j = P.indices[q];
-            if (mark[j] != row) {
-              mark[j] = row;
-              sum[j] = 0;
-              touched.push_back(j);
-            }
-            sum[j] += product_sum[k] * P.data[q];
-          }
-        sort_columns(touched, P.cols, [&](Index j) { return mark[j] == row; });
-        for (Index j : touched) out.emplace_back(j, sum[j]);
-        length[row + 1] = static_cast<Global>(touched.size());
-      }
+      for (Index row = chunk * chunk_rows; row < end; ++row)
+        length[row + 1] = rows.append(row, entries[chunk]);
     };
   });
 

@@ -45,13 +45,35 @@ struct Mirror {
   double size;  // log2 of w of the row that it comes from
 };
 
+template <class T>
+using Mirrors = std::map<int, std::vector<Mirror<T>>>;  // of each rank
+
+// Sends them, and calls `pair` as for_pairs does for those that come.
+template <class T, class Pair>
+void for_pairs_abroad(const DistRows<T>& A, Mirrors<T>&& abroad, const Pair& pair) {
+  const CsrView<T>& rows = A.rows;
+  std::vector<Packet<Mirror<T>>> out;
+  for (auto& [rank, entries] : abroad) out.push_back({rank, std::move(entries)});
+  for (const auto& [rank, entries] : A.comm.exchange(out))
+    for (const auto& [row, column, value, size] : entries) {
+      const auto i = static_cast<Index>(row - A.layout.first());
+      const auto found = std::lower_bound(A.columns.begin(), A.columns.end(), column);
+      const bool known = found != A.columns.end() && *found == column;
+      const auto c = static_cast<Index>(found - A.columns.begin());
+      const Index *begin = rows.indices + rows.indptr[i], *end = rows.indices + rows.indptr[i + 1];
+      const bool stored = known && std::binary_search(begin, end, c);
+      pair(i, column, stored ? RowSizes<T>::at(A, i, c) : T(0), value,
+           stored ? Stored::both : Stored::there, [size = size] { return size; });
+    }
+}
+
 // Calls pair(i, j, a_ij, a_ji, stored, log2 of w_j) for the pairs of own row i, size(c) giving the
 // last: once where both rows are on this rank, else for every entry of the other rank.
 template <class T, class Pair>
 void for_pairs(const DistRows<T>& A, const RowSizes<T>& sizes, const Pair& pair) {
   const CsrView<T>& rows = A.rows;
   const Global first = A.layout.first();
-  std::map<int, std::vector<Mirror<T>>> abroad;
+  Mirrors<T> abroad;
   const auto own_size = [&](Index r) { return [&sizes, r] { return sizes(r); }; };
   const auto alone = [&](Index i, Index c, T value) {
     pair(i, first + c - A.shift, value, T(0), Stored::here, own_size(c - A.shift));
@@ -89,19 +111,7 @@ void for_pairs(const DistRows<T>& A, const RowSizes<T>& sizes, const Pair& pair)
         alone(i, c, rows.data[p]);
     }
   }
-  std::vector<Packet<Mirror<T>>> out;
-  for (auto& [rank, entries] : abroad) out.push_back({rank, std::move(entries)});
-  for (const auto& [rank, entries] : A.comm.exchange(out))
-    for (const auto& [row, column, value, size] : entries) {
-      const auto i = static_cast<Index>(row - first);
-      const auto found = std::lower_bound(A.columns.begin(), A.columns.end(), column);
-      const bool known = found != A.columns.end() && *found == column;
-      const auto c = static_cast<Index>(found - A.columns.begin());
-      const Index *begin = rows.indices + rows.indptr[i], *end = rows.indices + rows.indptr[i + 1];
-      const bool stored = known && std::binary_search(begin, end, c);
-      pair(i, column, stored ? RowSizes<T>::at(A, i, c) : T(0), value,
-           stored ? Stored::both : Stored::there, [size = size] { return size; });
-    }
+  for_pairs_abroad(A, std::move(abroad), pair);
 }
 
 // The larger gap, and of equal ones the first place.

@@ -33,6 +33,29 @@ std::vector<Global> hubs_among(const DistRows<T>& A, const std::vector<Global>& 
   return out;
 }
 
+// Their rows.
+template <class T>
+struct Hubs {
+  std::vector<Global> ids;
+  GlobalRows<T> rows;
+
+  Hubs(const DistRows<T>& A, Index hub) : ids(hubs_among(A, ghosts_of(A), hub)) {
+    if (A.comm.max(static_cast<Global>(ids.size())) > 0)
+      rows = fetch_rows<T>(
+          A.comm, A.layout, A.rows, [&](Index c) { return A.column(c); }, ids);
+  }
+
+  // Calls add(global column, value) for the entries of the row, if it is one of them.
+  template <class Add>
+  bool for_row(Global id, const Add& add) const {
+    const auto found = std::lower_bound(ids.begin(), ids.end(), id);
+    if (found == ids.end() || *found != id) return false;
+    const auto h = found - ids.begin();
+    for (Index p = rows.indptr[h]; p < rows.indptr[h + 1]; ++p) add(rows.indices[p], rows.data[p]);
+    return true;
+  }
+};
+
 // The entries of other ranks' rows in own columns, by row. (By symmetry they are those of own rows
 // in other columns, but A_p is symmetric to rounding only, and one rank alone takes them from their
 // rows.) Collective.
@@ -68,12 +91,8 @@ Extended<T> extend(const DistRows<T>& A, Index hub) {
     out.A = A.rows;
     return out;
   }
-  const auto hubs = hubs_among(A, ghosts_of(A), hub);
-  GlobalRows<T> hub_rows;
-  if (A.comm.max(static_cast<Global>(hubs.size())) > 0)
-    hub_rows = fetch_rows<T>(
-        A.comm, A.layout, A.rows, [&](Index c) { return A.column(c); }, hubs);
-  out.columns = merged(A.columns, hub_rows.indices);
+  const Hubs<T> hubs(A, hub);
+  out.columns = merged(A.columns, hubs.rows.indices);
   out.shift = number_of(out.columns, A.layout.first());
   const auto count = static_cast<Index>(out.columns.size());
   std::vector<Index> number(A.columns.size());
@@ -92,16 +111,13 @@ Extended<T> extend(const DistRows<T>& A, Index hub) {
   };
   for (Index c = 0; c < count; ++c) {
     const Global id = out.columns[c];
-    const auto hub_at = std::lower_bound(hubs.begin(), hubs.end(), id);
     if (A.layout.owns(id)) {
       const auto i = static_cast<Index>(id - A.layout.first());
       for (Index p = A.rows.indptr[i]; p < A.rows.indptr[i + 1]; ++p)
         add(number[A.rows.indices[p]], A.rows.data[p]);
-    } else if (hub_at != hubs.end() && *hub_at == id) {
-      const auto h = hub_at - hubs.begin();
-      for (Index p = hub_rows.indptr[h]; p < hub_rows.indptr[h + 1]; ++p)
-        add(number_of(out.columns, hub_rows.indices[p]), hub_rows.data[p]);
-    } else {
+    } else if (!hubs.for_row(id, [&](Global column, T value) {
+                 add(number_of(out.columns, column), value);
+               })) {
       for (; next != theirs.end() && next->row == id; ++next)
         add(static_cast<Index>(next->column - A.layout.first()) + out.shift, next->value);
     }

@@ -2,9 +2,12 @@
 
 namespace pympf::mmf {
 
-const std::vector<Field<Params>>& fields() {
-  constexpr double big = 2147483647;
-  static const std::vector<Field<Params>> list = {
+namespace {
+
+constexpr double big = 2147483647;
+
+std::vector<Field<Params>> fields_of_stages() {
+  return {
       field("order", &Params::order, 2, 16,
             "Order k of the rotations: columns that one rotation mixes."),
       field("max_stages", &Params::max_stages, 0, 1000, "Most stages (P)."),
@@ -37,6 +40,11 @@ const std::vector<Field<Params>>& fields() {
             "which."),
       field("gram", &Params::gram, {"columns", "blocks"},
             "Inner products over whole columns, or over the cluster's diagonal block only."),
+  };
+}
+
+std::vector<Field<Params>> fields_of_clusters() {
+  return {
       field("hub_factor", &Params::hub_factor, 1, 1e9,
             "A row k of more than m = max(32, hub_factor * mean) entries adds a_ki a_kj to the "
             "Gram matrix only "
@@ -61,6 +69,12 @@ const std::vector<Field<Params>>& fields() {
       field("rows_per_rank", &Params::rows_per_rank, 1, big,
             "On several ranks: with fewer active columns for each, a stage moves to fewer ranks."),
   };
+}
+
+}  // namespace
+
+const std::vector<Field<Params>>& fields() {
+  static const std::vector<Field<Params>> list = joined(fields_of_stages(), fields_of_clusters());
   return list;
 }
 

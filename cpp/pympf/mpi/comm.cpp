@@ -4,6 +4,7 @@
 #include <chrono>
 #include <iostream>
 #include <new>
+#include <optional>
 #include <thread>
 
 #include "pympf/common/error.hpp"
@@ -159,6 +160,25 @@ Communicator::Bytes Communicator::gather_bytes(const void* mine, std::size_t cou
   return out;
 }
 
+namespace {
+
+// The next message with this tag that has arrived, if any.
+std::optional<Packet<std::byte>> arrived(MPI_Comm comm, int tag, MPI_Datatype type,
+                                         std::size_t size) {
+  int is_there = 0, count = 0;
+  MPI_Status status;
+  check(MPI_Iprobe(MPI_ANY_SOURCE, tag, comm, &is_there, &status), "MPI_Iprobe");
+  if (!is_there) return std::nullopt;
+  check(MPI_Get_count(&status, type, &count), "MPI_Get_count");
+  Packet<std::byte> packet{status.MPI_SOURCE, {}};
+  packet.data.resize(static_cast<std::size_t>(count) * size);
+  check(MPI_Recv(packet.data.data(), count, type, status.MPI_SOURCE, tag, comm, MPI_STATUS_IGNORE),
+        "MPI_Recv");
+  return packet;
+}
+
+}  // namespace
+
 // Synchronous sends and a barrier that is entered when they have arrived: whoever is through it has
 // received everything (T. Hoefler, C. Siebert, A. Lumsdaine, "Scalable communication protocols for
 // dynamic sparse data exchange", PPoPP 2010). A rank may be through while another still listens, so
@@ -192,20 +212,10 @@ std::vector<Packet<std::byte>> Communicator::exchange_bytes(const std::vector<Vi
   ++duplicate_->traffic.collectives;
   MPI_Request barrier = MPI_REQUEST_NULL;
   for (int done = 0; !done;) {
-    int arrived = 0;
-    MPI_Status status;
-    check(MPI_Iprobe(MPI_ANY_SOURCE, tag, comm, &arrived, &status), "MPI_Iprobe");
-    if (arrived) {
-      int count = 0;
-      check(MPI_Get_count(&status, type, &count), "MPI_Get_count");
-      auto& packet = in.emplace_back(Packet<std::byte>{status.MPI_SOURCE, {}});
-      packet.data.resize(static_cast<std::size_t>(count) * size);
-      check(MPI_Recv(packet.data.data(), count, type, status.MPI_SOURCE, tag, comm,
-                     MPI_STATUS_IGNORE),
-            "MPI_Recv");
-    } else {
+    if (auto packet = arrived(comm, tag, type, size))
+      in.push_back(std::move(*packet));
+    else
       std::this_thread::yield();  // there may be more ranks than cores
-    }
     if (barrier != MPI_REQUEST_NULL) {
       check(MPI_Test(&barrier, &done, MPI_STATUS_IGNORE), "MPI_Test");
     } else {

@@ -1,15 +1,20 @@
 #include "pympf/precond/params.hpp"
 
 namespace pympf::precond {
+namespace {
 
-const std::vector<Field<Params>>& fields() {
+const char *const levels = "levels", *const classic = "classic";
+
+std::vector<Field<Params>> own_fields() {
   constexpr double big = 2147483647;
-  static const std::vector<Field<Params>> list = {
+  return {
       field(
-          "method", &Params::method, {"auto", "multilevel", "ict", "jacobi", "two_level", "direct"},
+          "method", &Params::method,
+          {"auto", "multilevel", "ict", "jacobi", "two_level", "direct", "classic"},
           "Multilevel cycle, incomplete Cholesky (or LU) alone, or Jacobi; a sparse direct factor "
           "alone (one rank), or, for indefinite matrices, one stage and a factor of the next "
-          "matrix; auto: what promises least work, with the reason in the report."),
+          "matrix; classic: |F|^-1 of the multiresolution factorization F; auto: what promises "
+          "least work, with the reason in the report."),
       field(
           "cycle", &Params::cycle, {"v", "w", "k", "additive"},
           "Way through the stages; k varies from one application to the next and needs flexible CG "
@@ -81,7 +86,43 @@ const std::vector<Field<Params>>& fields() {
             "Library of sparse direct factors, if pympf was built with it: cholmod for positive "
             "definite matrices, mumps or superlu for others; auto: what promises least time."),
   };
+}
+
+// Those of the factorization behind the others. Both have rows_per_rank.
+std::vector<Field<Params>> all_fields() {
+  std::vector<Field<Params>> list = own_fields();
+  const std::string shared = "rows_per_rank";
+  for (auto& f : list)
+    if (f.name != "method" && f.name != shared) f.group = levels;
+  for (const auto& f : mmf::fields())
+    if (f.name != shared) {
+      list.push_back(field_of_part(f, &Params::factorization));
+      list.back().group = classic;
+    }
+  for (auto& f : list)
+    if (f.name == shared)
+      f.assign = [assign = f.assign](Params& p, double value) {
+        assign(p, value);
+        p.factorization.rows_per_rank = p.rows_per_rank;
+      };
   return list;
+}
+
+}  // namespace
+
+const std::vector<Field<Params>>& fields() {
+  static const std::vector<Field<Params>> list = all_fields();
+  return list;
+}
+
+bool takes(const Params& params, const Field<Params>& field) {
+  return field.group.empty() || (field.group == classic) == (params.method == Method::classic);
+}
+
+void require_taken(const Params& params, const Field<Params>& field) {
+  const std::string method = find_field(fields(), "method").text(params);
+  require(takes(params, field), field.name, field.group == classic ? " is" : " is not",
+          " a parameter of the method 'classic'; the method is '", method, "'");
 }
 
 Params tuned(Params params) {
@@ -97,6 +138,7 @@ void check(const Params& params) {
     Params copy;
     f.set(copy, f.get(params));
   }
+  mmf::check(params.factorization);
 }
 
 }  // namespace pympf::precond

@@ -1,13 +1,23 @@
-// Parameters of the multilevel preconditioner.
+// Parameters of the preconditioner: those of its hierarchies, and for the method `classic` those of
+// the factorization.
 #pragma once
 
 #include <vector>
 
 #include "pympf/common/field.hpp"
+#include "pympf/mmf/params.hpp"
 
 namespace pympf::precond {
 
-enum class Method { automatic, multilevel, incomplete_cholesky, jacobi, two_level, direct };
+enum class Method {
+  automatic,
+  multilevel,
+  incomplete_cholesky,
+  jacobi,
+  two_level,
+  direct,
+  classic
+};
 enum class CycleKind { v, w, k, additive };
 enum class SmootherKind { incomplete_cholesky, gauss_seidel, chebyshev, l1_jacobi };
 enum class Shape { star, triple, pair };
@@ -44,12 +54,18 @@ struct Params {
   double most_cut = 0.1;
   Precision precision = Precision::automatic;
   FactorBackend factor_backend = FactorBackend::automatic;
+  mmf::Params factorization;  // for the method `classic`
 };
 
 // The additive cycle has best values of its own for what is not given.
 Params tuned(Params params);
 
+// Their groups: "levels" for every method but `classic`, "classic" for that, and what all take.
 const std::vector<Field<Params>>& fields();
 void check(const Params& params);
+
+// Whether the method that is asked for takes the field; one that it does not take is refused.
+bool takes(const Params& params, const Field<Params>& field);
+void require_taken(const Params& params, const Field<Params>& field);
 
 }  // namespace pympf::precond

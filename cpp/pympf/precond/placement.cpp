@@ -71,7 +71,7 @@ double cut_share(const DistRows<T>& A, const std::vector<int>& parts) {
 
 template <class T>
 Index block_to_move(const DistRows<T>& A, const Params& params, Index block) {
-  if (A.comm.size() == 1) return 0;
+  if (A.comm.size() == 1 || params.method == Method::classic) return 0;
   if (params.repartition) return block;
   if (A.layout.total() < least_rows_of_rank * A.comm.size()) return 0;
   if (is_compact(A, params, cut_share(A)) || is_diagonal_enough(A, params)) return 0;

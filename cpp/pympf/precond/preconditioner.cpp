@@ -13,6 +13,7 @@
 #include "pympf/la/sparse.hpp"
 #include "pympf/la/symmetry.hpp"
 #include "pympf/precond/choose.hpp"
+#include "pympf/precond/classic.hpp"
 #include "pympf/precond/cycle.hpp"
 #include "pympf/precond/direct.hpp"
 #include "pympf/precond/nonsymmetric_choice.hpp"
@@ -148,7 +149,7 @@ struct Preconditioner<T>::Impl {
   std::vector<Index> null_rows;  // z_i = r_i
   bool is_companion = false;     // built for the matrix of saddle.hpp
   std::variant<Jacobi<T>, std::unique_ptr<Cycles<float>>, std::unique_ptr<Cycles<double>>, Direct,
-               TwoLevel, std::unique_ptr<Nonsymmetric>>
+               TwoLevel, std::unique_ptr<Nonsymmetric>, std::unique_ptr<Classic<T>>>
       kind;
   Rung rung = Rung::chosen;
   std::string failures;  // what the rungs before ended with
@@ -166,8 +167,19 @@ struct Preconditioner<T>::Impl {
     verify(A);
   }
 
+  void keep(Classic<T>&& classic) {
+    report = classic.report();
+    kind = std::make_unique<Classic<T>>(std::move(classic));
+  }
+
+  const Classic<T>* classic() const {
+    const auto* kept = std::get_if<std::unique_ptr<Classic<T>>>(&kind);
+    return kept ? kept->get() : nullptr;
+  }
+
   // New values on the same pattern.
   void refresh(const DistRows<T>& given) {
+    if (classic()) return keep(classic()->updated(given));
     std::vector<T> d = diagonal(given);
     const std::optional<DistRows<T>> kept = within_range(given, d);
     const DistRows<T>& A = kept ? *kept : given;
@@ -193,6 +205,7 @@ struct Preconditioner<T>::Impl {
 
   // Takes the next rung, as the one that is there `why`; false when none is left. Collective.
   bool fall_back(const DistRows<T>& given, const std::string& why) {
+    if (classic()) return false;
     const std::optional<DistRows<T>> kept = within_range(given, diagonal(given));
     const DistRows<T>& A = kept ? *kept : given;
     const bool is_single = std::holds_alternative<std::unique_ptr<Cycles<float>>>(kind);
@@ -212,9 +225,16 @@ struct Preconditioner<T>::Impl {
     return true;
   }
 
+  // Has the own rows and, where it counts, the pattern of the first matrix.
+  bool fits(const DistRows<T>& A) const {
+    const bool has_rows = A.own() == callers_rows && A.rows.cols == A.column_count();
+    return has_rows && (classic() || hash(A) == pattern);
+  }
+
   void apply(const T* r, T* z) const { apply({rows, {r}}, {rows, {z}}); }
 
   void apply(const Block<const T>& R, const Block<T>& Z, bool transposed = false) const {
+    if (classic()) return classic()->apply(R, Z);
     if (const auto* general = std::get_if<std::unique_ptr<Nonsymmetric>>(&kind))
       for_columns(R, Z, [&](const T* r, T* z) { (*general)->apply(transposed, r, z); });
     if (const auto* jacobi = std::get_if<Jacobi<T>>(&kind)) {
@@ -562,7 +582,8 @@ struct Preconditioner<T>::Impl {
 template <class T>
 Preconditioner<T>::Preconditioner(const DistRows<T>& A, const Params& params,
                                   NearNullspace near_nullspace, Index block,
-                                  const std::vector<int>& parts, NearNullspace left)
+                                  const std::vector<int>& parts, NearNullspace left,
+                                  const mmf::Progress& progress)
     : impl_(std::make_unique<Impl>()) {
   check(params);
   const Index rows = A.own();
@@ -594,6 +615,13 @@ Preconditioner<T>::Preconditioner(const DistRows<T>& A, const Params& params,
   impl.near_nullspace = std::move(near_nullspace);
   impl.left = std::move(left);
   impl.block = block;
+  if (params.method == Method::classic) {
+    require(!A.general && !moves, "the method 'classic' is for symmetric matrices, where they are");
+    require(A.comm.max(Global{block > 1 || !impl.near_nullspace.values.empty()}) == 0,
+            "near_nullspace, block_size: the method 'classic' takes neither");
+    impl.keep(Classic<T>::of(A, params.factorization, progress));
+    return;
+  }
   impl.placement = describe_placement(A, params, parts);
   if (!moves) {
     impl.take(A);
@@ -610,19 +638,32 @@ Preconditioner<T>::Preconditioner(const DistRows<T>& A, const Params& params,
 }
 
 template <class T>
+Preconditioner<T>::Preconditioner(std::shared_ptr<const mmf::Mmf<T>> F)
+    : impl_(std::make_unique<Impl>()) {
+  Impl& impl = *impl_;
+  impl.rows = impl.callers_rows = F->rows();
+  impl.params.method = Method::classic;
+  impl.params.factorization = F->factors().params;
+  impl.params.rows_per_rank = impl.params.factorization.rows_per_rank;
+  impl.keep(Classic<T>(std::move(F)));
+}
+
+template <class T>
+std::shared_ptr<const mmf::Mmf<T>> Preconditioner<T>::factorization() const {
+  return impl_->classic() ? impl_->classic()->factorization() : nullptr;
+}
+
+template <class T>
 bool Preconditioner<T>::has_pattern(const DistRows<T>& A) const {
-  const bool same = A.own() == impl_->callers_rows && A.rows.cols == A.column_count() &&
-                    hash(A) == impl_->pattern;
-  return A.comm.min(Global{same}) > 0;
+  return A.comm.min(Global{impl_->fits(A)}) > 0;
 }
 
 template <class T>
 void Preconditioner<T>::update(const DistRows<T>& A) {
   Impl& impl = *impl_;
   collectively(A.comm, [&] {
-    require(
-        A.own() == impl.callers_rows && A.rows.cols == A.column_count() && hash(A) == impl.pattern,
-        "an update needs a matrix with the rows and the pattern of the first one");
+    require(impl.fits(A),
+            "an update needs a matrix with the rows and the pattern of the first one");
     require(A.general == !impl.report.symmetric,
             "an update needs a matrix that is symmetric where the first one was, and general where "
             "that was");

@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "pympf/mmf/mmf.hpp"
 #include "pympf/precond/setup.hpp"
 
 namespace pympf::precond {
@@ -16,6 +17,9 @@ namespace pympf::precond {
 //
 // Of a matrix that is said to be `general` (DistRows) M is not symmetric (nonsymmetric.hpp), and
 // approximates A^-1 with all its signs.
+//
+// The method `classic` (classic.hpp) is definite for every symmetric matrix, and takes no
+// near-nullspace, nodes or parts.
 template <class T>
 class Preconditioner {
  public:
@@ -24,9 +28,12 @@ class Preconditioner {
   // rows are to move (placement.hpp): the rank where own row i shall be worked on; the rows of a
   // node go together. Collective over the ranks of A, as update and apply are; vectors hold own
   // entries. The pattern of A must be symmetric (la/symmetry.hpp). `left`, for a general A: the
-  // near-nullspace of A^T.
+  // near-nullspace of A^T. `progress` is called after each stage of the method `classic`.
   Preconditioner(const DistRows<T>& A, const Params& params, NearNullspace near_nullspace = {},
-                 Index block = 1, const std::vector<int>& parts = {}, NearNullspace left = {});
+                 Index block = 1, const std::vector<int>& parts = {}, NearNullspace left = {},
+                 const mmf::Progress& progress = {});
+  // |F|^-1, as the method `classic` makes it of the matrix of F. Collective over the ranks of F.
+  explicit Preconditioner(std::shared_ptr<const mmf::Mmf<T>> F);
   ~Preconditioner();
   Preconditioner(Preconditioner&&) noexcept;
   Preconditioner& operator=(Preconditioner&&) noexcept;
@@ -34,8 +41,11 @@ class Preconditioner {
   Index rows() const;
   const Params& params() const;
   const Report& report() const;
+  // F of the method `classic`; null for the others.
+  std::shared_ptr<const mmf::Mmf<T>> factorization() const;
 
-  // Whether A has the rows and the pattern of the first matrix. Collective.
+  // Whether `update` takes A: it has the rows of the first matrix and, but for the method
+  // `classic`, its pattern. Collective.
   bool has_pattern(const DistRows<T>& A) const;
 
   // New values on the same pattern (InvalidArgument when it is another): keeps the order of the

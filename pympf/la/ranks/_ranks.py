@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from pympf._engine import core
@@ -96,15 +97,14 @@ class Ranks(Messages):
 
     @property
     def handle(self) -> int | None:
-        """The handle by which the communicator enters the core; None for one process.
+        """The handle by which the communicator enters the core; None for one rank.
 
         A rank that dies in a job that communicates leaves the others waiting. So from the first use
         on, an uncaught error on one ends them all.
         """
-        if self.comm is None:
+        if self.size == 1:
             return None
-        if self.size > 1:
-            abort_on_uncaught_errors()
+        abort_on_uncaught_errors()
         return self.comm.py2f()
 
     def own(self) -> Ranks:
@@ -257,6 +257,23 @@ class Ranks(Messages):
         if self.size > 1:
             raise kind(f"{what}, and this one lies on {self.size} ranks: {instead}")
 
+    def count(self, form: str) -> str:
+        """Say how many there are, where there is more than one.
+
+        Not collective.
+
+        Parameters
+        ----------
+        form : str
+            A format for their number.
+
+        Examples
+        --------
+        >>> Ranks(None).count(" on {} ranks")
+        ''
+        """
+        return form.format(self.size) if self.size > 1 else ""
+
     # ---- exchange --------------------------------------------------------------------------------
     def gather(self, value: Any) -> list[Any]:
         """Give all ranks the values of all, in their order.
@@ -310,6 +327,54 @@ class Ranks(Messages):
         ['all']
         """
         return self.comm.alltoall(list(parts)) if self.size > 1 else list(parts)
+
+    def stack(self, rows: Any) -> Any:
+        """Give all ranks the rows of all, one below the other.
+
+        Collective.
+
+        Parameters
+        ----------
+        rows : numpy.ndarray or scipy.sparse.csr_array
+            As wide on every rank; on one it comes back as it is.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> Ranks(None).stack(np.eye(2))
+        array([[1., 0.],
+               [0., 1.]])
+        """
+        if self.size == 1:
+            return rows
+        parts = self.gather(rows)
+        if not sp.issparse(rows):
+            return np.concatenate(parts)
+        whole = sp.csr_array(sp.vstack(parts, format="csr"))
+        whole.sort_indices()
+        return whole
+
+    def send_to(self, records: NDArray[Any], owners: Callable[[], NDArray[Any]]) -> NDArray[Any]:
+        """Give each rank the records that it owns, those of the first rank first.
+
+        Collective.
+
+        Parameters
+        ----------
+        records : numpy.ndarray, shape (n, ...)
+        owners : callable
+            Returns the rank of each record; not called on one rank, which owns all.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> Ranks(None).send_to(np.arange(3), lambda: np.zeros(3, int))
+        array([0, 1, 2])
+        """
+        if self.size == 1:
+            return records
+        owner = owners()
+        return np.concatenate(self.exchange([records[owner == rank] for rank in range(self.size)]))
 
     def sum(self, value: Any) -> Any:
         """Add the numbers, or arrays of one shape, of all ranks.
