@@ -1,11 +1,12 @@
 """What was done, line by line: the columns of reports, each declared once.
 
 A printed table, `as_dict`, the attributes of files and the tables of docs/options.md come from
-these lists; what the core gives is compared with them in the tests.
+these lists. Those of stages and levels are the core's, which -ksp_view prints too.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from pympf._engine import core
 from pympf._html import html_table
 from pympf._plot import plot_levels
 
@@ -58,38 +60,22 @@ class Column:
         return self.kind(value)
 
 
-STAGE_COLUMNS = (
-    Column("level", int, "The stage; 1 is the finest.", form="{:d}"),
-    Column("rows", int, "Active rows when it began.", form="{:d}"),
-    Column("nnz", int, "Entries of the matrix then.", form="{:d}"),
-    Column("clusters", int, "Clusters of its columns.", form="{:d}"),
-    Column("bypassed", int, "Columns that sat it out.", form="{:d}"),
-    Column("rotations", int, "Rotations that it found.", form="{:d}"),
-    Column("retired", int, "Columns that became wavelets.", form="{:d}"),
-    Column("ranks", int, "Ranks that held some of the rows.", default=1),
-    Column("dropped", float, "Norm of what it dropped.", "of ‖A‖ (Frobenius)", "{:.2e}"),
-    Column("bytes", int, "What its rotations take.", "bytes", "{:d}"),
-    Column("seconds", float, "Time on this rank.", "s", "{:.3f}"),
-    Column("messages", int, "Messages of all ranks, point to point.", default=0),
-    Column("message_bytes", int, "What is in them.", "bytes", default=0),
-    Column("collectives", int, "Collective calls of a rank.", default=0),
-)
+def _of_core(columns: list[dict[str, Any]]) -> tuple[Column, ...]:
+    """Make columns of those that the core declares."""
+    made = []
+    for c in columns:
+        kind = {"int": int, "real": float, "bool": bool}[c["kind"]]
+        form = "{}" if kind is bool else f"{{:{c['form']}}}"
+        default = None if math.isnan(c["missing"]) else kind(c["missing"])
+        shown = form if c["form"] else ""
+        made.append(Column(c["name"], kind, c["doc"], c["unit"], shown, c["title"], default))
+    return tuple(made)
+
+
+STAGE_COLUMNS = _of_core(core.stage_columns())
 """The lines of `Report`: the stages of a factorization."""
 
-LEVEL_COLUMNS = (
-    Column("level", int, "The level; 0 is the finest.", form="{:d}"),
-    Column("rows", int, "Rows of its matrix.", form="{:d}"),
-    Column("nnz", int, "Entries of its matrix.", form="{:d}"),
-    Column("clusters", int, "Clusters of its rows; 0 on the last level.", form="{:d}"),
-    Column("ranks", int, "Ranks that hold some of the rows.", form="{:d}"),
-    Column("lifted", bool, "Whether the scaling functions were smoothed.", form="{}"),
-    Column(
-        "prolongation", float, "Entries of the prolongation P.", "per row", "{:.2f}", "P per row"
-    ),
-    Column("factor", float, "Entries of the smoother's factor.", "of nnz", "{:.2f}", "factor/nnz"),
-    Column("bytes", int, "What the level takes on this rank.", "bytes", "{:d}"),
-    Column("seconds", float, "Time of its setup on this rank.", "s", "{:.3f}"),
-)
+LEVEL_COLUMNS = _of_core(core.level_columns())
 """The lines of `PreconditionerReport`: the levels of a hierarchy."""
 
 

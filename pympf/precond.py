@@ -472,12 +472,13 @@ def classic(F: Mmf) -> Preconditioner:
 
 def _check_params(params: dict[str, Any]) -> None:
     known = kinds(Preconditioner.fields)
-    others = ("comm", "near_nullspace", "left_near_nullspace", "block_size", "progress")
-    left = "levels" if params.get("method") == CLASSIC else CLASSIC
-    taken = [field["name"] for field in Preconditioner.fields() if field["group"] != left]
+    is_classic = params.get("method") == CLASSIC
+    left = "levels" if is_classic else CLASSIC
+    own = [field["name"] for field in Preconditioner.fields() if field["group"] != left]
+    others = ["progress"] if is_classic else ["near_nullspace", "left_near_nullspace", "block_size"]
     for name in params:
         if name not in known:
-            raise ValueError(checks.unknown(name, [*taken, *others]))
+            raise ValueError(checks.unknown(name, [*own, "comm", *others]))
     checks.fields(params, known, choices=choices(Preconditioner.fields))
 
 

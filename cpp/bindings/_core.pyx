@@ -19,6 +19,12 @@ cdef extern from "glue.hpp" namespace "pympf::python":
         Kind kind
         double minimum, maximum, default_value
         vector[string] choices
+    cdef cppclass ColumnInfo:
+        string name, doc, unit, form, title
+        Kind kind
+        double missing
+    vector[ColumnInfo] stage_columns_ "pympf::python::describe(pympf::mmf::columns())"
+    vector[ColumnInfo] level_columns_ "pympf::python::describe(pympf::precond::columns())"
     vector[FieldInfo] mmf_fields "pympf::python::describe(pympf::mmf::fields())"
     vector[FieldInfo] multilevel_fields "pympf::python::describe(pympf::precond::fields())"
 
@@ -112,6 +118,27 @@ def factor_backends():
 def precond_fields():
     """The field list of the preconditioner's parameters, as dicts."""
     return field_dicts(multilevel_fields)
+
+
+def stage_columns():
+    """The columns of a factorization's report, as dicts."""
+    return column_dicts(stage_columns_)
+
+
+def level_columns():
+    """The columns of a preconditioner's report, as dicts."""
+    return column_dicts(level_columns_)
+
+
+cdef list column_dicts(const vector[ColumnInfo]& columns):
+    cdef const ColumnInfo* c
+    cdef size_t i
+    out = []
+    for i in range(columns.size()):
+        c = &columns[i]
+        out.append({"name": c.name.decode(), "kind": KINDS[<int>c.kind], "doc": c.doc.decode(), "unit": c.unit.decode(),
+                    "form": c.form.decode(), "title": c.title.decode(), "missing": c.missing})
+    return out
 
 
 cdef list field_dicts(const vector[FieldInfo]& fields):

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "process.hpp"
+#include "pympf/common/column.hpp"
 #include "pympf/la/blas1.hpp"
 #include "pympf/la/determined.hpp"
 #include "pympf/la/dist_csr.hpp"
@@ -63,6 +64,33 @@ std::vector<FieldInfo> describe(const std::vector<Field<P>>& fields) {
   for (const auto& f : fields)
     out.push_back(
         {f.name, f.doc, f.group, f.kind, f.minimum, f.maximum, f.default_value(), f.choices});
+  return out;
+}
+
+// A Column without the type of its line, and what a line has in it.
+struct ColumnInfo {
+  std::string name, doc, unit, form, title;
+  Kind kind;
+  double missing;
+};
+struct Cell {
+  std::string name;
+  Kind kind;
+  double value;
+};
+
+template <class L>
+std::vector<ColumnInfo> describe(const std::vector<Column<L>>& columns) {
+  std::vector<ColumnInfo> out;
+  for (const auto& c : columns)
+    out.push_back({c.name, c.doc, c.unit, c.form, c.title, c.kind, c.missing});
+  return out;
+}
+
+template <class L>
+std::vector<Cell> cells(const std::vector<Column<L>>& columns, const L& line) {
+  std::vector<Cell> out;
+  for (const auto& c : columns) out.push_back({c.name, c.kind, c.get(line)});
   return out;
 }
 

@@ -17,6 +17,11 @@ cdef extern from "process.hpp" namespace "pympf::python":
 join_team()
 
 
+cdef extern from "pympf/common/field.hpp" namespace "pympf":
+    cdef enum class Kind:
+        pass
+
+
 cdef extern from "glue.hpp" namespace "pympf::python":
     void translate()
     ctypedef vector[pair[string, string]] Texts
@@ -33,6 +38,11 @@ cdef extern from "glue.hpp" namespace "pympf::python":
     CsrView[T] view[T](int32_t, const int32_t*, const int32_t*, const T*)
     Progress make_progress(int (*)(void*, const StageReport*) except -1, void*, const Communicator&)
     void assign[V](V*, const void*, size_t)
+    cdef cppclass Cell:
+        string name
+        Kind kind
+        double value
+    vector[Cell] stage_cells "pympf::python::cells"(const vector[StageColumn]&, const StageReport&)
     shared_ptr[DistRows[T]] view_rows[T](const CsrView[T]&)
     shared_ptr[DistRows[T]] collect_rows[T](
         const Communicator&, int32_t, const int32_t*, const int32_t*, const T*) except +translate nogil
@@ -109,11 +119,12 @@ cdef extern from "pympf/mmf/mmf.hpp" namespace "pympf::mmf":
     const vector[Field]& fields "pympf::mmf::fields"()
 
     cdef cppclass StageReport:
-        int level, ranks
-        int64_t rows, nnz, clusters, bypassed, rotations, retired
-        double dropped, seconds
-        size_t bytes
-        Traffic traffic
+        pass
+    cdef cppclass StageColumn "pympf::Column<pympf::mmf::StageReport>":
+        string name
+        double get(const StageReport&)
+        void set(StageReport&, double) except +translate
+    const vector[StageColumn]& stage_columns "pympf::mmf::columns"()
     cdef cppclass Progress:
         pass
     cdef cppclass Stop:
@@ -185,11 +196,16 @@ cdef dict dict_of(const Texts& given):
     return {given[i].first.decode(): given[i].second.decode() for i in range(given.size())}
 
 
+KINDS = (int, float, bool)  # of Kind, but for choices
+
+
+cdef dict line_dict(const vector[Cell]& cells):
+    cdef size_t i
+    return {cells[i].name.decode(): KINDS[<int>cells[i].kind](cells[i].value) for i in range(cells.size())}
+
+
 cdef dict stage_dict(const StageReport& s):
-    return {"level": s.level, "rows": s.rows, "nnz": s.nnz, "clusters": s.clusters, "bypassed": s.bypassed,
-            "rotations": s.rotations, "retired": s.retired, "ranks": s.ranks, "dropped": s.dropped,
-            "bytes": s.bytes, "seconds": s.seconds, "messages": s.traffic.messages,
-            "message_bytes": s.traffic.bytes, "collectives": s.traffic.collectives}
+    return line_dict(stage_cells(stage_columns(), s))
 
 
 cdef int call_progress(void* f, const StageReport* stage) except -1 with gil:
@@ -593,6 +609,7 @@ def factorize(Rows A not None, const int64_t[:, ::1] labels, dict params, progre
 cdef void read_parts(Parts[real]& parts, int32_t rows, int32_t core_size, dict arrays, list stages, dict report) except *:
     cdef StageReport line
     cdef Stage[real]* stage
+    cdef size_t i
     parts.Q.rows = rows
     read_longs(parts.routes.order, arrays["order"])
     read_reals(parts.factors.H.diagonal, arrays["diagonal"])
@@ -624,12 +641,8 @@ cdef void read_parts(Parts[real]& parts, int32_t rows, int32_t core_size, dict a
     parts.factors.stop = stop_from_name(report["stop"].encode())
     parts.factors.retire = retire_from_name(report["retire"].encode())
     for s in report["stages"]:
-        line.level, line.rows, line.nnz = s["level"], s["rows"], s["nnz"]
-        line.clusters, line.bypassed = s["clusters"], s["bypassed"]
-        line.rotations, line.retired = s["rotations"], s["retired"]
-        line.dropped, line.bytes, line.seconds = s["dropped"], s["bytes"], s["seconds"]
-        line.ranks, line.traffic.messages = s["ranks"], s["messages"]
-        line.traffic.bytes, line.traffic.collectives = s["message_bytes"], s["collectives"]
+        for i in range(stage_columns().size()):
+            stage_columns()[i].set(line, s[stage_columns()[i].name.decode()])
         parts.factors.stages.push_back(line)
 
 

@@ -7,11 +7,10 @@ cdef extern from "pympf/precond/preconditioner.hpp" namespace "pympf::precond":
         int32_t vectors
         vector[double] values
     cdef cppclass LevelReport:
-        int level, ranks
-        int64_t rows, nnz, clusters
-        cbool lifted
-        double prolongation, factor, seconds
-        size_t bytes
+        pass
+    cdef cppclass LevelColumn "pympf::Column<pympf::precond::LevelReport>":
+        pass
+    const vector[LevelColumn]& level_columns "pympf::precond::columns"()
     cdef cppclass DirectReport:
         string backend, order
         double predicted, flops, stored
@@ -40,15 +39,10 @@ cdef extern from "glue.hpp" namespace "pympf::python":
     cbool has_pattern[T](const Precond[T]&, const DistRows[T]&) except +translate nogil
     int32_t block_to_move_ "pympf::python::block_to_move"[T](const DistRows[T]&, const PrecondParams&, int32_t) except +translate nogil
     cbool is_worth_moving_ "pympf::python::is_worth_moving"[T](const DistRows[T]&, const PrecondParams&, const vector[int]&) except +translate nogil
+    vector[Cell] level_cells "pympf::python::cells"(const vector[LevelColumn]&, const LevelReport&)
     cbool varies[T](const Precond[T]&)
     void apply_preconditioner[T](
         const Precond[T]&, const Communicator&, const T*, T*, int32_t, cbool) except +translate nogil
-
-
-cdef dict level_dict(const LevelReport& line):
-    return {"level": line.level, "rows": line.rows, "nnz": line.nnz, "clusters": line.clusters,
-            "ranks": line.ranks, "lifted": line.lifted, "prolongation": line.prolongation, "factor": line.factor,
-            "bytes": line.bytes, "seconds": line.seconds}
 
 
 cdef dict direct_dict(const DirectReport& direct):
@@ -82,7 +76,7 @@ cdef class Preconditioner:
         cdef const PrecondReport* r = &self.M.get().report()
         cdef size_t i
         return {"method": r.method.decode(), "reason": self.reason,
-                "direct": direct_dict(r.direct), "levels": [level_dict(r.levels[i]) for i in range(r.levels.size())],
+                "direct": direct_dict(r.direct), "levels": [line_dict(level_cells(level_columns(), r.levels[i])) for i in range(r.levels.size())],
                 "operator_complexity": r.operator_complexity, "grid_complexity": r.grid_complexity,
                 "coarse_rows": r.coarse_rows, "coarse_nullity": r.coarse_nullity,
                 "coarse_negative": r.coarse_negative, "indefinite": r.indefinite, "definite": r.definite,

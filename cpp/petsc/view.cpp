@@ -27,36 +27,28 @@ void write_params(std::ostream& out, const PcMmf& mmf) {
   out << (any ? " (the others at their defaults)\n" : " all at their defaults\n");
 }
 
-constexpr const char* start_of_table = "level  ranks       rows        nnz  clusters";
-
-template <class Line>
-void write_start(std::ostream& out, const Line& s) {
-  out << std::setw(5) << s.level << std::setw(7) << s.ranks << std::setw(11) << s.rows
-      << std::setw(11) << s.nnz << std::setw(10) << s.clusters;
-}
-
-void write_stages(std::ostream& out, const PcMmf& mmf, const Factorization& F) {
-  out << start_of_table << "  rotations    retired    dropped         MB    seconds\n";
-  for (const auto& s : F.factors().stages) {
-    write_start(out, s);
-    out << std::setw(11) << s.rotations << std::setw(11) << s.retired << std::scientific
-        << std::setprecision(2) << std::setw(11) << s.dropped << std::fixed << std::setw(11)
-        << megabytes(mmf.comm, s.bytes) << std::setprecision(3) << std::setw(11) << s.seconds
-        << std::defaultfloat << "\n";
+template <class L>
+void write_table(std::ostream& out, const std::vector<Column<L>>& columns,
+                 const std::vector<L>& lines) {
+  constexpr int width = 11;
+  if (lines.empty()) return;
+  for (const auto& c : columns)
+    if (c.is_shown()) out << std::setw(width) << c.head();
+  out << "\n";
+  for (const L& line : lines) {
+    for (const auto& c : columns)
+      if (c.is_shown()) out << std::setw(width) << c.text(line);
+    out << "\n";
   }
 }
 
 void write_levels(std::ostream& out, const PcMmf& mmf, const Preconditioner& M) {
-  if (const auto F = M.factorization()) return write_stages(out, mmf, *F);
-  if (M.report().levels.empty()) return;
-  out << start_of_table << "  lifted  P per row  factor/nnz         MB    seconds\n";
-  for (const auto& s : M.report().levels) {
-    write_start(out, s);
-    out << std::setw(8) << (s.lifted ? "yes" : "no") << std::fixed << std::setprecision(2)
-        << std::setw(11) << s.prolongation << std::setw(12) << s.factor << std::setw(11)
-        << megabytes(mmf.comm, s.bytes) << std::setprecision(3) << std::setw(11) << s.seconds
-        << std::defaultfloat << "\n";
-  }
+  if (const auto F = M.factorization())
+    return write_table(out, mmf::columns(), F->factors().stages);
+  std::vector<precond::LevelReport> levels = M.report().levels;
+  for (auto& level : levels)  // those of this rank become those of all
+    level.bytes = static_cast<std::size_t>(mmf.comm.sum(static_cast<Global>(level.bytes)));
+  write_table(out, precond::columns(), levels);
 }
 
 void write_levels(std::ostream&, const PcMmf&, Nothing) {}

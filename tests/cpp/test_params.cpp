@@ -5,7 +5,9 @@
 #include <set>
 #include <string>
 
+#include "pympf/mmf/factorize.hpp"
 #include "pympf/mmf/params.hpp"
+#include "pympf/precond/level.hpp"
 
 using namespace pympf;
 using namespace pympf::mmf;
@@ -145,4 +147,39 @@ TEST_CASE("fields that contradict each other are refused") {
   CHECK_NOTHROW(check(params));
   params.tolerance = std::nan("");
   CHECK_THROWS_WITH_AS(check(params), Contains("tolerance = nan"), InvalidArgument);
+}
+
+TEST_CASE("every column of a report has its own name and a sentence, gives and takes a value") {
+  const auto check_columns = [](const auto& list, auto line) {
+    std::set<std::string> names;
+    for (const auto& c : list) {
+      CAPTURE(c.name);
+      CHECK(names.insert(c.name).second);
+      CHECK(c.doc.back() == '.');
+      c.set(line, 1);
+      CHECK(c.get(line) == 1);
+      if (c.kind == Kind::integer) {
+        CHECK(c.text(line) == "1");
+        CHECK_THROWS_AS(c.set(line, 0.5), InvalidArgument);
+        CHECK_THROWS_AS(c.set(line, 1e300), InvalidArgument);
+        CHECK_THROWS_AS(c.set(line, std::nan("")), InvalidArgument);
+      }
+      for (const auto& other : list)  // each has a member of its own
+        if (other.name != c.name) CHECK((names.count(other.name) == 1) == (other.get(line) == 1));
+    }
+  };
+  mmf::StageReport stage;
+  stage.ranks = 0;
+  check_columns(mmf::columns(), stage);
+  precond::LevelReport level;
+  level.ranks = 0;
+  check_columns(precond::columns(), level);
+
+  stage.dropped = 0.12345;
+  const auto& dropped = mmf::columns()[8];
+  CHECK(dropped.text(stage) == "1.23e-01");
+  CHECK(dropped.head() == "dropped");
+  level.lifted = true;
+  CHECK(precond::columns()[5].text(level) == "yes");
+  CHECK(precond::columns()[6].head() == "P per row");
 }

@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "pympf/common/column.hpp"
 #include "pympf/la/dist_rows.hpp"
 #include "pympf/mmf/core_diagonal.hpp"
 #include "pympf/mmf/hierarchy.hpp"
@@ -23,6 +24,8 @@ struct StageReport {
   double seconds = 0;
   Traffic traffic;  // the messages of all ranks, and the collective calls of one
 };
+
+const std::vector<Column<StageReport>>& columns();
 
 const char* name(Retire retire);
 Retire retire_from_name(const std::string& name);

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <vector>
 
+#include "pympf/common/column.hpp"
 #include "pympf/la/dist_csr.hpp"
 #include "pympf/precond/border.hpp"
 #include "pympf/precond/incomplete_cholesky.hpp"
@@ -43,6 +44,8 @@ struct LevelReport {
   std::size_t bytes = 0;
   double seconds = 0;
 };
+
+const std::vector<Column<LevelReport>>& columns();
 
 // The power of two that brings a number to [1, 2), exactly; 1 for 0.
 inline double power_of_two(double largest) {

@@ -121,8 +121,9 @@ bool takes(const Params& params, const Field<Params>& field) {
 
 void require_taken(const Params& params, const Field<Params>& field) {
   const std::string method = find_field(fields(), "method").text(params);
-  require(takes(params, field), field.name, field.group == classic ? " is" : " is not",
-          " a parameter of the method 'classic'; the method is '", method, "'");
+  const bool is_other = field.group == classic;
+  require(takes(params, field), field.name, is_other ? " is" : " is not",
+          " a parameter of the method 'classic'", is_other ? "; the method is " + method : "");
 }
 
 Params tuned(Params params) {

@@ -54,7 +54,7 @@ struct Params {
   double most_cut = 0.1;
   Precision precision = Precision::automatic;
   FactorBackend factor_backend = FactorBackend::automatic;
-  mmf::Params factorization;  // for the method `classic`
+  mmf::Params factorization = {};  // for the method `classic`
 };
 
 // The additive cycle has best values of its own for what is not given.
