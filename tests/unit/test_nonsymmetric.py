@@ -79,7 +79,7 @@ def test_symmetric_matrices_go_the_way_they_went(kind, preconditioner, rng, monk
     b = A @ rng.standard_normal(A.shape[0]).astype(A.dtype)
     solution = pympf.solve(A, b, preconditioner=preconditioner)
     assert solution.converged
-    assert solution.method in ("cg", "minres")
+    assert kind == "indefinite" or solution.method == "cg"
     M = pympf.as_preconditioner(A, method=preconditioner.replace("mmf", "auto"))
     assert M.report().symmetric
     # An M of two sides sums the two products in another order, and has other bits.
