@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "pympf/common/clock.hpp"
+#include "pympf/common/progress.hpp"
 #include "pympf/la/blas1.hpp"
 #include "pympf/la/sparse.hpp"
 #include "pympf/precond/direct.hpp"
@@ -394,6 +395,7 @@ class Setup {
       const auto start = Clock::now();
       LevelReport line;
       line.level = static_cast<int>(out_.levels.size()) + 1;
+      say_progress("level", out_.levels.size() + 1);
       left_ -= stage_.nnz();
       last = factor_within(rules_.most_lu_work, line) || add_level(line);
       line.seconds = seconds_since(start);
