@@ -95,7 +95,9 @@ PetscErrorCode make(PC pc, const Matrix& A, const Modes& modes, Built* built) {
   const Index block = precond::block_to_move(A, params, modes.block);
   if (block > 0) PetscCall(find_parts(pc, A, block, params.repartition, &parts));
   if (block > 0 && !precond::is_worth_moving(A, params, parts)) parts.clear();
-  built->emplace<Preconditioner>(A, params, modes.vectors, modes.block, parts);
+  if (A.general) data(pc).modes += modes.left_text;
+  built->emplace<Preconditioner>(A, params, modes.vectors, modes.block, parts,
+                                 A.general ? modes.left : precond::NearNullspace());
   PetscFunctionReturn(PetscErrorCode(0));
 }
 
