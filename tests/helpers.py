@@ -13,6 +13,17 @@ import scipy.sparse as sp
 from hypothesis import strategies as st
 
 from pympf import Params, gallery
+from pympf._engine import core
+
+
+def has_sparse_factors():
+    """Tell whether pympf was built with a library that factors every symmetric matrix."""
+    return bool(core.factor_backends()["symmetric"])
+
+
+needs_sparse_factors = pytest.mark.skipif(
+    not has_sparse_factors(), reason="pympf was built without a library of sparse direct factors"
+)
 
 
 def rounding(multiple, dtype=np.float64):

@@ -201,6 +201,20 @@ void define_factors(py::module_& m) {
       .def_property_readonly("bytes", &Factors::bytes);
 }
 
+// The root of the sum of squares, and the sum of norms.
+template <class Rotation>
+py::tuple dropped_of(const Run<Rotation>& run) {
+  return py::make_tuple(std::ldexp(std::sqrt(run.dropped2()), run.exponent()),
+                        std::ldexp(run.dropped(), run.exponent()));
+}
+
+template <class Rotation>
+py::list lines_of(const Run<Rotation>& run) {
+  py::list out;
+  for (const StageLine& line : run.lines()) out.append(as_dict(line));
+  return out;
+}
+
 template <class Rotation>
 void define_run(py::module_& m) {
   using Factors = Factorization<Rotation>;
@@ -241,17 +255,8 @@ void define_run(py::module_& m) {
       .def_property_readonly("exact_matching", [](const R& run) { return run.pairing().exact; })
       .def_property_readonly(
           "norm", [](const R& run) { return std::ldexp(std::sqrt(run.norm2()), run.exponent()); })
-      .def_property_readonly("dropped",  // root of the sum of squares, and the sum of norms
-                             [](const R& run) {
-                               return py::make_tuple(
-                                   std::ldexp(std::sqrt(run.dropped2()), run.exponent()),
-                                   std::ldexp(run.dropped(), run.exponent()));
-                             })
-      .def_property_readonly("lines", [](const R& run) {
-        py::list out;
-        for (const StageLine& line : run.lines()) out.append(as_dict(line));
-        return out;
-      });
+      .def_property_readonly("dropped", &dropped_of<Rotation>)
+      .def_property_readonly("lines", &lines_of<Rotation>);
 }
 
 template <class Make>

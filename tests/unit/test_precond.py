@@ -16,7 +16,15 @@ from scipy.sparse.csgraph import connected_components
 import pympf
 from pympf import gallery
 
-from ..helpers import assert_close, matrices, random_graph_laplacian, random_spd, rounding
+from ..helpers import (
+    assert_close,
+    has_sparse_factors,
+    matrices,
+    needs_sparse_factors,
+    random_graph_laplacian,
+    random_spd,
+    rounding,
+)
 
 SMOOTHERS = ["ict", "gs", "chebyshev", "l1_jacobi"]
 FIXED_CYCLES = ["v", "w", "additive"]
@@ -192,7 +200,7 @@ def test_indefinite(rng, shift, definite):
     values = np.linalg.eigvalsh(A.toarray())
     b = rng.standard_normal(576)
     solution = pympf.solve(A, b, definite=definite)
-    with_signs = not definite and values[-1] > 0 and "without SuperLU" not in solution.choice
+    with_signs = not definite and values[-1] > 0 and has_sparse_factors()
     assert solution.method == ("cg" if values[0] > 0 else "gmres" if with_signs else "minres")
     assert solution.converged
     assert np.linalg.norm(b - A @ solution.x) <= 1e-7 * np.linalg.norm(b)
@@ -216,10 +224,8 @@ def test_small_networks_and_structures_are_factored(rng, make, sign):
     solution = pympf.solve(A, b)
     assert solution.converged
     assert solution.method == ("cg" if sign > 0 else "minres")
-    try:
-        pympf.as_preconditioner(gallery.poisson(50), method="direct")
-    except np.linalg.LinAlgError as error:
-        pytest.skip(str(error))  # without SuperLU
+    if not has_sparse_factors():
+        pytest.skip("pympf was built without a library of sparse direct factors")
     assert solution.choice.startswith("direct: a factor has at most ")
     assert solution.iterations <= 4
     assert solution.operator.definite
@@ -234,19 +240,12 @@ def test_a_network_in_single_precision(rng):
     assert not solution.choice.startswith("direct")
 
 
-def with_signs(A, b, **options):
-    """Solve, and skip where there is no sparse LU."""
-    solution = pympf.solve(A, b, **options)
-    if "without SuperLU" in solution.choice:
-        pytest.skip(solution.choice)
-    return solution
-
-
+@needs_sparse_factors
 def test_the_shifted_laplacian_that_no_multigrid_solves(rng):
     """256 x 256 - 0.05 I has about 250 negative eigenvalues."""
     A = gallery.shifted(gallery.poisson((256, 256)), -0.05)
     b = rng.standard_normal(A.shape[0])
-    solution = with_signs(A, b)
+    solution = pympf.solve(A, b)
     assert (solution.method, solution.iterations) == ("gmres", 1)
     assert not solution.operator.definite
     assert np.linalg.norm(b - A @ solution.x) <= 1e-8 * np.linalg.norm(b)
@@ -256,10 +255,11 @@ def test_the_shifted_laplacian_that_no_multigrid_solves(rng):
     assert np.linalg.norm(b - A @ solution.x) <= 1e-7 * np.linalg.norm(b)
 
 
+@needs_sparse_factors
 def test_in_three_dimensions_minres_comes_first_and_the_stage_where_it_fails(rng):
     A = gallery.shifted(gallery.poisson((24, 24, 24)), -0.1)
     b = rng.standard_normal(A.shape[0])
-    solution = with_signs(A, b)
+    solution = pympf.solve(A, b)
     assert solution.converged
     assert solution.method == "minres"
     assert solution.choice.startswith("jacobi: A has negative eigenvalues")
@@ -535,11 +535,6 @@ def test_reports_of_a_singular_matrix_count_its_kernel():
     assert not report.indefinite
 
 
-def has_superlu():
-    A = gallery.shifted(gallery.poisson((8, 8)), -0.5)
-    return "without SuperLU" not in pympf.solve(A, np.ones(64)).choice
-
-
 @pytest.mark.parametrize("field", pympf.Preconditioner.fields(), ids=lambda field: field["name"])
 def test_parameters(field):
     A, name = gallery.poisson((12, 12)), field["name"]
@@ -555,7 +550,7 @@ def test_parameters(field):
         "choice": field["choices"],
     }[field["kind"]]
     for value in good:
-        if value in ("two_level", "direct") and not has_superlu():
+        if value in ("two_level", "direct") and not has_sparse_factors():
             with pytest.raises(np.linalg.LinAlgError, match="without SuperLU"):
                 pympf.as_preconditioner(A, **{name: value})
             continue

@@ -5,8 +5,9 @@ namespace {
 
 const char *const levels = "levels", *const classic = "classic";
 
-std::vector<Field<Params>> own_fields() {
-  constexpr double big = 2147483647;
+constexpr double big = 2147483647;
+
+std::vector<Field<Params>> fields_of_cycle() {
   return {
       field(
           "method", &Params::method,
@@ -39,6 +40,11 @@ std::vector<Field<Params>> own_fields() {
             "Part of each row of the lifted scaling functions that may be dropped."),
       field("overcorrection", &Params::overcorrection, 0.5, 1.9,
             "Factor of the correction that comes from the coarse stage."),
+  };
+}
+
+std::vector<Field<Params>> fields_of_setup() {
+  return {
       field("drop_tolerance", &Params::drop_tolerance, 0, 1,
             "The incomplete Cholesky drops below this part of a column's norm."),
       field(
@@ -90,7 +96,7 @@ std::vector<Field<Params>> own_fields() {
 
 // Those of the factorization behind the others. Both have rows_per_rank.
 std::vector<Field<Params>> all_fields() {
-  std::vector<Field<Params>> list = own_fields();
+  std::vector<Field<Params>> list = joined(fields_of_cycle(), fields_of_setup());
   const std::string shared = "rows_per_rank";
   for (auto& f : list)
     if (f.name != "method" && f.name != shared) f.group = levels;

@@ -5,6 +5,7 @@ every method is there and does what one rank has to do, so that nobody else asks
 """
 
 from pympf.la.ranks._errors import require_same
-from pympf.la.ranks._ranks import Ranks, first_row
+from pympf.la.ranks._ranks import Ranks
+from pympf.la.ranks._rows import first_row
 
 __all__ = ["Ranks", "first_row", "require_same"]

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from pympf._engine import core
@@ -16,11 +14,12 @@ from pympf.la.launcher import LauncherError
 from pympf.la.ranks._communicator import abort_on_uncaught_errors, check_communicator, own_kind
 from pympf.la.ranks._errors import NOTHING, guarded, require_same, together
 from pympf.la.ranks._messages import Messages
+from pympf.la.ranks._rows import Rows
 
-__all__ = ["Ranks", "first_row"]
+__all__ = ["Ranks"]
 
 
-class Ranks(Messages):
+class Ranks(Rows, Messages):
     """The processes that work together.
 
     Parameters
@@ -328,32 +327,6 @@ class Ranks(Messages):
         """
         return self.comm.alltoall(list(parts)) if self.size > 1 else list(parts)
 
-    def stack(self, rows: Any) -> Any:
-        """Give all ranks the rows of all, one below the other.
-
-        Collective.
-
-        Parameters
-        ----------
-        rows : numpy.ndarray or scipy.sparse.csr_array
-            As wide on every rank; on one it comes back as it is.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> Ranks(None).stack(np.eye(2))
-        array([[1., 0.],
-               [0., 1.]])
-        """
-        if self.size == 1:
-            return rows
-        parts = self.gather(rows)
-        if not sp.issparse(rows):
-            return np.concatenate(parts)
-        whole = sp.csr_array(sp.vstack(parts, format="csr"))
-        whole.sort_indices()
-        return whole
-
     def send_to(self, records: NDArray[Any], owners: Callable[[], NDArray[Any]]) -> NDArray[Any]:
         """Give each rank the records that it owns, those of the first rank first.
 
@@ -453,93 +426,3 @@ class Ranks(Messages):
             mine = [function(item) for item in items[self.rank :: self.size]]
         parts = self.gather(mine)
         return [parts[i % self.size][i // self.size] for i in range(len(items))]
-
-    # ---- rows ------------------------------------------------------------------------------------
-    def cut(self, rows: int) -> range:
-        """Return the rows of this rank when they are cut as evenly as possible.
-
-        Not collective.
-
-        Parameters
-        ----------
-        rows : int
-            Of all ranks.
-
-        Examples
-        --------
-        >>> Ranks(None).cut(10)
-        range(0, 10)
-        """
-        first, last = (first_row(rows, rank, self.size) for rank in (self.rank, self.rank + 1))
-        return range(first, last)
-
-    def scatter_rows(self, block: NDArray[Any] | None, rows: int) -> Any:
-        """Give each rank its rows of an array that rank 0 has.
-
-        Collective.
-
-        Parameters
-        ----------
-        block : numpy.ndarray, shape (n,) or (n, k)
-            On rank 0.
-        rows : int
-            How many this rank gets; those of all ranks are n.
-
-        Raises
-        ------
-        ValueError
-            If the array has another number of rows.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> Ranks(None).scatter_rows(np.ones(3), 3)
-        array([1., 1., 1.])
-        """
-        counts = self.gather(rows)
-        with self.guard():
-            if block is not None and len(block) != sum(counts):
-                raise ValueError(f"expected {sum(counts)} rows, got {len(block)}")
-        if self.size == 1:
-            return block
-        shape, dtype = self.broadcast(None if block is None else (block.shape[1:], block.dtype))
-        out = np.empty((rows, *shape), dtype)
-        sending = None
-        if block is not None:
-            sending = [np.ascontiguousarray(block), [count * math.prod(shape) for count in counts]]
-        self.comm.Scatterv(sending, out)
-        return out
-
-    def gather_rows(self, block: NDArray[Any]) -> NDArray[Any] | None:
-        """Give rank 0 the rows of all ranks, and the others None.
-
-        Collective.
-
-        Parameters
-        ----------
-        block : numpy.ndarray, shape (n_local,) or (n_local, k)
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> Ranks(None).gather_rows(np.ones(3))
-        array([1., 1., 1.])
-        """
-        if self.size == 1:
-            return block
-        counts = self.comm.gather(block.size)
-        out = receiving = None
-        if self.rank == 0:
-            width = max(1, math.prod(block.shape[1:]))
-            out = np.empty((sum(counts) // width, *block.shape[1:]), block.dtype)
-            receiving = [out, counts]
-        self.comm.Gatherv(np.ascontiguousarray(block), receiving)
-        return out
-
-
-def first_row(rows: int, rank: int, ranks: int) -> int:
-    """Return where the rows of a rank begin when they are cut as evenly as possible, as PETSc does.
-
-    Not collective. `rank` may be `ranks`: then the result is `rows`.
-    """
-    return rank * (rows // ranks) + min(rank, rows % ranks)
