@@ -220,7 +220,7 @@ def _load(
     core_rows = head.core_size if rank == head.core_rank else 0
     parts = own, core_rows, arrays, [stage for stage, _ in stages], head.report
     with reading(name, "factorization"):
-        factors = engine(head.dtype).from_state(ranks.handle, *parts)
+        factors = engine(head.dtype).from_state(ranks.handle if ranks.size > 1 else None, *parts)
     return factors, head.core_size
 
 

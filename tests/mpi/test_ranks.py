@@ -34,7 +34,7 @@ def test_records_go_to_their_owners_in_the_order_of_the_ranks():
     np.testing.assert_array_equal(found, [r for r in expected if r % RANKS.size == RANKS.rank])
 
 
-def test_one_rank_asks_for_no_owners_and_has_no_handle():
+def test_one_rank_owns_all():
     def owners():
         raise AssertionError("one rank owns all")
 
@@ -42,8 +42,6 @@ def test_one_rank_asks_for_no_owners_and_has_no_handle():
     records = np.arange(3)
     assert alone.send_to(records, owners) is records
     assert alone.stack(records) is records
-    assert alone.handle is None
-    assert (RANKS.handle is None) == (RANKS.size == 1)
 
 
 def test_their_number_is_said_where_there_are_several():

@@ -96,14 +96,15 @@ class Ranks(Rows, Messages):
 
     @property
     def handle(self) -> int | None:
-        """The handle by which the communicator enters the core; None for one rank.
+        """The handle by which the communicator enters the core; None for one process.
 
         A rank that dies in a job that communicates leaves the others waiting. So from the first use
         on, an uncaught error on one ends them all.
         """
-        if self.size == 1:
+        if self.comm is None:
             return None
-        abort_on_uncaught_errors()
+        if self.size > 1:
+            abort_on_uncaught_errors()
         return self.comm.py2f()
 
     def own(self) -> Ranks:
