@@ -3,10 +3,10 @@
     python bench/against.py BASELINE [--only TEXT] [--rounds 5] [--most-rows 200000] [--threads 1]
 
 BASELINE is the Python of an environment with the other installation (a worktree of an older commit
-with its own `make build`). Each system of the suite goes to a process of each through a file; then the
-two measure in turns, so that whatever else the machine does meets both. Seconds are those of the
-processor. The table gives, for a whole `pympf.solve`, for the setup of the hierarchy and for an
-application of it, the ratio of the two medians (above 1: the baseline is faster), and last the
+with its own `make build`). Each system of the suite goes to a process of each through a file, and
+the two measure in turns, so that whatever else the machine does meets both. Seconds are those of
+the processor. The table gives, for a whole `pympf.solve`, for the setup of the hierarchy and for
+an application of it, the ratio of the two medians (above 1: the baseline is faster), and last the
 geometric means. The lines of JSON go to build/bench/against.jsonl.
 """
 
@@ -122,7 +122,7 @@ def ask(worker: Any, question: Any) -> Any:
     return json.loads(worker.stdout.readline())
 
 
-# ---- the process that measures: nothing of the tree but pympf itself ------------------------------
+# ---- the process that measures: nothing of the tree but pympf itself -----------------------------
 
 
 def work(questions: IO[str], answers: IO[str]) -> None:
