@@ -28,10 +28,12 @@ def comm_of(A: Any) -> Any:
 
 def rows_of(mat: Any, ranks: Ranks) -> sp.csr_array:
     """Copy this rank's rows of a PETSc matrix, which must be one of these ranks. Not collective."""
-    if not ranks.are(mat.getComm().tompi4py()):
+    size = mat.getComm().getSize()
+    if ranks.comm is None and size > 1:
+        raise ValueError(f"expected a matrix on one process, got one on {size}")
+    if ranks.comm is not None and not ranks.are(mat.getComm().tompi4py()):
         raise ValueError(
-            f"expected a PETSc matrix on the {ranks.size} ranks of comm, got one on "
-            f"{mat.getComm().getSize()}"
+            f"expected a PETSc matrix on the {ranks.size} ranks of comm, got one on {size}"
         )
     from petsc4py import PETSc
 
