@@ -452,10 +452,9 @@ void IncompleteCholesky<T>::backward(T* x) const {
                        value = value_.data()](Index j) {
     auto v = Lanes<T, K>::load(at(j));
     // The nearest unknown, the last to be known, comes last: less waits for it.
-    const Index ends = start[j] + start[j + 1] - 1;
-    for_entries(start[j], start[j + 1], [&](Index k) {
-      const Index p = ends - k;
-      v.subtract(value[p], Lanes<T, K>::load(at(index[p])));
+    const Index last = start[j + 1] - 1;
+    for_entries(0, last + 1 - start[j], [&](Index k) {
+      v.subtract(value[last - k], Lanes<T, K>::load(at(index[last - k])));
     });
     v.store(at(j));
   };
