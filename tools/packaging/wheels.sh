@@ -53,6 +53,18 @@ make_sdist() {
   tar -xf dist/*.tar.gz -C "$root/source" --strip-components=1
 }
 
+# Debian keeps a header of Python among those of its libc, which the compiler must not see.
+find_headers() {  # find_headers PYTHON: where CXXFLAGS find that header alone
+  local folder
+  folder=$("$1" -c 'import sys, sysconfig as s; v = s.get_config_var
+print((v("MULTIARCH") or "none") + "/python%d.%d" % sys.version_info[:2])')
+  if [[ -d /usr/include/$folder ]]; then
+    mkdir -p "$(dirname "$root/include/$folder")"
+    ln -sfn "/usr/include/$folder" "$root/include/$folder"
+    echo "-I$root/include"
+  fi
+}
+
 build() {  # build PYTHON NAME: a wheel as the compiler leaves it, then one that carries its libraries
   local python=$1 name=$2
   [[ -x $root/$name/build/bin/python ]] || "$python" -m venv --clear "$root/$name/build"
@@ -65,7 +77,8 @@ build() {  # build PYTHON NAME: a wheel as the compiler leaves it, then one that
   )
   local options=()
   for setting in "${settings[@]}"; do options+=("--config-settings=$setting"); done
-  "$root/$name/build/bin/python" -m pip --quiet wheel "$root/source" --no-deps \
+  CXXFLAGS="${CXXFLAGS:-} $(find_headers "$python")" \
+    "$root/$name/build/bin/python" -m pip --quiet wheel "$root/source" --no-deps \
     --wheel-dir "$root/$name/raw" "${options[@]}"
   auditwheel repair --wheel-dir "$root/$name/repaired" "$root/$name"/raw/*.whl 2>"$root/$name/auditwheel.log" ||
     { cat "$root/$name/auditwheel.log" >&2; return 1; }
