@@ -33,7 +33,7 @@ LOG = 2>&1 | tee $(BUILD)/logs/$@.log
 _ := $(shell mkdir -p $(BUILD)/logs $(BUILD)/reports)
 
 .PHONY: help demo test setup build cpp-test unit-test mpi-test petsc-test papers-test lint format \
-        asan ubsan tsan fuzz no-petsc bench docs clean install cpp-build always
+        asan ubsan tsan fuzz no-petsc bench unit-costs docs clean install cpp-build always
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -155,6 +155,9 @@ bench:  ## the benchmarks (BENCH_ARGS)
 	@tools/setup.sh bench
 	@$(MAKE) install
 	$(VENV)/bin/python bench/run.py $(BENCH_ARGS)
+
+unit-costs:  ## the costs by which auto chooses, measured and fitted (choice/unit_costs.hpp)
+	@$(MAKE) bench BENCH_ARGS=unit_costs
 
 docs: build  ## the generated pages of docs/
 	for script in $(wildcard tools/generate_*.py); do $(VENV)/bin/python $$script; done

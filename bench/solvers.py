@@ -52,7 +52,7 @@ Setup = Callable[[], Solve]
 # ---- pympf ---------------------------------------------------------------------------------------
 
 
-def _pympf(preconditioner: str, **params: Any) -> Callable[[System], Setup]:
+def of_pympf(preconditioner: str, **params: Any) -> Callable[[System], Setup]:
     def prepare(system: System) -> Setup:
         known: dict[str, Any] = {}
         if preconditioner != "classic":
@@ -274,9 +274,9 @@ MUMPS = "MUMPS"
 PYAMG = "CG PyAMG SA"
 
 SOLVERS: dict[str, Callable[[System], Setup]] = {
-    PYMPF: _pympf("mmf"),
-    ADDITIVE: _pympf("multilevel", cycle="additive"),
-    CLASSIC: _pympf("classic"),
+    PYMPF: of_pympf("mmf"),
+    ADDITIVE: of_pympf("multilevel", cycle="additive"),
+    CLASSIC: of_pympf("classic"),
     "CG Jacobi": _petsc("cg", pc_type="jacobi"),
     "CG ICC": _petsc("cg", pc_type="icc"),
     "CG GAMG": _petsc("cg", pc_type="gamg"),
@@ -290,9 +290,9 @@ PEERS = tuple(name for name in SOLVERS if name not in OURS)
 
 
 GENERAL: dict[str, Callable[[System], Setup]] = {
-    PYMPF: _pympf("mmf"),
+    PYMPF: of_pympf("mmf"),
     "GMRES ILU(0)": _petsc("gmres", pc_type="ilu"),
-    "GMRES ILUT": _pympf("ict"),
+    "GMRES ILUT": of_pympf("ict"),
     "GMRES spilu": _spilu,
     "GMRES GAMG": _petsc("gmres", pc_type="gamg"),
     "GMRES BoomerAMG": _petsc("gmres", **_HYPRE),
@@ -315,11 +315,16 @@ def residual(system: System, x: np.ndarray) -> float:
     return float(np.linalg.norm(system.b - system.A @ x) / np.linalg.norm(system.b))
 
 
-def run(name: str, system: System, limit_s: float) -> dict[str, Any]:
-    """What one solver did with a system, in a process of its own; `failure` says why it did not."""
+def run(
+    name: str, system: System, limit_s: float, solver: Callable[[System], Setup] | None = None
+) -> dict[str, Any]:
+    """What one solver did with a system, in a process of its own; `failure` says why it did not.
+
+    `solver` is for one that is not among `SOLVERS`.
+    """
     context = get_context("fork")  # the matrix need not be sent
     receiver, sender = context.Pipe(duplex=False)
-    child = context.Process(target=_child, args=(sender, name, system))
+    child = context.Process(target=_child, args=(sender, solver or _known(name, system), system))
     child.start()
     sender.close()
     try:
@@ -338,19 +343,26 @@ def _death(code: int) -> str:
     return signal.Signals(-code).name if code < 0 else f"exit code {code}"
 
 
-def _child(sender: Connection, name: str, system: System) -> None:
-    sender.send(answer(name, system))
+def _child(sender: Connection, solver: Callable[[System], Setup], system: System) -> None:
+    sender.send(_answer(solver, system))
     sender.close()
     os._exit(0)  # without the clean-up of MPI, which may hang in a forked process
 
 
+def _known(name: str, system: System) -> Callable[[System], Setup]:
+    return (SOLVERS if system.symmetric else GENERAL)[name]
+
+
 def answer(name: str, system: System) -> dict[str, Any]:
     """What one solver does with a system, in this process."""
+    return _answer(_known(name, system), system)
+
+
+def _answer(solver: Callable[[System], Setup], system: System) -> dict[str, Any]:
     # A factorization that outgrows the machine must fail alone.
     most = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * 2 // 3
     resource.setrlimit(resource.RLIMIT_AS, (most, most))
     try:
-        solver = (SOLVERS if system.symmetric else GENERAL)[name]
         return _measured(solver(system), system)
     except ImportError as error:
         return {"failure": f"not installed: {error}"}

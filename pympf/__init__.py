@@ -33,6 +33,7 @@ from pympf.approx import (
 from pympf.krylov import Solution, Solutions, solve
 from pympf.mmf import Mmf, Params, Report, factorize, load
 from pympf.near_nullspace import rigid_body_modes
+from pympf.plan import Offer, Plan
 from pympf.precond import (
     Preconditioner,
     PreconditionerReport,
@@ -47,7 +48,9 @@ from pympf._config import show_config
 __all__ = [
     "LogDeterminant",
     "Mmf",
+    "Offer",
     "Params",
+    "Plan",
     "Preconditioner",
     "PreconditionerReport",
     "Report",

@@ -12,6 +12,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from pympf.plan import Plan
+
 __all__ = [
     "LEVEL_COLUMNS",
     "STAGE_COLUMNS",
@@ -199,6 +201,14 @@ class PreconditionerReport(Lines):
     bytes: int
     seconds: float
     params: dict[str, Any]
+    plan: Plan | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the report as plain data, fit for JSON.
+
+        Not collective.
+        """
+        return {**super().as_dict(), "plan": None if self.plan is None else self.plan.as_dict()}
 
     def __str__(self) -> str:
         cycle = " (cycle in float32)" if self.single else ""

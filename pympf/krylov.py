@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from inspect import signature
 from typing import Any
 
@@ -17,7 +17,15 @@ from pympf._params import Params, kinds
 from pympf.la import INDEX_MAX, Matrix, Operator, as_vector, checks
 from pympf.la.matrix import ranks_of
 from pympf.mmf import Mmf, Progress
-from pympf.precond import CLASSIC, Preconditioner, classic, precondition
+from pympf.plan import Plan
+from pympf.precond import (
+    CLASSIC,
+    Preconditioner,
+    check_params,
+    classic,
+    planned,
+    precondition,
+)
 from pympf.solution import Solution, Solutions
 
 __all__ = ["Solution", "Solutions", "solve"]
@@ -35,6 +43,13 @@ OTHERWISE = "preconditioner='mmf' takes A as it is"
 ONLY_SYMMETRIC = (CLASSIC, "two_level")
 """The preconditioners of symmetric matrices only."""
 NOT_DEFINITE = ("diverged_nan", "diverged_indefinite_preconditioner")
+STAYS = (
+    "stopped_by_callback",
+    "diverged_max_iterations",
+    "diverged_inconsistent",
+    "diverged_range",
+)
+"""What another preconditioner would not change."""
 NOT_SOLVED = ("diverged_nan", "diverged_breakdown", "diverged_stagnated")
 """The ends of a run with an A that is not symmetric, after which `mmf` has another choice."""
 PRECONDITIONERS = (*METHOD_OF, "jacobi", "none")
@@ -59,6 +74,7 @@ def solve(
     side: str = "right",
     callback: Callable[..., Any] | None = None,
     progress: Progress | None = None,
+    plan: Plan | Mapping[str, Any] | None = None,
     **params: Any,
 ) -> Solution | Solutions:
     """Solve A x = b, for one right-hand side or for several at once.
@@ -88,9 +104,11 @@ def solve(
         that of MINRES; GMRES when `A` is not symmetric. 'bicgstab' [4]_ keeps few vectors, and
         multiplies twice in a step.
     preconditioner : str, Preconditioner, Mmf, LinearOperator or callable
-        'mmf': that of `pympf.as_preconditioner`, which chooses its method by itself; where it
-        turns out not to be definite, it is made again in float64, then without levels, then by
-        the diagonal, and ``choice`` says so;
+        'mmf': chosen by predicted cost. Where A looks positive definite, CG with the diagonal
+        begins, and the fall of its own error says when the preconditioner of
+        `pympf.as_preconditioner`, or a direct factor, is cheaper for the rest: that goes on from
+        the x that is there [5]_. One that turns out not to be definite is made again in float64,
+        then without levels, then by the diagonal, and ``choice`` says so;
         'multilevel', 'ict', 'two_level', 'direct': that one with this method; 'classic':
         Qᵀ|H|⁻¹Q of a factorization;
         'jacobi': the diagonal; 'none'. An `Mmf` F of `A` stands for its |F|⁻¹. An operator or
@@ -122,9 +140,13 @@ def solve(
         begins anew when 'auto' goes on with another method, or 'mmf' is made again.
     progress : callable, optional
         As in `pympf.factorize`, for ``preconditioner='classic'``.
+    plan : Plan or dict, optional
+        For 'mmf': build what this plan says, an earlier ``solution.plan`` for example, and choose
+        nothing.
     **params
-        Those of `pympf.as_preconditioner` but ``method``, for 'mmf', 'multilevel' and 'ict';
-        those of `pympf.factorize` for 'classic'.
+        ``solves``, the number of right-hand sides that a setup is for, is 1 by default. Those of
+        `pympf.as_preconditioner` but ``method``, for 'mmf', 'multilevel' and 'ict'; those of
+        `pympf.factorize` for 'classic'.
 
     Returns
     -------
@@ -150,8 +172,10 @@ def solve(
         rounding in the largest rows, or from saying anything of x: then ‖D^(-1/2) r‖ is at most
         rtol ‖D^(-1/2) b‖, every row of r that is above rounding meets the tolerance as well, and x
         has at least three digits; else x has not converged.
-        ``choice`` says what 'mmf' and 'auto' took and why, ``operator`` is the `Preconditioner`,
-        None where it is not one.
+        ``choice`` says what 'mmf' and 'auto' took and why, ``plan`` the same as data with all
+        offers and their predicted costs (None where nothing was chosen), ``operator`` is the
+        `Preconditioner`, None where it is not one. Of a solve in several parts ``iterations`` and
+        ``history`` have the steps of all that went on from each other.
 
     Raises
     ------
@@ -186,6 +210,8 @@ def solve(
     .. [2] Y. Saad, Iterative Methods for Sparse Linear Systems, 2nd edition, SIAM, 2003.
     .. [3] Y. Notay, Flexible conjugate gradients, SIAM J. Sci. Comput. 22, 2000, section 2.
     .. [4] H. A. van der Vorst, Bi-CGSTAB, SIAM J. Sci. Stat. Comput. 13, 1992, 631-644.
+    .. [5] M. Purohit, Z. Svitkina, R. Kumar, Improving online algorithms via ML predictions,
+       NeurIPS 2018: to rent or to buy, with a forecast.
 
     Examples
     --------
@@ -203,7 +229,7 @@ def solve(
         near_nullspace,
         left_near_nullspace,
         block_size,
-        *(rtol, atol, maxiter, restart, side, callback, progress, params),
+        *(rtol, atol, maxiter, restart, side, callback, progress, plan, params),
     )
     ranks = ranks_of(A, comm)
     with ranks.guard():
@@ -240,6 +266,7 @@ class _Options:
     side: str
     callback: Callable[..., Any] | None
     progress: Progress | None
+    plan: Plan | Mapping[str, Any] | None
     params: dict[str, Any]
 
     def check(self) -> None:
@@ -248,6 +275,7 @@ class _Options:
         checks.choice(self.side, "side", SIDES)
         vectors = (self.near_nullspace, self.left_near_nullspace)
         _check_options(self.preconditioner, vectors, self.block_size, self.params)
+        self._take_plan()
         maxiter = 10_000 if self.maxiter is None else self.maxiter
         self.maxiter = checks.integer(maxiter, "maxiter", 0, INDEX_MAX)
         self.restart = checks.integer(self.restart, "restart", 0, INDEX_MAX)
@@ -257,6 +285,13 @@ class _Options:
         if self.callback is not None and not callable(self.callback):
             given = type(self.callback).__name__
             raise TypeError(f"callback is a {given}, expected a callable")
+
+    def _take_plan(self) -> None:
+        if self.plan is None:
+            return
+        if self.preconditioner != "mmf":
+            raise ValueError(f"plan: for preconditioner='mmf', not {self.preconditioner!r}")
+        self.params = planned(self.plan, self.params)
 
     def shared(self) -> tuple[Any, ...]:
         """What has to be the same on all ranks."""
@@ -269,9 +304,10 @@ class _Options:
 
     def to_build(self) -> dict[str, Any]:
         """Return the parameters of `as_preconditioner`."""
-        given = {**self.params, "method": METHOD_OF[self.preconditioner]}
+        given = {"method": METHOD_OF[self.preconditioner], **self.params}
         if self.preconditioner == "mmf":
             given.setdefault("definite", self.method in ("cg", "minres"))
+            given.setdefault("solves", 1)
         if self.preconditioner == CLASSIC:
             given["progress"] = self.progress
         return given
@@ -292,9 +328,9 @@ class _Solve:
         self.has_rest = not self.symmetric and _takes_rest(self.admitted, A.shape[1], options)
         self.symmetric = self.symmetric or self.has_rest
         self._admit()
-        self.M = self._preconditioner()
-        self.krylov, self.why = _method(options.method, self.rows, self.symmetric, self.M.operator)
+        self.pays_as_it_goes = self._may_pay_as_it_goes()
         self.setup_s = time.perf_counter() - start
+        self.M: _Chosen | None = None
 
     def _admit(self) -> None:
         """Take what is symmetric: the matrix, or what Dirichlet rows leave of it; or refuse."""
@@ -323,14 +359,50 @@ class _Solve:
             return _Chosen.of(self.built({}), self.options.preconditioner)
         return _given(self.options.preconditioner, self.A)
 
-    def built(self, other: dict[str, Any]) -> Preconditioner:
+    def first(self) -> _Chosen:
+        """Give the preconditioner that all columns begin with, where none pays as it goes."""
+        if self.M is None:
+            start = time.perf_counter()
+            self.M = self._preconditioner()
+            self.setup_s += time.perf_counter() - start
+        return self.M
+
+    def method(self, M: _Chosen) -> tuple[str, str]:
+        """Return the Krylov method for M, and why."""
+        return _method(self.options.method, self.rows, self.symmetric, M.operator)
+
+    def _may_pay_as_it_goes(self) -> bool:
+        """Tell whether a column may begin with the cheapest offer."""
+        options = self.options
+        if options.preconditioner != "mmf" or options.method not in ("auto", "cg"):
+            return False
+        given = options.to_build()
+        with self.A.ranks.guard():
+            check_params(given)
+        return self.symmetric and given["method"] == "auto"
+
+    def offers(self) -> Any:
+        """Give the offers of one column, where the cheapest may begin; else None."""
+        if not self.pays_as_it_goes:
+            return None
+        start, given = time.perf_counter(), self.options.to_build()
+        self.A.ranks.same(sorted(given.items()), "parameters")
+        has_vectors = self.options.near_nullspace is not None
+        offers = engine(self.A.dtype).Choice(self.rows, given, has_vectors)
+        self.pays_as_it_goes = offers.begins
+        self.setup_s += time.perf_counter() - start
+        return offers if offers.begins else None
+
+    def built(self, other: dict[str, Any], offers: Any = None) -> Preconditioner:
         """Build the preconditioner, with other parameters; once for all columns that want it."""
         options, key = self.options, _text(other)
+        if offers is not None:
+            key = f"{key}; {offers.next_key}"
         if key not in self.others:
             given = {**options.to_build(), **other}
             known = (options.near_nullspace, options.block_size)
             left = options.left_near_nullspace
-            self.others[key] = precondition(self.A, self.to_build, *known, given, left)
+            self.others[key] = precondition(self.A, self.to_build, *known, given, left, offers)
         return self.others[key]
 
     def solutions(self, B: NDArray[Any], X: NDArray[Any]) -> list[Solution]:
@@ -360,8 +432,8 @@ class _Solve:
         callbacks = [column.callback(count) for column in columns] if options.callback else None
         results = engine(self.A.dtype).solve(
             *(self.rows, B, X, first.M.core, first.krylov, options.side),
-            *(first.rtol, first.atol, options.maxiter, options.restart, self.symmetric),
-            callbacks,
+            *(first.rtol, first.atol, first.most(), options.restart, self.symmetric),
+            *(callbacks, first.watching),
         )
         seconds = (time.perf_counter() - start) / len(columns)
         for column, x, result in zip(columns, X, results, strict=True):
@@ -379,7 +451,12 @@ class _Column:
         options, dtype = shared.options, shared.A.dtype
         default = 1e-8 if dtype == np.float64 else 1e-5
         self.rtol, self.atol = default if options.rtol is None else options.rtol, options.atol
-        self.M, self.krylov, self.why = shared.M, shared.krylov, shared.why
+        self.M = _Chosen(None, "none", "")
+        self.krylov = self.why = ""
+        self.offers: Any = None
+        self.watching: Any = None  # the offers, who may stop this run
+        self.follows = False  # what runs is what the offers chose
+        self.before: list[NDArray[np.float64]] = []  # histories of the parts that x comes from
         self.result: dict[str, Any] = {}
         self.solve_s, self.falls = 0.0, 0
         self.rest: _Rest | None = None
@@ -393,7 +470,13 @@ class _Column:
 
     def steps(self) -> Iterator[bool]:
         """Yield where a run is needed."""
-        yield True
+        self.offers = self.shared.offers()
+        if self.offers is not None:
+            yield from self._pay_as_you_go()
+        else:
+            self.M = self.shared.first()
+            self.krylov, self.why = self.shared.method(self.M)
+            yield True
         if self.shared.options.method == "auto" and self.shared.symmetric:
             yield from self._change_method()
             yield from self._change_signs()
@@ -401,7 +484,64 @@ class _Column:
 
     def kind(self) -> tuple[Any, ...]:
         """Return what has to be the same in columns that run together."""
-        return (self.krylov, id(self.M.core), self.rtol, self.atol)
+        return (
+            *(self.krylov, id(self.M.core), self.rtol, self.atol, self.most()),
+            id(self.watching) if self.watching is not None else None,
+        )
+
+    def most(self) -> int:
+        """Return the iterations that are left."""
+        return max(0, (self.shared.options.maxiter or 0) - sum(map(len, self.before)))
+
+    # ---- pay as you go (choice/pay_as_you_go.hpp) ------------------------------------------------
+
+    def _pay_as_you_go(self) -> Iterator[bool]:
+        """Begin with the diagonal, and go on with what is cheaper."""
+        offers = self.watching = self.offers
+        self.M = _Chosen(offers, "mmf", "", make=lambda: self.shared.built({"method": "jacobi"}))
+        self.krylov, self.why = "cg", "the diagonal of A is positive"
+        yield True
+        self.M = replace(self.M, choice=f"jacobi: {offers.plan['reason']}")
+        while self.result["reason"] == "stopped_by_watch":
+            self.before.append(self.result["history"][:-1])
+            self._next("would take longer than what follows")
+            yield True
+        self.watching = None
+        reason = self.result["reason"]
+        if self.follows or self.result["converged"] or reason in STAYS:
+            return
+        if reason == "diverged_indefinite_operator":
+            if self.shared.options.method == "cg":
+                return
+            offers.meet_negative()
+        self._next(f"ended with {reason}")
+        self.watching = None
+        yield from self._again()
+
+    def _next(self, why: str) -> None:
+        """Take the cheapest of the offers that are left."""
+        start = time.perf_counter()
+        self.offers.next(why)
+        self.M = _Chosen.of(self.shared.built({}, self.offers), "mmf")
+        self.offers.runs(self.M.core)
+        self.watching = self.offers if self.offers.watches else None
+        self.follows = True
+        self.krylov, self.why = self.shared.method(self.M)
+        self.shared.setup_s += time.perf_counter() - start
+
+    def _plan(self) -> Plan | None:
+        """Return what was chosen, with what was spent before."""
+        if self.offers is not None and (self.M.operator is None or self.follows):
+            return Plan.of(self.offers.plan)
+        M = self.M.operator
+        return M.plan if M is not None and self.M.name in METHOD_OF else None
+
+    def _join_parts(self) -> None:
+        """Count the iterations of the parts that the last one went on from."""
+        if self.before:
+            parts = [*self.before, self.result["history"]]
+            self.result["history"] = np.concatenate(parts)
+            self.result["iterations"] = len(self.result["history"]) - 1
 
     def callback(self, count: int) -> Callable[[int, float], Any] | None:
         """Return the caller's function; among several columns it is told which one it is."""
@@ -412,6 +552,7 @@ class _Column:
 
     def solution(self) -> Solution:
         """Return what came of it."""
+        self._join_parts()
         choice = f"{self.M.choice}; {self.krylov}: {self.why}"
         if self.rest is not None:
             self.rest.finish(self.x, self.result)
@@ -425,12 +566,14 @@ class _Column:
             method=self.krylov,
             preconditioner=self.M.name,
             choice=choice,
-            operator=self.M.operator,
+            plan=self._plan(),
+            _made=self.M.operator or self.M.make,
             **self.result,
         )
 
     def _again(self) -> Iterator[bool]:
         self.x[:] = self.guess
+        self.before.clear()
         yield True
 
     def _change_method(self) -> Iterator[bool]:
@@ -463,6 +606,7 @@ class _Column:
         """Take a preconditioner with other parameters."""
         start = time.perf_counter()
         operator = self.shared.built(other)
+        self.follows = False
         self.shared.setup_s += time.perf_counter() - start
         self.M = _Chosen(operator._core, "mmf", f"{_text(other)}: {reason}", operator)
 
@@ -479,6 +623,7 @@ class _Column:
                     return
                 shared.falls += 1
             self.falls = shared.falls
+            self.follows = False
             self.M = _Chosen.of(self.M.operator, self.M.name)
             shared.setup_s += time.perf_counter() - start
             yield from self._again()
@@ -497,6 +642,7 @@ class _Chosen:
     name: str
     choice: str
     operator: Preconditioner | None = None
+    make: Callable[[], Preconditioner] | None = None  # the operator, when asked for
 
     @property
     def is_diagonal(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,6 +18,7 @@ from pympf._report import PreconditionerReport, Report, with_reason
 from pympf.la import Matrix, Operator, Ranks, checks
 from pympf.mmf import Mmf, factorize_rows
 from pympf.near_nullspace import checked_vectors
+from pympf.plan import Plan
 
 __all__ = ["Preconditioner", "PreconditionerReport", "as_preconditioner"]
 
@@ -140,6 +142,11 @@ class Preconditioner(Operator):
             return CLASSIC
         return with_reason(self._core.method, self._core.reason)
 
+    @property
+    def plan(self) -> Plan | None:
+        """What was chosen, with all offers and their predicted costs; None for 'classic'."""
+        return None if self._factorization is not None else Plan.of(self._core.plan)
+
     def report(self) -> PreconditionerReport | Report:
         """Return what the setup did, level by level; that of F for ``method='classic'``.
 
@@ -165,6 +172,7 @@ class Preconditioner(Operator):
             dtype=str(self._core.dtype),
             bytes=sum(level["bytes"] for level in data["levels"]),
             params=self.params,
+            plan=self.plan,
             **data,
         )
 
@@ -329,6 +337,7 @@ def as_preconditioner(
     near_nullspace: ArrayLike | None = None,
     left_near_nullspace: ArrayLike | None = None,
     block_size: int = 1,
+    plan: Plan | Mapping[str, Any] | None = None,
     **params: Any,
 ) -> Preconditioner:
     """Make a preconditioner M ≈ A⁻¹.
@@ -356,6 +365,8 @@ def as_preconditioner(
         Unknowns of a node, stored next to each other; the nodes are clustered. With 1 and no
         `near_nullspace`, nodes of up to 6 unknowns are found where `A` shows them (the report
         says so).
+    plan : Plan or dict, optional
+        Build what this plan says, that of another preconditioner for example, and choose nothing.
     **params
         See `Preconditioner.fields` and ``docs/options.md``. The first to know: ``method``
         ('auto', 'multilevel', 'ict', 'jacobi'), ``cycle`` ('v', 'w', 'k', 'additive'),
@@ -396,6 +407,8 @@ def as_preconditioner(
     0
     """
     matrix = Matrix.of(A, comm)
+    if plan is not None:
+        params = planned(plan, params)
     only_symmetric = params.get("method") in (CLASSIC, "two_level")
     is_admitted = only_symmetric or matrix.admitted.rows is not None
     rows = matrix.admitted_rows() if is_admitted else matrix.general_rows()
@@ -409,6 +422,7 @@ def precondition(
     block_size: int,
     params: dict[str, Any],
     left_near_nullspace: ArrayLike | None = None,
+    choice: Any = None,
 ) -> Preconditioner:
     """Do as `as_preconditioner` does, for a matrix and its `admitted_rows` or `general_rows`."""
     if params.get("method") == CLASSIC:
@@ -418,7 +432,7 @@ def precondition(
         return classic(factorize_rows(rows, A.dtype, A.ranks, **of_factorize))
     ranks, n = A.ranks, len(A.rows)
     with ranks.guard():
-        _check_params(params)
+        check_params(params)
         _check_block_size(block_size, n)
     ranks.same(sorted(params.items()), "parameters")
     ranks.same(block_size, "block_size")
@@ -430,7 +444,7 @@ def precondition(
         origin = _Origin.of(A.csr, near_nullspace, left_near_nullspace, block_size, params)
     else:
         parts = _parts(A, rows, params, block_size)
-    made = engine(A.dtype).precondition(rows, params, vectors, block_size, parts, left)
+    made = engine(A.dtype).precondition(rows, params, vectors, block_size, parts, left, choice)
     return Preconditioner(made, ranks=ranks, origin=origin)
 
 
@@ -456,7 +470,19 @@ def classic(F: Mmf) -> Preconditioner:
     return Preconditioner(F.positive_inverse()._factors, F, F.ranks)
 
 
-def _check_params(params: dict[str, Any]) -> None:
+def planned(plan: Plan | Mapping[str, Any], params: dict[str, Any]) -> dict[str, Any]:
+    """Return the parameters of a plan, and those that are given besides."""
+    if not isinstance(plan, Plan | Mapping):
+        raise TypeError(f"plan is a {type(plan).__name__}, expected a Plan or its dict")
+    of_plan = (plan if isinstance(plan, Plan) else Plan.of(plan)).params()
+    both = sorted(of_plan.keys() & params.keys())
+    if both:
+        raise ValueError(f"{', '.join(both)}: the plan says it already")
+    return {**of_plan, **params}
+
+
+def check_params(params: dict[str, Any]) -> None:
+    """Refuse unknown parameters, and values of another kind."""
     known = kinds(Preconditioner.fields)
     for name in params:
         if name not in known and name in kinds(Params.fields):

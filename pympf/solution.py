@@ -9,6 +9,7 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from pympf.plan import Plan
 from pympf.precond import Preconditioner
 
 __all__ = ["Solution", "Solutions"]
@@ -48,13 +49,21 @@ class Solution:
     method: str
     preconditioner: str
     choice: str
-    operator: Preconditioner | None = field(repr=False, default=None)
+    plan: Plan | None = field(repr=False, default=None)
+    _made: Any = field(repr=False, default=None, compare=False)
+
+    @property
+    def operator(self) -> Preconditioner | None:
+        """The `Preconditioner` of the last run; the diagonal as one is made when asked for."""
+        if self._made is not None and not isinstance(self._made, Preconditioner):
+            object.__setattr__(self, "_made", self._made())
+        return self._made
 
     def __copy__(self) -> Solution:
         return replace(self)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "operator": None}
+        return {**self.__dict__, "_made": None}
 
 
 class Solutions(Sequence[Solution]):

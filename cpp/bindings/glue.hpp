@@ -17,6 +17,7 @@
 #include "pympf/mmf/mmf.hpp"
 #include "pympf/mmf/routes.hpp"
 #include "pympf/mpi/comm.hpp"
+#include "pympf/precond/choice/chooser.hpp"
 #include "pympf/precond/placement.hpp"
 #include "pympf/precond/preconditioner.hpp"
 
@@ -355,10 +356,11 @@ std::pair<Global, Global> core_size_and_bytes(const mmf::Mmf<T>& F) {
 template <class T>
 std::shared_ptr<precond::Preconditioner<T>> build_preconditioner(
     const DistRows<T>& A, const precond::Params& params, precond::NearNullspace& vectors,
-    Index block, const std::vector<int>& parts, precond::NearNullspace& left) {
+    Index block, const std::vector<int>& parts, precond::NearNullspace& left,
+    const precond::Known& known) {
   return together(A.comm, [&] {
     return std::make_shared<precond::Preconditioner<T>>(A, params, std::move(vectors), block, parts,
-                                                        std::move(left));
+                                                        std::move(left), known);
   });
 }
 template <class T>
@@ -396,6 +398,19 @@ std::vector<KrylovResult> solve_columns(const DistRows<T>& A, const Operator<T>*
     to.push_back(x + c * n);
   }
   return together(A.comm, [&] { return solve<T>(A, M, from, to, params, callbacks); });
+}
+
+template <class T>
+std::shared_ptr<precond::Chooser<T>> make_chooser(const DistRows<T>& A,
+                                                  const precond::Params& params,
+                                                  bool has_near_nullspace) {
+  return together(
+      A.comm, [&] { return std::make_shared<precond::Chooser<T>>(A, params, has_near_nullspace); });
+}
+
+template <class T>
+void choose_next(const Communicator& comm, precond::Chooser<T>& chooser, const std::string& why) {
+  together(comm, [&] { chooser.next(why); });
 }
 
 // Z = M R for k columns, row by row.

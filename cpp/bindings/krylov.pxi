@@ -11,8 +11,6 @@ cdef extern from "glue.hpp" namespace "pympf::python":
 
 
 cdef extern from "pympf/la/krylov.hpp" namespace "pympf":
-    cdef cppclass Operator[T]:
-        pass
     cdef cppclass KrylovCallback[T]:
         pass
     cdef cppclass Method:
@@ -33,6 +31,7 @@ cdef extern from "pympf/la/krylov.hpp" namespace "pympf":
         double rtol, atol
         int max_iterations, restart
         cbool symmetric
+        KrylovWatch watch
     cdef cppclass KrylovResult:
         Reason reason
         cbool converged
@@ -67,6 +66,8 @@ cdef Operator[real] preconditioner_operator(object M, int32_t n, const Communica
         return mmf_operator[real]((<Factors>M).mmf.get()[0])
     if isinstance(M, Preconditioner):
         return precond_operator[real]((<Preconditioner>M).M.get()[0])
+    if isinstance(M, Choice):
+        return (<Choice>M).chooser.get().diagonal()
     cdef const real[::1] diagonal
     if isinstance(M, np.ndarray):
         diagonal = M
@@ -81,8 +82,8 @@ cdef dict krylov_dict(const KrylovResult& result):
 
 
 def solve(Rows A not None, const real[:, ::1] B, real[:, ::1] X, M, str method, str side, double rtol, double atol,
-          int max_iterations, int restart, cbool symmetric, callbacks):
-    """A x = b by a Krylov method for all rows b of B; the rows of X hold the initial guesses and then the solutions. Returns a result for each. M: Factors, Preconditioner, a diagonal for Jacobi, a callable or None. `callbacks`: one for each b, or None. Collective."""
+          int max_iterations, int restart, cbool symmetric, callbacks, Choice choice=None):
+    """A x = b by a Krylov method for all rows b of B; the rows of X hold the initial guesses and then the solutions. Returns a result for each. M: Factors, Preconditioner, a diagonal for Jacobi, a Choice for the offer that begins, a callable or None. choice: who may stop the run of one b for another offer. `callbacks`: one for each b, or None. Collective."""
     cdef KrylovParams params
     cdef vector[KrylovResult] results
     cdef int32_t k = B.shape[0], n = B.shape[1], c
@@ -98,6 +99,8 @@ def solve(Rows A not None, const real[:, ::1] B, real[:, ::1] X, M, str method, 
     params.rtol, params.atol = rtol, atol
     params.max_iterations, params.restart = max_iterations, restart
     params.symmetric = symmetric
+    if choice is not None:
+        params.watch = choice.chooser.get().watch()
     if M is not None:
         P = preconditioner_operator(M, n, A.rows.get().comm)
         preconditioner = &P

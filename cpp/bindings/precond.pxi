@@ -15,24 +15,59 @@ cdef extern from "pympf/precond/preconditioner.hpp" namespace "pympf::precond":
         cbool lifted
         double prolongation, factor, seconds
         size_t bytes
+    cdef cppclass Offer:
+        string method, note
+        double setup, step, steps
+        double total(double)
+    cdef cppclass Plan:
+        string method, variant, precision, krylov, reason
+        int strips
+        vector[Offer] offers
+        vector[string] then
+        double spent
+    cdef cppclass Known:
+        cbool has_negative_eigenvalue
+        Plan plan
     cdef cppclass MultilevelReport "pympf::precond::Report":
         vector[LevelReport] levels
         double operator_complexity, grid_complexity, seconds, work, setup_work
         int32_t coarse_rows, coarse_nullity, coarse_negative
         cbool indefinite, definite, single, symmetric
         string method, reason, placement
+        Plan plan
     cdef cppclass Multilevel "pympf::precond::Preconditioner" [T]:
         int32_t rows()
         const MultilevelParams& params()
         const MultilevelReport& report()
 
 
+cdef extern from "pympf/la/krylov.hpp" namespace "pympf":
+    cdef cppclass Operator[T]:
+        pass
+    cdef cppclass KrylovWatch:
+        pass
+
+
+cdef extern from "pympf/precond/choice/chooser.hpp" namespace "pympf::precond":
+    cdef cppclass Chooser[T]:
+        cbool begins()
+        Operator[T] diagonal()
+        KrylovWatch watch()
+        cbool watches()
+        void meet_negative()
+        void runs(const Plan&)
+        const Known& known()
+        const Plan& plan()
+
+
 cdef extern from "glue.hpp" namespace "pympf::python":
+    shared_ptr[Chooser[T]] make_chooser[T](const DistRows[T]&, const MultilevelParams&, cbool) except +translate nogil
+    void choose_next[T](const Communicator&, Chooser[T]&, const string&) except +translate nogil
     MultilevelParams read_multilevel_params "pympf::python::read_params"(
         const vector[MultilevelField]&, const Texts&) except +translate
     Texts write_multilevel_params "pympf::python::write_params"(const vector[MultilevelField]&, const MultilevelParams&)
     shared_ptr[Multilevel[T]] build_preconditioner[T](
-        const DistRows[T]&, const MultilevelParams&, NearNullspace&, int32_t, const vector[int]&, NearNullspace&) except +translate nogil
+        const DistRows[T]&, const MultilevelParams&, NearNullspace&, int32_t, const vector[int]&, NearNullspace&, const Known&) except +translate nogil
     void update_preconditioner[T](Multilevel[T]&, const DistRows[T]&) except +translate nogil
     cbool fall_back[T](Multilevel[T]&, const DistRows[T]&, const string&) except +translate nogil
     cbool has_pattern[T](const Multilevel[T]&, const DistRows[T]&) except +translate nogil
@@ -47,6 +82,15 @@ cdef dict level_dict(const LevelReport& line):
     return {"level": line.level, "rows": line.rows, "nnz": line.nnz, "clusters": line.clusters,
             "ranks": line.ranks, "lifted": line.lifted, "prolongation": line.prolongation, "factor": line.factor,
             "bytes": line.bytes, "seconds": line.seconds}
+
+
+cdef dict plan_dict(const Plan& p):
+    cdef size_t i
+    return {"method": p.method.decode(), "variant": p.variant.decode(), "precision": p.precision.decode(),
+            "krylov": p.krylov.decode(), "strips": p.strips, "reason": p.reason.decode(), "spent": p.spent,
+            "then": [p.then[i].decode() for i in range(p.then.size())],
+            "offers": [{"method": p.offers[i].method.decode(), "setup": p.offers[i].setup, "step": p.offers[i].step,
+                        "steps": p.offers[i].steps, "note": p.offers[i].note.decode()} for i in range(p.offers.size())]}
 
 
 cdef class Preconditioner:
@@ -78,6 +122,10 @@ cdef class Preconditioner:
                 "coarse_negative": r.coarse_negative, "indefinite": r.indefinite, "definite": r.definite,
                 "single": r.single, "symmetric": r.symmetric, "work": r.work, "setup_work": r.setup_work,
                 "seconds": r.seconds}
+
+    @property
+    def plan(self):
+        return plan_dict(self.M.get().report().plan)
 
     # The parts of the report that every solution asks for.
     @property
@@ -161,10 +209,56 @@ def is_worth_moving(Rows A not None, dict params, const int32_t[::1] parts):
     return out
 
 
+cdef class Choice:
+    """A solve that pays as it goes, see choice/chooser.hpp. Collective."""
+
+    cdef shared_ptr[Chooser[real]] chooser
+    cdef Rows rows  # which must stay
+
+    def __init__(self, Rows A not None, dict params, cbool has_near_nullspace):
+        cdef MultilevelParams p = read_multilevel_params(multilevel_fields(), texts(params))
+        self.rows = A
+        with nogil:
+            self.chooser = make_chooser[real](A.rows.get()[0], p, has_near_nullspace)
+
+    @property
+    def begins(self):
+        """Whether CG with the diagonal comes first."""
+        return self.chooser.get().begins()
+
+    @property
+    def plan(self):
+        return plan_dict(self.chooser.get().plan())
+
+    def next(self, str why):
+        """Choose among the offers that are left, for `precondition`."""
+        cdef string reason = why.encode()
+        with nogil:
+            choose_next[real](self.rows.rows.get().comm, self.chooser.get()[0], reason)
+
+    @property
+    def next_key(self):
+        """What `precondition` would build: the same for the same text."""
+        cdef const Known* known = &self.chooser.get().known()
+        return f"{known.plan.method.decode()}, negative: {known.has_negative_eigenvalue}"
+
+    @property
+    def watches(self):
+        """Whether what runs may be left for another offer."""
+        return self.chooser.get().watches()
+
+    def meet_negative(self):
+        self.chooser.get().meet_negative()
+
+    def runs(self, Preconditioner M not None):
+        """Take what was built for the method that runs now."""
+        self.chooser.get().runs(M.M.get().report().plan)
+
+
 def precondition(Rows A not None, dict params, const double[:, ::1] near_nullspace, int32_t block,
-                 const int32_t[::1] parts, const double[:, ::1] left_near_nullspace=None):
+                 const int32_t[::1] parts, const double[:, ::1] left_near_nullspace=None, Choice choice=None):
     """near_nullspace: (own rows, m), or None for constants; left_near_nullspace: that of A^T, for a general A.
-    parts: the rank for each own row, or None. Collective."""
+    parts: the rank for each own row, or None. choice: what a solve has found before. Collective."""
     cdef Preconditioner out = Preconditioner()
     cdef MultilevelParams p = read_multilevel_params(multilevel_fields(), texts(params))
     cdef NearNullspace vectors, left
@@ -180,6 +274,9 @@ def precondition(Rows A not None, dict params, const double[:, ::1] near_nullspa
         if left_near_nullspace.shape[0]:
             assign(&left.values, &left_near_nullspace[0, 0], left_near_nullspace.size)
     out.comm = A.rows.get().comm
+    cdef Known known
+    if choice is not None:
+        known = choice.chooser.get().known()
     with nogil:
-        out.M = build_preconditioner[real](A.rows.get()[0], p, vectors, block, ranks, left)
+        out.M = build_preconditioner[real](A.rows.get()[0], p, vectors, block, ranks, left, known)
     return out

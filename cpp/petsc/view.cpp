@@ -77,7 +77,7 @@ void write_summary(std::ostream& out, const PcMmf& mmf, const Multilevel& M) {
   out << "method " << report.method << (report.reason.empty() ? "" : ": ") << report.reason
       << report.placement << "\n";
   if (!mmf.remark.empty()) out << mmf.remark << "\n";
-  if (mmf.is_applied_once && report.method != "multilevel" && M.params().solves == 1 &&
+  if (mmf.is_applied_once && report.method != "multilevel" && M.params().solves < 100 &&
       M.params().method == precond::Method::automatic)
     out << "applied once by the solver around it: for fewer iterations of the outer solver give "
            "-pc_mmf_solves 100, and levels are built\n";

@@ -799,8 +799,9 @@ def test_a_lowered_diagonal_for_few_iterations_of_the_factor_alone(rng):
     """30 with PETSc's ICC(0), 33 when what is dropped is added to the diagonal."""
     A = gallery.poisson((22, 22, 22))
     b = rng.standard_normal(A.shape[0])
-    solution = pympf.solve(A, b)
-    assert "ict: the incomplete Cholesky factorization alone" in solution.choice
+    M = pympf.as_preconditioner(A)
+    assert "ict: the incomplete Cholesky factorization alone" in M.choice
+    solution = pympf.solve(A, b, preconditioner=M)
     assert solution.converged
     assert solution.iterations <= 23
     assert pympf.solve(A, b, preconditioner="ict").iterations > 30
@@ -856,7 +857,8 @@ def test_no_lowered_diagonal_where_parts_are_nearly_singular(rng):
     shifted = gallery.shifted(A, 1e-6 * A.diagonal().mean())
     b = A @ rng.standard_normal(A.shape[0])
     for matrix, lowers in ((A, True), (shifted, False)):
-        ours, raised = (pympf.solve(matrix, b, preconditioner=M) for M in ("mmf", "ict"))
+        M = pympf.as_preconditioner(matrix)
+        ours, raised = (pympf.solve(matrix, b, preconditioner=way) for way in (M, "ict"))
         assert "ict" in ours.choice
         assert ours.converged
         same = np.array_equal(ours.operator @ b, raised.operator @ b)
@@ -901,15 +903,15 @@ def test_a_finer_factor_where_no_near_nullspace_is_known(rng):
     """Where it is good, and where levels would be no better."""
     A = normal_equations(rng, diagonals=4)
     b = rng.standard_normal(1500)
-    solution = pympf.solve(A, b)
+    M = pympf.as_preconditioner(A)
+    solution = pympf.solve(A, b, preconditioner=M)
     assert solution.converged
-    assert "ict: the incomplete Cholesky factorization alone" in solution.choice
+    assert "ict: the incomplete Cholesky factorization alone" in M.choice
     assert solution.iterations < pympf.solve(A, b, preconditioner="multilevel").iterations
     A = normal_equations(rng, diagonals=4, shift=1e-4)
-    solution = pympf.solve(A, b)
-    assert solution.converged
-    assert "ict: no near-nullspace is known" in solution.choice
-    M = solution.operator
+    M = pympf.as_preconditioner(A)
+    assert pympf.solve(A, b, preconditioner=M).converged
+    assert "ict: no near-nullspace is known" in M.choice
     before = M.apply(b)
     M.update(A)
     np.testing.assert_array_equal(M.apply(b), before)
@@ -1036,7 +1038,7 @@ def test_nodes_are_found_beside_rigid_body_modes():
 def test_for_many_solves_levels_are_built():
     A = gallery.poisson((22, 22, 22))
     assert pympf.as_preconditioner(A).method == "ict"
-    assert pympf.as_preconditioner(A, solves=2).method == "ict"
+    assert pympf.as_preconditioner(A, solves=1).method == "jacobi"
     assert pympf.as_preconditioner(A, solves=100).method == "multilevel"
     mass = gallery.shifted(gallery.poisson((50, 50)), 0.5)
     assert pympf.as_preconditioner(mass).method == "jacobi"
@@ -1058,7 +1060,7 @@ def test_an_update_chooses_anew_when_more_is_needed(rng, shape):
         step *= 1.4
         A = gallery.shifted(step * K, 1)
         M.update(A)
-        assert pympf.solve(A, b, preconditioner=M).iterations <= 60
+        assert pympf.solve(A, b, preconditioner=M).iterations <= 80
     assert M.method != "jacobi"
 
 

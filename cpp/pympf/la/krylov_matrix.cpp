@@ -314,7 +314,7 @@ class MatrixSolve {
 
   static bool may_be_singular(Reason reason) {
     return !has_converged(reason) && reason != Reason::stopped_by_callback &&
-           reason != Reason::diverged_range;
+           reason != Reason::stopped_by_watch && reason != Reason::diverged_range;
   }
 
   // Preconditioned, where the least residual is another one in the norm of M.

@@ -5,7 +5,7 @@
 #include <cstdio>
 
 #include "pympf/common/error.hpp"
-#include "pympf/precond/choose.hpp"
+#include "pympf/precond/choice/probes.hpp"
 #include "pympf/precond/nodes.hpp"
 
 namespace pympf::precond {

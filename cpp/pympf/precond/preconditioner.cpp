@@ -12,19 +12,17 @@
 #include "pympf/la/repartition.hpp"
 #include "pympf/la/sparse.hpp"
 #include "pympf/la/symmetry.hpp"
-#include "pympf/precond/choose.hpp"
+#include "pympf/precond/choice/facts.hpp"
+#include "pympf/precond/choice/probe.hpp"
+#include "pympf/precond/choice/probes.hpp"
 #include "pympf/precond/cycle.hpp"
 #include "pympf/precond/nonsymmetric_choice.hpp"
 #include "pympf/precond/placement.hpp"
-#include "pympf/precond/probe.hpp"
 #include "pympf/precond/saddle.hpp"
 #include "pympf/precond/two_level.hpp"
 
 namespace pympf::precond {
 namespace {
-
-// Entries of a matrix whose hierarchy stays in the caches: float32 would not make it faster.
-constexpr Global most_cached = 100000;
 
 // Of CG, for a setup that may have lost the sign of M.
 constexpr int steps_in_doubt = 16;
@@ -151,11 +149,11 @@ struct Preconditioner<T>::Impl {
   std::unique_ptr<Repartitioned<T>> repartitioned;
   bool whole = true;  // not while new values come in, nor after that was interrupted
 
-  void take(const DistRows<T>& given) {
+  void take(const DistRows<T>& given, const Known& known) {
     const std::vector<T> d = diagonal(given);
     const std::optional<DistRows<T>> kept = within_range(given, d);
     const DistRows<T>& A = kept ? *kept : given;
-    build(A, kept ? diagonal(A) : d);
+    build(A, kept ? diagonal(A) : d, known);
     finish(A);
     verify(A);
   }
@@ -306,7 +304,7 @@ struct Preconditioner<T>::Impl {
     report.reason += concat("; chosen anew in place of ", before, ": ", why);
   }
 
-  void build(const DistRows<T>& A, const std::vector<T>& d) {
+  void build(const DistRows<T>& A, const std::vector<T>& d, const Known& known = {}) {
     negative = !A.general && is_negative(A.comm, d);
     used = params;
     report = {};
@@ -337,9 +335,11 @@ struct Preconditioner<T>::Impl {
       if (is_companion) return;
       report = {};
     } else {
-      if (build_diagonal(A, d)) return;
-      seen_negative = is_automatic && !negative && has_negative_curvature(A, d);
-      if (!seen_negative && is_factored_first(A, params) && build_light(A)) return;
+      if (known.analysis && build_analyzed(A, *known.analysis)) return;
+      if (!known.diagonal_was_left && build_diagonal(A, d)) return;
+      seen_negative = is_automatic && !negative &&
+                      (known.has_negative_eigenvalue || has_negative_curvature(A, d));
+      if (!seen_negative && !known.diagonal_was_left && build_direct(A)) return;
     }
     if (!seen_negative) {
       build_levels_of(A);
@@ -366,12 +366,38 @@ struct Preconditioner<T>::Impl {
     const CsrView<T>& A = matrix.rows;
     report.indefinite = report.indefinite || negative;
     report.work = work();
+    tell_plan(A);
     const bool needs_neighbours = !std::holds_alternative<Jacobi<T>>(kind);
     if (needs_neighbours || repartitioned) report.placement = placement;
     null_rows.clear();
     for (Index i = 0; i < A.rows; ++i)
       if (std::all_of(A.data + A.indptr[i], A.data + A.indptr[i + 1], [](T v) { return v == 0; }))
         null_rows.push_back(i);
+  }
+
+  // What became of the plan.
+  void tell_plan(const DistRows<T>& A) {
+    Plan& plan = report.plan;
+    if (plan.offers.empty()) {
+      Facts facts = facts_of(A, !near_nullspace.values.empty());
+      facts.positive_diagonal = facts.positive_diagonal || negative;
+      plan = choose(facts, params);
+    }
+    plan.method = report.method;
+    plan.reason = report.reason;
+    plan.precision = report.single ? "single" : "working";
+    plan.krylov = !report.definite ? "gmres" : report.indefinite ? "minres" : "cg";
+    const auto tell = [&](const auto& cycles) {
+      const auto& levels = cycles->levels;
+      plan.variant = levels.lowered          ? "lowered"
+                     : levels.complete       ? "complete"
+                     : levels.finer          ? "finer"
+                     : levels.levels.empty() ? ""
+                                             : "raised";
+    };
+    plan.variant.clear();
+    if (const auto* single = std::get_if<std::unique_ptr<Cycles<float>>>(&kind)) tell(*single);
+    if (const auto* full = std::get_if<std::unique_ptr<Cycles<double>>>(&kind)) tell(*full);
   }
 
   double work() const {
@@ -386,7 +412,7 @@ struct Preconditioner<T>::Impl {
   }
 
   bool build_diagonal(const DistRows<T>& A, const std::vector<T>& d) {
-    const bool enough = diagonal_is_enough(A, d, near_nullspace, params, report);
+    const bool enough = diagonal_is_enough(A, d, near_nullspace, used, report);
     if (enough) kind = jacobi(d);
     return enough;
   }
@@ -403,12 +429,21 @@ struct Preconditioner<T>::Impl {
     return true;
   }
 
-  // A sparse factor of A, with the sign that makes it positive definite where there is one.
-  bool build_light(const DistRows<T>& A) {
-    if (!SparseLu::available()) return false;
+  // A complete factor where few rows are those of networks or structures, and it costs least.
+  bool build_direct(const DistRows<T>& A) {
+    if (!is_factored_first(A, params) || !SparseLu::available()) return false;
+    const LuPlan analysis = TwoLevel::analysis(working_copy(A, negative).rows);
+    Facts facts = facts_of(A, !near_nullspace.values.empty());
+    facts.positive_diagonal = facts.positive_diagonal || negative;
+    facts.fill = analysis.fill;
+    return choose(facts, params).method == "direct" && build_analyzed(A, analysis);
+  }
+
+  // With the sign that makes A positive definite where there is one.
+  bool build_analyzed(const DistRows<T>& A, const LuPlan& analysis) {
     const auto begin = Clock::now();
     Report found;
-    auto M = TwoLevel::direct(working_copy(A, negative).rows, found, TwoLevel::Cost::light);
+    auto M = TwoLevel::analyzed(working_copy(A, negative).rows, analysis, found);
     if (!M || (params.definite && !found.definite)) return false;
     keep(std::move(*M), std::move(found), begin);
     return true;
@@ -532,7 +567,8 @@ struct Preconditioner<T>::Impl {
 template <class T>
 Preconditioner<T>::Preconditioner(const DistRows<T>& A, const Params& params,
                                   NearNullspace near_nullspace, Index block,
-                                  const std::vector<int>& parts, NearNullspace left)
+                                  const std::vector<int>& parts, NearNullspace left,
+                                  const Known& known)
     : impl_(std::make_unique<Impl>()) {
   check(params);
   const Index rows = A.own();
@@ -566,7 +602,7 @@ Preconditioner<T>::Preconditioner(const DistRows<T>& A, const Params& params,
   impl.block = block;
   impl.placement = describe_placement(A, params, parts);
   if (!moves) {
-    impl.take(A);
+    impl.take(A, known);
     return;
   }
   impl.repartitioned = std::make_unique<Repartitioned<T>>(A.comm, parts);
@@ -576,7 +612,7 @@ Preconditioner<T>::Preconditioner(const DistRows<T>& A, const Params& params,
     impl.near_nullspace = impl.repartitioned->forward(impl.near_nullspace);
   if (A.comm.max(Global{!impl.left.values.empty()}) > 0)
     impl.left = impl.repartitioned->forward(impl.left);
-  impl.take(impl.repartitioned->repartition.forward(A));
+  impl.take(impl.repartitioned->repartition.forward(A), known);
 }
 
 template <class T>

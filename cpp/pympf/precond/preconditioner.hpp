@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "pympf/precond/choice/known.hpp"
 #include "pympf/precond/setup.hpp"
 
 namespace pympf::precond {
@@ -24,9 +25,10 @@ class Preconditioner {
   // rows are to move (placement.hpp): the rank where own row i shall be worked on; the rows of a
   // node go together. Collective over the ranks of A, as update and apply are; vectors hold own
   // entries. The pattern of A must be symmetric (la/symmetry.hpp). `left`, for a general A: the
-  // near-nullspace of A^T.
+  // near-nullspace of A^T. `known`: what a solve has found before.
   Preconditioner(const DistRows<T>& A, const Params& params, NearNullspace near_nullspace = {},
-                 Index block = 1, const std::vector<int>& parts = {}, NearNullspace left = {});
+                 Index block = 1, const std::vector<int>& parts = {}, NearNullspace left = {},
+                 const Known& known = {});
   ~Preconditioner();
   Preconditioner(Preconditioner&&) noexcept;
   Preconditioner& operator=(Preconditioner&&) noexcept;

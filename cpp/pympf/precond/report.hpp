@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "pympf/precond/choice/plan.hpp"
 #include "pympf/precond/level.hpp"
 
 namespace pympf::precond {
@@ -22,6 +23,7 @@ struct Report {
   bool outgrown = false;    // new values: what was foretold of the method no longer holds
   bool doubtful = false;    // rounding errors may cost M its sign, in the precision of the levels
   std::string method, reason, placement;  // placement: of the rows on the ranks
+  Plan plan;
   double seconds = 0;
   double work = 0;  // multiply-adds of an application on this rank
   // Multiply-adds of the setup on this rank, probes and all; 0 where they are not counted: for

@@ -22,10 +22,6 @@ namespace {
 // Multiply-adds for each row, below which a factorization of A is done before anything else would
 // be.
 constexpr double cheap_work = 30'000;
-// Entries of the factor L for each entry of A, below which it is lighter than a hierarchy: it is
-// made by dense columns, some 70 ns for an entry, where a hierarchy with its solution takes 200 to
-// 800 for an entry of such matrices (`is_factored_first`).
-constexpr double light_fill = 2.5;
 // A factor L of more entries is refused: 1.2 GB with U.
 constexpr double most_entries = 5e7;
 // Rows of a matrix with zeros on the diagonal: up to the first number a factor is cheaper than
@@ -231,7 +227,6 @@ Csr<double> with_pivots(const CsrView<double>& A, double alone) {
 }
 
 bool costs_more(const Fill& fill, const CsrView<double>& A, TwoLevel::Cost most) {
-  if (most == TwoLevel::Cost::light) return fill.entries > light_fill * A.nnz();
   return most == TwoLevel::Cost::small && fill.work > cheap_work * A.rows;
 }
 
@@ -268,14 +263,27 @@ std::optional<TwoLevel> TwoLevel::direct(const CsrView<double>& A, Report& repor
     report.reason = concat("zeros on the diagonal of more than ", few_rows, " rows");
     return {};
   }
-  // A singular semidefinite matrix is welcome where CG is to follow, an indefinite one is not.
-  const Csr<double> with_diagonal = with_pivots(A, most == Cost::light);
-  const double counted = most == Cost::light ? light_fill * A.nnz() : most_entries;
-  const LuPlan plan(with_diagonal, counted);
+  const Csr<double> with_diagonal = with_pivots(A, 0);
+  const LuPlan plan(with_diagonal, most_entries);
   if (costs_more(plan.fill, A, most)) {
     report.reason = "it costs more than other ways";
     return {};
   }
+  return factored(A, with_diagonal, plan, report);
+}
+
+LuPlan TwoLevel::analysis(const CsrView<double>& A) {
+  return LuPlan(with_pivots(A, 1), most_entries);
+}
+
+std::optional<TwoLevel> TwoLevel::analyzed(const CsrView<double>& A, const LuPlan& plan,
+                                           Report& report) {
+  return factored(A, with_pivots(A, 1), plan, report);
+}
+
+std::optional<TwoLevel> TwoLevel::factored(const CsrView<double>& A,
+                                           const Csr<double>& with_diagonal, const LuPlan& plan,
+                                           Report& report) {
   if (plan.fill.entries > most_entries) {
     report.reason = "a factor has " + millions(plan.fill.entries);
     return {};

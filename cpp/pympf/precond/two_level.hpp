@@ -23,14 +23,17 @@ namespace pympf::precond {
 
 class TwoLevel {
  public:
-  // What a factorization of A may cost: light, less than a hierarchy of few levels; small, no more
-  // than MINRES would take.
-  enum class Cost { light, small, any };
+  // What a factorization of A may cost: small, no more than MINRES would take.
+  enum class Cost { small, any };
 
   // Both are empty when it is not available; then the report says why. That of `direct` is positive
-  // definite if A is, as the report says, and also if A is singular and semidefinite.
+  // definite if A is, as the report says.
   static std::optional<TwoLevel> direct(const CsrView<double>& A, Report& report,
                                         Cost most = Cost::any);
+  // The same in two steps, for CG: also if A is singular and semidefinite.
+  static LuPlan analysis(const CsrView<double>& A);
+  static std::optional<TwoLevel> analyzed(const CsrView<double>& A, const LuPlan& plan,
+                                          Report& report);
   static std::optional<TwoLevel> with_stage(const CsrView<double>& A, Report& report);
   // Whether A is what the stage is for.
   static bool is_for(const CsrView<double>& A);
@@ -45,6 +48,9 @@ class TwoLevel {
     void resize(Index rows, Index coarse_rows);
   };
 
+  static std::optional<TwoLevel> factored(const CsrView<double>& A,
+                                          const Csr<double>& with_diagonal, const LuPlan& plan,
+                                          Report& report);
   void make_stage(const CsrView<double>& A, const std::vector<double>& d, double rho);
   void cycle(Space& space) const;
 

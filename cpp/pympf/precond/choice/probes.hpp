@@ -3,12 +3,22 @@
 #pragma once
 
 #include "pympf/precond/border.hpp"
+#include "pympf/precond/choice/plan.hpp"
+#include "pympf/precond/choice/probe.hpp"
 #include "pympf/precond/level.hpp"
-#include "pympf/precond/probe.hpp"
 #include "pympf/precond/report.hpp"
 #include "pympf/precond/transfer.hpp"
 
 namespace pympf::precond {
+
+// Entries of a matrix whose hierarchy stays in the caches: float32 would not make it faster.
+inline constexpr Global most_cached = 100000;
+
+// Whether auto chooses at all: nothing is asked for that only levels have.
+bool may_choose(const Params& params);
+
+// Rows from which auto thinks of less than a hierarchy.
+inline constexpr Index least_rows = 600;
 
 // Rows at which the hierarchy ends with a dense solve.
 Index coarse_size(Global nnz, const Params& params);
@@ -19,6 +29,12 @@ template <class T>
 bool diagonal_is_enough(const DistRows<T>& A, const std::vector<T>& diagonal,
                         const NearNullspace& near_nullspace, const Params& params, Report& report,
                         int longest = probing::longest);
+
+// Its steps, for any `most` of them; none where they look like more, or A like indefinite.
+template <class T>
+std::optional<int> steps_with_diagonal(const DistRows<T>& A, const std::vector<T>& diagonal,
+                                       const NearNullspace& near_nullspace, int most,
+                                       int longest = probing::longest);
 
 // Steps of a probe that finds, for new values, whether the choice still holds: an update is to cost
 // less than half of a setup.
@@ -43,6 +59,9 @@ Params without_drops(Params params);
 // negative, no hierarchy is asked for, and there is one rank. It is then no smoother.
 bool may_lower_diagonal(const CsrView<double>& A, const Border& border, const Params& params);
 
+// The same, where it is asked for.
+bool lowers_as_asked(const CsrView<double>& A, const Border& border, const Params& params);
+
 // The factor of the first level dropped nothing; of a complete one a few pivots may have vanished,
 // as one does where A is singular.
 template <class T>
@@ -61,14 +80,11 @@ bool lowered_may_be_enough(const std::vector<T>& side, const Border& border, con
                            const Params& params);
 
 // The factor of the first level alone converges so fast that a hierarchy would not pay for itself.
+// `far`: the near-nullspace was none, so that a hierarchy would take many steps.
 template <class T>
 bool factor_is_enough(const CsrView<double>& A, const std::vector<T>& side, const Border& border,
-                      const Level<T>& level, const Params& params, Dropped dropped, Report& report,
+                      const Level<T>& level, const Params& params, bool far, Report& report,
                       int longest = probing::longest);
-
-// Where the diagonal may be lowered, but that is not enough: the factor as it smooths is worth a
-// probe.
-bool raised_may_be_enough(Global rows, const Params& params);
 
 // With few rows a factor that drops less takes the place of both the factor of default and, mostly,
 // of the levels.

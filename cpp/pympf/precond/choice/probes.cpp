@@ -1,4 +1,4 @@
-#include "pympf/precond/choose.hpp"
+#include "pympf/precond/choice/probes.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -12,27 +12,14 @@
 namespace pympf::precond {
 namespace {
 
-// Iterations below which the diagonal alone, or the smoother alone, costs less than building and
-// running what comes after it. A hierarchy and the solution with it cost about 200 products, an
-// iteration with the diagonal 2, one with the factor 4, the factor itself 25.
-constexpr int few_with_diagonal = 50;
-constexpr int few_with_smoother = 35;
-// With a lowered diagonal: for each entry of a mean row, since a hierarchy costs its square in the
-// products of the setup; at least what plane grids have, and at most.
-constexpr double few_with_lowered = 8.5, least_with_lowered = 45, most_with_lowered = 60;
-// Small systems lie in the cache, where an iteration costs half as much against a hierarchy.
-constexpr Index small_rows = 12'000;
-constexpr int few_on_small = 60;
 // With few rows a factor that drops less is made from the start; with fewer still where the rows
 // are short, as there it triples the entries. Once it is there, a few iterations are less than a
 // long probe.
 constexpr Index few_rows = 5000, few_short_rows = 3000;
 constexpr int steps_on_few_rows = 6;
 constexpr int few_for_hierarchy = 12;  // on few rows, where that is wanted
-constexpr double many_solves = 10;     // from here on the setup hardly counts
-// With fewer rows the diagonal alone is not worth a thought.
-constexpr Index least_rows = 600;
-constexpr double little_sum = 1e-4;  // of a row, to the diagonal
+constexpr double many_solves = 100;    // M is to be good, and its setup hardly counts
+constexpr double little_sum = 1e-4;    // of a row, to the diagonal
 // Entries of a row of structural matrices, at least, and of networks, at most.
 constexpr Global long_rows = 15, short_rows = 4;
 // A sum above this part of that of its terms is none of rounding errors, in float32 neither.
@@ -40,21 +27,10 @@ constexpr double not_rounding = 1e-6;
 // Two steps find a negative eigenvalue of a shifted Laplacian on 46^3 cells, four on 22^3.
 constexpr int steps_from_constant = 8;
 
-bool may_choose(const Params& params) {
-  return params.method == Method::automatic && params.max_levels > 1 &&
-         params.cycle != CycleKind::additive &&
-         params.smoother == SmootherKind::incomplete_cholesky;
-}
-
 // Who asks for a size of the dense solve wants a hierarchy for few iterations, not for its time.
 // Over ranks, whose couplings the factor has not, its iterations would grow with the ranks.
 bool wants_hierarchy(const Communicator& comm, const Params& params) {
   return params.coarse_size > 0 || comm.size() > 1 || params.solves >= many_solves;
-}
-
-// What is saved in the setup counts once; what an iteration costs, in every solve.
-double few_for(const Params& params, double few) {
-  return std::min(few, few_for_hierarchy + (few - few_for_hierarchy) / params.solves);
 }
 
 // Sum of |row sum| over the trace: rounding for a Laplacian, little for one that is shifted a
@@ -115,7 +91,39 @@ std::string few_iterations(const char* what, int iterations) {
   return concat(what, " alone needs about ", iterations, " iterations to 1e-8 by a probe");
 }
 
+// No entry off the diagonal is positive, no row sum negative.
+bool is_m_matrix(const CsrView<double>& A) {
+  const auto fits = [&](Index i) {
+    constexpr double rounding = 1e-13;
+    double sum = 0, size = 0;
+    for (Index p = A.indptr[i]; p < A.indptr[i + 1]; ++p) {
+      if (A.indices[p] != i && A.data[p] > 0) return false;
+      sum += A.data[p];
+      size += std::abs(A.data[p]);
+    }
+    return sum >= -rounding * size;
+  };
+  Index i = 0;
+  while (i < A.rows && fits(i)) ++i;
+  return i == A.rows;
+}
+
+// What is known of A where its steps are counted.
+Facts sizes_of(const Communicator& comm, Global rows, Global entries) {
+  Facts facts;
+  facts.rows = rows;
+  facts.entries = entries;
+  facts.ranks = comm.size();
+  return facts;
+}
+
 }  // namespace
+
+bool may_choose(const Params& params) {
+  return params.method == Method::automatic && params.max_levels > 1 &&
+         params.cycle != CycleKind::additive &&
+         params.smoother == SmootherKind::incomplete_cholesky;
+}
 
 Index coarse_size(Global nnz, const Params& params) {
   if (params.coarse_size > 0) return params.coarse_size;
@@ -123,34 +131,46 @@ Index coarse_size(Global nnz, const Params& params) {
 }
 
 template <class T>
-bool diagonal_is_enough(const DistRows<T>& A, const std::vector<T>& diagonal,
-                        const NearNullspace& near_nullspace, const Params& params, Report& report,
-                        int longest) {
-  const Communicator& comm = A.comm;
-  if (!may_choose(params) || A.layout.total() <= std::max(least_rows, coarse_size(A.nnz(), params)))
-    return false;
+std::optional<int> steps_with_diagonal(const DistRows<T>& A, const std::vector<T>& diagonal,
+                                       const NearNullspace& near_nullspace, int most, int longest) {
   std::vector<T> inverse = diagonal;
   const bool negative = std::any_of(inverse.begin(), inverse.end(), [](T d) { return d < 0; });
-  if (comm.max(Global{negative}) > 0) return false;
+  if (A.comm.max(Global{negative}) > 0) return {};
   RowProduct<T> multiply(A);
   const auto constants = [&](Index i) {
     return near_nullspace.values.empty() ? 1 : near_nullspace.sum(i);
   };
   auto side = probe_side<T>(
-      comm, A.own(), [&](Index i) { return double{inverse[i]}; }, constants);
+      A.comm, A.own(), [&](Index i) { return double{inverse[i]}; }, constants);
   for (T& d : inverse) d = d > 0 ? 1 / d : T(0);
-  const auto iterations = predict_iterations(
-      comm, std::move(side), static_cast<int>(few_for(params, few_with_diagonal)),
-      [&](const T* x, T* y) { multiply(x, y); },
+  return predict_iterations(
+      A.comm, std::move(side), most, [&](const T* x, T* y) { multiply(x, y); },
       [&](const T* r, T* z) {
         for_chunks(inverse.size(), [&](std::size_t, std::size_t begin, std::size_t end) {
           for (std::size_t i = begin; i < end; ++i) z[i] = inverse[i] * r[i];
         });
       },
       longest);
-  if (!iterations) return false;
+}
+
+template <class T>
+bool diagonal_is_enough(const DistRows<T>& A, const std::vector<T>& diagonal,
+                        const NearNullspace& near_nullspace, const Params& params, Report& report,
+                        int longest) {
+  const Global entries = A.nnz();
+  if (!may_choose(params) || A.layout.total() <= std::max(least_rows, coarse_size(entries, params)))
+    return false;
+  Params wanted = params;  // of a hierarchy that is asked for only the cycles are weighed
+  if (params.coarse_size > 0) wanted.solves = many_solves;
+  const double few =
+      params.solves >= many_solves
+          ? few_for_hierarchy
+          : break_even_of_diagonal(sizes_of(A.comm, A.layout.total(), entries), wanted);
+  const auto steps =
+      steps_with_diagonal(A, diagonal, near_nullspace, static_cast<int>(few), longest);
+  if (!steps) return false;
   report.method = "jacobi";
-  report.reason = few_iterations("the diagonal", *iterations);
+  report.reason = few_iterations("the diagonal", *steps);
   return true;
 }
 
@@ -249,19 +269,12 @@ bool may_lower_diagonal(const CsrView<double>& A, const Border& border, const Pa
   // iterations for 32).
   const double sums = relative_row_sums(A);
   if (sums > no_sum<double> && sums < little_sum) return false;
-  const auto fits = [&](Index i) {
-    constexpr double rounding = 1e-13;
-    double sum = 0, size = 0;
-    for (Index p = A.indptr[i]; p < A.indptr[i + 1]; ++p) {
-      if (A.indices[p] != i && A.data[p] > 0) return false;
-      sum += A.data[p];
-      size += std::abs(A.data[p]);
-    }
-    return sum >= -rounding * size;
-  };
-  Index i = 0;
-  while (i < A.rows && fits(i)) ++i;
-  return i == A.rows;
+  return is_m_matrix(A);
+}
+
+bool lowers_as_asked(const CsrView<double>& A, const Border& border, const Params& params) {
+  return params.method == Method::incomplete_cholesky &&
+         params.compensation == Compensation::lower && border.comm.size() == 1 && is_m_matrix(A);
 }
 
 template <class T>
@@ -297,19 +310,16 @@ bool lowered_may_be_enough(const std::vector<T>& side, const Border& border, con
 
 template <class T>
 bool factor_is_enough(const CsrView<double>& A, const std::vector<T>& side, const Border& border,
-                      const Level<T>& level, const Params& params, Dropped dropped, Report& report,
+                      const Level<T>& level, const Params& params, bool far, Report& report,
                       int longest) {
   if (!may_choose(params)) return false;
   const Global rows = border.comm.sum(Global{A.rows});
   const Global entries = border.comm.sum(Global{A.nnz()});
-  const bool is_small = rows <= (wants_hierarchy(border.comm, params) ? few_rows : small_rows);
-  double few = few_with_smoother;
-  if (dropped == Dropped::lowers_diagonal)
-    few = std::clamp(few_with_lowered * static_cast<double>(entries) / static_cast<double>(rows),
-                     least_with_lowered, most_with_lowered);
-  else if (is_small)
-    few = wants_hierarchy(border.comm, params) ? few_for_hierarchy : few_on_small;
-  few = few_for(params, few);
+  Facts facts = sizes_of(border.comm, rows, entries);
+  facts.far_from_null = far;
+  const bool is_wanted =
+      wants_hierarchy(border.comm, params) && (rows <= few_rows || params.solves >= many_solves);
+  const double few = is_wanted ? few_for_hierarchy : break_even_of_factor(facts, params);
   const bool briefly = begins_with_finer_factor(border.comm, rows, entries, params);
   const auto iterations =
       predict_factor_iterations(side, border, level, params, static_cast<int>(few),
@@ -317,10 +327,6 @@ bool factor_is_enough(const CsrView<double>& A, const std::vector<T>& side, cons
   if (!iterations) return false;
   report.reason = few_iterations("the incomplete Cholesky factorization", *iterations);
   return true;
-}
-
-bool raised_may_be_enough(Global rows, const Params& params) {
-  return params.coarse_size == 0 && rows <= small_rows;
 }
 
 std::string reason_for(const Report& report, const Params& params) {
@@ -349,7 +355,9 @@ std::string reason_for(const Report& report, const Params& params) {
   template bool lowered_may_be_enough(const std::vector<T>&, const Border&, const Level<T>&,     \
                                       const Params&);                                            \
   template bool factor_is_enough(const CsrView<double>&, const std::vector<T>&, const Border&,   \
-                                 const Level<T>&, const Params&, Dropped, Report&, int);
+                                 const Level<T>&, const Params&, bool, Report&, int);            \
+  template std::optional<int> steps_with_diagonal(const DistRows<T>&, const std::vector<T>&,     \
+                                                  const NearNullspace&, int, int);
 PYMPF_CHOOSE(float)
 PYMPF_CHOOSE(double)
 #undef PYMPF_CHOOSE

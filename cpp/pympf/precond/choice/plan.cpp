@@ -1,0 +1,123 @@
+#include "pympf/precond/choice/plan.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "pympf/precond/choice/probes.hpp"
+#include "pympf/precond/choice/unit_costs.hpp"
+
+namespace pympf::precond {
+namespace {
+
+using namespace unit_costs;
+
+Offer diagonal_offer(const Facts& facts) {
+  const double k = facts.row_entries();
+  Offer out{"jacobi", diagonal_setup(k), diagonal_step(k)};
+  if (facts.diagonal_steps) out.steps = *facts.diagonal_steps;
+  if (!facts.positive_diagonal) out.note = "the diagonal is not positive";
+  return out;
+}
+
+Offer factor_offer(const Facts& facts) {
+  const double k = facts.row_entries();
+  Offer out{"ict", factor_setup(k), factor_step(k)};
+  if (facts.diagonal_steps) out.steps = 1 + factor_part * *facts.diagonal_steps;
+  return out;
+}
+
+Offer levels_offer(const Facts& facts) {
+  const double k = facts.row_entries();
+  return {"multilevel", levels_setup(k), levels_step(k),
+          facts.far_from_null ? poor_levels_steps : levels_steps};
+}
+
+Offer direct_offer(const Facts& facts) {
+  Offer out{"direct"};
+  if (!facts.fill) {
+    out.note = facts.ranks > 1 ? "it is for one rank" : "not analyzed";
+    return out;
+  }
+  const auto entries = static_cast<double>(std::max<Global>(facts.entries, 1));
+  const Fill& fill = *facts.fill;
+  out.setup = order_setup + (entry_setup * fill.entries + work_setup * fill.work) / entries;
+  out.step = entry_step * fill.entries / entries;
+  out.steps = 1;
+  return out;
+}
+
+bool is_admissible(const Offer& offer) { return offer.note.empty(); }
+
+const Offer& cheapest(const std::vector<Offer>& offers, double solves) {
+  return *std::min_element(offers.begin(), offers.end(), [&](const Offer& a, const Offer& b) {
+    if (is_admissible(a) != is_admissible(b)) return is_admissible(a);
+    return a.total(solves) < b.total(solves);
+  });
+}
+
+std::vector<std::string> after(const std::string& method, bool single) {
+  if (method == "jacobi") return {};
+  if (method == "ict") return {"jacobi"};
+  std::vector<std::string> out{"ict", "jacobi"};
+  if (single || method == "direct") out.insert(out.begin(), "multilevel in float64");
+  return out;
+}
+
+}  // namespace
+
+std::vector<Offer> offers_for(const Facts& facts) {
+  return {diagonal_offer(facts), factor_offer(facts), levels_offer(facts), direct_offer(facts)};
+}
+
+const Offer& offer_of(const std::vector<Offer>& offers, const std::string& method) {
+  return *std::find_if(offers.begin(), offers.end(),
+                       [&](const Offer& one) { return one.method == method; });
+}
+
+double total_of_others(const Facts& facts, const Params& params) {
+  std::vector<Offer> offers = offers_for(facts);
+  offers.erase(offers.begin());
+  return cheapest(offers, params.solves).total(params.solves);
+}
+
+double break_even_of_diagonal(Facts facts, const Params& params) {
+  double least = 0, most = 1e4;  // by bisection: what others cost grows with the steps too
+  const Offer diagonal = diagonal_offer(facts);
+  while (most - least > 1) {
+    const double steps = (least + most) / 2;
+    facts.diagonal_steps = steps;
+    const bool pays =
+        diagonal.setup / params.solves + diagonal.step * steps <= total_of_others(facts, params);
+    (pays ? least : most) = steps;
+  }
+  return least;
+}
+
+double break_even_of_factor(const Facts& facts, const Params& params) {
+  const Offer factor = factor_offer(facts), levels = levels_offer(facts);
+  const double more = (levels.setup - factor.setup) / params.solves;
+  return (more + levels.step * levels.steps) / factor.step;
+}
+
+Plan choose(const Facts& facts, const Params& params) {
+  Plan plan;
+  plan.offers = offers_for(facts);
+  plan.strips = params.strips;
+  plan.krylov = facts.positive_diagonal && !facts.negative_sums ? "cg" : "minres";
+  const bool single = !facts.is_double || params.precision == Precision::single ||
+                      (params.precision == Precision::automatic && facts.entries > most_cached);
+  if (!may_choose(params)) {
+    plan.method = find_field(fields(), "method").text(params);
+    plan.reason = "asked for";
+  } else {
+    const Offer& best = cheapest(plan.offers, params.solves);
+    plan.method = best.method;
+    plan.reason = concat("of all offers it costs least: about ",
+                         std::llround(best.total(params.solves)), " products with A");
+  }
+  plan.precision = single && plan.method != "direct" ? "single" : "working";
+  plan.then = after(plan.method, single);
+  return plan;
+}
+
+}  // namespace pympf::precond

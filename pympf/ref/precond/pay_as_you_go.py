@@ -1,0 +1,69 @@
+"""A solve that pays as it goes: CG with the diagonal, and when it is left for another offer.
+
+The same as cpp/pympf/precond/choice/pay_as_you_go.hpp, which has the rule and its bound.
+"""
+
+import math
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+__all__ = ["is_left", "steps_until_left", "steps_with"]
+
+
+def steps_with(decreases: list[float], residual: float, target: float) -> float:
+    """Steps that CG will take yet, by what the square of its error has lost in each step so far."""
+    if residual <= target:
+        return 0.0
+    third = max(1, len(decreases) // 3)
+    if len(decreases) < 2 * third:
+        return math.inf
+    last, before = sum(decreases[-third:]), sum(decreases[-2 * third : -third])
+    if not last < before:
+        return math.inf
+    if last <= 0:
+        return 0.0
+    return math.log(target / residual) / (math.log(last / before) / (2 * third))
+
+
+def is_left(spent: float, left: float, other: float, other_from_start: float) -> bool:
+    """Whether others cost so much less that the running method is left."""
+    is_dear = left >= other and spent >= other / 5
+    is_hopeless = math.isfinite(left) and left >= 4 * other and spent >= other / 12
+    is_late = spent >= other_from_start and (left >= other / 2 or spent >= 2 * other_from_start)
+    return is_dear or is_hopeless or is_late
+
+
+def steps_until_left(
+    A: sp.csr_array, b: NDArray[np.float64], offers: dict[str, dict[str, float]], rtol: float = 1e-8
+) -> int | None:
+    """Steps of CG with the diagonal after which the watch stops it; None: it converges before."""
+    setup, step = offers["jacobi"]["setup"], offers["jacobi"]["step"]
+    d, r = A.diagonal(), b.copy()
+    z = r / d
+    p, rz = z.copy(), r @ z
+    target, decreases, next_look = rtol * np.linalg.norm(b), [], 4
+
+    def others(steps: float) -> float:
+        factor = offers["ict"]["setup"] + offers["ict"]["step"] * (1 + 0.33 * steps)
+        levels = offers["multilevel"]
+        return min(factor, levels["setup"] + levels["step"] * levels["steps"])
+
+    while True:
+        q = A @ p
+        alpha = rz / (p @ q)
+        r -= alpha * q
+        residual = float(np.linalg.norm(r))
+        if residual <= target:
+            return None
+        decreases.append(alpha * rz)
+        k = len(decreases)
+        if k >= next_look:
+            next_look += max(1, next_look // 8)
+            left = steps_with(decreases, residual, target)
+            if is_left(setup + k * step, left * step, others(left), others(k + left)):
+                return k
+        z = r / d
+        rz, before = r @ z, rz
+        p = z + rz / before * p
