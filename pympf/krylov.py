@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from inspect import signature
 from typing import Any
 
@@ -17,6 +17,7 @@ from pympf._params import Params, kinds
 from pympf.la import INDEX_MAX, Matrix, Operator, as_vector, checks
 from pympf.la.matrix import ranks_of
 from pympf.mmf import Mmf, Progress
+from pympf.near_nullspace import checked_vectors
 from pympf.plan import Plan
 from pympf.precond import (
     CLASSIC,
@@ -43,6 +44,7 @@ OTHERWISE = "preconditioner='mmf' takes A as it is"
 ONLY_SYMMETRIC = (CLASSIC, "two_level")
 """The preconditioners of symmetric matrices only."""
 NOT_DEFINITE = ("diverged_nan", "diverged_indefinite_preconditioner")
+DIAGONAL_IS_POSITIVE = "the diagonal of A is positive"
 STAYS = (
     "stopped_by_callback",
     "diverged_max_iterations",
@@ -328,7 +330,7 @@ class _Solve:
         self.has_rest = not self.symmetric and _takes_rest(self.admitted, A.shape[1], options)
         self.symmetric = self.symmetric or self.has_rest
         self._admit()
-        self.pays_as_it_goes = self._may_pay_as_it_goes()
+        self.choice = self._choose()
         self.setup_s = time.perf_counter() - start
         self.M: _Chosen | None = None
 
@@ -371,38 +373,30 @@ class _Solve:
         """Return the Krylov method for M, and why."""
         return _method(self.options.method, self.rows, self.symmetric, M.operator)
 
-    def _may_pay_as_it_goes(self) -> bool:
-        """Tell whether a column may begin with the cheapest offer."""
-        options = self.options
+    def _choose(self) -> Any:
+        """Choose by predicted cost, for all columns; None where nothing is to be chosen."""
+        options, ranks = self.options, self.A.ranks
         if options.preconditioner != "mmf" or options.method not in ("auto", "cg"):
-            return False
-        given = options.to_build()
-        with self.A.ranks.guard():
-            check_params(given)
-        return self.symmetric and given["method"] == "auto"
-
-    def offers(self) -> Any:
-        """Give the offers of one column, where the cheapest may begin; else None."""
-        if not self.pays_as_it_goes:
             return None
-        start, given = time.perf_counter(), self.options.to_build()
-        self.A.ranks.same(sorted(given.items()), "parameters")
-        has_vectors = self.options.near_nullspace is not None
-        offers = engine(self.A.dtype).Choice(self.rows, given, has_vectors)
-        self.pays_as_it_goes = offers.begins
-        self.setup_s += time.perf_counter() - start
-        return offers if offers.begins else None
+        given = options.to_build()
+        with ranks.guard():
+            check_params(given)
+        if not self.symmetric or given["method"] != "auto":
+            return None
+        ranks.same(sorted(given.items()), "parameters")
+        vectors = checked_vectors(options.near_nullspace, len(self.A.rows), ranks, "near_nullspace")
+        return engine(self.A.dtype).Choice(self.rows, given, vectors)
 
-    def built(self, other: dict[str, Any], offers: Any = None) -> Preconditioner:
+    def built(self, other: dict[str, Any], choice: Any = None) -> Preconditioner:
         """Build the preconditioner, with other parameters; once for all columns that want it."""
         options, key = self.options, _text(other)
-        if offers is not None:
-            key = f"{key}; {offers.next_key}"
+        if choice is not None:
+            key = f"{key}; {choice.next_key}"
         if key not in self.others:
             given = {**options.to_build(), **other}
             known = (options.near_nullspace, options.block_size)
             left = options.left_near_nullspace
-            self.others[key] = precondition(self.A, self.to_build, *known, given, left, offers)
+            self.others[key] = precondition(self.A, self.to_build, *known, given, left, choice)
         return self.others[key]
 
     def solutions(self, B: NDArray[Any], X: NDArray[Any]) -> list[Solution]:
@@ -433,7 +427,7 @@ class _Solve:
         results = engine(self.A.dtype).solve(
             *(self.rows, B, X, first.M.core, first.krylov, options.side),
             *(first.rtol, first.atol, first.most(), options.restart, self.symmetric),
-            *(callbacks, first.watching),
+            *(callbacks, [column.watching for column in columns]),
         )
         seconds = (time.perf_counter() - start) / len(columns)
         for column, x, result in zip(columns, X, results, strict=True):
@@ -453,9 +447,9 @@ class _Column:
         self.rtol, self.atol = default if options.rtol is None else options.rtol, options.atol
         self.M = _Chosen(None, "none", "")
         self.krylov = self.why = ""
-        self.offers: Any = None
-        self.watching: Any = None  # the offers, who may stop this run
-        self.follows = False  # what runs is what the offers chose
+        self.choice = shared.choice and shared.choice.another()
+        self.watching: Any = None  # the choice, where it may stop this run
+        self.follows = False  # what runs is what the choice took, and not what came of a failure
         self.before: list[NDArray[np.float64]] = []  # histories of the parts that x comes from
         self.result: dict[str, Any] = {}
         self.solve_s, self.falls = 0.0, 0
@@ -470,8 +464,7 @@ class _Column:
 
     def steps(self) -> Iterator[bool]:
         """Yield where a run is needed."""
-        self.offers = self.shared.offers()
-        if self.offers is not None:
+        if self.choice is not None:
             yield from self._pay_as_you_go()
         else:
             self.M = self.shared.first()
@@ -484,10 +477,7 @@ class _Column:
 
     def kind(self) -> tuple[Any, ...]:
         """Return what has to be the same in columns that run together."""
-        return (
-            *(self.krylov, id(self.M.core), self.rtol, self.atol, self.most()),
-            id(self.watching) if self.watching is not None else None,
-        )
+        return (self.krylov, id(self.M.core), self.rtol, self.atol, self.most())
 
     def most(self) -> int:
         """Return the iterations that are left."""
@@ -496,43 +486,61 @@ class _Column:
     # ---- pay as you go (choice/pay_as_you_go.hpp) ------------------------------------------------
 
     def _pay_as_you_go(self) -> Iterator[bool]:
-        """Begin with the diagonal, and go on with what is cheaper."""
-        offers = self.watching = self.offers
-        self.M = _Chosen(offers, "mmf", "", make=lambda: self.shared.built({"method": "jacobi"}))
-        self.krylov, self.why = "cg", "the diagonal of A is positive"
+        """Begin with what the plan takes, and go on with what turns out to be cheaper."""
+        choice = self.choice
+        if choice.begins:
+            self._take_diagonal()
+        else:
+            self._take_choice()
         yield True
-        self.M = replace(self.M, choice=f"jacobi: {offers.plan['reason']}")
         while self.result["reason"] == "stopped_by_watch":
             self.before.append(self.result["history"][:-1])
             self._next("would take longer than what follows")
             yield True
         self.watching = None
-        reason = self.result["reason"]
-        if self.follows or self.result["converged"] or reason in STAYS:
-            return
-        if reason == "diverged_indefinite_operator":
-            if self.shared.options.method == "cg":
-                return
-            offers.meet_negative()
-        self._next(f"ended with {reason}")
-        self.watching = None
-        yield from self._again()
+        if self.M.operator is None and not self.result["converged"]:
+            yield from self._leave_diagonal(self.result["reason"])
 
-    def _next(self, why: str) -> None:
-        """Take the cheapest of the offers that are left."""
+    def _take_diagonal(self) -> None:
+        shared = self.shared
+        self.M = _Chosen(
+            shared.choice,
+            *("mmf", f"jacobi: {self.choice.plan['reason']}"),
+            make=lambda: shared.built({"method": "jacobi"}),
+        )
+        self.krylov, self.why, self.watching = "cg", DIAGONAL_IS_POSITIVE, self.choice
+
+    def _take_choice(self) -> None:
+        """Build what the choice says, and let it watch."""
         start = time.perf_counter()
-        self.offers.next(why)
-        self.M = _Chosen.of(self.shared.built({}, self.offers), "mmf")
-        self.offers.runs(self.M.core)
-        self.watching = self.offers if self.offers.watches else None
+        self.M = _Chosen.of(self.shared.built({}, self.choice), "mmf")
+        self.choice.runs(self.M.core)
+        self.watching = self.choice if self.choice.watches else None
         self.follows = True
         self.krylov, self.why = self.shared.method(self.M)
         self.shared.setup_s += time.perf_counter() - start
 
+    def _next(self, why: str) -> None:
+        """Take the cheapest of the offers that are left."""
+        self.choice.next(why)
+        self._take_choice()
+
+    def _leave_diagonal(self, reason: str) -> Iterator[bool]:
+        """Take the next offer where CG with the diagonal has failed."""
+        if reason in STAYS:
+            return
+        if reason == "diverged_indefinite_operator":
+            if self.shared.options.method == "cg":
+                return
+            self.choice.meet_negative()
+        self._next(f"ended with {reason}")
+        self.watching = None
+        yield from self._again()
+
     def _plan(self) -> Plan | None:
         """Return what was chosen, with what was spent before."""
-        if self.offers is not None and (self.M.operator is None or self.follows):
-            return Plan.of(self.offers.plan)
+        if self.choice is not None and (self.M.operator is None or self.follows):
+            return Plan.of(self.choice.plan)
         M = self.M.operator
         return M.plan if M is not None and self.M.name in METHOD_OF else None
 
@@ -778,7 +786,7 @@ def _method(
         return ("fgmres" if varies else "minres"), "the diagonal of A is not positive"
     if varies:
         return "fcg", "the preconditioner varies, and A looks positive"
-    return "cg", "the diagonal of A is positive" + (
+    return "cg", DIAGONAL_IS_POSITIVE + (
         ", and the setup found no negative eigenvalue" if operator is not None else ""
     )
 

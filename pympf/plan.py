@@ -97,7 +97,7 @@ class Plan:
 
     @classmethod
     def from_json(cls, text: str) -> Plan:
-        """Read what `to_json` wrote.
+        """Read what `to_json` wrote, or a report of the command line that has a plan.
 
         Not collective.
 
@@ -113,7 +113,7 @@ class Plan:
         data = json.loads(text)
         if not isinstance(data, dict):
             raise ValueError(f"expected the data of a plan, got a {type(data).__name__}")
-        return cls.of(data)
+        return cls.of(data.get("plan", data))
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain data, fit for JSON: None for what is not known.

@@ -389,7 +389,8 @@ bool fall_back(precond::Preconditioner<T>& M, const DistRows<T>& A, const std::s
 template <class T>
 std::vector<KrylovResult> solve_columns(const DistRows<T>& A, const Operator<T>* M, Index k,
                                         const T* b, T* x, const KrylovParams& params,
-                                        const std::vector<KrylovCallback<T>>& callbacks) {
+                                        const std::vector<KrylovCallback<T>>& callbacks,
+                                        const std::vector<KrylovWatch>& watches) {
   const auto n = static_cast<std::size_t>(A.own());
   std::vector<const T*> from;
   std::vector<T*> to;
@@ -397,15 +398,20 @@ std::vector<KrylovResult> solve_columns(const DistRows<T>& A, const Operator<T>*
     from.push_back(b + c * n);
     to.push_back(x + c * n);
   }
-  return together(A.comm, [&] { return solve<T>(A, M, from, to, params, callbacks); });
+  return together(A.comm, [&] { return solve<T>(A, M, from, to, params, callbacks, watches); });
 }
 
 template <class T>
 std::shared_ptr<precond::Chooser<T>> make_chooser(const DistRows<T>& A,
                                                   const precond::Params& params,
-                                                  bool has_near_nullspace) {
-  return together(
-      A.comm, [&] { return std::make_shared<precond::Chooser<T>>(A, params, has_near_nullspace); });
+                                                  const precond::NearNullspace& near_nullspace) {
+  return together(A.comm,
+                  [&] { return std::make_shared<precond::Chooser<T>>(A, params, near_nullspace); });
+}
+
+template <class T>
+std::shared_ptr<precond::Chooser<T>> another_chooser(const precond::Chooser<T>& chooser) {
+  return std::make_shared<precond::Chooser<T>>(chooser);
 }
 
 template <class T>

@@ -82,8 +82,8 @@ cdef dict krylov_dict(const KrylovResult& result):
 
 
 def solve(Rows A not None, const real[:, ::1] B, real[:, ::1] X, M, str method, str side, double rtol, double atol,
-          int max_iterations, int restart, cbool symmetric, callbacks, Choice choice=None):
-    """A x = b by a Krylov method for all rows b of B; the rows of X hold the initial guesses and then the solutions. Returns a result for each. M: Factors, Preconditioner, a diagonal for Jacobi, a Choice for the offer that begins, a callable or None. choice: who may stop the run of one b for another offer. `callbacks`: one for each b, or None. Collective."""
+          int max_iterations, int restart, cbool symmetric, callbacks, choices=None):
+    """A x = b by a Krylov method for all rows b of B; the rows of X hold the initial guesses and then the solutions. Returns a result for each. M: Factors, Preconditioner, a diagonal for Jacobi, a Choice for the offer that begins, a callable or None. `callbacks`: one for each b, or None. choices: who may stop the run of each b for another offer, Choice or None. Collective."""
     cdef KrylovParams params
     cdef vector[KrylovResult] results
     cdef int32_t k = B.shape[0], n = B.shape[1], c
@@ -99,8 +99,13 @@ def solve(Rows A not None, const real[:, ::1] B, real[:, ::1] X, M, str method, 
     params.rtol, params.atol = rtol, atol
     params.max_iterations, params.restart = max_iterations, restart
     params.symmetric = symmetric
-    if choice is not None:
-        params.watch = choice.chooser.get().watch()
+    cdef vector[KrylovWatch] watches
+    cdef KrylovWatch nobody
+    for choice in choices or ():
+        if choice is None:
+            watches.push_back(nobody)
+        else:
+            watches.push_back((<Choice>choice).chooser.get().watch())
     if M is not None:
         P = preconditioner_operator(M, n, A.rows.get().comm)
         preconditioner = &P
@@ -110,5 +115,5 @@ def solve(Rows A not None, const real[:, ::1] B, real[:, ::1] X, M, str method, 
         with nogil:
             reports.push_back(make_callback[real](call_callback, function, watched, A.rows.get().comm))
     with nogil:
-        results = solve_columns[real](A.rows.get()[0], preconditioner, k, sides, solutions, params, reports)
+        results = solve_columns[real](A.rows.get()[0], preconditioner, k, sides, solutions, params, reports, watches)
     return [krylov_dict(results[c]) for c in range(k)]

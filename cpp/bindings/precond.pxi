@@ -26,7 +26,7 @@ cdef extern from "pympf/precond/preconditioner.hpp" namespace "pympf::precond":
         vector[string] then
         double spent
     cdef cppclass Known:
-        cbool has_negative_eigenvalue
+        cbool diagonal_was_left, factor_was_left
         Plan plan
     cdef cppclass MultilevelReport "pympf::precond::Report":
         vector[LevelReport] levels
@@ -61,7 +61,8 @@ cdef extern from "pympf/precond/choice/chooser.hpp" namespace "pympf::precond":
 
 
 cdef extern from "glue.hpp" namespace "pympf::python":
-    shared_ptr[Chooser[T]] make_chooser[T](const DistRows[T]&, const MultilevelParams&, cbool) except +translate nogil
+    shared_ptr[Chooser[T]] make_chooser[T](const DistRows[T]&, const MultilevelParams&, const NearNullspace&) except +translate nogil
+    shared_ptr[Chooser[T]] another_chooser[T](const Chooser[T]&) except +translate nogil
     void choose_next[T](const Communicator&, Chooser[T]&, const string&) except +translate nogil
     MultilevelParams read_multilevel_params "pympf::python::read_params"(
         const vector[MultilevelField]&, const Texts&) except +translate
@@ -210,16 +211,26 @@ def is_worth_moving(Rows A not None, dict params, const int32_t[::1] parts):
 
 
 cdef class Choice:
-    """A solve that pays as it goes, see choice/chooser.hpp. Collective."""
+    """The choice of a solve, see choice/chooser.hpp. Collective."""
 
     cdef shared_ptr[Chooser[real]] chooser
     cdef Rows rows  # which must stay
+    cdef cbool negative
 
-    def __init__(self, Rows A not None, dict params, cbool has_near_nullspace):
+    def __init__(self, Rows A not None, dict params, const double[:, ::1] near_nullspace):
         cdef MultilevelParams p = read_multilevel_params(multilevel_fields(), texts(params))
+        cdef NearNullspace vectors
         self.rows = A
+        fill_near_nullspace(vectors, near_nullspace)
         with nogil:
-            self.chooser = make_chooser[real](A.rows.get()[0], p, has_near_nullspace)
+            self.chooser = make_chooser[real](A.rows.get()[0], p, vectors)
+
+    def another(self):
+        """For another right-hand side."""
+        cdef Choice out = Choice.__new__(Choice)
+        out.rows = self.rows
+        out.chooser = another_chooser[real](self.chooser.get()[0])
+        return out
 
     @property
     def begins(self):
@@ -240,7 +251,7 @@ cdef class Choice:
     def next_key(self):
         """What `precondition` would build: the same for the same text."""
         cdef const Known* known = &self.chooser.get().known()
-        return f"{known.plan.method.decode()}, negative: {known.has_negative_eigenvalue}"
+        return f"{known.plan.method.decode()}, {known.diagonal_was_left}, {known.factor_was_left}, {self.negative}"
 
     @property
     def watches(self):
@@ -248,11 +259,19 @@ cdef class Choice:
         return self.chooser.get().watches()
 
     def meet_negative(self):
+        self.negative = True
         self.chooser.get().meet_negative()
 
     def runs(self, Preconditioner M not None):
         """Take what was built for the method that runs now."""
         self.chooser.get().runs(M.M.get().report().plan)
+
+
+cdef void fill_near_nullspace(NearNullspace& out, const double[:, ::1] vectors):
+    if vectors is not None:
+        out.vectors = <int32_t>vectors.shape[1]
+        if vectors.shape[0]:
+            assign(&out.values, &vectors[0, 0], vectors.size)
 
 
 def precondition(Rows A not None, dict params, const double[:, ::1] near_nullspace, int32_t block,
@@ -265,14 +284,8 @@ def precondition(Rows A not None, dict params, const double[:, ::1] near_nullspa
     cdef vector[int] ranks
     if parts is not None and parts.shape[0]:
         assign(&ranks, &parts[0], parts.shape[0])
-    if near_nullspace is not None:
-        vectors.vectors = <int32_t>near_nullspace.shape[1]
-        if near_nullspace.shape[0]:
-            assign(&vectors.values, &near_nullspace[0, 0], near_nullspace.size)
-    if left_near_nullspace is not None:
-        left.vectors = <int32_t>left_near_nullspace.shape[1]
-        if left_near_nullspace.shape[0]:
-            assign(&left.values, &left_near_nullspace[0, 0], left_near_nullspace.size)
+    fill_near_nullspace(vectors, near_nullspace)
+    fill_near_nullspace(left, left_near_nullspace)
     out.comm = A.rows.get().comm
     cdef Known known
     if choice is not None:

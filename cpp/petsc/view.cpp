@@ -76,6 +76,9 @@ void write_summary(std::ostream& out, const PcMmf& mmf, const Multilevel& M) {
   for (const auto& level : report.levels) bytes += level.bytes;
   out << "method " << report.method << (report.reason.empty() ? "" : ": ") << report.reason
       << report.placement << "\n";
+  if (M.params().method == precond::Method::automatic)
+    out << "offers, in products with the matrix for one of " << M.params().solves
+        << " solves: " << precond::text(report.plan, M.params().solves) << "\n";
   if (!mmf.remark.empty()) out << mmf.remark << "\n";
   if (mmf.is_applied_once && report.method != "multilevel" && M.params().solves < 100 &&
       M.params().method == precond::Method::automatic)

@@ -27,16 +27,31 @@ def parts_of(A, b, **options):
     return pympf.solve(A, b, callback=count, **options), parts
 
 
-@pytest.mark.parametrize("shape", [(70, 70), (100, 100), (300, 40), (14, 14, 14)])
-def test_the_diagonal_is_left_when_the_twin_says_so(rng, shape):
-    A = gallery.poisson(shape)
+def easy_with_a_hard_end():
+    """Easy rows, but for the last ones, which the smooth look hardly sees: a grid by itself."""
+    easy = gallery.shifted(gallery.poisson((150, 150)), 4)
+    return sp.csr_array(sp.block_diag([easy, gallery.poisson((60, 10))], format="csr"))
+
+
+def test_grids_in_the_plane_begin_with_levels_and_in_space_with_the_diagonal(rng):
+    for shape, method in (((100, 100), "multilevel"), ((16, 16, 16), "jacobi")):
+        A = gallery.poisson(shape)
+        solution, parts = parts_of(A, rng.standard_normal(A.shape[0]))
+        assert solution.converged
+        assert (solution.plan.method, len(parts)) == (method, 1)
+        assert solution.plan.spent == 0
+
+
+def test_the_diagonal_is_left_when_the_twin_says_so(rng):
+    A = easy_with_a_hard_end()
     b = rng.standard_normal(A.shape[0])
+    plan = pympf.as_preconditioner(A, solves=1).plan
+    assert plan.method == "jacobi"
     solution, parts = parts_of(A, b)
     assert solution.converged
-    expected = steps_until_left(A, b, offers_of(solution.plan))
+    expected = steps_until_left(A, b, offers_of(plan))
     if expected is None:
-        assert (solution.plan.method, len(parts)) == ("jacobi", 1)
-        assert solution.plan.spent == 0
+        assert len(parts) == 1
     else:
         assert solution.plan.method in ("ict", "multilevel")
         assert parts[0] == expected
@@ -44,8 +59,8 @@ def test_the_diagonal_is_left_when_the_twin_says_so(rng, shape):
 
 
 def test_the_next_offer_goes_on_from_the_x_that_is_there(rng):
-    A = gallery.poisson((100, 100))
-    b = rng.standard_normal(10_000)
+    A = easy_with_a_hard_end()
+    b = rng.standard_normal(A.shape[0])
     solution, parts = parts_of(A, b)
     assert len(parts) == 2
     assert solution.iterations == sum(parts) == len(solution.history) - 1
@@ -57,14 +72,25 @@ def test_the_next_offer_goes_on_from_the_x_that_is_there(rng):
 
 
 def test_most_iterations_are_those_of_all_parts(rng):
-    A = gallery.poisson((100, 100))
-    b = rng.standard_normal(10_000)
+    A = easy_with_a_hard_end()
+    b = rng.standard_normal(A.shape[0])
     whole, parts = parts_of(A, b)
     for most in (parts[0] - 3, parts[0] + 2, whole.iterations - 1):
         solution = pympf.solve(A, b, maxiter=most)
         assert not solution.converged
         assert solution.reason == "diverged_max_iterations"
         assert solution.iterations == most
+
+
+def test_columns_of_a_block_have_the_bits_that_they_have_alone(rng):
+    A = easy_with_a_hard_end()
+    B = rng.standard_normal((A.shape[0], 3))
+    B[-600:, 1] = 0  # one that the hard part does not meet
+    together = pympf.solve(A, B)
+    for c, column in enumerate(together):
+        alone = pympf.solve(A, B[:, c].copy())
+        assert column.plan == alone.plan
+        np.testing.assert_array_equal(column.x, alone.x)
 
 
 def test_an_easy_system_stays_with_the_diagonal_and_has_an_operator(rng):
@@ -81,11 +107,11 @@ def test_an_easy_system_stays_with_the_diagonal_and_has_an_operator(rng):
 
 
 def test_many_right_hand_sides_pay_for_levels(rng):
-    """Jacobi-CG takes 52 steps: once less than a setup, but not as often as it is asked."""
-    A = gallery.poisson((90, 90))
-    b = rng.standard_normal(8100)
-    once, often = (parts_of(A, b, solves=solves)[1][0] for solves in (1, 1000))
-    assert often <= once
+    """The diagonal is cheapest once, but not as often as it is asked."""
+    A = gallery.poisson((16, 16, 16))
+    b = rng.standard_normal(A.shape[0])
+    methods = [pympf.solve(A, b, solves=solves).plan.method for solves in (1, 1000)]
+    assert methods == ["jacobi", "multilevel"]
 
 
 def test_a_plan_is_data_that_builds_the_same_again(rng):

@@ -83,13 +83,13 @@ Side side_from_name(std::string_view);
 // How far b - A x may be above the tolerance that its recurrence has met.
 inline constexpr double kDrift = 10;
 
-// What a step of cg, fcg or minres tells of itself.
+// What a step of cg or fcg tells of itself.
 struct KrylovStep {
-  double decrease = 0;              // of the square of the norm that it minimizes: ||e||_A, ||r||_M
+  double decrease = 0;              // of ||e||_A^2
   double residual = 0, target = 0;  // of the stopping test
 };
 
-// True to stop. The same on all ranks.
+// True to stop a run of cg or fcg. The same on all ranks.
 using KrylovWatch = std::function<bool(const KrylovStep&)>;
 
 struct KrylovParams {
@@ -151,6 +151,7 @@ template <class T>
 std::vector<KrylovResult> solve(const DistRows<T>& A, const std::type_identity_t<Operator<T>>* M,
                                 const std::vector<const T*>& b, const std::vector<T*>& x,
                                 const KrylovParams& params,
-                                const std::vector<KrylovCallback<T>>& callbacks = {});
+                                const std::vector<KrylovCallback<T>>& callbacks = {},
+                                const std::vector<KrylovWatch>& watches = {});
 
 }  // namespace pympf

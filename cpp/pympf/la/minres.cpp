@@ -63,15 +63,12 @@ class Minres final : public Cycle<T> {
     for (;;) {
       const Reason advanced = co_await lanczos();
       if (advanced != Reason::iterating) co_return advanced;
-      const double phi_before = phi_;
       const bool rotated = rotate();
       const bool is_null = co_await is_null_vector(r);
       if (is_null) co_return Reason::diverged_inconsistent;
       if (!rotated || !update(r, r_norm)) co_return Reason::diverged_stagnated;
       const Reason reason = run_.record(r_norm, run_.x);
       if (reason != Reason::iterating) co_return reason;
-      if (run_.is_left(phi_before * phi_before - phi_ * phi_, r_norm))
-        co_return Reason::stopped_by_watch;
       shift();
     }
   }

@@ -137,6 +137,7 @@ struct Preconditioner<T>::Impl {
   Index block = 1;
   Report report;
   bool negative = false;         // is_negative
+  Facts facts;                   // what the choice knows of A
   std::vector<Index> null_rows;  // z_i = r_i
   bool is_companion = false;     // built for the matrix of saddle.hpp
   std::variant<Jacobi<T>, std::unique_ptr<Cycles<float>>, std::unique_ptr<Cycles<double>>, TwoLevel,
@@ -254,9 +255,7 @@ struct Preconditioner<T>::Impl {
   void refresh_diagonal(const DistRows<T>& A, const std::vector<T>& d) {
     kind = jacobi(d);
     if (params.method != Method::automatic || report.indefinite || rung != Rung::chosen) return;
-    Report found;
-    if (!diagonal_is_enough(A, d, near_nullspace, params, found, steps_of_update))
-      build_anew(A, "the new values need more");
+    if (!takes_diagonal(A, d)) build_anew(A, "the new values need more");
   }
 
   void build_general(const DistRows<T>& A) {
@@ -308,6 +307,7 @@ struct Preconditioner<T>::Impl {
     negative = !A.general && is_negative(A.comm, d);
     used = params;
     report = {};
+    facts = sizes_of(A);
     rung = Rung::chosen;
     failures.clear();
     if (params.method == Method::jacobi) {
@@ -335,12 +335,13 @@ struct Preconditioner<T>::Impl {
       if (is_companion) return;
       report = {};
     } else {
+      facts = known.facts ? *known.facts : look_at(A, d, near_nullspace, used);
       if (known.analysis && build_analyzed(A, *known.analysis)) return;
-      if (!known.diagonal_was_left && build_diagonal(A, d)) return;
-      seen_negative = is_automatic && !negative &&
-                      (known.has_negative_eigenvalue || has_negative_curvature(A, d));
+      if (!known.diagonal_was_left && build_diagonal(d)) return;
+      seen_negative = is_automatic && !negative && is_seen_negative(A, d);
       if (!seen_negative && !known.diagonal_was_left && build_direct(A)) return;
     }
+    if (known.factor_was_left) used.method = Method::multilevel;
     if (!seen_negative) {
       build_levels_of(A);
       if (!report.indefinite || !is_automatic) return;
@@ -366,7 +367,7 @@ struct Preconditioner<T>::Impl {
     const CsrView<T>& A = matrix.rows;
     report.indefinite = report.indefinite || negative;
     report.work = work();
-    tell_plan(A);
+    tell_plan();
     const bool needs_neighbours = !std::holds_alternative<Jacobi<T>>(kind);
     if (needs_neighbours || repartitioned) report.placement = placement;
     null_rows.clear();
@@ -376,13 +377,9 @@ struct Preconditioner<T>::Impl {
   }
 
   // What became of the plan.
-  void tell_plan(const DistRows<T>& A) {
+  void tell_plan() {
     Plan& plan = report.plan;
-    if (plan.offers.empty()) {
-      Facts facts = facts_of(A, !near_nullspace.values.empty());
-      facts.positive_diagonal = facts.positive_diagonal || negative;
-      plan = choose(facts, params);
-    }
+    if (plan.offers.empty()) plan = choose(facts, params);
     plan.method = report.method;
     plan.reason = report.reason;
     plan.precision = report.single ? "single" : "working";
@@ -411,10 +408,24 @@ struct Preconditioner<T>::Impl {
     return rows;
   }
 
-  bool build_diagonal(const DistRows<T>& A, const std::vector<T>& d) {
-    const bool enough = diagonal_is_enough(A, d, near_nullspace, used, report);
-    if (enough) kind = jacobi(d);
-    return enough;
+  bool takes_diagonal(const DistRows<T>& A, const std::vector<T>& d) {
+    facts = look_at(A, d, near_nullspace, used);
+    return choose(facts, used).method == "jacobi";
+  }
+
+  bool build_diagonal(const std::vector<T>& d) {
+    const Plan plan = choose(facts, used);
+    if (plan.method != "jacobi") return false;
+    report.method = plan.method;
+    report.reason = plan.reason;
+    kind = jacobi(d);
+    return true;
+  }
+
+  // What was not looked at, as few rows or a choice of the caller, is looked at now.
+  bool is_seen_negative(const DistRows<T>& A, const std::vector<T>& d) {
+    if (facts.diagonal_steps) return facts.has_negative_eigenvalue;
+    return has_negative_sums(A) && has_negative_curvature(A, d);
   }
 
   // For a saddle point whose part F is definite, as far as the setup can see.
@@ -422,19 +433,23 @@ struct Preconditioner<T>::Impl {
     report = {};
     // What M of F leaves undone costs MINRES more than CG: a hierarchy is asked for, by its size.
     used.coarse_size = coarse_size(companion.nnz(), params);
-    if (!build_diagonal(companion, diagonal(companion))) build_levels_of(companion);
+    const std::vector<T> d = diagonal(companion);
+    if (!takes_diagonal(companion, d) || !build_diagonal(d)) build_levels_of(companion);
     used.coarse_size = params.coarse_size;
     if (std::exchange(report.indefinite, true)) return false;
     report.reason = "saddle point, each part for itself: " + report.reason;
     return true;
   }
 
-  // A complete factor where few rows are those of networks or structures, and it costs least.
+  // A complete factor where it costs least: of networks and structures of few rows, and where the
+  // near-nullspace is not known, so that levels promise little.
   bool build_direct(const DistRows<T>& A) {
-    if (!is_factored_first(A, params) || !SparseLu::available()) return false;
+    if (!facts.diagonal_steps || !facts.is_double || !SparseLu::available()) return false;
+    const bool is_likely =
+        is_factored_first(A, params) ||
+        (facts.far_from_null && guessed_total_of_direct(A, facts) < total_of_others(facts, params));
+    if (!is_likely) return false;
     const LuPlan analysis = TwoLevel::analysis(working_copy(A, negative).rows);
-    Facts facts = facts_of(A, !near_nullspace.values.empty());
-    facts.positive_diagonal = facts.positive_diagonal || negative;
     facts.fill = analysis.fill;
     return choose(facts, params).method == "direct" && build_analyzed(A, analysis);
   }

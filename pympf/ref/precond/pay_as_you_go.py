@@ -27,12 +27,13 @@ def steps_with(decreases: list[float], residual: float, target: float) -> float:
     return math.log(target / residual) / (math.log(last / before) / (2 * third))
 
 
-def is_left(spent: float, left: float, other: float, other_from_start: float) -> bool:
+def is_left(
+    spent: float, left: float, promised: float, other: float, other_from_start: float
+) -> bool:
     """Whether others cost so much less that the running method is left."""
-    is_dear = left >= other and spent >= other / 5
-    is_hopeless = math.isfinite(left) and left >= 4 * other and spent >= other / 12
+    is_dear = spent >= promised and left >= other and 2 * (spent + left / 4) >= spent + other
     is_late = spent >= other_from_start and (left >= other / 2 or spent >= 2 * other_from_start)
-    return is_dear or is_hopeless or is_late
+    return is_dear or is_late
 
 
 def steps_until_left(
@@ -43,10 +44,11 @@ def steps_until_left(
     d, r = A.diagonal(), b.copy()
     z = r / d
     p, rz = z.copy(), r @ z
-    target, decreases, next_look = rtol * np.linalg.norm(b), [], 4
+    target, decreases, next_look = float(rtol * np.linalg.norm(b)), [], 4
+    promised = setup + step * offers["jacobi"]["steps"]
 
     def others(steps: float) -> float:
-        factor = offers["ict"]["setup"] + offers["ict"]["step"] * (1 + 0.33 * steps)
+        factor = offers["ict"]["setup"] + offers["ict"]["step"] * (12 + 0.35 * steps)
         levels = offers["multilevel"]
         return min(factor, levels["setup"] + levels["step"] * levels["steps"])
 
@@ -62,7 +64,8 @@ def steps_until_left(
         if k >= next_look:
             next_look += max(1, next_look // 8)
             left = steps_with(decreases, residual, target)
-            if is_left(setup + k * step, left * step, others(left), others(k + left)):
+            spent = setup + k * step
+            if is_left(spent, left * step, promised, others(left), others(k + left)):
                 return k
         z = r / d
         rz, before = r @ z, rz

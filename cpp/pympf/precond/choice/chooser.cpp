@@ -4,6 +4,7 @@
 #include <cmath>
 #include <utility>
 
+#include "pympf/la/range.hpp"
 #include "pympf/la/sparse.hpp"
 #include "pympf/precond/choice/probes.hpp"
 #include "pympf/precond/two_level.hpp"
@@ -11,23 +12,38 @@
 namespace pympf::precond {
 
 template <class T>
-Chooser<T>::Chooser(const DistRows<T>& A, const Params& params, bool has_near_nullspace)
+Chooser<T>::Chooser(const DistRows<T>& A, const Params& params, const NearNullspace& near_nullspace)
     : A_(A), params_(params) {
-  if (!may_choose(params) || params.coarse_size > 0 || params.cycle == CycleKind::k) return;
-  const Global entries = A.nnz();
-  if (A.layout.total() <= std::max<Global>(least_rows, coarse_size(entries, params))) return;
-  facts_ = facts_of(A, has_near_nullspace);
-  const bool is_looked_at_first = is_factored_first(A, params) || facts_.narrow;
-  begins_ = facts_.positive_diagonal && !facts_.negative_sums && !is_looked_at_first;
+  const std::vector<T> d = pympf::diagonal(A);
+  if (within_range(A, d)) return;  // which drops entries first
+  facts_ = look_at(A, d, near_nullspace, params);
+  if (!facts_.diagonal_steps) return;  // not looked at
+  known_.facts = facts_;
+  known_.plan = choose(facts_, params);
+  begins_ = known_.plan.method == "jacobi" && params.cycle != CycleKind::k;
+  begin();
+}
+
+template <class T>
+Chooser<T>::Chooser(const Chooser& other)
+    : A_(other.A_), params_(other.params_), facts_(other.facts_), begins_(other.begins_) {
+  if (!facts_.diagonal_steps) return;
+  known_.facts = facts_;
+  known_.plan = choose(facts_, params_);
+  begin();
+}
+
+template <class T>
+void Chooser<T>::begin() {
   if (!begins_) return;
-  Plan& plan = known_.plan;
-  plan = choose(facts_, params);
-  const Offer& diagonal = offer_of(plan.offers, "jacobi");
-  plan.method = diagonal.method;
-  plan.reason = "the cheapest offer begins, and others did not promise less";
-  plan.precision = "working";
-  plan.then = {"multilevel", "direct"};
-  run_.emplace(diagonal.setup / params.solves, diagonal.step,
+  known_.plan.precision = "working";
+  known_.plan.then = {"multilevel", "direct"};
+  watch_from(offer_of(known_.plan.offers, "jacobi"));
+}
+
+template <class T>
+void Chooser<T>::watch_from(const Offer& offer) {
+  run_.emplace(offer.setup / params_.solves, offer.step, offer.total(params_.solves),
                [this](double steps) { return least_of_others(steps); });
 }
 
@@ -48,28 +64,29 @@ KrylovWatch Chooser<T>::watch() {
   return [this](const KrylovStep& step) { return (*run_)(step); };
 }
 
-// The diagonal is left for the factor, for levels or, where these promise little, a direct factor;
-// what took its place, for a direct factor alone.
+// The diagonal is left for the factor, for levels or a direct factor, the factor for the last two,
+// and levels for the last.
 template <class T>
 double Chooser<T>::least_of_others(double steps) {
-  if (running_ == "jacobi") {
-    facts_.diagonal_steps = steps;
-    return total_of_others(facts_, params_);
-  }
-  const double left = steps * offer_of(known_.plan.offers, running_).step;
-  analyze(left);
-  if (!facts_.fill) return Offer::unknown;
-  return offer_of(offers_for(facts_), "direct").total(params_.solves);
+  Facts then = facts_;
+  then.diagonal_steps = running_ == "jacobi" ? steps : Offer::unknown;
+  if (running_ == "jacobi") return total_of_others(then, params_);
+  analyze(steps * offer_of(known_.plan.offers, running_).step);
+  then.fill = facts_.fill;
+  const std::vector<Offer> offers = offers_for(then);
+  const double direct = offer_of(offers, "direct").total(params_.solves);
+  if (running_ == "multilevel") return direct;
+  return std::min(direct, offer_of(offers, "multilevel").total(params_.solves));
 }
 
-// Its own time counts as spent by what the unit costs say of the order.
+// Its own time counts as spent by what the unit costs say of the order. It is thought of only for
+// what is dearer than a direct factor on any system that is no network.
 template <class T>
 void Chooser<T>::analyze(double others) {
-  if (is_analyzed_ || !std::isfinite(others)) return;
-  constexpr double least_total = 200;  // of a direct factor on a system that is no network
-  if (others < least_total) return;
-  is_analyzed_ = true;
-  if (!is_worth_analysis(A_, facts_, others)) return;
+  constexpr double least_total = 200;
+  if (analysis_ || !std::isfinite(others) || others < least_total) return;
+  if (!guess_) guess_ = guessed_total_of_direct(A_, facts_);
+  if (*guess_ >= others) return;
   if constexpr (std::is_same_v<T, double>) {
     analysis_ = std::make_shared<LuPlan>(TwoLevel::analysis(A_.rows));
     facts_.fill = analysis_->fill;
@@ -79,35 +96,42 @@ void Chooser<T>::analyze(double others) {
 template <class T>
 void Chooser<T>::next(const std::string& why) {
   Plan& plan = known_.plan;
-  const bool is_last = running_ != "jacobi";
   plan.spent += run_ ? run_->spent() : 0;
-  facts_.diagonal_steps = !is_last && run_ ? run_->steps_left() : Offer::unknown;
-  if (!is_last && !known_.has_negative_eigenvalue) analyze(total_of_others(facts_, params_));
+  facts_.diagonal_steps = running_ == "jacobi" && run_ ? run_->steps_left() : Offer::unknown;
+  if (running_ == "jacobi" && !facts_.has_negative_eigenvalue)
+    analyze(total_of_others(facts_, params_));
   plan.offers = offers_for(facts_);
   const auto total = [&](const char* method) {
     return offer_of(plan.offers, method).total(params_.solves);
   };
-  const bool takes_direct =
-      facts_.fill && (is_last || total("direct") < std::min(total("ict"), total("multilevel")));
+  const double levels = running_ == "multilevel" ? Offer::unknown : total("multilevel");
+  const double factor = running_ == "jacobi" ? total("ict") : Offer::unknown;
+  const bool takes_direct = facts_.fill && total("direct") <= std::min(factor, levels);
+  known_.factor_was_left = running_ == "ict";
+  known_.diagonal_was_left = true;
+  known_.facts = facts_;
+  known_.analysis = takes_direct ? analysis_ : nullptr;
   plan.method = takes_direct ? "direct" : "multilevel";
   plan.reason = concat(running_, " ", why);
-  known_.diagonal_was_left = true;
-  known_.analysis = takes_direct ? analysis_ : nullptr;
   run_.reset();
+}
+
+template <class T>
+void Chooser<T>::meet_negative() {
+  facts_.has_negative_eigenvalue = true;
 }
 
 template <class T>
 void Chooser<T>::runs(const Plan& built) {
   const Plan before = std::exchange(known_.plan, built);
   known_.plan.spent = before.spent;
-  known_.plan.offers = before.offers;
+  if (!before.offers.empty()) known_.plan.offers = before.offers;
   running_ = built.method;
   run_.reset();
-  // Only a direct factor is left, which is thought of where levels promise little.
-  if ((running_ != "ict" && running_ != "multilevel") || !facts_.far_from_null) return;
-  const Offer& offer = offer_of(built.offers, running_);
-  run_.emplace(offer.setup / params_.solves, offer.step,
-               [this](double steps) { return least_of_others(steps); });
+  const bool is_direct_refused = known_.analysis && running_ != "direct";
+  if (built.krylov != "cg" || is_direct_refused) return;
+  if (running_ == "ict" || running_ == "multilevel")
+    watch_from(offer_of(known_.plan.offers, running_));
 }
 
 template class Chooser<float>;

@@ -1,11 +1,12 @@
-// A solve that pays as it goes (pay_as_you_go.hpp): CG with the diagonal begins on the system
-// itself, and what it shows of its convergence says when levels or a direct factor take over.
+// The choice of a solve, which has a right-hand side: the offer that the plan takes begins, and
+// pays as it goes (pay_as_you_go.hpp): where its own convergence says so, another one takes over.
 //
-//   Chooser chooser(A, params, false);
-//   if (chooser.begins())               run with chooser.diagonal() under chooser.watch();
-//   if that ends with stopped_by_watch  chooser.next("..."), M(A, params, ..., chooser.known());
-//                                       chooser.runs(M.report()); run from x under chooser.watch()
-//   once more, where that is left too.
+//   Chooser chooser(A, params, near_nullspace);
+//   if (chooser.begins())               run CG with chooser.diagonal() under chooser.watch();
+//   else                                M(A, params, ..., chooser.known());
+//   chooser.runs(M.report());
+//                                       run with M under chooser.watch()
+//   if that ends with stopped_by_watch  chooser.next("..."), M as above, and run on from x
 #pragma once
 
 #include "pympf/la/operator.hpp"
@@ -19,9 +20,12 @@ template <class T>
 class Chooser {
  public:
   // A must stay. Collective.
-  Chooser(const DistRows<T>& A, const Params& params, bool has_near_nullspace);
+  Chooser(const DistRows<T>& A, const Params& params, const NearNullspace& near_nullspace);
 
-  // Whether CG with the diagonal comes first; if not, as_preconditioner chooses.
+  // For another right-hand side: what is known of A, and nothing of its run.
+  Chooser(const Chooser& other);
+
+  // Whether CG with the diagonal comes first.
   bool begins() const { return begins_; }
   Operator<T> diagonal() const;
 
@@ -34,7 +38,7 @@ class Chooser {
   void next(const std::string& why);
 
   // CG with the diagonal has met a direction of negative curvature.
-  void meet_negative() { known_.has_negative_eigenvalue = true; }
+  void meet_negative();
 
   // What was built of that, for the next watch.
   void runs(const Plan& built);
@@ -43,6 +47,8 @@ class Chooser {
   const Plan& plan() const { return known_.plan; }
 
  private:
+  void begin();
+  void watch_from(const Offer& offer);
   double least_of_others(double steps);
   void analyze(double others);
 
@@ -50,7 +56,8 @@ class Chooser {
   const Params params_;
   Facts facts_;
   Known known_;
-  bool begins_ = false, is_analyzed_ = false;
+  bool begins_ = false;
+  std::optional<double> guess_;  // of the total of a direct factor
   std::string running_ = "jacobi";
   std::shared_ptr<const LuPlan> analysis_;
   std::optional<PayAsYouGo> run_;

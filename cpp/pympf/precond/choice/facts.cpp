@@ -4,6 +4,8 @@
 #include <cmath>
 
 #include "pympf/la/sparse.hpp"
+#include "pympf/precond/choice/diagonal_steps.hpp"
+#include "pympf/precond/choice/probes.hpp"
 #include "pympf/precond/choice/unit_costs.hpp"
 
 namespace pympf::precond {
@@ -11,9 +13,7 @@ namespace {
 
 constexpr double null_row = 1e-3;      // of a_ii, below which |A 1|_i is that of a near-nullspace
 constexpr double not_rounding = 1e-6;  // of the terms of a row sum, in float32 neither
-// Multiply-adds for an entry, below which a complete factor costs no more than a hierarchy
-// (is_complete_cheap).
-constexpr double narrow_work = 50;
+constexpr double little_sum = 1e-4;    // sum of |row sum| to the trace
 
 // The mean width of the levels of a breadth-first search from row `root`; `far` gets the last row.
 template <class T>
@@ -40,65 +40,83 @@ double mean_width(const CsrView<T>& A, Index root, std::vector<Index>& order, In
 // Rows in which A takes D^-1/2 1 far from zero, which is the near-nullspace of D^1/2 L D^1/2.
 template <class T>
 Global far_from_scaled(const DistRows<T>& A) {
-  std::vector<double> d(A.column_count(), 0.0);
   const CsrView<T>& rows = A.rows;
-  const std::vector<T> own = diagonal(A);
-  std::copy(own.begin(), own.end(), d.begin() + A.shift);
+  const std::vector<T> d = diagonal(A);
+  std::vector<double> scaled(A.column_count(), 0.0);
+  for (std::size_t i = 0; i < d.size(); ++i)
+    if (d[i] != 0) scaled[i + A.shift] = 1 / std::sqrt(std::abs(double{d[i]}));
   Halo halo(A);
-  halo(d);
+  halo(scaled);
   Global far = 0;
   for (Index i = 0; i < rows.rows; ++i) {
     double sum = 0;
     for (Index p = rows.indptr[i]; p < rows.indptr[i + 1]; ++p)
-      if (const double size = std::abs(d[rows.indices[p]]); size > 0)
-        sum += rows.data[p] / std::sqrt(size);
-    far += std::abs(sum) > null_row * std::sqrt(std::abs(d[i + A.shift]));
+      sum += rows.data[p] * scaled[rows.indices[p]];
+    far += std::abs(sum) * scaled[i + A.shift] > null_row;
   }
-  return far;
+  return A.comm.sum(far);
 }
 
 }  // namespace
 
 template <class T>
-Facts facts_of(const DistRows<T>& A, bool has_near_nullspace) {
+Facts sizes_of(const DistRows<T>& A) {
   Facts facts;
   facts.rows = A.layout.total();
+  facts.entries = A.nnz();
   facts.ranks = A.comm.size();
   facts.is_double = std::is_same_v<T, double>;
+  return facts;
+}
+
+template <class T>
+Facts facts_of(const DistRows<T>& A, bool has_near_nullspace) {
+  Facts facts = sizes_of(A);
   const CsrView<T>& rows = A.rows;
-  Global negative = 0, without = 0, far = 0, below = 0;
-  double envelope = 0;
+  Global not_positive = 0, far = 0, below = 0;
+  double sums = 0, trace = 0;
   for (Index i = 0; i < rows.rows; ++i) {
     double sum = 0, size = 0, d = 0;
     for (Index p = rows.indptr[i]; p < rows.indptr[i + 1]; ++p) {
       const double v = rows.data[p];
       sum += v;
       size += std::abs(v);
-      if (rows.indices[p] == i + A.shift) d = v;
+      d = rows.indices[p] == i + A.shift ? v : d;
     }
-    negative += d < 0;
-    without += d == 0 && size > 0;
+    not_positive += d < 0 || (d == 0 && size > 0);
     far += std::abs(sum) > null_row * std::abs(d);
     below += sum < -not_rounding * size;
-    if (rows.indptr[i] < rows.indptr[i + 1]) {
-      const double width = std::max<double>(i + A.shift - rows.indices[rows.indptr[i]], 0);
-      envelope += width * width / 2;
-    }
+    sums += std::abs(sum);
+    trace += std::abs(d);
   }
-  facts.entries = A.nnz();
-  facts.positive_diagonal = A.comm.sum(negative + without) == 0;
-  const bool is_given = A.comm.max(Global{has_near_nullspace}) > 0;
-  facts.far_from_null = !is_given && 2 * A.comm.sum(far) >= facts.rows &&
-                        2 * A.comm.sum(far_from_scaled(A)) >= facts.rows;
+  facts.positive_diagonal = A.comm.sum(not_positive) == 0;
   facts.negative_sums = 2 * A.comm.sum(below) > facts.rows;
-  facts.narrow = A.comm.size() == 1 && envelope <= narrow_work * rows.nnz();
+  facts.small_sums = A.comm.sum(sums) <= little_sum * A.comm.sum(trace);
+  const bool is_given = A.comm.max(Global{has_near_nullspace}) > 0;
+  facts.far_from_null =
+      2 * A.comm.sum(far) >= facts.rows && !is_given && 2 * far_from_scaled(A) >= facts.rows;
   return facts;
 }
 
 template <class T>
-bool is_worth_analysis(const DistRows<T>& A, const Facts& facts, double others) {
-  if (facts.ranks > 1 || !facts.is_double || !SparseLu::available() || A.own() == 0) return false;
-  if (others < unit_costs::order_setup) return false;
+Facts look_at(const DistRows<T>& A, const std::vector<T>& d, const NearNullspace& near_nullspace,
+              const Params& params) {
+  Facts facts = sizes_of(A);
+  if (!may_choose(params) || facts.rows <= std::max(least_rows, coarse_size(facts.entries, params)))
+    return facts;
+  facts = facts_of(A, !near_nullspace.values.empty());
+  facts.diagonal_steps = Offer::unknown;
+  if (facts.negative_sums) facts.has_negative_eigenvalue = has_negative_curvature(A, d);
+  if (facts.positive_diagonal && !facts.has_negative_eigenvalue)
+    facts.diagonal_steps =
+        diagonal_steps(A, d, near_nullspace, facts, break_even_of_diagonal(facts, params));
+  return facts;
+}
+
+template <class T>
+double guessed_total_of_direct(const DistRows<T>& A, const Facts& facts) {
+  if (facts.ranks > 1 || !facts.is_double || !SparseLu::available() || A.own() == 0)
+    return Offer::unknown;
   Index far = 0;
   std::vector<Index> order;
   mean_width(A.rows, 0, order, far);
@@ -108,12 +126,15 @@ bool is_worth_analysis(const DistRows<T>& A, const Facts& facts, double others) 
   about.work = 2 * width * width * width;
   Facts guessed = facts;
   guessed.fill = about;
-  return offer_of(offers_for(guessed), "direct").total(1) < others;
+  return offer_of(offers_for(guessed), "direct").total(1);
 }
 
-#define PYMPF_FACTS(T)                               \
-  template Facts facts_of(const DistRows<T>&, bool); \
-  template bool is_worth_analysis(const DistRows<T>&, const Facts&, double);
+#define PYMPF_FACTS(T)                                                                    \
+  template Facts sizes_of(const DistRows<T>&);                                            \
+  template Facts facts_of(const DistRows<T>&, bool);                                      \
+  template Facts look_at(const DistRows<T>&, const std::vector<T>&, const NearNullspace&, \
+                         const Params&);                                                  \
+  template double guessed_total_of_direct(const DistRows<T>&, const Facts&);
 PYMPF_FACTS(float)
 PYMPF_FACTS(double)
 #undef PYMPF_FACTS

@@ -3,19 +3,30 @@
 
 #include "pympf/la/dist_rows.hpp"
 #include "pympf/precond/choice/plan.hpp"
+#include "pympf/precond/transfer.hpp"
 
 namespace pympf::precond {
 
-// One pass over A. Collective.
+// Its rows and entries alone. Collective, as all of these are.
+template <class T>
+Facts sizes_of(const DistRows<T>& A);
+
+// One pass over A, and a second one where most rows are far from annihilating constants.
 template <class T>
 Facts facts_of(const DistRows<T>& A, bool has_near_nullspace);
 
-// Whether the analysis of a complete factor is worth its time: on one rank, where a guess of its
-// cost is less than what the others cost. Separators are about as wide as the levels of the
-// breadth-first search from a far row (A. George, J. W. H. Liu, "An automatic nested dissection
-// algorithm for irregular finite element problems", SIAM J. Numer. Anal. 15, 1978); with w rows in
-// the first one, L has about 2.5 log2 w entries for each row, for 2 w^3 multiply-adds.
+// That, and where auto may choose the diagonal the steps of CG with it (diagonal_steps.hpp).
 template <class T>
-bool is_worth_analysis(const DistRows<T>& A, const Facts& facts, double others);
+Facts look_at(const DistRows<T>& A, const std::vector<T>& diagonal,
+              const NearNullspace& near_nullspace, const Params& params);
+
+// What a complete factor would cost for one solve, before it is analyzed, to see whether the
+// analysis is worth its time; infinite where there is none. Separators are about as wide as the
+// levels of the breadth-first search from a far row (A. George, J. W. H. Liu, "An automatic nested
+// dissection algorithm for irregular finite element problems", SIAM J. Numer. Anal. 15, 1978); with
+// w rows in the first one, L has about 2.5 log2 w entries for each row, for 2 w^3 multiply-adds. On
+// this rank.
+template <class T>
+double guessed_total_of_direct(const DistRows<T>& A, const Facts& facts);
 
 }  // namespace pympf::precond

@@ -8,8 +8,8 @@
 namespace pympf::precond {
 
 struct Known {
-  bool diagonal_was_left = false;
-  bool has_negative_eigenvalue = false;
+  std::optional<Facts> facts{};
+  bool diagonal_was_left = false, factor_was_left = false;
   std::shared_ptr<const LuPlan> analysis{};  // take this complete factor
   Plan plan{};                               // so far
 };

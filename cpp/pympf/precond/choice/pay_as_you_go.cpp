@@ -27,13 +27,12 @@ double Forecast::steps_left() const {
 }
 
 bool is_left(const Stakes& s) {
-  constexpr double stake = 1.0 / 5, early_stake = 1.0 / 12, hopeless = 4;
-  const bool is_dear = s.left >= s.other && s.spent >= stake * s.other;
-  const bool is_hopeless =
-      std::isfinite(s.left) && s.left >= hopeless * s.other && s.spent >= early_stake * s.other;
+  constexpr double too_long = 4;  // a forecast may be so many times
+  const double gain = 2 * (s.spent + s.left / too_long) - (s.spent + s.other);
+  const bool is_dear = s.spent >= s.promised && s.left >= s.other && gain >= 0;
   const bool is_late =
       s.spent >= s.other_from_start && (s.left >= s.other / 2 || s.spent >= 2 * s.other_from_start);
-  return is_dear || is_hopeless || is_late;
+  return is_dear || is_late;
 }
 
 bool PayAsYouGo::operator()(const KrylovStep& step) {
@@ -42,7 +41,7 @@ bool PayAsYouGo::operator()(const KrylovStep& step) {
   if (forecast_.steps() < next_look_) return false;
   next_look_ += std::max(1, next_look_ / 8);
   steps_left_ = forecast_.steps_left();
-  return is_left({spent_, per_step_ * steps_left_, others_(steps_left_),
+  return is_left({spent_, per_step_ * steps_left_, promised_, others_(steps_left_),
                   others_(forecast_.steps() + steps_left_)});
 }
 

@@ -1,28 +1,31 @@
-// Pay as you go: the solve begins with the cheapest offer, and each look at its own convergence
-// asks whether it should be left for another one, which goes on from the x that is there.
+// Pay as you go: the solve begins with the offer that the plan takes, and each look at its own
+// convergence asks whether it should be left for another one, which goes on from the x that is
+// there.
 //
 //   s            spent so far, in products with A
-//   l            what the running method will need yet, by its forecast
+//   l            what the running offer will need yet, by its forecast
+//   P            what the plan promised for it in all
 //   p            the least of what other offers need from the x that is there
-//   q            the least of what they would have needed from the start, p <= q
+//   q            the least of what they would have needed from the start; p <= q, and P <= q, as
+//                the plan began with the least
 //
-//   leave when   l >= p and s >= p / 5,   or   4 p <= l < infinity and s >= p / 12,
+//   leave when   s >= P and l >= p and 2 (s + l / 4) >= s + p,
 //        or      s >= q and (l >= p / 2 or s >= 2 q)
 //
 // Cost. Let T be what the running offer would need in all; the best costs min(T, q).
-//   - Who leaves before s = q pays s + p <= 2 q. As l >= p, also s + p <= s + l <= 2 (s + l / 2),
-//     which is at most 2 T where the forecast is at most twice too long (in the second clause:
-//     eight times). So the cost is at most twice the best.
+//   - Who leaves by the first clause, before s = q, pays s + p <= 2 q. Where the forecast is at
+//     most four times too long, T >= s + l / 4, so that s + p <= 2 (s + l / 4) <= 2 T.
+//   - Who leaves at s >= q pays s + p <= 2 s <= 2 T, and at the first look beyond q
+//     s + p <= (2 + 1 / 8) q, as looks are an eighth apart.
 //   - Who stays beyond s = q has l < p / 2. Where the forecast is at most twice too short,
 //     T <= s + 2 l <= s + p <= 2 q, and a look later at most 1 / 8 more.
-//   - Who leaves at s >= q pays s + p, and T >= s: at most 2 T; and s is at most a look beyond q
-//     (s + p <= (2 + 1 / 8) q), unless a forecast has told before that staying pays.
-// So with forecasts that are right within a factor of two, no system costs more than 2 1/8 times
-// the best offer for it. An adversary who makes CG look hopeless, or promising, against the truth,
-// gets at most 1 + 5 (1 + 12 by the second clause) and 3 1/4. No rule that leaves before s = p does
-// better against both (M. Purohit, Z. Svitkina, R. Kumar, "Improving online algorithms via ML
-// predictions", NeurIPS 2018): one that never trusts a forecast is safe by 2, and pays that 2 for
-// every system on which the first offer is a bad one.
+// So no system costs more than twice (and a look) the best offer for it while forecasts are at most
+// four times too long and twice too short, whatever the plan had promised. An adversary who makes
+// CG look hopeless against the truth gets at most 1 + q / P, as nothing is left before s = P <= T;
+// one who makes it look promising (2 + 1 / 4) q + p <= 3 1/4 q. No rule that leaves before s = p
+// is safer against the first (M. Purohit, Z. Svitkina, R. Kumar, "Improving online algorithms via
+// ML predictions", NeurIPS 2018): one that never trusts a forecast is safe by 2, and pays that 2
+// for every system on which the first offer is a bad one.
 //
 // Forecast. CG lowers the error e in the norm of A by ||e_k||^2 - ||e_{k+1}||^2 = alpha_k r_k^T z_k
 // (M. R. Hestenes, E. Stiefel, 1952). With D the sum of that over the last third of the k steps and
@@ -53,7 +56,7 @@ class Forecast {
 };
 
 struct Stakes {
-  double spent = 0, left = 0;
+  double spent = 0, left = 0, promised = 0;
   double other = 0, other_from_start = 0;
 };
 
@@ -65,8 +68,8 @@ class PayAsYouGo {
   // What the others cost in all, for a run that would go on for so many steps.
   using Others = std::function<double(double steps)>;
 
-  PayAsYouGo(double setup, double per_step, Others others)
-      : spent_(setup), per_step_(per_step), others_(std::move(others)) {}
+  PayAsYouGo(double setup, double per_step, double promised, Others others)
+      : spent_(setup), per_step_(per_step), promised_(promised), others_(std::move(others)) {}
 
   bool operator()(const KrylovStep& step);
 
@@ -75,7 +78,7 @@ class PayAsYouGo {
 
  private:
   Forecast forecast_;
-  double spent_, per_step_, steps_left_ = 0;
+  double spent_, per_step_, promised_, steps_left_ = 0;
   int next_look_ = 4;
   Others others_;
 };

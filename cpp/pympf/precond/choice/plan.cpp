@@ -16,13 +16,14 @@ Offer diagonal_offer(const Facts& facts) {
   Offer out{"jacobi", diagonal_setup(k), diagonal_step(k)};
   if (facts.diagonal_steps) out.steps = *facts.diagonal_steps;
   if (!facts.positive_diagonal) out.note = "the diagonal is not positive";
+  if (facts.has_negative_eigenvalue) out.note = "A has negative eigenvalues";
   return out;
 }
 
 Offer factor_offer(const Facts& facts) {
   const double k = facts.row_entries();
   Offer out{"ict", factor_setup(k), factor_step(k)};
-  if (facts.diagonal_steps) out.steps = 1 + factor_part * *facts.diagonal_steps;
+  if (facts.diagonal_steps) out.steps = factor_least + factor_part * *facts.diagonal_steps;
   return out;
 }
 
@@ -80,7 +81,10 @@ double total_of_others(const Facts& facts, const Params& params) {
   return cheapest(offers, params.solves).total(params.solves);
 }
 
-double break_even_of_diagonal(Facts facts, const Params& params) {
+double break_even_of_diagonal(Facts facts, Params params) {
+  if (params.solves >= many_solves) return few_for_hierarchy;
+  if (params.coarse_size > 0) params.solves = many_solves;  // levels are wanted, but not so much
+  facts.fill.reset();
   double least = 0, most = 1e4;  // by bisection: what others cost grows with the steps too
   const Offer diagonal = diagonal_offer(facts);
   while (most - least > 1) {
@@ -110,14 +114,30 @@ Plan choose(const Facts& facts, const Params& params) {
     plan.method = find_field(fields(), "method").text(params);
     plan.reason = "asked for";
   } else {
+    Offer& diagonal = plan.offers.front();
+    if (is_admissible(diagonal) && !(diagonal.steps <= break_even_of_diagonal(facts, params)))
+      diagonal.note = "more steps than other offers are worth";
     const Offer& best = cheapest(plan.offers, params.solves);
     plan.method = best.method;
     plan.reason = concat("of all offers it costs least: about ",
                          std::llround(best.total(params.solves)), " products with A");
+    if (best.method == "jacobi")
+      plan.reason = concat("the diagonal alone needs about ", std::llround(best.steps),
+                           " iterations to 1e-8 by a probe");
   }
   plan.precision = single && plan.method != "direct" ? "single" : "working";
   plan.then = after(plan.method, single);
   return plan;
+}
+
+std::string text(const Plan& plan, double solves) {
+  std::string out;
+  for (const Offer& offer : plan.offers) {
+    const double total = offer.total(solves);
+    const std::string cost = std::isfinite(total) ? concat(std::llround(total)) : "-";
+    out += concat(out.empty() ? "" : ", ", offer.method, " ", cost);
+  }
+  return out;
 }
 
 }  // namespace pympf::precond

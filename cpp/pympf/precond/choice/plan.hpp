@@ -7,8 +7,9 @@
 //   asked       a method, one level, an additive cycle or a smoother is asked for
 //   signs       a diagonal that is not positive is for methods of indefinite matrices
 //   networks    most rows have few or many neighbours, and there are few rows: a complete factor
-//               or one that drops less is looked at first (probes.hpp)
-//   hierarchy   who gives a size of the coarse solve or many solves wants levels, not their time
+//               or one that drops less is looked at before levels (probes.hpp)
+//   hierarchy   who gives a size of the coarse solve or many solves wants levels, not their time:
+//               the diagonal has to promise as few steps as these (few_for_hierarchy)
 //
 // The factor of the first level is the first thing that levels need. So `multilevel` begins with
 // it, and a probe of it says whether it is enough alone (probes.hpp): the offer `ict`.
@@ -24,6 +25,10 @@
 
 namespace pympf::precond {
 
+// So many solves want an M that is good, whose setup hardly counts; and so few steps are as good.
+inline constexpr double many_solves = 100;
+inline constexpr int few_for_hierarchy = 12;
+
 // What one pass over A tells (facts.hpp), and what probes and analyses have added.
 struct Facts {
   Global rows = 0, entries = 0;
@@ -32,7 +37,8 @@ struct Facts {
   bool positive_diagonal = true;         // in all rows but those of zeros
   bool far_from_null = false;            // no vectors are given, and constants are none
   bool negative_sums = false;            // of most rows, as of shifted Laplacians
-  bool narrow = false;                   // as the rows stand, their envelope is small
+  bool small_sums = false;               // of all rows, as of Laplacians
+  bool has_negative_eigenvalue = false;  // for sure
   std::optional<double> diagonal_steps;  // of CG with the diagonal
   std::optional<Fill> fill;              // of a complete factor
 
@@ -65,12 +71,15 @@ const Offer& offer_of(const std::vector<Offer>& offers, const std::string& metho
 
 Plan choose(const Facts& facts, const Params& params);
 
+// In a line: the totals of the offers for one of so many solves.
+std::string text(const Plan& plan, double solves);
+
 // The total of the cheapest offer but that of the diagonal.
 double total_of_others(const Facts& facts, const Params& params);
 
 // Steps with the diagonal, and with a factor that is there, that cost as much as what would come
 // after them.
-double break_even_of_diagonal(Facts facts, const Params& params);
+double break_even_of_diagonal(Facts facts, Params params);
 double break_even_of_factor(const Facts& facts, const Params& params);
 
 }  // namespace pympf::precond

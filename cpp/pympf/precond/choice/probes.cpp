@@ -7,6 +7,7 @@
 #include <type_traits>
 
 #include "pympf/la/sparse.hpp"
+#include "pympf/precond/choice/smooth_look.hpp"
 #include "pympf/precond/smoother.hpp"
 
 namespace pympf::precond {
@@ -17,9 +18,7 @@ namespace {
 // long probe.
 constexpr Index few_rows = 5000, few_short_rows = 3000;
 constexpr int steps_on_few_rows = 6;
-constexpr int few_for_hierarchy = 12;  // on few rows, where that is wanted
-constexpr double many_solves = 100;    // M is to be good, and its setup hardly counts
-constexpr double little_sum = 1e-4;    // of a row, to the diagonal
+constexpr double little_sum = 1e-4;  // of a row, to the diagonal
 // Entries of a row of structural matrices, at least, and of networks, at most.
 constexpr Global long_rows = 15, short_rows = 4;
 // A sum above this part of that of its terms is none of rounding errors, in float32 neither.
@@ -108,15 +107,6 @@ bool is_m_matrix(const CsrView<double>& A) {
   return i == A.rows;
 }
 
-// What is known of A where its steps are counted.
-Facts sizes_of(const Communicator& comm, Global rows, Global entries) {
-  Facts facts;
-  facts.rows = rows;
-  facts.entries = entries;
-  facts.ranks = comm.size();
-  return facts;
-}
-
 }  // namespace
 
 bool may_choose(const Params& params) {
@@ -153,27 +143,6 @@ std::optional<int> steps_with_diagonal(const DistRows<T>& A, const std::vector<T
       longest);
 }
 
-template <class T>
-bool diagonal_is_enough(const DistRows<T>& A, const std::vector<T>& diagonal,
-                        const NearNullspace& near_nullspace, const Params& params, Report& report,
-                        int longest) {
-  const Global entries = A.nnz();
-  if (!may_choose(params) || A.layout.total() <= std::max(least_rows, coarse_size(entries, params)))
-    return false;
-  Params wanted = params;  // of a hierarchy that is asked for only the cycles are weighed
-  if (params.coarse_size > 0) wanted.solves = many_solves;
-  const double few =
-      params.solves >= many_solves
-          ? few_for_hierarchy
-          : break_even_of_diagonal(sizes_of(A.comm, A.layout.total(), entries), wanted);
-  const auto steps =
-      steps_with_diagonal(A, diagonal, near_nullspace, static_cast<int>(few), longest);
-  if (!steps) return false;
-  report.method = "jacobi";
-  report.reason = few_iterations("the diagonal", *steps);
-  return true;
-}
-
 // The order of minimum degree takes up to a quarter of the time of a hierarchy. It is worth that in
 // structural matrices, whose rows are long, and in networks, most of whose rows have one or two
 // neighbours; not on grids. Of a singular matrix in float32 the factor would blow up the rounding
@@ -188,8 +157,7 @@ bool is_factored_first(const DistRows<T>& A, const Params& params) {
 }
 
 template <class T>
-bool has_negative_curvature(const DistRows<T>& A, const std::vector<T>& d) {
-  const Communicator& comm = A.comm;
+bool has_negative_sums(const DistRows<T>& A) {
   const CsrView<T>& rows = A.rows;
   Global negative = 0;
   for (Index i = 0; i < rows.rows; ++i) {
@@ -198,7 +166,12 @@ bool has_negative_curvature(const DistRows<T>& A, const std::vector<T>& d) {
       sum += rows.data[p], size += std::abs(rows.data[p]);
     negative += sum < -not_rounding * size;
   }
-  if (2 * comm.sum(negative) <= A.layout.total()) return false;
+  return 2 * A.comm.sum(negative) > A.layout.total();
+}
+
+template <class T>
+bool has_negative_curvature(const DistRows<T>& A, const std::vector<T>& d) {
+  const Communicator& comm = A.comm;
   const auto n = static_cast<Index>(d.size());
   std::vector<T> r = d, z(n), p(n, T(0)), q(n);
   RowProduct<T> multiply(A);
@@ -249,6 +222,13 @@ bool begins_with_finer_factor(const Communicator& comm, Global rows, Global entr
 // Levels without a near-nullspace took 12 to 325 iterations on the structural matrices that were
 // measured (1000 to 4000 rows), this factor 10 to 164, in at most the same time; on larger systems
 // levels may still be better.
+bool prefers_factor(const Communicator& comm, bool is_poor, const Params& params, Report& report) {
+  if (!may_choose(params) || wants_hierarchy(comm, params)) return false;
+  if (!is_poor || report.indefinite) return false;
+  report.reason = "no near-nullspace is known: levels promise little";
+  return true;
+}
+
 bool prefers_finer_factor(Global rows, bool is_poor, const Params& params, Report& report) {
   if (!may_choose(params) || !is_poor || report.indefinite || rows > few_rows) return false;
   report.reason =
@@ -302,10 +282,29 @@ std::vector<T> side_for_factor(const CsrView<double>& A, const NearNullspace& B,
 }
 
 template <class T>
-bool lowered_may_be_enough(const std::vector<T>& side, const Border& border, const Level<T>& level,
+double smooth_factor_steps(const CsrView<double>& A, const Border& border, const Level<T>& level,
                            const Params& params) {
-  constexpr int most = 40, steps = 2;
-  return predict_factor_iterations(side, border, level, params, most, steps).has_value();
+  if (!may_choose(params)) return Offer::unknown;
+  constexpr int steps = 2;
+  constexpr double of_bound = 1.1;  // of what two steps see
+  const std::vector<double> d = diagonal(A);
+  std::vector<T> work(2 * static_cast<std::size_t>(level.rows()));
+  SmoothLook look(
+      border.comm, std::vector<T>(d.begin(), d.end()), relative_row_sums(A) < little_sum,
+      [&](const T* x, T* y) { spmv(level.A.view(), level.A_off, x, y); },
+      [&](const T* r, T* z) { smooth_from_zero(level, params, r, z, work.data()); });
+  return of_bound * look.steps_after(steps);
+}
+
+double most_factor_steps(const CsrView<double>& A, const Border& border, const Params& params,
+                         bool far) {
+  Facts facts;
+  facts.rows = border.comm.sum(Global{A.rows});
+  facts.entries = border.comm.sum(Global{A.nnz()});
+  facts.far_from_null = far;
+  const bool is_wanted = wants_hierarchy(border.comm, params) &&
+                         (facts.rows <= few_rows || params.solves >= many_solves);
+  return is_wanted ? few_for_hierarchy : break_even_of_factor(facts, params);
 }
 
 template <class T>
@@ -315,11 +314,7 @@ bool factor_is_enough(const CsrView<double>& A, const std::vector<T>& side, cons
   if (!may_choose(params)) return false;
   const Global rows = border.comm.sum(Global{A.rows});
   const Global entries = border.comm.sum(Global{A.nnz()});
-  Facts facts = sizes_of(border.comm, rows, entries);
-  facts.far_from_null = far;
-  const bool is_wanted =
-      wants_hierarchy(border.comm, params) && (rows <= few_rows || params.solves >= many_solves);
-  const double few = is_wanted ? few_for_hierarchy : break_even_of_factor(facts, params);
+  const double few = most_factor_steps(A, border, params, far);
   const bool briefly = begins_with_finer_factor(border.comm, rows, entries, params);
   const auto iterations =
       predict_factor_iterations(side, border, level, params, static_cast<int>(few),
@@ -346,13 +341,12 @@ std::string reason_for(const Report& report, const Params& params) {
 
 #define PYMPF_CHOOSE(T)                                                                          \
   template bool is_factored_first(const DistRows<T>&, const Params&);                            \
+  template bool has_negative_sums(const DistRows<T>&);                                           \
   template bool has_negative_curvature(const DistRows<T>&, const std::vector<T>&);               \
-  template bool diagonal_is_enough(const DistRows<T>&, const std::vector<T>&,                    \
-                                   const NearNullspace&, const Params&, Report&, int);           \
   template bool smoother_is_exact(const Border&, const Level<T>&, const Params&, bool, Report&); \
   template std::vector<T> side_for_factor(const CsrView<double>&, const NearNullspace&,          \
                                           const Border&, const Params&);                         \
-  template bool lowered_may_be_enough(const std::vector<T>&, const Border&, const Level<T>&,     \
+  template double smooth_factor_steps(const CsrView<double>&, const Border&, const Level<T>&,    \
                                       const Params&);                                            \
   template bool factor_is_enough(const CsrView<double>&, const std::vector<T>&, const Border&,   \
                                  const Level<T>&, const Params&, bool, Report&, int);            \

@@ -23,14 +23,8 @@ inline constexpr Index least_rows = 600;
 // Rows at which the hierarchy ends with a dense solve.
 Index coarse_size(Global nnz, const Params& params);
 
-// The diagonal alone converges so fast that nothing else would pay for itself; if so, the report
-// says it. `longest` bounds the steps of the probe.
-template <class T>
-bool diagonal_is_enough(const DistRows<T>& A, const std::vector<T>& diagonal,
-                        const NearNullspace& near_nullspace, const Params& params, Report& report,
-                        int longest = probing::longest);
-
-// Its steps, for any `most` of them; none where they look like more, or A like indefinite.
+// Steps of CG with the diagonal from a random error, for any `most` of them and at most `longest`
+// to see it; none where they look like more, or A like indefinite.
 template <class T>
 std::optional<int> steps_with_diagonal(const DistRows<T>& A, const std::vector<T>& diagonal,
                                        const NearNullspace& near_nullspace, int most,
@@ -45,8 +39,12 @@ inline constexpr int steps_of_update = 6;
 template <class T>
 bool is_factored_first(const DistRows<T>& A, const Params& params);
 
+// Most rows have negative sums, as in shifted Laplacians. Collective.
+template <class T>
+bool has_negative_sums(const DistRows<T>& A);
+
 // A has a negative eigenvalue for sure: a few steps of CG from the constant vector meet p^T A p <
-// 0. They are made where most rows have negative sums, as in shifted Laplacians. Collective.
+// 0. They are worth making where the sums are negative. Collective.
 template <class T>
 bool has_negative_curvature(const DistRows<T>& A, const std::vector<T>& diagonal);
 
@@ -73,11 +71,14 @@ template <class T>
 std::vector<T> side_for_factor(const CsrView<double>& A, const NearNullspace& B,
                                const Border& border, const Params& params);
 
-// By the first steps of CG with the factor whose diagonal is raised, one whose diagonal is lowered
-// is worth a try.
+// Steps with the factor of the first level, by two steps from a smooth error (smooth_look.hpp).
 template <class T>
-bool lowered_may_be_enough(const std::vector<T>& side, const Border& border, const Level<T>& level,
+double smooth_factor_steps(const CsrView<double>& A, const Border& border, const Level<T>& level,
                            const Params& params);
+
+// Steps of it that cost as much as levels and the solution with them.
+double most_factor_steps(const CsrView<double>& A, const Border& border, const Params& params,
+                         bool far);
 
 // The factor of the first level alone converges so fast that a hierarchy would not pay for itself.
 // `far`: the near-nullspace was none, so that a hierarchy would take many steps.
@@ -94,6 +95,9 @@ bool begins_with_finer_factor(const Communicator& comm, Global rows, Global entr
 // No near-nullspace is known of a small system: a factor that drops less than asked for is better
 // than levels; if so, the report says it.
 bool prefers_finer_factor(Global rows, bool is_poor, const Params& params, Report& report);
+
+// The same of larger ones: the factor is better than levels; if so, the report says it.
+bool prefers_factor(const Communicator& comm, bool is_poor, const Params& params, Report& report);
 
 Params with_fewer_drops(Params params);
 
