@@ -29,6 +29,9 @@ from pympf.approx import (
     factorize_additive,
     factorize_direct,
     factorize_skew,
+    iwspai,
+    wavelets,
+    wspai,
 )
 from pympf.krylov import Solution, Solutions, solve
 from pympf.mmf import Mmf, Params, Report, factorize, load
@@ -67,6 +70,7 @@ __all__ = [
     "gallery",
     "get_num_threads",
     "io",
+    "iwspai",
     "la",
     "load",
     "logdet",
@@ -76,4 +80,6 @@ __all__ = [
     "set_num_threads",
     "show_config",
     "solve",
+    "wavelets",
+    "wspai",
 ]

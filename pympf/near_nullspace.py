@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from pympf.la import Ranks, as_vector, checks
 
-__all__ = ["checked_vectors", "rigid_body_modes"]
+__all__ = ["rigid_body_modes"]
 
 
 def rigid_body_modes(coordinates: ArrayLike) -> NDArray[np.float64]:

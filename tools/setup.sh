@@ -9,11 +9,12 @@
 #     petsc  mpi, PETSc and a petsc4py of the same version
 #     test   everything above
 #     lint   the formatters and checkers
+#     docs   demo, and what builds the documentation site
 # Root on Debian: missing system packages are installed. Anybody else: they are named, and it stops.
 # MPICXX (a compiler wrapper) and PETSC_DIR, PETSC_ARCH name an own MPI and PETSc; those are never installed.
 set -euo pipefail
 
-profile=${1:?usage: tools/setup.sh demo|bench|unit|cpp|mpi|petsc|test|lint}
+profile=${1:?usage: tools/setup.sh demo|bench|unit|cpp|mpi|petsc|test|lint|docs}
 python=${PYTHON:-python3}
 venv=${VENV:-.venv}
 build=${BUILD:-build}
@@ -167,6 +168,7 @@ case $profile in
   unit) install_requirements test ;;
   mpi | petsc | test) install_requirements test mpi ;;
   lint) install_requirements dev ;;
+  docs) install_requirements docs ;;
   *) fail "unknown profile '$profile'" ;;
 esac
 if wants mpi petsc test && [[ -n ${MPICXX:-} ]]; then compile_mpi4py; fi

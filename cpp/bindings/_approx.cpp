@@ -1,5 +1,5 @@
-// Matchings and factorizations P H Q^T for Python: no logic, no defaults; the typed faces are
-// pympf/matching.py and pympf/approx. Arrays come in as they are, C-contiguous and of the right
+// Matchings, factorizations P H Q^T and wavelets for Python: no logic, no defaults; the typed faces
+// are pympf/matching.py and pympf/approx. Arrays come in as they are, C-contiguous and of the right
 // type, or not at all.
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
@@ -7,6 +7,8 @@
 
 #include "process.hpp"
 #include "pympf/approx/factorization.hpp"
+#include "pympf/approx/spai.hpp"
+#include "pympf/approx/wavelet.hpp"
 #include "pympf/la/matching.hpp"
 
 namespace py = pybind11;
@@ -48,6 +50,10 @@ Array<T> copy(const std::vector<T>& values) {
   return Array<T>(static_cast<py::ssize_t>(values.size()), values.data());
 }
 
+py::tuple as_tuple(const Csr<double>& A) {
+  return py::make_tuple(copy(A.indptr), copy(A.indices), copy(A.data), A.rows, A.cols);
+}
+
 py::dict as_dict(const Matching& M) {
   return py::dict(py::arg("column") = copy(M.column), py::arg("row") = copy(M.row),
                   py::arg("size") = M.size, py::arg("exact") = M.exact, py::arg("work") = M.work,
@@ -69,6 +75,12 @@ py::dict match(const Rows& A, const std::string& goal, Global most_work) {
 
 using namespace pympf::approx;
 
+py::dict as_dict(const SparseInverse& found) {
+  return py::dict(py::arg("M") = as_tuple(found.M), py::arg("dependent") = found.dependent,
+                  py::arg("unconverged") = found.unconverged,
+                  py::arg("most_iterations") = found.most_iterations);
+}
+
 template <class Rotation>
 Pairing pair(const CsrView<double>& A) {
   if constexpr (std::is_same_v<Rotation, DirectRotation>) return pair_direct(A);
@@ -81,10 +93,6 @@ py::dict as_dict(const StageLine& s) {
                   py::arg("largest") = s.largest, py::arg("rotations") = s.rotations,
                   py::arg("nnz") = s.nnz, py::arg("dropped") = s.dropped,
                   py::arg("seconds") = s.seconds);
-}
-
-py::tuple as_tuple(const Csr<double>& A) {
-  return py::make_tuple(copy(A.indptr), copy(A.indices), copy(A.data), A.rows, A.cols);
 }
 
 template <class Rotation>
@@ -141,7 +149,7 @@ std::unique_ptr<Factorization<Rotation>> restored(const py::dict& state) {
   return std::make_unique<Factorization<Rotation>>(std::move(out));
 }
 
-template <class Rotation, class F>
+template <class F>
 Array<double> map(const Array<double>& X, Index rows_out, const F& f) {
   const auto count = static_cast<Index>(X.shape(1));
   Array<double> out({py::ssize_t{rows_out}, py::ssize_t{count}});
@@ -166,7 +174,7 @@ void define_kind(py::module_& m) {
           "multiply",
           [](const Factors& F, const Array<double>& X, bool transposed) {
             const Index out = transposed ? F.parts().cols : F.parts().rows;
-            return map<Rotation>(X, out, [&](const double* x, double* y, Index count) {
+            return map(X, out, [&](const double* x, double* y, Index count) {
               F.multiply(x, y, count, transposed);
             });
           },
@@ -175,7 +183,7 @@ void define_kind(py::module_& m) {
           "transform",
           [side](const Factors& F, const Array<double>& X, bool rows, bool inverse) {
             const auto n = static_cast<Index>(X.shape(0));
-            return map<Rotation>(X, n, [&](const double* x, double* y, Index count) {
+            return map(X, n, [&](const double* x, double* y, Index count) {
               inverse ? F.inverse_transform(x, y, count, side(rows))
                       : F.transform(x, y, count, side(rows));
             });
@@ -241,6 +249,50 @@ void define_kind(py::module_& m) {
       });
 }
 
+template <class Make>
+SparseInverse unlocked(const Rows& A, const Rows& W, const Make& make) {
+  const CsrView<double> a = A.view(), w = W.view();
+  const py::gil_scoped_release release;
+  return make(a, w);
+}
+
+void define_wavelets(py::module_& m) {
+  py::class_<Wavelets>(m, "Wavelets")
+      .def(py::init<std::vector<Index>, std::vector<Index>, std::vector<double>>(), py::arg("grid"),
+           py::arg("levels"), py::arg("filter"))
+      .def(
+          "transform",
+          [](const Wavelets& W, const Array<double>& X, bool inverse) {
+            return map(X, W.rows(), [&](const double* x, double* y, Index count) {
+              W.transform(x, y, count, inverse);
+            });
+          },
+          py::arg("X").noconvert(), py::arg("inverse"))
+      .def("factor", [](const Wavelets& W, Index axis,
+                        Index level) { return as_tuple(W.factor(axis, level)); })
+      .def("transposed", [](const Wavelets& W) {
+        Csr<double> out;
+        {
+          const py::gil_scoped_release release;
+          out = W.transposed();
+        }
+        return as_tuple(out);
+      });
+  m.def(
+      "wspai",
+      [](const Rows& A, const Rows& W, Index block) {
+        return as_dict(unlocked(A, W, [&](auto& a, auto& w) { return wspai(a, w, block); }));
+      },
+      py::arg("A"), py::arg("W"), py::arg("block"));
+  m.def(
+      "iwspai",
+      [](const Rows& A, const Rows& W, bool lsqr, double rtol, Index maxiter) {
+        const SpaiParams params{lsqr, rtol, maxiter};
+        return as_dict(unlocked(A, W, [&](auto& a, auto& w) { return iwspai(a, w, params); }));
+      },
+      py::arg("A"), py::arg("W"), py::arg("lsqr"), py::arg("rtol"), py::arg("maxiter"));
+}
+
 }  // namespace
 
 PYBIND11_MODULE(_approx, m) {
@@ -258,4 +310,5 @@ PYBIND11_MODULE(_approx, m) {
   define_kind<DirectRotation>(m);
   define_kind<SymmetricRotation>(m);
   define_kind<SkewRotation>(m);
+  define_wavelets(m);
 }

@@ -1,4 +1,4 @@
-"""Approximations of nonsymmetric and rectangular matrices: by rotations, by few rows and columns.
+"""Approximations of nonsymmetric and rectangular matrices: by rotations, low rank, wavelets.
 
 >>> import numpy as np, pympf
 >>> distance = np.subtract.outer(np.arange(64), np.arange(64))
@@ -25,6 +25,8 @@ from pympf.approx.factorization import (
 from pympf.approx.factorize import factorize_direct, factorize_skew
 from pympf.approx.lowrank import Cur, LowRank, cur, nystrom, singular_value_decay, svd
 from pympf.approx.report import AdditiveReport, RotationReport
+from pympf.approx.spai import InverseReport, SparseInverse, iwspai, wspai
+from pympf.approx.wavelet import Wavelets, drop_to_power, wavelets
 
 __all__ = [
     "AdditiveFactorization",
@@ -32,22 +34,29 @@ __all__ = [
     "Compressed",
     "Cur",
     "DirectFactorization",
+    "InverseReport",
     "LowRank",
     "RotationFactorization",
     "RotationReport",
     "SkewFactorization",
+    "SparseInverse",
     "SymmetricFactorization",
     "Trial",
+    "Wavelets",
     "compress",
     "compression_curve",
     "cur",
+    "drop_to_power",
     "factorize_additive",
     "factorize_direct",
     "factorize_skew",
+    "iwspai",
     "load",
     "nystrom",
     "singular_value_decay",
     "svd",
+    "wavelets",
+    "wspai",
 ]
 
 _TYPES: dict[str, Any] = {
@@ -58,12 +67,14 @@ _TYPES: dict[str, Any] = {
         SkewFactorization,
         AdditiveFactorization,
         Compressed,
+        Wavelets,
     )
 }
+_TYPES |= dict.fromkeys(("wspai", "iwspai"), SparseInverse._from_tree)
 
 
 def load(path: str | os.PathLike[str]) -> Any:
-    """Read what ``save`` of a factorization here wrote.
+    """Read what ``save`` of an approximation here wrote.
 
     Not collective.
 
@@ -73,7 +84,8 @@ def load(path: str | os.PathLike[str]) -> Any:
 
     Returns
     -------
-    DirectFactorization, SkewFactorization, AdditiveFactorization or Compressed
+    DirectFactorization, SkewFactorization, AdditiveFactorization, Compressed, Wavelets or \
+    SparseInverse
 
     Raises
     ------

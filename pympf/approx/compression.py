@@ -1,4 +1,4 @@
-"""The best approximation of a number of bytes: thresholding, low rank, rotations, and both."""
+"""The best approximation of a number of bytes: entries, low rank, rotations, both, wavelets."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from pympf.approx._storage import save_tree
 from pympf.approx.factorization import DirectFactorization, relative_error
 from pympf.approx.factorize import report_of
 from pympf.approx.lowrank import LowRank, _singular, decay_of
+from pympf.approx.wavelet import WaveletEntries, Wavelets, has_filters, levels_of
 from pympf.la import Operator, checks
 from pympf.matching import checked, rows_of
 
@@ -30,8 +31,10 @@ RANKS = (4, 10, 16, 24, 40)
 """Of what is taken off before rotations."""
 STEPS = (1 / 16, 1 / 8, 1 / 4, 3 / 8, 1 / 2, 3 / 4, 1, 2, 4, 8)
 """Rotations, for each row."""
+ORDERS = (1, 2, 4)
+"""Of the wavelets that are tried."""
 MOST_DENSE = 2**22
-"""Entries of a matrix that low rank is tried on, as a dense one."""
+"""Entries of a matrix that low rank and wavelets are tried on, as a dense one."""
 MOST_STORED = 4 * 10**7
 """Entries that a run may fill the matrix to."""
 
@@ -43,7 +46,7 @@ class Trial:
     Attributes
     ----------
     kind : str
-        ``'threshold'``, ``'low rank'``, ``'direct'`` or ``'low rank + direct'``.
+        ``'threshold'``, ``'low rank'``, ``'direct'``, ``'low rank + direct'`` or ``'wavelets'``.
     rank, rotations, entries : int
         k, r and N.
     error : float
@@ -61,7 +64,7 @@ class Trial:
 
 
 class Compressed(Operator):
-    """A ≈ L Rᵀ + P H Qᵀ: some of it; made by `compress` or `load`.
+    """A ≈ L Rᵀ + P H Qᵀ: some of it, or V C Wᵀ; made by `compress` or `load`.
 
     Attributes
     ----------
@@ -70,8 +73,8 @@ class Compressed(Operator):
     trials : list of Trial
         What was tried, the best of each kind.
     low_rank : LowRank or None
-    rest : DirectFactorization, scipy.sparse.csr_array or None
-        The largest entries of P^T (A − L Rᵀ) Q, or those of A itself.
+    rest : DirectFactorization, WaveletEntries, scipy.sparse.csr_array or None
+        The largest entries of Pᵀ (A − L Rᵀ) Q, those in wavelets, or those of A itself.
 
     Examples
     --------
@@ -88,7 +91,7 @@ class Compressed(Operator):
         self,
         shape: tuple[int, int],
         low_rank: LowRank | None,
-        rest: DirectFactorization | sp.csr_array | None,
+        rest: DirectFactorization | WaveletEntries | sp.csr_array | None,
         trial: Trial,
         trials: list[Trial],
     ) -> None:
@@ -182,6 +185,8 @@ class Compressed(Operator):
             tree |= {"left": self.low_rank.left, "right": self.low_rank.right}
         if isinstance(self.rest, DirectFactorization):
             tree["direct"] = self.rest._tree()
+        elif isinstance(self.rest, WaveletEntries):
+            tree["wavelets"] = self.rest._tree()
         elif self.rest is not None:
             parts = ("indptr", "indices", "data")
             tree["threshold"] = {name: getattr(self.rest, name) for name in parts}
@@ -194,6 +199,8 @@ class Compressed(Operator):
         rest: Any = None
         if "direct" in tree:
             rest = DirectFactorization._from_tree(tree["direct"])
+        elif "wavelets" in tree:
+            rest = WaveletEntries._from_tree(tree["wavelets"])
         elif "threshold" in tree:
             parts = tree["threshold"]
             rest = checked(
@@ -213,9 +220,11 @@ def compress(A: Any, nbytes: int) -> Compressed:
     """Return the best approximation of at most so many bytes.
 
     Not collective. Tried are the largest entries (k = r = 0), the largest singular values, the
-    largest entries after r rotations, and these after rank k has been taken off: the last run for
-    each k, whose rotations are nested. So it is never above the best of its parts. What takes low
-    rank is left out where the matrix has more than 2²² entries as a dense one.
+    largest entries after r rotations, these after rank k has been taken off, and the largest
+    coefficients in wavelets of order 1, 2 and 4 of rows and columns: of each k the rotations are
+    nested. So it is never above the best of its parts. Low rank and wavelets are left out where the
+    matrix has more than 2²² entries as a dense one, wavelets also where both sides are odd or
+    PyWavelets is not installed.
 
     Parameters
     ----------
@@ -327,6 +336,7 @@ def _trials(A: sp.csr_array, limits: list[int]) -> Iterator[tuple[Trial, Any]]:
     yield from _after_rotations(A, limits, norm, None)
     if norm == 0 or A.shape[0] * A.shape[1] > MOST_DENSE:
         return
+    yield from _in_wavelets(A, limits, norm)
     U, s, Vt = _singular(A, min(A.shape))
     decay = decay_of(s, norm)
     per_rank = 8 * sum(A.shape)
@@ -342,6 +352,27 @@ def _trials(A: sp.csr_array, limits: list[int]) -> Iterator[tuple[Trial, Any]]:
         low_rank = _factors(U, s, Vt, k)
         rest = checked(A.toarray() - low_rank.left @ low_rank.right.T)
         yield from _after_rotations(rest, smaller, norm, low_rank)
+
+
+def _in_wavelets(A: sp.csr_array, limits: list[int], norm: float) -> Iterator[tuple[Trial, Any]]:
+    """Keep the largest entries of Vᵀ A W."""
+    levels = levels_of(A.shape)
+    if not (has_filters() and any(levels)):
+        return
+    own = 4 * (A.shape[0] + 1)
+    for order in ORDERS:
+        V, W = (Wavelets((n,), order, (s,)) for n, s in zip(A.shape, levels, strict=True))
+        C = Wavelets(A.shape, order, levels)._apply_transpose(A.toarray().reshape(-1, 1))
+        squares = np.sort(C.ravel() ** 2)
+        left_out = np.sqrt(np.concatenate([[0.0], np.cumsum(squares)]))[::-1] / norm
+        for limit in limits:
+            N = min((limit - own) // ENTRY, np.count_nonzero(C))
+            trial = Trial("wavelets", 0, 0, N, float(left_out[N]), own + ENTRY * N, limit)
+            yield trial, partial(_kept, C.reshape(A.shape), V, W)
+
+
+def _kept(C: Array, V: Wavelets, W: Wavelets, trial: Trial) -> tuple[None, WaveletEntries]:
+    return None, WaveletEntries(_largest(checked(C), trial.entries), V, W)
 
 
 def _factors(U: Array, s: Array, Vt: Array, k: int) -> LowRank:

@@ -14,7 +14,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 import pympf
-from pympf import io
+from pympf import approx, io
 from pympf.cli import rotations
 from pympf.cli.codes import NOT_CONVERGED
 from pympf.cli.output import iterations, print_report, stages, table_of, write_history
@@ -122,8 +122,11 @@ def _solution(
 ) -> pympf.Solution | pympf.Solutions:
     given = args.preconditioner
     if args.factorization:
-        wanted = A.shape[0] if args.ranks.size > 1 else None
-        given = pympf.load(args.factorization, args.ranks, rows=wanted)
+        if rotations.is_file(args.factorization):
+            given = rotations.preconditioner(args)
+        else:
+            wanted = A.shape[0] if args.ranks.size > 1 else None
+            given = pympf.load(args.factorization, args.ranks, rows=wanted)
     for name in ("near_nullspace", "left_near_nullspace"):
         if name in params:
             params[name] = scattered(args, read_vector(args, params[name]), rows)
@@ -196,6 +199,8 @@ def info(args: argparse.Namespace) -> int:
 def convert(args: argparse.Namespace) -> int:
     """Write a matrix or vector in another format."""
     vector = args.vector or any(name.lower().endswith(".npy") for name in (args.file, args.output))
+    if vector and args.drop_to_power is not None:
+        args.usage_error("--drop-to-power: rows of a matrix are dropped, not those of a vector")
     io.check_output(args.output, "vector" if vector else "matrix")
     if vector:
         x = io.read_vector(args.file, key=args.key)
@@ -203,6 +208,8 @@ def convert(args: argparse.Namespace) -> int:
         report = {"file": args.file, "output": args.output, "shape": x.shape}
     else:
         A = _read_matrix(args)
+        if args.drop_to_power is not None:
+            A, _ = approx.drop_to_power(A, args.drop_to_power)
         io.write_matrix(args.output, A, index_bits=args.index_bits)
         report = {"file": args.file, "output": args.output, "shape": A.shape, "nnz": A.nnz}
     print_report(args, report, table_of(report))

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pympf
-from pympf.approx.factorize import SPARSIFY
 from pympf.cli import commands as run
 from pympf.cli import rotations
 from pympf.cli.codes import EXIT_CODES
@@ -104,15 +103,17 @@ def _add_factor(commands: Any) -> None:
         "--kind",
         choices=rotations.KINDS,
         default="mmf",
-        help="mmf: of a symmetric matrix; direct: P H Q^T of any; skew; additive: of both parts",
+        help="mmf: of a symmetric matrix; direct: P H Q^T of any; skew; additive: of both parts; "
+        "wspai, iwspai: approximate inverses from wavelets",
     )
     _add_params(command, "parameters of the factorization", pympf.Params.fields())
     group = command.add_argument_group("parameters of the other kinds, besides --core-size")
     for name, (kinds, type_, text) in rotations.FLAGS.items():
-        choices = SPARSIFY if name == "sparsify" else None
+        choices = rotations.CHOICES.get(name)
         group.add_argument(
             run.flag(name),
             type=type_,
+            nargs="+" if name == "grid" else None,
             choices=choices,
             metavar=None if choices else "X",
             default=argparse.SUPPRESS,
@@ -213,6 +214,12 @@ def _add_convert(commands: Any) -> None:
     )
     command.add_argument(
         "--index-bits", type=int, choices=(32, 64), default=32, help="integers of PETSc files"
+    )
+    command.add_argument(
+        "--drop-to-power",
+        type=int,
+        metavar="SEED",
+        help="drop rows and columns at random until a power of two is left, for wavelets",
     )
 
 

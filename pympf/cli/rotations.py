@@ -1,4 +1,4 @@
-"""What the commands do with approximations of nonsymmetric matrices."""
+"""What the commands do with approximations of nonsymmetric matrices and of inverses."""
 
 from __future__ import annotations
 
@@ -13,12 +13,16 @@ import scipy.sparse as sp
 import pympf
 from pympf import approx, io
 from pympf.approx.compression import Trial, table_of_trials
+from pympf.approx.factorize import SPARSIFY
+from pympf.approx.spai import SOLVERS
 from pympf.cli.output import print_report, table_of
 from pympf.cli.process import check_is_not_read
 from pympf.io.tree import value_of
 from pympf.matching import checked
 
-KINDS = ("mmf", "direct", "skew", "additive")
+INVERSES = ("wspai", "iwspai")
+KINDS = ("mmf", "direct", "skew", "additive", *INVERSES)
+CHOICES = {"sparsify": SPARSIFY, "solver": SOLVERS}
 FLAGS: dict[str, tuple[tuple[str, ...], type, str]] = {
     "rotations": (("direct", "skew", "additive"), int, "how many"),
     "blocks": (("additive",), int, "4 x 4 blocks of the skew part"),
@@ -26,6 +30,11 @@ FLAGS: dict[str, tuple[tuple[str, ...], type, str]] = {
     "entries": (("direct",), int, "how many of them at most"),
     "drop": (("direct", "skew", "additive"), float, "norm that may be dropped, relative"),
     "max_fill": (("direct", "skew", "additive"), float, "entries for each of A that end the run"),
+    "grid": (INVERSES, int, "points on each of 1 to 3 axes; all rows on one, if not given"),
+    "wavelet_order": (INVERSES, int, "1 (Haar) to 10"),
+    "wavelet_levels": (INVERSES, int, "on each axis"),
+    "block": (("wspai",), int, "rows of a block of M"),
+    "solver": (("iwspai",), str, "of the least squares"),
 }
 """Parameters besides the core's size: for which kinds, of which type, and what they are."""
 FUNCTIONS = ("solve", "multiply", "transform", "inverse_transform")
@@ -38,11 +47,37 @@ def factor(args: argparse.Namespace, A: sp.csr_array, params: dict[str, Any]) ->
         args.usage_error(f"{', '.join(map(_flag, others))}: only --kind mmf takes that")
     refuse_flags(args)
     given = {name: getattr(args, name) for name in FLAGS if hasattr(args, name)}
-    F = getattr(pympf, f"factorize_{args.kind}")(A, comm=args.ranks, **params, **given)
+    F: Any
+    if args.kind in INVERSES:
+        if params:
+            args.usage_error("--core-size: a factorization takes that, an approximate inverse not")
+        F = _inverse(args, A, given)
+    else:
+        F = getattr(pympf, f"factorize_{args.kind}")(A, comm=args.ranks, **params, **given)
     F.save(args.output)
     report = F.report()
     print_report(args, {"matrix": args.matrix, "output": args.output, **report.as_dict()}, report)
     return 0
+
+
+def _inverse(args: argparse.Namespace, A: sp.csr_array, given: dict[str, Any]) -> Any:
+    _alone(args, args.kind)
+    names = {"order": "wavelet_order", "levels": "wavelet_levels"}
+    basis = {name: given.pop(flag) for name, flag in names.items() if flag in given}
+    W = pympf.wavelets(given.pop("grid", A.shape[0]), **basis)
+    return getattr(pympf, args.kind)(A, W, **given)
+
+
+def preconditioner(args: argparse.Namespace) -> approx.SparseInverse:
+    """Read a saved approximate inverse."""
+    _alone(args, "solve")
+    F = approx.load(args.factorization)
+    if not isinstance(F, approx.SparseInverse):
+        raise OSError(
+            f"{args.factorization}: expected type 'mmf', {' or '.join(map(repr, INVERSES))}, "
+            f"got type {F.kind!r}"
+        )
+    return F
 
 
 def refuse_flags(args: argparse.Namespace) -> None:
@@ -91,6 +126,9 @@ def info(args: argparse.Namespace) -> None:
     if isinstance(F, approx.Compressed):
         report = {"trial": asdict(F.trial), "trials": [asdict(t) for t in F.trials]}
         print_report(args, {"file": args.file, "type": F.kind, **report}, F.report())
+    elif isinstance(F, approx.Wavelets):
+        basis = {"grid": F.grid, "order": F.order, "levels": F.levels}
+        print_report(args, {"file": args.file, "type": F.kind, **basis}, F)
     else:
         print_report(args, {"file": args.file, "type": F.kind, **F.report().as_dict()}, F.report())
 
@@ -125,8 +163,8 @@ def apply(args: argparse.Namespace) -> int:
 def _alone(args: argparse.Namespace, what: str) -> None:
     if args.ranks.size > 1:
         raise ValueError(
-            f"{what}: a nonsymmetric matrix is approximated on one process, and there are "
-            f"{args.ranks.size}"
+            f"{what}: a nonsymmetric matrix, or an inverse, is approximated on one process, and "
+            f"there are {args.ranks.size}"
         )
 
 

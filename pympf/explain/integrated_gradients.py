@@ -97,7 +97,7 @@ class IntegratedGradients:
     forward : callable
         Maps nodes (`pympf.nets.graph`), one for each input, to the output node, or to several. The
         leading axis of each counts points of a path, so that an input of shape s arrives as
-        (points, *s); what the function knows besides has to broadcast along that axis.
+        ``(points, *s)``; what the function knows besides has to broadcast along that axis.
 
     References
     ----------

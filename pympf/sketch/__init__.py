@@ -1,5 +1,6 @@
 """Recursive sketches of modular networks."""
 
+from pympf.sketch._sketch import Sketch
 from pympf.sketch.comparison import (
     Match,
     Similarity,
@@ -8,9 +9,10 @@ from pympf.sketch.comparison import (
     similarity,
     unroll,
 )
+from pympf.sketch.dictionary import Dictionary
 from pympf.sketch.graph import Edge, Graph, Object
 from pympf.sketch.joint import JointResult, recover_jointly
-from pympf.sketch.learning import Dictionary, Outside, learn_dictionary, learn_levels
+from pympf.sketch.learning import Outside, learn_dictionary, learn_levels
 from pympf.sketch.matrices import BlockList, BlockSparse, Orthonormal, encode, fit_dimension
 from pympf.sketch.planning import Plan, plan
 from pympf.sketch.recovery import (
@@ -23,7 +25,7 @@ from pympf.sketch.recovery import (
     recover_summed_attributes,
 )
 from pympf.sketch.repository import Repository
-from pympf.sketch.scheme import Scheme, Sketch
+from pympf.sketch.scheme import Scheme
 from pympf.sketch.streaming import StreamingSketch
 from pympf.sketch.teacher import LearntModule, LearntNetwork, learn_network
 

@@ -77,13 +77,13 @@ class Products(ABC):
         for level in reversed(levels):
             s = self._combine(level, below)
             if level.depth > 1:
-                s = self.half(self.attribute_matrix(level.depth, 2), s) if level.edges else s
+                s = half(self.attribute_matrix(level.depth, 2), s) if level.edges else s
                 given = None if attributes is None else attributes[level.depth - 1]
                 own = self._attributes(level, given)
-                own = self.half(self.attribute_matrix(level.depth, 1), own)
+                own = half(self.attribute_matrix(level.depth, 1), own)
                 s = 0.5 * own + 0.5 * s
                 for module, at in by_module(level).items():
-                    s[:, at] = self.half(self.matrix(module, 0), s[:, at])
+                    s[:, at] = half(self.matrix(module, 0), s[:, at])
             found.insert(0, s)
             below = s
         return found
@@ -92,7 +92,7 @@ class Products(ABC):
         """Give s_input of the objects of a level."""
         out = np.zeros((len(self._own_rows), len(level.names)))
         for index, (parents, children, weights) in sorted(level.edges.items()):
-            part = self.half(self.input_matrix(level.depth, index), below[:, children])
+            part = half(self.input_matrix(level.depth, index), below[:, children])
             out += (_incidence(parents, weights, out.shape[1]) @ part.T).T
         return out
 
@@ -138,14 +138,14 @@ class Products(ABC):
         for level, next_level in itertools.pairwise(levels):
             down = np.zeros((len(self._own_rows), len(next_level.names)))
             for index, (parents, children, weights) in sorted(level.edges.items()):
-                part = self.half_transpose(self.input_matrix(level.depth, index), back[:, parents])
+                part = half_transpose(self.input_matrix(level.depth, index), back[:, parents])
                 down += (_incidence(children, weights, down.shape[1]) @ part.T).T
             for module, at in by_module(next_level).items():
-                down[:, at] = self.half_transpose(self.matrix(module, 0), down[:, at])
+                down[:, at] = half_transpose(self.matrix(module, 0), down[:, at])
             h = next_level.depth
-            yield next_level, 0.5 * self.half_transpose(self.attribute_matrix(h, 1), down)
+            yield next_level, 0.5 * half_transpose(self.attribute_matrix(h, 1), down)
             if next_level.edges:
-                back = 0.5 * self.half_transpose(self.attribute_matrix(h, 2), down)
+                back = 0.5 * half_transpose(self.attribute_matrix(h, 2), down)
 
     def pad(self, vectors: list[NDArray[np.float64]]) -> Columns:
         """Give this rank's rows of short vectors, zero-padded, as columns.
@@ -196,49 +196,15 @@ class Products(ABC):
         """
         return self.matrix("", 0)._matrix.gather(np.ascontiguousarray(columns))
 
-    def half(self, R: SketchMatrix, s: Columns) -> Columns:
-        """Give (I + R)/2 s.
 
-        Collective.
+def half(R: SketchMatrix, s: Columns) -> Columns:
+    """Give (I + R)/2 s of this rank's rows of columns. Collective."""
+    return 0.5 * (s + R.apply(s))
 
-        Parameters
-        ----------
-        R : SketchMatrix
-            Of this scheme.
-        s : ndarray, shape (own rows, k)
-            Sketches as columns.
 
-        Returns
-        -------
-        ndarray, shape (own rows, k)
-
-        Examples
-        --------
-        See the class.
-        """
-        return 0.5 * (s + R.apply(s))
-
-    def half_transpose(self, R: SketchMatrix, s: Columns) -> Columns:
-        """Give (I + R)'/2 s.
-
-        Collective.
-
-        Parameters
-        ----------
-        R : SketchMatrix
-            Of this scheme.
-        s : ndarray, shape (own rows, k)
-            Sketches as columns.
-
-        Returns
-        -------
-        ndarray, shape (own rows, k)
-
-        Examples
-        --------
-        See the class.
-        """
-        return 0.5 * (s + R.apply_transpose(s))
+def half_transpose(R: SketchMatrix, s: Columns) -> Columns:
+    """Give (I + R)'/2 s of this rank's rows of columns. Collective."""
+    return 0.5 * (s + R.apply_transpose(s))
 
 
 def _incidence(places: list[int], weights: list[float], count: int) -> sp.csr_array:

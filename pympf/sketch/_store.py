@@ -1,4 +1,4 @@
-"""Sketches on disk: what a `Repository` keeps, and how it comes there.
+"""Writing sketches to disk: what is added, commits, and the segments that they make.
 
 Rows of one width lie in immutable segments, which a manifest names (`_segments`); what is added
 waits in memory for a commit. Small segments are put together, a sketch log₈ n times.
@@ -17,11 +17,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from pympf import la
 from pympf.la import Ranks, checks
-from pympf.lsh._gates import checked_ids
 from pympf.sketch._segments import (
     Manifest,
     OpenSegment,
@@ -32,7 +31,9 @@ from pympf.sketch._segments import (
     open_segment,
     write_segment,
 )
-from pympf.sketch.scheme import Scheme, Sketch
+from pympf.sketch._sketch import Sketch
+from pympf.sketch._snapshot import NUMBER_BYTES, Array, Snapshot
+from pympf.sketch.scheme import Scheme
 
 __all__ = ["Store"]
 
@@ -41,13 +42,10 @@ PENDING_BYTES = 1 << 28
 """What `add` holds back before it writes by itself."""
 SMALL_SEGMENTS = 8
 """So many segments of one width and size class are made one."""
-NUMBER_BYTES = 4
-
-Array = NDArray[Any]
 Self = TypeVar("Self", bound="Store")
 
 
-class Store:
+class Store(Snapshot):
     """The disk's side of a `Repository`.
 
     Parameters
@@ -63,18 +61,18 @@ class Store:
         mode: str = "r",
         comm: Any = None,
     ) -> None:
-        self._ranks = Ranks(comm).own()
+        ranks, root = Ranks(comm).own(), Path(path)
         checks.choice(mode, "mode", MODES)
-        self.path, self.mode = Path(path), mode
-        self._ranks.same((str(self.path), mode), "repository")
+        ranks.same((str(root), mode), "repository")
+        self.mode = mode
         self._closing = ExitStack()
         self._pending: list[Records] = []
-        with self._ranks.guard():
-            Manifest.read(self.path)
-            if mode == "a" and self._ranks.rank == 0:
-                self._closing.enter_context(lock(self.path))
-                Manifest.read(self.path).sweep(self.path)
-        self._load()
+        with ranks.guard():
+            Manifest.read(root)
+            if mode == "a" and ranks.rank == 0:
+                self._closing.enter_context(lock(root))
+                Manifest.read(root).sweep(root)
+        super().__init__(root, ranks)
 
     @classmethod
     def create(
@@ -125,167 +123,6 @@ class Store:
                 root.mkdir(parents=True, exist_ok=True)
                 Manifest(scheme.checksum, json.dumps(scheme.parameters), scheme.d, head).write(root)
         return cls(path, "a", comm=comm, **options)
-
-    # ---- what it holds ---------------------------------------------------------------------------
-    def _load(self) -> None:
-        """Take over the last commit. Collective."""
-        for attempt in range(10):
-            manifest = Manifest.read(self.path) if self._ranks.rank == 0 else None
-            self._manifest = self._ranks.broadcast(manifest)
-            try:
-                with self._ranks.guard():
-                    opened = [
-                        open_segment(self.path, s, self._manifest.head)
-                        for s in self._manifest.segments
-                    ]
-                break
-            except FileNotFoundError:  # a commit came between
-                if attempt == 9:
-                    raise
-        self._set_segments(opened)
-
-    def _set_segments(self, opened: list[OpenSegment]) -> None:
-        """Note where the sketch of each id is."""
-        self._segments = opened
-        rows = [len(s.ids) for s in opened]
-        ids = np.concatenate([s.ids for s in opened]) if opened else np.zeros(0, np.int64)
-        place = np.repeat(np.arange(len(opened)), rows)
-        row = np.concatenate([np.arange(n) for n in rows]) if opened else np.zeros(0, np.int64)
-        order = np.argsort(ids, kind="stable")
-        order = order[~np.isin(ids[order], self._manifest.removed)]
-        self._ids, self._place, self._row = ids[order], place[order], row[order]
-        if (np.diff(self._ids) <= 0).any():
-            raise OSError(f"{self.path}: two sketches have one id")
-
-    def __len__(self) -> int:
-        return len(self._ids)
-
-    @property
-    def ids(self) -> Array:
-        """The ids of all sketches that are committed, ascending."""
-        return self._ids.copy()
-
-    @property
-    def scheme(self) -> Scheme:
-        """The scheme of its sketches, made anew."""
-        return Scheme(**json.loads(self._manifest.parameters))
-
-    @property
-    def bytes(self) -> int:
-        """Bytes of all numbers that are kept."""
-        return int(NUMBER_BYTES * self.kept(self._ids).sum())
-
-    def _places(self, ids: ArrayLike) -> tuple[Array, Array]:
-        """Give segment and row of ids, or raise ValueError."""
-        wanted = checked_ids(ids)
-        at = np.minimum(np.searchsorted(self._ids, wanted), max(len(self._ids) - 1, 0))
-        if len(wanted) and (len(self._ids) == 0 or (self._ids[at] != wanted).any()):
-            missing = wanted if len(self._ids) == 0 else wanted[self._ids[at] != wanted]
-            raise ValueError(f"there is no sketch with the id {missing[0]}")
-        return self._place[at], self._row[at]
-
-    def _gather(self, ids: ArrayLike, name: str) -> Array:
-        place, row = self._places(ids)
-        out = np.zeros(len(row), np.int64)
-        for s in np.unique(place):
-            out[place == s] = getattr(self._segments[s], name)[row[place == s]]
-        return out
-
-    def kept(self, ids: ArrayLike) -> Array:
-        """Return how many numbers of sketches are left.
-
-        Not collective.
-
-        Parameters
-        ----------
-        ids : array_like of int, shape (n,)
-
-        Examples
-        --------
-        See `forget`.
-        """
-        place, _ = self._places(ids)
-        return np.array([s.segment.width for s in self._segments], np.int64)[place]
-
-    def counts(self, ids: ArrayLike) -> Array:
-        """Return for how many sketches each stands: more than 1 for summaries.
-
-        Not collective.
-
-        Parameters
-        ----------
-        ids : array_like of int, shape (n,)
-
-        Examples
-        --------
-        See `merge`.
-        """
-        return self._gather(ids, "count")
-
-    def used(self, ids: ArrayLike) -> Array:
-        """Return when sketches were last used, in ticks: commits and calls of `touch`.
-
-        Not collective.
-
-        Parameters
-        ----------
-        ids : array_like of int, shape (n,)
-
-        Examples
-        --------
-        See `forget`.
-        """
-        ticks, touched = self._gather(ids, "used"), self._manifest.touched
-        if len(touched):
-            wanted = checked_ids(ids)
-            at = np.minimum(np.searchsorted(touched[:, 0], wanted), len(touched) - 1)
-            ticks = np.where(touched[at, 0] == wanted, np.maximum(ticks, touched[at, 1]), ticks)
-        return ticks
-
-    def labels(self, ids: ArrayLike) -> list[str]:
-        """Return the labels of sketches.
-
-        Not collective.
-
-        Parameters
-        ----------
-        ids : array_like of int, shape (n,)
-
-        Examples
-        --------
-        See `merge`.
-        """
-        return [self._segments[s].labels[i] for s, i in zip(*self._places(ids), strict=True)]
-
-    def sketches(self, ids: ArrayLike) -> list[Sketch]:
-        """Read sketches.
-
-        Not collective.
-
-        Parameters
-        ----------
-        ids : array_like of int, shape (n,)
-
-        Returns
-        -------
-        list of Sketch
-
-        Raises
-        ------
-        ValueError
-            If there is no sketch with one of the ids.
-
-        Examples
-        --------
-        See `forget`.
-        """
-        found = []
-        for s, row in zip(*self._places(ids), strict=True):
-            values = np.zeros(self._manifest.d)
-            width = self._segments[s].segment.width
-            values[:width] = self._segments[s].values(np.array([row]))[0]
-            found.append(Sketch(values, self._manifest.checksum, width))
-        return found
 
     # ---- writing ---------------------------------------------------------------------------------
     def add(
@@ -481,17 +318,6 @@ class Store:
         touched = self._manifest.touched[~np.isin(self._manifest.touched[:, 0], gone)]
         self._replace(records, segments, removed=left, touched=touched)
 
-    def _read(self, ids: Array, width: int) -> Records:
-        """Read the sketches of ids, cut to a width."""
-        place, row = self._places(ids)
-        values = np.empty((len(ids), width), np.float32)
-        for s in np.unique(place):
-            segment, at = self._segments[s], np.nonzero(place == s)[0]
-            head = segment.heads.shape[1]
-            values[at, :head] = segment.heads[row[at]]
-            values[at, head:] = segment.tails[row[at], : width - head]
-        return Records(ids, self.counts(ids), self.used(ids), self.labels(ids), values)
-
     # ---- opening and closing ---------------------------------------------------------------------
     def refresh(self) -> bool:
         """Take over what the writer has committed since; True if there was anything.
@@ -510,56 +336,6 @@ class Store:
             return False
         self._load()
         return True
-
-    def check(self) -> None:
-        """Read all numbers and compare their checksums.
-
-        Collective.
-
-        Raises
-        ------
-        OSError
-            If one is not what was written.
-
-        Examples
-        --------
-        See `report`.
-        """
-        with self._ranks.guard():
-            for segment in self._segments[self._ranks.rank :: self._ranks.size]:
-                segment.check()
-
-    def report(self) -> dict[str, Any]:
-        """Return what is there: sketches, bytes, widths, summaries, segments, scheme.
-
-        Not collective.
-
-        Examples
-        --------
-        >>> import os, tempfile
-        >>> from pympf.sketch import Repository, Scheme
-        >>> path = os.path.join(tempfile.mkdtemp(), "none")
-        >>> with Repository.create(path, Scheme(1050, b=42)) as repository:
-        ...     repository.check()
-        ...     repository.report()["sketches"]
-        0
-        """
-        kept, counts = self.kept(self._ids), self.counts(self._ids)
-        widths, numbers = np.unique(kept, return_counts=True)
-        return {
-            "path": str(self.path),
-            "sketches": len(self),
-            "stand_for": int(counts.sum()),
-            "summaries": int((counts > 1).sum()),
-            "d": self._manifest.d,
-            "head": self._manifest.head,
-            "bytes": self.bytes,
-            "file_bytes": sum(s.size for s in self._manifest.segments),
-            "kept": dict(zip(widths.tolist(), numbers.tolist(), strict=True)),
-            "segments": len(self._segments),
-            "clock": self._manifest.clock,
-            "scheme": json.loads(self._manifest.parameters) | {"checksum": self._manifest.checksum},
-        }
 
     def close(self) -> None:
         """Commit, and let the next writer in.

@@ -16,10 +16,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pympf.la import checks
-from pympf.sketch._products import Columns
+from pympf.sketch._products import Columns, half_transpose
+from pympf.sketch._sketch import Sketch
 from pympf.sketch.graph import checked_vector
 from pympf.sketch.recovery import descend, positive_weight
-from pympf.sketch.scheme import Scheme, Sketch
+from pympf.sketch.scheme import Scheme
 
 __all__ = ["Match", "Similarity", "compare", "nearest", "similarity", "unroll"]
 
@@ -58,8 +59,8 @@ def _inputs_at(
     if not path:
         return s
     s = descend(scheme, s, path, ancestors[:-1], "index_own")
-    s = scheme.half_transpose(scheme.matrix(ancestors[-1], 0), s)
-    return scheme.half_transpose(scheme.attribute_matrix(len(path) + 1, 2), s)
+    s = half_transpose(scheme.matrix(ancestors[-1], 0), s)
+    return half_transpose(scheme.attribute_matrix(len(path) + 1, 2), s)
 
 
 def unroll(

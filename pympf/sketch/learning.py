@@ -24,244 +24,33 @@ References
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from pympf import la
 from pympf._engine import dictionary as _engine
 from pympf.la import Ranks
+from pympf.sketch._grouping import group
+from pympf.sketch.dictionary import (
+    Array,
+    Dictionary,
+    Settings,
+    as_samples,
+    clean_blocks,
+    floor_of,
+    remainder,
+)
 
-__all__ = ["Dictionary", "Outside", "learn_dictionary", "learn_levels"]
+__all__ = ["Outside", "learn_dictionary", "learn_levels"]
 
 RULES = ("pooled", "per_sample")
 LEAST_PROMISE = 0.5
 """Recursion is refused where the share of columns that the next level will find is below this."""
 
-Array = NDArray[Any]
-
 
 class Outside(ValueError):
     """The samples are outside the range in which the next level can be learnt."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How blocks become columns; the arguments of `learn_dictionary`, checked."""
-
-    shape: Any
-    weight: float
-    tau: float
-    min_hits: int
-    min_rows: int
-    min_columns: int
-    rule: str
-    fraction: float
-    rounds: int
-    floor: float
-
-    @property
-    def entry(self) -> float:
-        """The size of a nonzero entry of R."""
-        return 1.0 / math.sqrt(self.weight * self.shape.block)
-
-    def engine_rule(self) -> Any:
-        """Give the rule of acceptance as the kernels take it."""
-        if self.rule == "pooled":
-            return _engine.Rule(self.min_hits, self.min_rows, 0)
-        return _engine.Rule(self.min_hits, self.min_rows, math.ceil(self.fraction * self.weight))
-
-
-@dataclass
-class Dictionary:
-    """Columns learnt from samples, and what each sample has of them; every rank has all columns.
-
-    Atoms are ordered by matrix, then by column; matrices by their signatures: the π of theorem 4.
-
-    Attributes
-    ----------
-    signatures : numpy.ndarray of uint64, shape (n_matrices,)
-        Bit i − 1 is set where σ_m[i] has the sign of σ_m[0].
-    matrix, column : numpy.ndarray, shape (n_atoms,)
-        Where an atom belongs: number of the matrix, column in it.
-    strings : numpy.ndarray of uint64, shape (n_atoms,)
-        σ_s, as in `signatures`.
-    hits : numpy.ndarray, shape (n_atoms,)
-        Clean blocks that showed it.
-    row_start, row, signs : numpy.ndarray
-        Its nonzero blocks, from ``row_start[i]`` on: their rows, and bits 2, 4, 8 where the string,
-        the code and the matrix signature begin with + there.
-    codes : scipy.sparse.csr_array, shape (n_samples, n_matrices * d)
-        x of the samples of this rank.
-    report : dict
-        ``samples``, ``blocks`` of all ranks; how many are ``nonzero`` and ``clean``; ``rounds`` of
-        peeling; ``load`` q k, the mean number of columns in a block, from the share of empty
-        blocks, and the share of coefficients ``promised`` by it, 1 − (1 − e^(−qk))^w (NaN under
-        noise that leaves no block empty).
-    inner : dict of int to Dictionary
-        What `learn_levels` found in the codes of a matrix.
-    """
-
-    settings: Settings
-    signatures: Array
-    matrix: Array
-    column: Array
-    strings: Array
-    hits: Array
-    row_start: Array
-    row: Array
-    signs: Array
-    codes: sp.csr_array
-    report: dict[str, Any]
-    inner: dict[int, Dictionary] = field(default_factory=dict)
-
-    @property
-    def size(self) -> int:
-        """Rows and columns of a matrix, d."""
-        return int(self.settings.shape.size)
-
-    @property
-    def n_matrices(self) -> int:
-        """Matrices that were found."""
-        return len(self.signatures)
-
-    @property
-    def n_atoms(self) -> int:
-        """Columns that were found."""
-        return len(self.column)
-
-    def code(self, matrix: int) -> sp.csr_array:
-        """Return the codes that belong to one matrix.
-
-        Not collective.
-
-        Parameters
-        ----------
-        matrix : int
-
-        Returns
-        -------
-        scipy.sparse.csr_array, shape (n_samples, d)
-
-        Examples
-        --------
-        See `learn_dictionary`.
-        """
-        first = self._checked(matrix) * self.size
-        return self.codes[:, first : first + self.size]
-
-    def columns(self, matrix: int) -> sp.csc_array:
-        """Return a matrix with the columns and blocks that were found; the others are zero.
-
-        Not collective.
-
-        Parameters
-        ----------
-        matrix : int
-
-        Returns
-        -------
-        scipy.sparse.csc_array, shape (d, d)
-
-        Examples
-        --------
-        See `learn_dictionary`.
-        """
-        (atoms,) = np.nonzero(self.matrix == self._checked(matrix))
-        counts = np.diff(self.row_start)
-        places = np.nonzero(np.repeat(self.matrix == matrix, counts))[0]
-        block = self.settings.shape.block
-        entries = self._patterns(np.repeat(np.arange(self.n_atoms), counts)[places], places)
-        rows = self.row[places].astype(np.int64)[:, None] * block + np.arange(block)
-        columns = np.repeat(self.column[atoms].astype(np.int64), counts[atoms] * block)
-        triplets = (entries.ravel() * self.settings.entry, (rows.ravel(), columns))
-        return sp.csc_array(triplets, shape=(self.size, self.size))
-
-    def _patterns(self, atom: Array, place: Array) -> Array:
-        """Give blocks as signs, shape (n, b)."""
-        shape, signs = self.settings.shape, self.signs[place]
-        third, bits = shape.block // 3, shape.column_bits
-        out = np.ones((len(place), 3, third))
-        for part, words in ((0, self.strings[atom]), (2, self.signatures[self.matrix[atom]])):
-            shifts = np.arange(third - 1, dtype=np.uint64)
-            out[:, part, 1:] = 2.0 * ((words[:, None] >> shifts) & np.uint64(1)) - 1
-        shifts = np.arange(bits - 1, -1, -1)
-        out[:, 1, 1 : bits + 1] = 2 * ((self.column[atom][:, None] >> shifts) & 1) - 1
-        string, code, matrix = (np.where(signs & bit, 1.0, -1.0) for bit in (2, 4, 8))
-        out[:, 1, bits + 1], out[:, 1, bits + 2] = matrix, string
-        return (out * np.stack([string, code, matrix], axis=1)[:, :, None]).reshape(len(place), -1)
-
-    def _checked(self, matrix: int) -> int:
-        if not 0 <= matrix < self.n_matrices:
-            raise ValueError(f"matrix {matrix}: expected one of 0 … {self.n_matrices - 1}")
-        return int(matrix)
-
-    def transform(self, Y: ArrayLike) -> sp.csr_array:
-        """Return the codes of samples over the columns that are known.
-
-        Not collective.
-
-        Parameters
-        ----------
-        Y : array_like, shape (n, d)
-
-        Returns
-        -------
-        scipy.sparse.csr_array, shape (n, n_matrices * d)
-
-        Raises
-        ------
-        ValueError, TypeError
-            If `Y` is no finite real array of this shape.
-
-        Examples
-        --------
-        See `learn_dictionary`.
-        """
-        samples = _samples(Y, self.size)
-        parts: list[Array] = []
-        codes = sp.csr_array((len(samples), self.n_matrices * self.size))
-        for turn in range(self.settings.rounds + 1):
-            rest = _rest(samples, self, codes) if turn else samples
-            parts.append(_read(rest, self.settings, _floor(self.settings, parts, samples))[0])
-            if turn and len(parts[-1]) == 0:
-                break
-            codes = codes + self._decoded(parts[-1], codes)
-        return codes
-
-    def _decoded(self, blocks: Array, codes: sp.csr_array) -> sp.csr_array:
-        """Give what blocks add to the codes of known atoms.
-
-        What there is already is corrected where two blocks of a sample say so: one may be a
-        collision that looks clean.
-        """
-        found = _engine.Groups(blocks, _engine.Rule(1, 1, 0)).dictionary(self.signatures)
-        if self.n_atoms == 0:
-            return sp.csr_array(codes.shape)
-        own, other = (
-            np.searchsorted(self.signatures, matrix) * self.size + column
-            for matrix, column in (
-                (self.signatures[self.matrix], self.column),
-                (found["matrix"], found["column"]),
-            )
-        )
-        place = np.minimum(np.searchsorted(own, other), self.n_atoms - 1)
-        same = (own[place] == other) & (self.strings[place] == found["string"])
-        columns, rows = other[found["atom"]], found["sample"].copy()
-        keep = same[found["atom"]]
-        if codes.nnz:
-            keep &= (found["blocks"] > 1) | (np.asarray(codes[rows, columns]).ravel() == 0)
-        values = found["value"][keep] / self.settings.entry
-        return sp.csr_array((values, (rows[keep], columns[keep])), shape=codes.shape)
-
-    def __repr__(self) -> str:
-        return (
-            f"<Dictionary of {self.n_atoms} columns in {self.n_matrices} matrices of size "
-            f"{self.size}, {self.codes.shape[0]} samples>"
-        )
 
 
 def learn_dictionary(
@@ -353,7 +142,7 @@ def learn_dictionary(
     """
     ranks = Ranks(comm)
     with ranks.guard():
-        samples = _samples(Y)
+        samples = as_samples(Y)
         settings = _settings(
             samples.shape[1], block, weight, tau=tau, min_hits=min_hits, min_rows=min_rows,
             min_columns=min_columns, rule=rule, fraction=fraction, rounds=rounds, floor=floor,
@@ -365,19 +154,19 @@ def learn_dictionary(
 
 def _learn(samples: Array, settings: Settings, ranks: Ranks) -> Dictionary:
     with ranks.guard():
-        blocks, nonzero = _read(samples, settings, settings.floor)
+        blocks, nonzero = clean_blocks(samples, settings, settings.floor)
     parts = [blocks]
-    known = _group(parts, samples.shape, settings, ranks)
+    known = group(parts, samples.shape, settings, ranks)
     turn = 0
     while turn < settings.rounds:
         with ranks.guard():
-            rest = _rest(samples, known, known.codes)
-            more = _read(rest, settings, _floor(settings, parts, samples))[0]
+            rest = remainder(samples, known, known.codes)
+            more = clean_blocks(rest, settings, floor_of(settings, parts, samples))[0]
         if ranks.sum(len(more)) == 0:
             break
         turn += 1
         parts.append(more)
-        known = _group(parts, samples.shape, settings, ranks)
+        known = group(parts, samples.shape, settings, ranks)
     known.report = {"rounds": turn} | _statistics(samples, nonzero, parts, settings, ranks)
     return known
 
@@ -480,17 +269,6 @@ def _refuse_outside(dictionary: Dictionary, weights: list[float], level: int) ->
         )
 
 
-# ---- the steps -----------------------------------------------------------------------------------
-def _samples(Y: ArrayLike, size: int | None = None) -> Array:
-    if sp.issparse(Y):
-        raise TypeError(f"Y: expected a dense array, got {type(Y).__name__}; use .toarray()")
-    la.checks.no_masks(Y, "Y")
-    array = np.ascontiguousarray(la.exact_real(np.asarray(Y), "Y"))
-    if array.ndim != 2 or array.shape[1] < 1 or array.shape[1] != (size or array.shape[1]):
-        raise ValueError(f"Y: expected shape (n_samples, {size or 'd'}), got {array.shape}")
-    return array
-
-
 def _settings(size: int, block: int, weight: float, **options: Any) -> Settings:
     shape = _engine.Shape(size, block)
     if not (math.isfinite(weight) and 0 < weight <= shape.rows):
@@ -506,95 +284,6 @@ def _settings(size: int, block: int, weight: float, **options: Any) -> Settings:
     if options["rule"] not in RULES:
         raise ValueError(f"rule = {options['rule']!r} is not one of {', '.join(RULES)}")
     return Settings(shape, float(weight), **options)
-
-
-def _read(samples: Array, settings: Settings, floor: float) -> tuple[Array, int]:
-    found: tuple[Array, int] = _engine.read_blocks(samples, settings.shape, settings.tau, floor)
-    return found
-
-
-def _floor(settings: Settings, parts: list[Array], samples: Array) -> float:
-    """Give a floor above what rounding leaves of a block that was taken away."""
-    largest = max((part["level"].max() for part in parts if len(part)), default=0.0)
-    return max(settings.floor, float(1e3 * np.finfo(samples.dtype).eps * largest))
-
-
-def _rest(samples: Array, known: Dictionary, codes: sp.csr_array) -> Array:
-    """Give samples − R codes, by the blocks that are known."""
-    rest = samples.copy()
-    rows = sp.csr_array(codes)
-    places = known.matrix * known.size + known.column
-    _engine.subtract(
-        rest, known.settings.shape, known.signatures[known.matrix], known.strings, known.column,
-        known.row_start, known.row, known.signs, rows.indptr.astype(np.int64),
-        np.searchsorted(places, rows.indices).astype(np.int64), rows.data * known.settings.entry,
-    )  # fmt: skip
-    return rest
-
-
-def _group(
-    parts: list[Array], shape: tuple[int, ...], settings: Settings, ranks: Ranks
-) -> Dictionary:
-    """Make columns of blocks, and codes of the samples: what each part says, added up. Collective.
-
-    A column is made on the rank that its place names; then all ranks have it.
-    """
-    blocks = _sent_to_owners(np.concatenate(parts), shape[0], ranks)
-    with ranks.guard():
-        groups = _engine.Groups(blocks, settings.engine_rule())
-    every = ranks.gather((groups.matrices(), groups.column_counts()))
-    matrices, counts = (np.concatenate(part) for part in zip(*every, strict=True))
-    signatures, which = np.unique(matrices, return_inverse=True)
-    kept = signatures[np.bincount(which, counts, len(signatures)) >= settings.min_columns]
-    known = _assembled(_shared(groups.dictionary(kept), ranks), kept, settings)
-    known.codes = sp.csr_array((shape[0], known.n_matrices * known.size))
-    for part in parts:
-        known.codes = known.codes + known._decoded(part, known.codes)
-    return known
-
-
-def _sent_to_owners(blocks: Array, samples: int, ranks: Ranks) -> Array:
-    """Give each rank the blocks of its columns. Collective."""
-    if ranks.size == 1:
-        return blocks
-    blocks["sample"] += ranks.before(samples)
-    mixed = blocks["matrix"] * np.uint64(0x9E3779B97F4A7C15) + blocks["column"].astype(np.uint64)
-    mixed = mixed * np.uint64(0xBF58476D1CE4E5B9)
-    owner = (mixed >> np.uint64(33)) % np.uint64(ranks.size)
-    return np.concatenate(ranks.exchange([blocks[owner == rank] for rank in range(ranks.size)]))
-
-
-def _shared(found: dict[str, Array], ranks: Ranks) -> dict[str, Array]:
-    """Give all ranks the atoms of all, by matrix and column. Collective."""
-    names = ("matrix", "column", "string", "hits")
-    atoms = {name: found[name] for name in (*names, "row", "signs")}
-    atoms["count"] = np.diff(found["row_start"])
-    if ranks.size == 1:
-        return atoms
-    every = ranks.gather(atoms)
-    atoms = {name: np.concatenate([part[name] for part in every]) for name in atoms}
-    order = np.lexsort((atoms["column"], atoms["matrix"]))
-    owner = np.repeat(np.arange(len(order)), atoms["count"])
-    places = np.argsort(np.argsort(order)[owner], kind="stable")
-    return {name: atoms[name][order] for name in (*names, "count")} | {
-        name: atoms[name][places] for name in ("row", "signs")
-    }
-
-
-def _assembled(atoms: dict[str, Array], signatures: Array, settings: Settings) -> Dictionary:
-    return Dictionary(
-        settings=settings,
-        signatures=signatures,
-        matrix=np.searchsorted(signatures, atoms["matrix"]),
-        column=atoms["column"],
-        strings=atoms["string"],
-        hits=atoms["hits"],
-        row_start=np.concatenate([[0], np.cumsum(atoms["count"])]),
-        row=atoms["row"],
-        signs=atoms["signs"],
-        codes=sp.csr_array((0, 0)),
-        report={},
-    )
 
 
 def _statistics(

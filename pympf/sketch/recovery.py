@@ -30,10 +30,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pympf.la import checks
-from pympf.sketch._products import Columns
+from pympf.sketch._products import Columns, half_transpose
+from pympf.sketch._sketch import Sketch
 from pympf.sketch.graph import checked_weight
 from pympf.sketch.matrices import BlockSparse
-from pympf.sketch.scheme import Scheme, Sketch
+from pympf.sketch.scheme import Scheme
 
 __all__ = [
     "Recovered",
@@ -148,10 +149,10 @@ def descend(
         )
     for level, index in enumerate(path):
         if level > 0 and estimator != "index":
-            s = scheme.half_transpose(scheme.matrix(ancestors[level - 1], 0), s)
-            s = scheme.half_transpose(scheme.attribute_matrix(level + 1, 2), s)
+            s = half_transpose(scheme.matrix(ancestors[level - 1], 0), s)
+            s = half_transpose(scheme.attribute_matrix(level + 1, 2), s)
         R = scheme.input_matrix(level + 1, checks.integer(index, "index", 1, 2**31))
-        s = scheme.half_transpose(R, s) if estimator == "full" else R.apply_transpose(s)
+        s = half_transpose(R, s) if estimator == "full" else R.apply_transpose(s)
     return s
 
 
@@ -176,8 +177,8 @@ def _filter(
             raise ValueError(f"depth = {depth} is not that of a path of length {len(path)}")
         s = descend(scheme, s, path, ancestors, estimator)
     if estimator in ("own", "index_own", "full"):
-        s = scheme.half_transpose(scheme.matrix(module, 0), s)
-        s = scheme.half_transpose(scheme.attribute_matrix(depth, 1), s)
+        s = half_transpose(scheme.matrix(module, 0), s)
+        s = half_transpose(scheme.attribute_matrix(depth, 1), s)
     return scheme.whole(scheme.matrix(module, which).apply_transpose(s))[:, 0]
 
 

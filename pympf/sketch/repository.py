@@ -26,8 +26,9 @@ from pympf.la import checks
 from pympf.lsh import DistributedTable, HyperplaneHash, Table
 from pympf.lsh._gates import checked_ids
 from pympf.sketch._segments import OpenSegment, Records
-from pympf.sketch._store import NUMBER_BYTES, Store
-from pympf.sketch.scheme import Sketch
+from pympf.sketch._sketch import Sketch
+from pympf.sketch._snapshot import NUMBER_BYTES
+from pympf.sketch._store import Store
 
 __all__ = ["Repository"]
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from pympf.sketch._sketch import Sketch
 from pympf.sketch.graph import (
     Edge,
     Graph,
@@ -23,7 +24,7 @@ from pympf.sketch.graph import (
     checked_weight,
     expand,
 )
-from pympf.sketch.scheme import Scheme, Sketch
+from pympf.sketch.scheme import Scheme
 
 __all__ = ["StreamingSketch"]
 

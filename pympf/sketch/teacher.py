@@ -39,7 +39,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pympf.sketch.learning import Dictionary, learn_dictionary
+from pympf.sketch.dictionary import Dictionary
+from pympf.sketch.learning import learn_dictionary
 
 __all__ = ["LearntModule", "LearntNetwork", "learn_network"]
 

@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import NamedTuple, NoReturn
 
 import pytest
+import scipy.sparse as sp
 
 HERE = Path(__file__).parent
 # What an optimized PETSc prints around an error besides the error.
@@ -126,3 +127,80 @@ def PETSc(plugin: Path) -> ModuleType:
     from petsc4py import PETSc
 
     return PETSc
+
+
+@pytest.fixture
+def mat(PETSc):
+    """Give a function that makes a SeqAIJ matrix."""
+
+    def make(A, block=1):
+        A = sp.csr_array(A, dtype=float)
+        indptr, indices = (array.astype(PETSc.IntType) for array in (A.indptr, A.indices))
+        return PETSc.Mat().createAIJ(A.shape, bsize=block, csr=(indptr, indices, A.data))
+
+    return make
+
+
+@pytest.fixture
+def options(PETSc):
+    """Give a function that sets options of the preconditioner for the length of a test."""
+    database = PETSc.Options()
+    names = []
+
+    def set_options(prefix="", **params):
+        for name, value in params.items():
+            names.append(f"{prefix}pc_mmf_{name}")
+            database[names[-1]] = value
+
+    yield set_options
+    for name in names:
+        database.delValue(name)
+
+
+@pytest.fixture
+def make_pc(PETSc, mat):
+    """Give a function that makes a preconditioner of a matrix."""
+
+    def make(A):
+        pc = PETSc.PC().create()
+        pc.setType("mmf")
+        pc.setOperators(A if isinstance(A, PETSc.Mat) else mat(A))
+        pc.setFromOptions()
+        return pc
+
+    return make
+
+
+@pytest.fixture
+def ksp_solve(PETSc, mat, tmp_path, rng):
+    """Give a function that solves by mmf somewhere inside and returns the true residual.
+
+    The solver may take `most` iterations.
+    """
+
+    def run(A, prepare=lambda ksp: None, most=None, **options):
+        database = PETSc.Options("t_")
+        for name, value in options.items():
+            database[name] = value
+        ksp = PETSc.KSP().create()
+        ksp.setOptionsPrefix("t_")
+        ksp.setOperators(A if isinstance(A, PETSc.Mat) else mat(A))
+        ksp.setTolerances(rtol=1e-10)
+        prepare(ksp)
+        ksp.setFromOptions()
+        matrix = ksp.getOperators()[0]
+        x, b = matrix.createVecs()
+        b.set(1)
+        if matrix.getNullSpace().handle:
+            b.array = rng.standard_normal(b.size)
+            matrix.getNullSpace().remove(b)
+        ksp.solve(b, x)
+        for name in options:
+            database.delValue(name)
+        ksp.view(PETSc.Viewer().createASCII(str(tmp_path / "view")))
+        assert "type: mmf" in (tmp_path / "view").read_text()
+        assert ksp.getConvergedReason() > 0
+        assert most is None or ksp.getIterationNumber() <= most
+        return (matrix * x - b).norm() / b.norm()
+
+    return run

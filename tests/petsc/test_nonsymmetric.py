@@ -7,14 +7,12 @@ import scipy.sparse as sp
 import pympf
 import pympf.petsc
 
-from .test_petsc4py import make_pc, mat, options  # noqa: F401
-
 N = 48
 FLOW = pympf.gallery.convection_diffusion(N, 300.0)
 
 
 @pytest.fixture
-def make_ksp(PETSc, mat):  # noqa: F811
+def make_ksp(PETSc, mat):
     """Give a function that makes a solver of a matrix."""
 
     def make(A, solver="gmres"):
@@ -40,7 +38,7 @@ def solve(ksp, rng):
 
 @pytest.mark.parametrize("solver", ["gmres", "fgmres", "bcgs", "richardson"])
 @pytest.mark.parametrize("method", ["auto", "multilevel", "ict", "direct"])
-def test_solvers(make_ksp, options, rng, solver, method):  # noqa: F811
+def test_solvers(make_ksp, options, rng, solver, method):
     options(method=method)
     ksp = make_ksp(FLOW, solver)
     left = solve(ksp, rng)
@@ -49,7 +47,7 @@ def test_solvers(make_ksp, options, rng, solver, method):  # noqa: F811
         assert left <= 1e-4
 
 
-def test_transpose(PETSc, make_pc, rng):  # noqa: F811
+def test_transpose(PETSc, make_pc, rng):
     pc = make_pc(FLOW)
     r, s = (PETSc.Vec().createWithArray(rng.standard_normal(N * N)) for _ in range(2))
     Mr, Ms = r.duplicate(), s.duplicate()
@@ -84,7 +82,7 @@ def test_solvers_for_symmetric_matrices_are_refused(PETSc, make_ksp, rng, solver
         solve(make_ksp(FLOW, solver), rng)
 
 
-def test_what_only_symmetric_matrices_have_is_refused(PETSc, make_pc, options):  # noqa: F811
+def test_what_only_symmetric_matrices_have_is_refused(PETSc, make_pc, options):
     options(cycle="w")
     with pytest.raises(PETSc.Error, match="is for symmetric matrices"):
         make_pc(FLOW).setUp()
@@ -99,7 +97,7 @@ def test_the_view_says_what_was_taken(make_ksp, rng, capfd, PETSc):
     assert "sparse LU of" in shown
 
 
-def test_near_nullspace(PETSc, mat, make_pc, rng):  # noqa: F811
+def test_near_nullspace(PETSc, mat, make_pc, rng):
     A = mat(sp.csr_array(FLOW))
     v = A.createVecRight()
     v.set(1 / N)

@@ -393,6 +393,7 @@ def kinds_of_matrices():
         "threshold": sp.random_array((60, 40), density=0.1, rng=rng, format="csr"),
         "low rank": smooth,
         "two scales": two_scales,
+        "wavelets": np.exp(-abs(np.subtract.outer(x, np.linspace(0, 1, 50)))),
         "zero": np.zeros((3, 4)),
         "one row": np.ones((1, 20)),
     }
@@ -427,6 +428,22 @@ def test_compress_puts_low_rank_and_rotations_together():
     A = kinds_of_matrices()["two scales"]
     best = {t.kind: t.error for t in approx.compression_curve(A, [6000])}
     assert best["low rank + direct"] < min(best["direct"], best["threshold"])
+
+
+def test_compress_in_wavelets():
+    A = kinds_of_matrices()["wavelets"]
+    F = pympf.compress(A, 2000)
+    assert F.trial.kind == "wavelets"
+    transformed = pympf.wavelets(A.shape, order=F.rest.V.order, levels=None).T @ A.ravel()
+    squares = np.sort(transformed**2)[: A.size - F.trial.entries]
+    assert F.trial.error == pytest.approx(np.sqrt(squares.sum()) / np.linalg.norm(A))
+
+
+def test_compress_without_pywavelets_leaves_wavelets_out(monkeypatch):
+    monkeypatch.setattr("pympf.approx.compression.has_filters", lambda: False)
+    kinds = {t.kind for t in pympf.compress(kinds_of_matrices()["wavelets"], 2000).trials}
+    assert "wavelets" not in kinds
+    assert "threshold" in kinds
 
 
 def test_compressed_files(tmp_path):

@@ -11,6 +11,7 @@ from pympf import approx, gallery, io
 from pympf.cli import main
 
 DIRECT = ["factor", "A.mtx", "-o", "F.h5", "--kind", "direct", "--core-size", "5"]
+INVERSE = ["factor", "A.mtx", "-o", "M.h5", "--kind", "iwspai"]
 
 
 def matrix():
@@ -104,3 +105,65 @@ def test_refused(folder, capsys, command, code, message):
     assert status == code
     assert message in capsys.readouterr().err
     assert not (folder / "F.h5").exists()
+
+
+# ---- approximate inverses from wavelets ----------------------------------------------------------
+
+
+@pytest.mark.parametrize(("kind", "flags"), [("wspai", ["--block", "4"]), ("iwspai", [])])
+def test_approximate_inverses(folder, capsys, kind, flags):
+    basis = ["--grid", "8", "8", "--wavelet-order", "2", "--wavelet-levels", "2"]
+    assert main(["factor", "A.mtx", "-o", "M.h5", "--kind", kind, *basis, *flags, "--json"]) == 0
+    assert printed_json(capsys)["kind"] == kind
+    M = approx.load("M.h5")
+    W = pympf.wavelets((8, 8), order=2, levels=2)
+    options = {"block": 4} if kind == "wspai" else {}
+    expected = getattr(pympf, kind)(matrix(), W, **options) @ np.ones(64)
+    assert np.array_equal(M @ np.ones(64), expected)
+    assert main(["info", "M.h5", "--json"]) == 0
+    assert printed_json(capsys)["type"] == kind
+    assert main(["apply", "M.h5", "x.npy", "-o", "y.npy", "--function", "multiply"]) == 0
+    assert np.array_equal(io.read_vector("y.npy"), M @ np.arange(64.0))
+    capsys.readouterr()
+    solve = ["solve", "A.mtx", "--method", "gmres", "--rhs", "random", "--json"]
+    assert main([*solve, "--factorization", "M.h5"]) == 0
+    with_it = printed_json(capsys)
+    assert main([*solve, "--preconditioner", "none"]) == 0
+    assert with_it["iterations"] < printed_json(capsys)["iterations"]
+
+
+def test_wavelets_on_one_axis_and_a_power_of_two(folder, capsys):
+    io.write_matrix("B.mtx", gallery.poisson(45))
+    assert main(["factor", "B.mtx", "-o", "M.h5", "--kind", "iwspai", "--wavelet-levels", "2"]) == 3
+    assert "nearest are 44 and 48" in capsys.readouterr().err
+    assert main(["convert", "B.mtx", "C.mtx", "--drop-to-power", "7"]) == 0
+    C, _ = approx.drop_to_power(gallery.poisson(45), 7)
+    assert (io.read_matrix("C.mtx") != C).nnz == 0
+    assert main(["factor", "C.mtx", "-o", "M.h5", "--kind", "iwspai", "--solver", "lsqr"]) == 0
+    assert approx.load("M.h5").W.grid == (32,)
+    pympf.wavelets(8).save("W.h5")
+    capsys.readouterr()
+    assert main(["info", "W.h5", "--json"]) == 0
+    assert printed_json(capsys)["grid"] == [8]
+
+
+@pytest.mark.parametrize(
+    ("command", "text"),
+    [
+        ([*INVERSE, "--core-size", "3"], "--core-size"),
+        (
+            [*INVERSE, "--block", "3"],
+            "only --kind wspai",
+        ),
+        (
+            [*DIRECT, "--wavelet-order", "3"],
+            "wspai or iwspai",
+        ),
+        (["convert", "x.npy", "y.npy", "--drop-to-power", "1"], "--drop-to-power"),
+    ],
+)
+def test_inverses_refuse(folder, capsys, command, text):
+    with pytest.raises(SystemExit) as ended:
+        main(command)
+    assert ended.value.code == 2
+    assert text in capsys.readouterr().err

@@ -82,6 +82,14 @@ def test_the_page_on_adding_names_files_that_exist():
     assert [path for path in named if not (ROOT / path).exists()] == []
 
 
+def test_the_page_on_cpp_quotes_the_program_that_is_built():
+    page, consumer = ROOT / "docs" / "cpp.md", ROOT / "tests" / "consumer"
+    for language, file in [("cpp", "consumer.cpp"), ("cmake", "CMakeLists.txt")]:
+        quoted, text = blocks(page, language), (consumer / file).read_text()
+        assert quoted
+        assert [code for code in quoted if code not in text] == []
+
+
 def test_options_page_is_current():
     page = load(ROOT / "tools" / "generate_docs.py").options_page()
     written = (ROOT / "docs" / "options.md").read_text()

@@ -9,6 +9,7 @@ import re
 import pytest
 
 import pympf
+import pympf.approx
 import pympf.explain
 import pympf.explain.alignments
 import pympf.explain.examples
@@ -54,6 +55,7 @@ def public_functions():
     faces = (pympf, pympf.gallery, pympf.io, pympf.la, pympf.lsh, pympf.nets)
     faces += (pympf.nets.graph, pympf.nets.patches, pympf.explain, pympf.explain.examples)
     faces += (pympf.nets.seq2seq, pympf.explain.alignments, pympf.matching, pympf.sketch)
+    faces += (pympf.approx,)
     for module in faces:
         for name in module.__all__:
             thing = getattr(module, name)

@@ -12,8 +12,10 @@ namespace {
 template <class T, int K>
 Lanes<T, K> row_product(const CsrView<T>& A, Index i, const T* x) {
   auto sum = Lanes<T, K>::zero();
-  for (Index p = A.indptr[i]; p < A.indptr[i + 1]; ++p)
-    sum.add(A.data[p], Lanes<T, K>::load(x + std::size_t{K} * A.indices[p]));
+  const Index* const indices = A.indices;
+  const T* const data = A.data;
+  for (Index p = A.indptr[i], end = A.indptr[i + 1]; p < end; ++p)
+    sum.add(data[p], Lanes<T, K>::load(x + std::size_t{K} * indices[p]));
   return sum;
 }
 

@@ -1,5 +1,8 @@
 #include "pympf/la/dense.hpp"
 
+#include <algorithm>
+#include <cmath>
+#include <limits>
 #include <mutex>
 
 #include "pympf/common/memory.hpp"
@@ -14,6 +17,16 @@ void dsyevr_(const char* jobz, const char* range, const char* uplo, const int* n
 void dgemm_(const char* transa, const char* transb, const int* m, const int* n, const int* k,
             const double* alpha, const double* a, const int* lda, const double* b, const int* ldb,
             const double* beta, double* c, const int* ldc);
+void dgeqrf_(const int* m, const int* n, double* a, const int* lda, double* tau, double* work,
+             const int* lwork, int* info);
+void dormqr_(const char* side, const char* trans, const int* m, const int* n, const int* k,
+             const double* a, const int* lda, const double* tau, double* c, const int* ldc,
+             double* work, const int* lwork, int* info);
+void dtrtrs_(const char* uplo, const char* trans, const char* diag, const int* n, const int* nrhs,
+             const double* a, const int* lda, double* b, const int* ldb, int* info);
+void dgelsy_(const int* m, const int* n, const int* nrhs, double* a, const int* lda, double* b,
+             const int* ldb, int* jpvt, const double* rcond, int* rank, double* work,
+             const int* lwork, int* info);
 // OpenBLAS only: absent in other libraries, where the addresses are null.
 __attribute__((weak)) void openblas_set_num_threads(int);
 __attribute__((weak)) int openblas_get_num_threads();
@@ -99,6 +112,37 @@ bool symmetric_eigen_below(std::vector<double>& A, Index n, double bound,
           &liwork, &info);
   vectors.resize(static_cast<std::size_t>(n) * found);
   return info == 0;
+}
+
+bool LeastSquares::by_qr(Index m, Index n) {
+  if (m < n) return false;
+  const int one = 1, lwork = 64 * std::max(n, 1);
+  int info = 0;
+  tau_.resize(n);
+  work_.resize(lwork);
+  dgeqrf_(&m, &n, D.data(), &m, tau_.data(), work_.data(), &lwork, &info);
+  const double least = m * std::numeric_limits<double>::epsilon();
+  for (Index j = 0; j < n; ++j)
+    if (std::abs(D[static_cast<std::size_t>(j) * m + j]) <= least) return false;
+  dormqr_("L", "T", &m, &one, &n, D.data(), &m, tau_.data(), b.data(), &m, work_.data(), &lwork,
+          &info);
+  dtrtrs_("U", "N", "N", &n, &one, D.data(), &m, b.data(), &m, &info);
+  return info == 0;
+}
+
+Index LeastSquares::by_pivoted_qr(Index m, Index n) {
+  if (m == 0 || n == 0) {
+    std::fill(b.begin(), b.end(), 0.0);
+    return 0;
+  }
+  const int one = 1, lwork = 64 * (n + 1) + std::min(m, n) + 3 * n, rows = std::max(m, n);
+  const double least = m * std::numeric_limits<double>::epsilon();
+  int rank = 0, info = 0;
+  pivot_.assign(n, 0);
+  work_.resize(lwork);
+  dgelsy_(&m, &n, &one, D.data(), &m, b.data(), &rows, pivot_.data(), &least, &rank, work_.data(),
+          &lwork, &info);
+  return rank;
 }
 
 std::vector<double> congruence(const std::vector<double>& V, const double* d, Index n) {

@@ -30,6 +30,22 @@ std::vector<double> symmetric_eigen(std::vector<double>& A, Index n);
 bool symmetric_eigen_below(std::vector<double>& A, Index n, double bound,
                            std::vector<double>& vectors);
 
+// z = argmin ||D z - b|| of the least norm, for D (m x n, by columns) and b of max(m, n) numbers,
+// which both are overwritten, b by z. Of columns of norm 1 or 0 those count as dependent whose part
+// outside the span of the others is below m eps. Threads may call, while somebody holds a
+// SerialBlas.
+struct LeastSquares {
+  std::vector<double> D, b;  // the caller fills them in
+  // QR; false where columns are dependent or more than rows: then D and b are lost.
+  bool by_qr(Index m, Index n);
+  // QR with pivots; returns the rank.
+  Index by_pivoted_qr(Index m, Index n);
+
+ private:
+  std::vector<double> tau_, work_;
+  std::vector<int> pivot_;
+};
+
 // V^T diag(d) V for row-major V (n x n).
 std::vector<double> congruence(const std::vector<double>& V, const double* d, Index n);
 

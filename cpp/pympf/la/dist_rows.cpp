@@ -362,12 +362,12 @@ void RowProduct<T>::operator()(const T* x, T* y) {
 template <class T>
 std::vector<T> diagonal(const DistRows<T>& A) {
   std::vector<T> out(A.own(), T(0));
-  for (Index i = 0; i < A.own(); ++i)
-    for (Index p = A.rows.indptr[i]; p < A.rows.indptr[i + 1]; ++p)
-      if (A.rows.indices[p] == A.shift + i) {
-        out[i] = A.rows.data[p];
-        break;
-      }
+  const Index *indptr = A.rows.indptr, *indices = A.rows.indices;
+  for (Index i = 0; i < A.own(); ++i) {
+    const Index* const end = indices + indptr[i + 1];
+    const Index* const found = std::lower_bound(indices + indptr[i], end, A.shift + i);
+    if (found != end && *found == A.shift + i) out[i] = A.rows.data[found - indices];
+  }
   return out;
 }
 

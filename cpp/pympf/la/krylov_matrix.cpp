@@ -88,19 +88,27 @@ Size size_of(const DistRows<T>& A, Index i) {
 struct Sizes {
   double entry = 0;  // the largest one
   double least = std::numeric_limits<double>::infinity(), most = 0;
+  bool on_diagonal = true;      // no row has an entry that is larger than its diagonal one
+  std::vector<double> scale{};  // of own rows, or nothing
 };
 
 template <class T>
 Sizes sizes_of(const DistRows<T>& A) {
   Sizes out;
-  for (Index i = 0; i < A.rows.rows; ++i) {
+  out.scale.resize(A.own());
+  for (Index i = 0; i < A.own(); ++i) {
     const Size row = size_of(A, i);
-    const double scale = row.scale();
+    const double scale = out.scale[i] = row.scale();
     out.entry = std::max(out.entry, row.largest);
     out.most = std::max(out.most, scale);
     out.least = scale > 0 && scale < out.least ? scale : out.least;
+    out.on_diagonal &= row.largest == row.diagonal;
   }
-  return {A.comm.max(out.entry), A.comm.min(out.least), A.comm.max(out.most)};
+  out.entry = A.comm.max(out.entry);
+  out.least = A.comm.min(out.least);
+  out.most = A.comm.max(out.most);
+  out.on_diagonal = A.comm.max(Global{!out.on_diagonal}) == 0;
+  return out;
 }
 
 // The same by the diagonal alone, where all rows have one, as bounds: nothing where these are
@@ -108,26 +116,31 @@ Sizes sizes_of(const DistRows<T>& A) {
 template <class T>
 std::optional<Sizes> about_sizes_of(const DistRows<T>& A, double spread) {
   Sizes out;
-  for (T d : diagonal(A)) out.least = std::min<double>(out.least, std::abs(d));
+  for (T d : diagonal(A)) {
+    const double magnitude = std::abs(double{d});
+    out.least = std::min(out.least, magnitude);
+    out.most = std::max(out.most, magnitude);
+  }
   out.least = A.comm.min(out.least);
+  if (!(A.comm.max(out.most) <= spread * out.least)) return {};
   out.entry = A.comm.max(largest_magnitude(A.rows.nnz(), A.rows.data));
   out.most = out.entry;
   if (!(out.most <= spread * out.least)) return {};
   return out;
 }
 
-// The same, without what a row has from the units of others where A is symmetric: of D S D,
-// whatever the units D, the squares of these, if S has a diagonal.
+// The scales of the rows of a symmetric A without what they have from the units of others: of
+// D S D, whatever the units D, the squares of these, if S has a diagonal. Where no entry is larger
+// than the diagonal ones of its row and its column, it is these that balance A.
 template <class T>
-std::vector<double> scales_of(const DistRows<T>& A, bool symmetric) {
+std::vector<double> balanced_scales(const DistRows<T>& A) {
   std::vector<double> out(A.own());
-  for (Index i = 0; i < A.own(); ++i) out[i] = size_of(A, i).scale();
-  if (!symmetric) return out;
   const std::vector<int> exponents = balancing_exponents(A);
-  for (Index i = 0; i < A.own(); ++i)
-    if (out[i] > 0)
-      out[i] = std::max(size_of(A, i).diagonal,
-                        Size::part_of_largest * std::ldexp(1.0, -2 * exponents[i]));
+  for (Index i = 0; i < A.own(); ++i) {
+    const Size row = size_of(A, i);
+    const double balanced = std::ldexp(1.0, -2 * exponents[i]);
+    if (row.scale() > 0) out[i] = std::max(row.diagonal, Size::part_of_largest * balanced);
+  }
   return out;
 }
 
@@ -209,11 +222,12 @@ struct ScaledMatrix {
         params(params_given),
         sizes(sizes_within(given, krylov::largest_spread(params.rtol))),
         exponent(exponent_of(sizes.entry)),
-        scaled_A(scaled(given, exponent, sizes.least >= kLeastRow<T> * sizes.entry)),
+        scaled_A(scaled(given, exponent, in_range())),
         scaled_M(M_given && exponent != 0 ? scaled(*M_given, exponent, given.own())
                                           : Operator<T>{}),
         M(scaled_M ? &scaled_M : M_given) {
-    if (rows_differ()) row_size = scales_of(scaled_A, is_symmetric());
+    if (rows_differ()) row_size = scales_of_rows();
+    sizes.scale = {};
     if (A.comm.size() > 1) {
       blocks.emplace(scaled_A);
       multiply = product_with(blocks->own.view(), blocks->off);
@@ -230,6 +244,15 @@ struct ScaledMatrix {
     return sizes.most > krylov::largest_spread(params.rtol) * sizes.least;
   }
 
+  std::vector<double> scales_of_rows() {
+    if (is_symmetric() && !sizes.on_diagonal) return balanced_scales(scaled_A);
+    if (!in_range()) return sizes_of(scaled_A).scale;
+    krylov::scale_by_power(A.own(), -exponent, sizes.scale.data());
+    return std::move(sizes.scale);
+  }
+
+  bool in_range() const { return sizes.least >= kLeastRow<T> * sizes.entry; }
+
   static Sizes sizes_within(const DistRows<T>& A, double spread) {
     const auto about = about_sizes_of(A, spread);
     return about ? *about : sizes_of(A);
@@ -244,7 +267,7 @@ struct ScaledMatrix {
 
   const DistRows<T>& A;
   const KrylovParams& params;
-  const Sizes sizes;
+  Sizes sizes;
   const int exponent;
   const DistRows<T> scaled_A;
   std::vector<double> row_size;  // nothing where all are about the same

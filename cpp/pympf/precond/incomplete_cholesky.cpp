@@ -419,14 +419,16 @@ template <int K>
 void IncompleteCholesky<T>::forward(T* x) const {
   const Index strips = static_cast<Index>(strips_.size()) - 1, interior = strips_.back();
   const auto at = [x](Index i) { return x + std::size_t{K} * i; };
-  const auto column = [&](Index j, Index end) {
+  // Captured as values: what is reached through `this` would be read again after every store.
+  const auto column = [=, start = start_.data(), index = index_.data(), value = value_.data(),
+                       inverse = inverse_.data()](Index j, Index end) {
     auto v = Lanes<T, K>::load(at(j));
-    for (Index p = start_[j]; p < end; ++p) {
-      auto below = Lanes<T, K>::load(at(index_[p]));
-      below.subtract(value_[p], v);
-      below.store(at(index_[p]));
+    for (Index p = start[j]; p < end; ++p) {
+      auto below = Lanes<T, K>::load(at(index[p]));
+      below.subtract(value[p], v);
+      below.store(at(index[p]));
     }
-    v.scale(inverse_[j]);
+    v.scale(inverse[j]);
     v.store(at(j));
   };
   parallel_for(strips, strips > 1, [&](Index s) {
@@ -446,11 +448,12 @@ template <int K>
 void IncompleteCholesky<T>::backward(T* x) const {
   const Index strips = static_cast<Index>(strips_.size()) - 1, interior = strips_.back();
   const auto at = [x](Index i) { return x + std::size_t{K} * i; };
-  const auto column = [&](Index j) {
+  const auto column = [=, start = start_.data(), index = index_.data(),
+                       value = value_.data()](Index j) {
     auto v = Lanes<T, K>::load(at(j));
     // The nearest unknown, the last to be known, comes last: less waits for it.
-    for (Index p = start_[j + 1] - 1; p >= start_[j]; --p)
-      v.subtract(value_[p], Lanes<T, K>::load(at(index_[p])));
+    for (Index p = start[j + 1] - 1; p >= start[j]; --p)
+      v.subtract(value[p], Lanes<T, K>::load(at(index[p])));
     v.store(at(j));
   };
   for (Index j = rows_ - 1; j >= interior; --j) column(j);

@@ -24,13 +24,15 @@ BlockSparse::BlockSparse(const DistributionParams& params, bool stored, Share sh
 
 std::size_t BlockSparse::bytes() const { return rows_.bytes() + columns_.bytes(); }
 
-template <>
-Pool<BlockSparse::Numbers<float>>& BlockSparse::pool<float>() const {
-  return singles_;
+Pool<BlockSparse::Scratch>& BlockSparse::scratch_pool() {
+  static Pool<Scratch> pool;
+  return pool;
 }
-template <>
-Pool<BlockSparse::Numbers<double>>& BlockSparse::pool<double>() const {
-  return doubles_;
+
+template <class T>
+Pool<BlockSparse::Numbers<T>>& BlockSparse::pool() {
+  static Pool<Numbers<T>> pool;
+  return pool;
 }
 
 Tile BlockSparse::fetch(const Blocks& blocks, Index i, Index first, Index last,
@@ -65,7 +67,7 @@ void BlockSparse::apply(const T* X, Index k, T* Y) const {
 
 template <class T>
 void BlockSparse::apply_one(const T* x, Index first, Index last, T* y) const {
-  const typename Pool<Scratch>::Lease scratch(scratch_);
+  const typename Pool<Scratch>::Lease scratch(scratch_pool());
   const typename Pool<Numbers<T>>::Lease numbers(pool<T>());
   const Index b = R_.params().b, begin = rows_.row_begin(first), end = rows_.row_begin(last);
   const int stride = this->stride<T>();
@@ -115,7 +117,7 @@ void BlockSparse::sort(const Blocks& blocks, Index first, Index last, const Want
 
 template <class T>
 void BlockSparse::apply_panel(const T* X, Index k, Index first, Index last, T* Y) const {
-  const typename Pool<Scratch>::Lease scratch(scratch_);
+  const typename Pool<Scratch>::Lease scratch(scratch_pool());
   const typename Pool<Numbers<T>>::Lease numbers(pool<T>());
   const Index b = R_.params().b, begin = rows_.row_begin(first), end = rows_.row_begin(last);
   const auto row_of = [&](Index i) { return static_cast<std::size_t>(i) * b * k; };
@@ -162,7 +164,7 @@ void BlockSparse::transpose_one(const T* y, T* x) const {
   });
   parallel_for(R_.rows(), many, [&](Index i) {
     if (!share_.owns(i)) return;
-    const typename Pool<Scratch>::Lease scratch(scratch_);
+    const typename Pool<Scratch>::Lease scratch(scratch_pool());
     const Tile tile = fetch(blocks, i, 0, units, *scratch);
     dot_columns(tile, folded.data(), stride, x + static_cast<std::size_t>(share_.before(i)) * b);
   });
@@ -171,7 +173,7 @@ void BlockSparse::transpose_one(const T* y, T* x) const {
 // For the own blocks of columns [first, last).
 template <class T>
 void BlockSparse::transpose_panel(const T* Y, Index k, Index first, Index last, T* X) const {
-  const typename Pool<Scratch>::Lease scratch(scratch_);
+  const typename Pool<Scratch>::Lease scratch(scratch_pool());
   const typename Pool<Numbers<T>>::Lease numbers(pool<T>());
   const Blocks& blocks = by_columns();
   const Index b = R_.params().b, units = blocks.units();

@@ -46,8 +46,10 @@ class BlockSparse {
     std::vector<T> folded;
     std::vector<Tables<T>> tables{1};
   };
+  // Of the process: hundreds of matrices, multiplied one after the other, need the room of one.
+  static Pool<Scratch>& scratch_pool();
   template <class T>
-  Pool<Numbers<T>>& pool() const;
+  static Pool<Numbers<T>>& pool();
 
   template <class T>
   void apply_one(const T* x, Index first, Index last, T* y) const;
@@ -72,9 +74,6 @@ class BlockSparse {
   Distribution R_;
   Share share_;
   Blocks rows_, columns_;
-  mutable Pool<Scratch> scratch_;
-  mutable Pool<Numbers<float>> singles_;
-  mutable Pool<Numbers<double>> doubles_;
 };
 
 }  // namespace pympf::sketch

@@ -1,4 +1,4 @@
-"""Modular networks: their scaling laws, tasks, batches of networks, projections and models.
+"""Modular networks [1]_: their scaling laws, tasks, batches of networks, projections and models.
 
 References
 ----------

@@ -1,4 +1,4 @@
-"""Model patches: small sets of weights that re-purpose a network.
+"""Model patches [1]_: small sets of weights that re-purpose a network.
 
 References
 ----------

@@ -1,4 +1,4 @@
-"""Networks that translate: recurrent encoder-decoders with attention (docs/alignments.md).
+"""Networks that translate: recurrent encoder-decoders with attention [1]_ (docs/alignments.md).
 
 References
 ----------

@@ -1,43 +1,25 @@
-"""Who computes together: the ranks of a communicator, or one process alone.
-
-`Ranks` is the only place of the package that calls mpi4py. `Ranks(None)` is one process, for which
-every method is there and does what one rank has to do, so that nobody else asks how many there are.
-"""
+"""The ranks of a communicator, or one process alone."""
 
 from __future__ import annotations
 
-import functools
 import math
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from types import TracebackType
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pympf._engine import core
-from pympf.la.launcher import LauncherError, launched
+from pympf.la.launcher import LauncherError
+from pympf.la.ranks._communicator import abort_on_uncaught_errors, check_communicator, own_kind
+from pympf.la.ranks._errors import NOTHING, guarded, require_same, together
+from pympf.la.ranks._messages import Messages
 
-__all__ = ["Ranks", "first_row", "require_same"]
-
-KINDS = (
-    FileNotFoundError,
-    PermissionError,
-    OSError,
-    np.linalg.LinAlgError,
-    ValueError,
-    TypeError,
-    MemoryError,
-    ImportError,
-)
-"""Errors that keep their kind on the way to the other ranks, the more special ones first."""
-
-NOTHING = nullcontext()
+__all__ = ["Ranks", "first_row"]
 
 
-class Ranks:
+class Ranks(Messages):
     """The processes that work together.
 
     Parameters
@@ -80,7 +62,7 @@ class Ranks:
         if isinstance(comm, Ranks):
             comm = comm.comm
         elif comm is not None:
-            _check(comm)
+            check_communicator(comm)
         self.comm: Any = comm
         self.rank: int = 0 if comm is None else comm.rank
         self.size: int = 1 if comm is None else comm.size
@@ -122,7 +104,7 @@ class Ranks:
         if self.comm is None:
             return None
         if self.size > 1:
-            _abort_on_uncaught_errors()
+            abort_on_uncaught_errors()
         return self.comm.py2f()
 
     def own(self) -> Ranks:
@@ -141,8 +123,8 @@ class Ranks:
         from mpi4py import MPI
 
         kept: Any = self.comm
-        if not (kept in (MPI.COMM_WORLD, MPI.COMM_SELF) or isinstance(kept, _own_kind())):
-            kept = _own_kind()(self) if self.size > 1 else MPI.COMM_SELF
+        if not (kept in (MPI.COMM_WORLD, MPI.COMM_SELF) or isinstance(kept, own_kind())):
+            kept = own_kind()(self) if self.size > 1 else MPI.COMM_SELF
         return Ranks(kept)
 
     def are(self, comm: Any) -> bool:
@@ -178,7 +160,7 @@ class Ranks:
         >>> with Ranks(None).guard():
         ...     number = int("12")
         """
-        return _guarded(self) if self.size > 1 else NOTHING
+        return guarded(self) if self.size > 1 else NOTHING
 
     def together(self) -> AbstractContextManager[Any]:
         """Do something collective: what fails on some ranks only ends the job.
@@ -191,7 +173,7 @@ class Ranks:
         >>> with ranks.together():
         ...     total = ranks.sum(1)
         """
-        return _together(self) if self.size > 1 else NOTHING
+        return together(self) if self.size > 1 else NOTHING
 
     def same(self, value: Any, what: str) -> None:
         """Raise ValueError on every rank unless all bring the same value.
@@ -489,87 +471,6 @@ class Ranks:
         self.comm.Gatherv(np.ascontiguousarray(block), receiving)
         return out
 
-    # ---- messages --------------------------------------------------------------------------------
-    def fill(self, buffer: NDArray[Any], root: int = 0) -> None:
-        """Overwrite an array by that of one rank, of the same shape and dtype.
-
-        Collective.
-
-        Parameters
-        ----------
-        buffer : numpy.ndarray
-            C-contiguous.
-        root : int
-            That one.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> Ranks(None).fill(np.ones(3))
-        """
-        if self.size > 1:
-            self.comm.Bcast(buffer, root=root)
-
-    def send(self, array: NDArray[Any], rank: int, tag: int = 0) -> None:
-        """Send an array to a rank, which receives it.
-
-        Not collective.
-
-        Parameters
-        ----------
-        array : numpy.ndarray
-        rank, tag : int
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> ranks = Ranks.world()  # doctest: +SKIP
-        >>> if ranks.rank == 0:  # doctest: +SKIP
-        ...     ranks.send(np.ones(3), 1, tag=7)
-        ... elif ranks.rank == 1 and ranks.probe(0) == (0, 7):
-        ...     ranks.receive(np.empty(3), 0, 7)
-        """
-        self.comm.Send(np.ascontiguousarray(array), dest=rank, tag=tag)
-
-    def probe(self, rank: int | None = None) -> tuple[int, int] | None:
-        """Return rank and tag of a message that has come, or None.
-
-        Not collective.
-
-        Parameters
-        ----------
-        rank : int, optional
-            Of the sender; by default any.
-
-        Examples
-        --------
-        See `send`.
-        """
-        from mpi4py import MPI
-
-        status = MPI.Status()
-        source = MPI.ANY_SOURCE if rank is None else rank
-        if not self.comm.Iprobe(source=source, status=status):
-            return None
-        return status.Get_source(), status.Get_tag()
-
-    def receive(self, buffer: NDArray[Any], rank: int, tag: int) -> None:
-        """Receive an array.
-
-        Not collective.
-
-        Parameters
-        ----------
-        buffer : numpy.ndarray
-            Of the length and dtype of what is sent, or longer; C-contiguous.
-        rank, tag : int
-
-        Examples
-        --------
-        See `send`.
-        """
-        self.comm.Recv(buffer, source=rank, tag=tag)
-
 
 def first_row(rows: int, rank: int, ranks: int) -> int:
     """Return where the rows of a rank begin when they are cut as evenly as possible, as PETSc does.
@@ -577,116 +478,3 @@ def first_row(rows: int, rank: int, ranks: int) -> int:
     Not collective. `rank` may be `ranks`: then the result is `rows`.
     """
     return rank * (rows // ranks) + min(rank, rows % ranks)
-
-
-def require_same(values: Sequence[Any], what: str) -> None:
-    """Raise ValueError unless the values, one of each rank, are the same. Not collective."""
-    for rank, other in enumerate(values):
-        if other != values[0]:
-            raise ValueError(
-                f"{what}: expected the same on every rank, got {values[0]} on rank 0 and {other} "
-                f"on rank {rank}"
-            )
-
-
-@contextmanager
-def _guarded(ranks: Ranks) -> Iterator[None]:
-    caught: BaseException | None = None
-    try:
-        yield
-    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - raised below, on all ranks
-        caught = error
-    kind = next((kind.__name__ for kind in KINDS if isinstance(caught, kind)), "")
-    try:
-        ranks.check(f"{kind}\n{_words(caught)}" if caught is not None else "")
-    except RuntimeError as failure:
-        if isinstance(caught, KeyboardInterrupt):
-            raise caught from None
-        failed, _, error_of_first = str(failure).partition(": ")
-        name, _, text = error_of_first.partition("\n")
-        raise _kind(name)(f"{failed}: {text}") from caught
-
-
-@contextmanager
-def _together(ranks: Ranks) -> Iterator[None]:
-    try:
-        yield
-    except (Exception, KeyboardInterrupt) as error:
-        ranks.end_unless_all_fail(_words(error))
-        raise
-
-
-def _words(error: BaseException) -> str:
-    return "interrupted" if isinstance(error, KeyboardInterrupt) else str(error)
-
-
-def _kind(name: str) -> type[Exception]:
-    return next((kind for kind in KINDS if kind.__name__ == name), RuntimeError)
-
-
-@functools.cache
-def _own_kind() -> Any:
-    from mpi4py import MPI
-
-    class OwnCommunicator(MPI.Intracomm):
-        """A duplicate that lives in the core."""
-
-        kept: Any
-
-        def __new__(cls, ranks: Ranks) -> Any:
-            kept = core.KeptCommunicator(ranks.handle)
-            made = super().__new__(cls, MPI.Comm.f2py(kept.handle))
-            made.kept = kept
-            return made
-
-    return OwnCommunicator
-
-
-def _check(comm: Any) -> None:
-    """Refuse what is no communicator, and the usual accident of MPI jobs."""
-    if not hasattr(comm, "py2f") or not hasattr(comm, "allgather"):
-        raise TypeError(f"comm: expected an mpi4py communicator, got a {type(comm).__name__}")
-    if not core.have_mpi:
-        raise LauncherError("comm: this pympf was built without MPI and runs on one process only")
-    if not comm:
-        raise ValueError("comm: expected a communicator, got MPI.COMM_NULL; has it been freed?")
-    if comm.size > 1:
-        return
-    from mpi4py import MPI
-
-    place = launched()
-    if place is not None and place[1] > 1 and MPI.COMM_WORLD.size == 1:
-        library = MPI.Get_library_version().partition(",")[0].strip()
-        raise LauncherError(
-            f"the launcher started {place[1]} processes, but MPI tells each that it is alone: "
-            f"mpiexec and the MPI library that mpi4py found ({library}) differ. Start the job with "
-            "the mpiexec of that library, or install mpi4py for the MPI of your mpiexec: "
-            "pip install --no-binary mpi4py --force-reinstall mpi4py"
-        )
-
-
-@functools.cache  # once is enough
-def _abort_on_uncaught_errors() -> None:
-    from mpi4py import MPI
-
-    show = sys.excepthook
-
-    def show_and_abort(
-        kind: type[BaseException], error: BaseException, trace: TracebackType | None
-    ) -> None:
-        if MPI.Is_finalized():
-            show(kind, error, trace)
-            return
-        world = MPI.COMM_WORLD
-        try:
-            print(
-                f"rank {world.rank} of {world.size} ends the job by an uncaught error:",
-                file=sys.stderr,
-            )
-            show(kind, error, trace)
-            sys.stdout.flush()
-            sys.stderr.flush()
-        finally:
-            world.Abort(1)
-
-    sys.excepthook = show_and_abort

@@ -1,0 +1,99 @@
+"""Build the documentation site: stage the pages, write the API reference, run Sphinx.
+
+    python tools/build_site.py [FOLDER]      FOLDER/html is the site; build/site by default
+
+The pages are docs/*.md as they stand. Added are a page for each section of docs/index.md (the bar
+at the top), and by `site_api` a page for each public name. Warnings are errors.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import site_api
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+SECTION = re.compile(r"^## ([^\n]+)\n(.*?)(?=^## |\Z)", re.DOTALL | re.MULTILINE)
+LINK = re.compile(r"\]\(([^)#\s]+)(#[^)]*)?\)")
+FENCE = re.compile(r"(^```.*?^```$)", re.DOTALL | re.MULTILINE)
+MOVED = {
+    "../bench/README.md": "bench.md",
+    "../README.md": "index.md",
+    "gallery": "gallery/index.rst",
+}
+"""Where links that lead out of docs/, or to a folder of it, lead on the site."""
+GENERATED = {"Reference": ["api/index"]}
+"""Pages of a section that no link of docs/index.md can name, as they are not in docs/."""
+
+
+def pages() -> dict[str, str]:
+    """Return all pages of the site but the gallery: path below the source folder, and text."""
+    staged = {path.name: staged_page(path.read_text()) for path in sorted(DOCS.glob("*.md"))}
+    staged["bench.md"] = staged_page((ROOT / "bench" / "README.md").read_text())
+    index = staged["index.md"]
+    titles = list(sections(index))
+    staged["index.md"] = index + toctree([slug(title) for title, _, _ in titles])
+    for title, text, documents in titles:
+        staged[f"{slug(title)}.md"] = f"# {title}\n{text}{toctree(documents)}"
+    return staged | site_api.pages()
+
+
+def staged_page(text: str) -> str:
+    """Return a page with links as they are on the site, and names of the API as links."""
+    text = LINK.sub(lambda m: f"]({MOVED.get(m[1], m[1])}{m[2] or ''})", text)
+    return "".join(
+        part if part.startswith("```") else site_api.linked(part) for part in FENCE.split(text)
+    )
+
+
+def sections(index: str) -> Iterator[tuple[str, str, list[str]]]:
+    """Yield title, text and documents of the sections of docs/index.md."""
+    for title, text in SECTION.findall(index):
+        links = [target for target, _ in LINK.findall(text) if "://" not in target]
+        documents = [target.rsplit(".", 1)[0] for target in links]
+        yield title, text, [*dict.fromkeys(documents), *GENERATED.get(title, [])]
+
+
+def slug(title: str) -> str:
+    """Return the name of the page of a section."""
+    return "section-" + re.sub(r"\W+", "-", title.lower())
+
+
+def toctree(documents: list[str]) -> str:
+    """Return a hidden table of contents."""
+    return "\n".join(["", "```{toctree}", ":hidden:", "", *documents, "```", ""])
+
+
+def stage(source: Path) -> None:
+    """Write the source folder of Sphinx; files that stay as they were keep their time."""
+    wanted = {Path(name): text.encode() for name, text in pages().items()}
+    for base, pattern in ((DOCS, "images/*"), (DOCS / "site", "*.py"), (DOCS / "site", "static/*")):
+        wanted |= {path.relative_to(base): path.read_bytes() for path in base.glob(pattern)}
+    for old in source.rglob("*") if source.exists() else []:
+        if old.is_file() and old.relative_to(source) not in wanted:
+            old.unlink()
+    for name, content in wanted.items():
+        path = source / name
+        if not path.exists() or path.read_bytes() != content:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+
+
+def main(folder: Path) -> None:
+    stage(folder / "source")
+    sphinx = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-j", "2"]
+    command = [*sphinx, "-d", "trees", "source", "html"]
+    if subprocess.run(command, cwd=folder, check=False).returncode != 0:
+        shutil.rmtree(folder / "trees", ignore_errors=True)  # a warning is seen once otherwise
+        sys.exit("docs-site: Sphinx has warnings, see above")
+    print(f"docs-site: {folder / 'html' / 'index.html'}")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "build" / "site")
