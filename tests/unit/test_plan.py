@@ -28,9 +28,9 @@ def parts_of(A, b, **options):
 
 
 def easy_with_a_hard_end():
-    """Easy rows, but for the last ones, which the smooth look hardly sees: a grid by itself."""
-    easy = gallery.shifted(gallery.poisson((150, 150)), 4)
-    return sp.csr_array(sp.block_diag([easy, gallery.poisson((60, 10))], format="csr"))
+    """Easy rows, but for the last ones, which no look sees: a line by itself, in so many steps."""
+    easy = gallery.shifted(gallery.poisson((120, 120)), 4)
+    return sp.csr_array(sp.block_diag([easy, gallery.poisson((2000,))], format="csr"))
 
 
 def test_grids_in_the_plane_begin_with_levels_and_in_space_with_the_diagonal(rng):
@@ -49,13 +49,10 @@ def test_the_diagonal_is_left_when_the_twin_says_so(rng):
     assert plan.method == "jacobi"
     solution, parts = parts_of(A, b)
     assert solution.converged
-    expected = steps_until_left(A, b, offers_of(plan))
-    if expected is None:
-        assert len(parts) == 1
-    else:
-        assert solution.plan.method in ("ict", "multilevel")
-        assert parts[0] == expected
-        assert solution.plan.spent > 0
+    assert solution.plan.method in ("ict", "multilevel", "direct")
+    assert parts[0] == steps_until_left(A, b, offers_of(plan))
+    assert solution.plan.spent > 0
+    assert pympf.solve(A, b, preconditioner="jacobi").iterations >= 900
 
 
 def test_the_next_offer_goes_on_from_the_x_that_is_there(rng):
@@ -85,7 +82,7 @@ def test_most_iterations_are_those_of_all_parts(rng):
 def test_columns_of_a_block_have_the_bits_that_they_have_alone(rng):
     A = easy_with_a_hard_end()
     B = rng.standard_normal((A.shape[0], 3))
-    B[-600:, 1] = 0  # one that the hard part does not meet
+    B[-2000:, 1] = 0  # one that the hard part does not meet
     together = pympf.solve(A, B)
     for c, column in enumerate(together):
         alone = pympf.solve(A, B[:, c].copy())

@@ -62,7 +62,6 @@ Found default_vector(const Stage& stage, const Level<T>& level, const Params& pa
     if (rayleigh(stage, d, scaled, product) < 0.1 * quotient) b.swap(scaled), Ab.swap(product);
   }
   bool poor = is_far_from_null(stage, Ab, d, b);
-  const bool far = poor;
   if (params.relaxations > 0 && poor) {
     std::vector<T> x(b.begin(), b.end()), zero(n, T(0)), work(2 * static_cast<std::size_t>(n));
     for (int step = 0; step < params.relaxations; ++step)
@@ -74,7 +73,7 @@ Found default_vector(const Stage& stage, const Level<T>& level, const Params& pa
   const double size = norm(comm, n, b.data());
   const auto rows = static_cast<double>(stage.rows());
   if (size > 0) scale(n, std::sqrt(rows) / size, b.data(), b.data());
-  return {{1, std::move(b)}, poor, far};
+  return {{1, std::move(b)}, poor};
 }
 
 }  // namespace
@@ -93,7 +92,7 @@ Found first_vectors(const NearNullspace& given, const Stage& stage, const Level<
   Found found{given};
   if (is_given) {
     permute_rows(found.B.values, stage.domains.order, found.B.vectors);
-    found.poor = found.far = found.B.vectors == 1 && is_far_from_null(stage, found.B.values);
+    found.poor = found.B.vectors == 1 && is_far_from_null(stage, found.B.values);
   } else if (stage.block == 1)
     found = default_vector(stage, level, params);
   else

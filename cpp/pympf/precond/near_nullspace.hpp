@@ -12,7 +12,6 @@ NearNullspace constants(Index rows, Index block);
 struct Found {
   NearNullspace B;
   bool poor = false;  // still no near-nullspace after the relaxation
-  bool far = false;   // it was none before
 };
 
 // The near-nullspace in the order of the first level; constants are tried with its smoother.

@@ -24,6 +24,9 @@
 namespace pympf::precond {
 namespace {
 
+// Entries of a complete factor for each of A, at which counting stops: no offer costs so much.
+constexpr double most_fill = 8;
+
 // Of CG, for a setup that may have lost the sign of M.
 constexpr int steps_in_doubt = 16;
 
@@ -413,7 +416,9 @@ struct Preconditioner<T>::Impl {
         is_factored_first(A, params) ||
         (facts.far_from_null && guessed_total_of_direct(A, facts) < total_of_others(facts, params));
     if (!is_likely) return false;
-    const LuPlan analysis = TwoLevel::analysis(working_copy(A, negative).rows);
+    const double most = most_fill * static_cast<double>(A.nnz());
+    const LuPlan analysis = TwoLevel::analysis(working_copy(A, negative).rows, most);
+    if (analysis.fill.entries > most) return false;
     facts.fill = analysis.fill;
     return choose(facts, params).method == "direct" && build_analyzed(A, analysis);
   }

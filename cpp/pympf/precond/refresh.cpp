@@ -99,7 +99,8 @@ bool is_still_enough(const CsrView<double>& A, const Levels<T>& levels, const Pa
   const NearNullspace B = constants(A.rows, 1);
   const auto side = side_for_factor<T>(A, B, level.border, params);
   Report report;
-  return factor_is_enough(A, side, level.border, level, params, levels.far, report,
+  return factor_is_enough(A, side, level.border, level, params,
+                          most_factor_steps(A, level.border, params, levels.poor), report,
                           steps_of_update);
 }
 

@@ -162,9 +162,10 @@ class Setup {
   bool take_factor_alone(Level<T>& level, LevelReport& line) {
     Found found = first_vectors(near_nullspace_, stage_, level, params_);
     stage_.B = std::move(found.B);
-    bool last = out_.finer ? is_enough(level, found) : raised_or_lowered(level, line, found);
+    const double few = most_factor_steps(stage_.A, stage_.border, params_, found.poor);
+    bool last = out_.finer ? is_enough(level, few) : raised_or_lowered(level, line, few);
     out_.foretold = last;
-    out_.far = found.far;
+    out_.poor = found.poor;
     if (!last && prefers_finer_factor(stage_.rows(), found.poor, params_, report_)) {
       if (!out_.finer) fill(level, line, with_fewer_drops(params_), Dropped::raises_diagonal);
       last = out_.finer = true;
@@ -172,26 +173,27 @@ class Setup {
     return last || prefers_factor(A_.comm, found.poor, params_, report_);
   }
 
-  bool is_enough(const Level<T>& level, const Found& found) {
+  bool is_enough(const Level<T>& level, double few) {
     const auto side = side_for_factor<T>(stage_.A, stage_.B, stage_.border, params_);
-    return factor_is_enough(stage_.A, side, stage_.border, level, params_, found.far, report_);
+    return factor_is_enough(stage_.A, side, stage_.border, level, params_, few, report_);
   }
 
-  // The lowered one is worth its making where the raised one takes many steps.
-  bool raised_or_lowered(Level<T>& level, LevelReport& line, const Found& found) {
-    constexpr double many = 30;
-    const Border& border = stage_.border;
-    const double smooth = smooth_factor_steps(stage_.A, border, level, params_);
-    if (!(smooth <= most_factor_steps(stage_.A, border, params_, found.far))) return false;
-    if (smooth > many && may_lower_diagonal(stage_.A, border, params_)) {
+  // The lowered one is worth its making where the raised one takes many steps. Where smooth errors
+  // fall fast, the rough ones that the probe sees last are few.
+  bool raised_or_lowered(Level<T>& level, LevelReport& line, double few) {
+    constexpr double many = 30, more = 1.25;
+    const double smooth = smooth_factor_steps(stage_.A, stage_.border, level, params_);
+    if (!(smooth <= few)) return false;
+    if (smooth <= many) return is_enough(level, more * few);
+    if (may_lower_diagonal(stage_.A, stage_.border, params_)) {
       LevelReport raised_line = line;
       IncompleteCholesky<T> raised = std::move(level.factor);
       fill(level, line, params_, Dropped::lowers_diagonal);
-      out_.lowered = is_enough(level, found);
+      out_.lowered = is_enough(level, few);
       if (out_.lowered) return true;
       level.factor = std::move(raised), line = std::move(raised_line);
     }
-    return is_enough(level, found);
+    return is_enough(level, few);
   }
 
   void take_functions(Next& next, Level<T>& level, LevelReport& line) {

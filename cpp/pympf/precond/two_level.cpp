@@ -272,8 +272,8 @@ std::optional<TwoLevel> TwoLevel::direct(const CsrView<double>& A, Report& repor
   return factored(A, with_diagonal, plan, report);
 }
 
-LuPlan TwoLevel::analysis(const CsrView<double>& A) {
-  return LuPlan(with_pivots(A, 1), most_entries);
+LuPlan TwoLevel::analysis(const CsrView<double>& A, double most) {
+  return LuPlan(with_pivots(A, 1), std::min(most, most_entries));
 }
 
 std::optional<TwoLevel> TwoLevel::analyzed(const CsrView<double>& A, const LuPlan& plan,

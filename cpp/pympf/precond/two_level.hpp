@@ -31,7 +31,7 @@ class TwoLevel {
   static std::optional<TwoLevel> direct(const CsrView<double>& A, Report& report,
                                         Cost most = Cost::any);
   // The same in two steps, for CG: also if A is singular and semidefinite.
-  static LuPlan analysis(const CsrView<double>& A);
+  static LuPlan analysis(const CsrView<double>& A, double most_entries);
   static std::optional<TwoLevel> analyzed(const CsrView<double>& A, const LuPlan& plan,
                                           Report& report);
   static std::optional<TwoLevel> with_stage(const CsrView<double>& A, Report& report);

@@ -31,9 +31,13 @@ def is_left(
     spent: float, left: float, promised: float, other: float, other_from_start: float
 ) -> bool:
     """Whether others cost so much less that the running method is left."""
-    is_dear = spent >= promised and left >= other and 2 * (spent + left / 4) >= spent + other
-    is_late = spent >= other_from_start and (left >= other / 2 or spent >= 2 * other_from_start)
-    return is_dear or is_late
+    if spent < max(promised, other / 3):
+        return spent >= 2 * other_from_start
+    if spent < other_from_start:
+        return left >= other and 2 * (spent + left / 4) >= spent + other
+    if spent <= 9 / 8 * other_from_start:
+        return left >= other / 2
+    return left >= 4 * other or spent >= 2 * other_from_start
 
 
 def steps_until_left(
@@ -61,8 +65,8 @@ def steps_until_left(
             return None
         decreases.append(alpha * rz)
         k = len(decreases)
-        if k >= next_look:
-            next_look += max(1, next_look // 8)
+        if k >= next_look and setup + k * step >= promised:
+            next_look = k + max(1, k // 8)
             left = steps_with(decreases, residual, target)
             spent = setup + k * step
             if is_left(spent, left * step, promised, others(left), others(k + left)):

@@ -83,12 +83,12 @@ double Chooser<T>::least_of_others(double steps) {
 // what is dearer than a direct factor on any system that is no network.
 template <class T>
 void Chooser<T>::analyze(double others) {
-  constexpr double least_total = 200;
+  constexpr double least_total = 300;
   if (analysis_ || !std::isfinite(others) || others < least_total) return;
   if (!guess_) guess_ = guessed_total_of_direct(A_, facts_);
   if (*guess_ >= others) return;
   if constexpr (std::is_same_v<T, double>) {
-    analysis_ = std::make_shared<LuPlan>(TwoLevel::analysis(A_.rows));
+    analysis_ = std::make_shared<LuPlan>(TwoLevel::analysis(A_.rows, HUGE_VAL));
     facts_.fill = analysis_->fill;
   }
 }

@@ -8,7 +8,7 @@
 namespace pympf::precond {
 namespace {
 
-constexpr double few = 40;  // from here on looks are longer
+constexpr double few = 30;  // from here on looks are longer
 constexpr int brief = 2, long_smooth = 4, long_rough = 8;
 constexpr double of_bound = 0.85;  // CG takes less than the bound by the condition
 

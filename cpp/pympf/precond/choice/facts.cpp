@@ -12,8 +12,14 @@ namespace pympf::precond {
 namespace {
 
 constexpr double null_row = 1e-3;      // of a_ii, below which |A 1|_i is that of a near-nullspace
+constexpr double no_m_matrix = 0.05;   // of a_ii: so much is positive off the diagonal
 constexpr double not_rounding = 1e-6;  // of the terms of a row sum, in float32 neither
 constexpr double little_sum = 1e-4;    // sum of |row sum| to the trace
+
+// Of the break-even: who is only just better loses by being wrong.
+constexpr double sure = 0.8;
+// With few rows a finer or complete factor (probes.hpp) costs less than levels do.
+constexpr double most_on_few_rows = 50;
 
 // The mean width of the levels of a breadth-first search from row `root`; `far` gets the last row.
 template <class T>
@@ -84,7 +90,8 @@ Facts facts_of(const DistRows<T>& A, bool has_near_nullspace) {
       d = rows.indices[p] == i + A.shift ? v : d;
     }
     not_positive += d < 0 || (d == 0 && size > 0);
-    far += std::abs(sum) > null_row * std::abs(d);
+    const double positive = (sum + size) / 2 - d;  // off the diagonal, where that is positive
+    far += std::abs(sum) > null_row * std::abs(d) && positive > no_m_matrix * std::abs(d);
     below += sum < -not_rounding * size;
     sums += std::abs(sum);
     trace += std::abs(d);
@@ -107,9 +114,13 @@ Facts look_at(const DistRows<T>& A, const std::vector<T>& d, const NearNullspace
   facts = facts_of(A, !near_nullspace.values.empty());
   facts.diagonal_steps = Offer::unknown;
   if (facts.negative_sums) facts.has_negative_eigenvalue = has_negative_curvature(A, d);
-  if (facts.positive_diagonal && !facts.has_negative_eigenvalue)
-    facts.diagonal_steps =
-        diagonal_steps(A, d, near_nullspace, facts, break_even_of_diagonal(facts, params));
+  if (facts.positive_diagonal && !facts.has_negative_eigenvalue) {
+    double most = sure * break_even_of_diagonal(facts, params);
+    if (facts.rows <= few_rows) most = std::min(most, most_on_few_rows);
+    facts.diagonal_steps = diagonal_steps(A, d, near_nullspace, facts, most);
+  }
+  if (std::isinf(*facts.diagonal_steps) && facts.far_from_null)
+    facts.far_from_null = 2 * far_from_scaled(A) >= facts.rows;
   return facts;
 }
 

@@ -11,7 +11,9 @@ namespace pympf::precond {
 template <class T>
 Facts sizes_of(const DistRows<T>& A);
 
-// One pass over A, and a second one where most rows are far from annihilating constants.
+// One pass over A. Most rows may be far from annihilating constants, which
+// are a near-nullspace of every M-matrix, but not of rows with positive entries off the diagonal
+// and a sum that is not small.
 template <class T>
 Facts facts_of(const DistRows<T>& A, bool has_near_nullspace);
 

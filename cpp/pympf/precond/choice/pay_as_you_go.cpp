@@ -27,19 +27,21 @@ double Forecast::steps_left() const {
 }
 
 bool is_left(const Stakes& s) {
-  constexpr double too_long = 4;  // a forecast may be so many times
-  const double gain = 2 * (s.spent + s.left / too_long) - (s.spent + s.other);
-  const bool is_dear = s.spent >= s.promised && s.left >= s.other && gain >= 0;
-  const bool is_late =
-      s.spent >= s.other_from_start && (s.left >= s.other / 2 || s.spent >= 2 * s.other_from_start);
-  return is_dear || is_late;
+  constexpr double too_long = 4;           // a forecast may be so many times
+  constexpr double least_stake = 1.0 / 3;  // before a forecast is believed
+  const double q = s.other_from_start;
+  if (s.spent < std::max(s.promised, least_stake * s.other)) return s.spent >= 2 * q;
+  if (s.spent < q)
+    return s.left >= s.other && 2 * (s.spent + s.left / too_long) >= s.spent + s.other;
+  if (s.spent <= (1 + look_apart) * q) return s.left >= s.other / 2;
+  return s.left >= too_long * s.other || s.spent >= 2 * q;
 }
 
 bool PayAsYouGo::operator()(const KrylovStep& step) {
   forecast_.add(step);
   spent_ += per_step_;
-  if (forecast_.steps() < next_look_) return false;
-  next_look_ += std::max(1, next_look_ / 8);
+  if (forecast_.steps() < next_look_ || spent_ < promised_) return false;
+  next_look_ = forecast_.steps() + std::max(1, static_cast<int>(look_apart * forecast_.steps()));
   steps_left_ = forecast_.steps_left();
   return is_left({spent_, per_step_ * steps_left_, promised_, others_(steps_left_),
                   others_(forecast_.steps() + steps_left_)});

@@ -9,23 +9,27 @@
 //   q            the least of what they would have needed from the start; p <= q, and P <= q, as
 //                the plan began with the least
 //
-//   leave when   s >= P and l >= p and 2 (s + l / 4) >= s + p,
-//        or      s >= q and (l >= p / 2 or s >= 2 q)
+//   leave when   max(P, p / 3) <= s < q   and   l >= p   and   2 (s + l / 4) >= s + p,
+//        or      q <= s <= 9/8 q and   l >= p / 2,
+//        or      9/8 q < s       and  (l >= 4 p or s >= 2 q)
 //
-// Cost. Let T be what the running offer would need in all; the best costs min(T, q).
-//   - Who leaves by the first clause, before s = q, pays s + p <= 2 q. Where the forecast is at
-//     most four times too long, T >= s + l / 4, so that s + p <= 2 (s + l / 4) <= 2 T.
-//   - Who leaves at s >= q pays s + p <= 2 s <= 2 T, and at the first look beyond q
-//     s + p <= (2 + 1 / 8) q, as looks are an eighth apart.
-//   - Who stays beyond s = q has l < p / 2. Where the forecast is at most twice too short,
-//     T <= s + 2 l <= s + p <= 2 q, and a look later at most 1 / 8 more.
-// So no system costs more than twice (and a look) the best offer for it while forecasts are at most
-// four times too long and twice too short, whatever the plan had promised. An adversary who makes
-// CG look hopeless against the truth gets at most 1 + q / P, as nothing is left before s = P <= T;
-// one who makes it look promising (2 + 1 / 4) q + p <= 3 1/4 q. No rule that leaves before s = p
-// is safer against the first (M. Purohit, Z. Svitkina, R. Kumar, "Improving online algorithms via
-// ML predictions", NeurIPS 2018): one that never trusts a forecast is safe by 2, and pays that 2
-// for every system on which the first offer is a bad one.
+// Looks are an eighth of the steps apart, so that one falls into the second line.
+//
+// Cost. Let T be what the running offer would need in all; the best costs min(T, q). Let forecasts
+// be at most four times too long and twice too short.
+//   - Who leaves by the first line pays s + p <= 2 q; and T >= s + l / 4, so that
+//     s + p <= 2 (s + l / 4) <= 2 T.
+//   - Who leaves by the second pays s + p <= 2 s <= 2 T, and s + p <= (2 + 1/8) q.
+//   - Who stays there needs at most 2 l < p more: T <= (2 + 1/8) q. Later on l < 4 p, as it would
+//     have to be four times too long, and s <= T: he stays to the end, but for what s >= 2 q cuts
+//     off, which is at most an eighth of q.
+// So no system costs more than twice the best offer for it, and a look, whatever the plan had
+// promised (P > q cannot be, as the plan takes the least; a wrong one is cut off at 2 q). An
+// adversary who makes CG look hopeless against the truth gets at most 4, as nothing is left before
+// s = p / 3 <= T; one who makes it look promising (2 + 1/4) q + p <= 3 1/4 q. No rule that
+// leaves before s = p is safer against the first (M. Purohit, Z. Svitkina, R. Kumar, "Improving
+// online algorithms via ML predictions", NeurIPS 2018): one that never trusts a forecast is safe by
+// 2, and pays that 2 for every system on which the first offer is a bad one.
 //
 // Forecast. CG lowers the error e in the norm of A by ||e_k||^2 - ||e_{k+1}||^2 = alpha_k r_k^T z_k
 // (M. R. Hestenes, E. Stiefel, 1952). With D the sum of that over the last third of the k steps and
@@ -60,9 +64,12 @@ struct Stakes {
   double other = 0, other_from_start = 0;
 };
 
+inline constexpr double look_apart = 1.0 / 8;
+
 bool is_left(const Stakes& stakes);
 
-// The watch of a run: looks after 4 steps, then each time their number has grown by an eighth.
+// The watch of a run: looks after 4 steps, once it has had what was promised, then each time their
+// number has grown by an eighth.
 class PayAsYouGo {
  public:
   // What the others cost in all, for a run that would go on for so many steps.

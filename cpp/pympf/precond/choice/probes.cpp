@@ -16,7 +16,7 @@ namespace {
 // With few rows a factor that drops less is made from the start; with fewer still where the rows
 // are short, as there it triples the entries. Once it is there, a few iterations are less than a
 // long probe.
-constexpr Index few_rows = 5000, few_short_rows = 3000;
+constexpr Index few_short_rows = 3000;
 constexpr int steps_on_few_rows = 6;
 constexpr double little_sum = 1e-4;  // of a row, to the diagonal
 // Entries of a row of structural matrices, at least, and of networks, at most.
@@ -297,11 +297,11 @@ double smooth_factor_steps(const CsrView<double>& A, const Border& border, const
 }
 
 double most_factor_steps(const CsrView<double>& A, const Border& border, const Params& params,
-                         bool far) {
+                         bool poor) {
   Facts facts;
   facts.rows = border.comm.sum(Global{A.rows});
   facts.entries = border.comm.sum(Global{A.nnz()});
-  facts.far_from_null = far;
+  facts.far_from_null = poor;
   const bool is_wanted = wants_hierarchy(border.comm, params) &&
                          (facts.rows <= few_rows || params.solves >= many_solves);
   return is_wanted ? few_for_hierarchy : break_even_of_factor(facts, params);
@@ -309,12 +309,11 @@ double most_factor_steps(const CsrView<double>& A, const Border& border, const P
 
 template <class T>
 bool factor_is_enough(const CsrView<double>& A, const std::vector<T>& side, const Border& border,
-                      const Level<T>& level, const Params& params, bool far, Report& report,
+                      const Level<T>& level, const Params& params, double few, Report& report,
                       int longest) {
   if (!may_choose(params)) return false;
   const Global rows = border.comm.sum(Global{A.rows});
   const Global entries = border.comm.sum(Global{A.nnz()});
-  const double few = most_factor_steps(A, border, params, far);
   const bool briefly = begins_with_finer_factor(border.comm, rows, entries, params);
   const auto iterations =
       predict_factor_iterations(side, border, level, params, static_cast<int>(few),
@@ -349,7 +348,7 @@ std::string reason_for(const Report& report, const Params& params) {
   template double smooth_factor_steps(const CsrView<double>&, const Border&, const Level<T>&,    \
                                       const Params&);                                            \
   template bool factor_is_enough(const CsrView<double>&, const std::vector<T>&, const Border&,   \
-                                 const Level<T>&, const Params&, bool, Report&, int);            \
+                                 const Level<T>&, const Params&, double, Report&, int);          \
   template std::optional<int> steps_with_diagonal(const DistRows<T>&, const std::vector<T>&,     \
                                                   const NearNullspace&, int, int);
 PYMPF_CHOOSE(float)

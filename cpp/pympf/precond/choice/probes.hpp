@@ -20,6 +20,9 @@ bool may_choose(const Params& params);
 // Rows from which auto thinks of less than a hierarchy.
 inline constexpr Index least_rows = 600;
 
+// Up to so many rows finer and complete factors are looked at.
+inline constexpr Index few_rows = 5000;
+
 // Rows at which the hierarchy ends with a dense solve.
 Index coarse_size(Global nnz, const Params& params);
 
@@ -78,13 +81,13 @@ double smooth_factor_steps(const CsrView<double>& A, const Border& border, const
 
 // Steps of it that cost as much as levels and the solution with them.
 double most_factor_steps(const CsrView<double>& A, const Border& border, const Params& params,
-                         bool far);
+                         bool poor);
 
 // The factor of the first level alone converges so fast that a hierarchy would not pay for itself.
-// `far`: the near-nullspace was none, so that a hierarchy would take many steps.
+// `few`: most_factor_steps.
 template <class T>
 bool factor_is_enough(const CsrView<double>& A, const std::vector<T>& side, const Border& border,
-                      const Level<T>& level, const Params& params, bool far, Report& report,
+                      const Level<T>& level, const Params& params, double few, Report& report,
                       int longest = probing::longest);
 
 // With few rows a factor that drops less takes the place of both the factor of default and, mostly,

@@ -34,7 +34,7 @@ inline constexpr double order_setup = 30, entry_setup = 100, work_setup = 0.24, 
 // Iterations with the incomplete factor: so many, and this part of those with the diagonal.
 inline constexpr double factor_least = 12, factor_part = 0.35;
 // Iterations with levels to 1e-8: where the near-nullspace is one, and where it is not.
-inline constexpr double levels_steps = 8, poor_levels_steps = 50;
+inline constexpr double levels_steps = 8, poor_levels_steps = 120;
 
 }  // namespace unit_costs
 }  // namespace pympf::precond
