@@ -33,7 +33,7 @@ LOG = 2>&1 | tee $(BUILD)/logs/$@.log
 _ := $(shell mkdir -p $(BUILD)/logs $(BUILD)/reports)
 
 .PHONY: help demo test setup build cpp-test unit-test mpi-test petsc-test papers-test lint format \
-        asan ubsan tsan fuzz no-petsc bench unit-costs docs docs-site clean install cpp-build always
+        asan ubsan tsan fuzz no-petsc bench unit-costs docs docs-site wheel clean install cpp-build always
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -167,6 +167,9 @@ docs-site:  ## the documentation site, checked: build/site/html/index.html
 	@$(MAKE) install
 	$(VENV)/bin/python tools/build_site.py $(BUILD)/site $(LOG)
 	$(VENV)/bin/python tools/check_site.py $(BUILD)/site/html $(LOG)
+
+wheel:  ## the source distribution, and a tested manylinux wheel for each Python (PYTHONS), in dist/
+	tools/packaging/wheels.sh $(PYTHONS)
 
 clean:  ## remove what was built; the virtual environment stays
 	rm -rf $(BUILD) $(VENV)/installed

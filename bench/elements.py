@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 import skfem
-from families import System
 from skfem.helpers import curl, dd, ddot, div, dot, grad, sym_grad, trace
 
 from pympf import la
+from pympf.comparison.system import System
 
 Builder = Callable[[int], System]
 

@@ -8,7 +8,6 @@ import csv
 import hashlib
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from scipy.spatial import Delaunay
 
 import pympf
 from pympf import gallery, io, la
+from pympf.comparison.system import System
 
 COLLECTION = measure.ROOT.parent / "shared/data/matrices"
 CACHE = measure.SCRATCH / "matrices"
@@ -31,19 +31,6 @@ LAPLACIAN, SHIFTED = "Laplacian", "shifted Laplacian"
 
 # Adjacency matrices that are stored with numbers, so that nothing in the file says what they are.
 ADJACENCY = ("USpowerGrid",)
-
-
-@dataclass(frozen=True)
-class System:
-    """A x = b; `kernel` has an orthonormal column for each component of a singular Laplacian."""
-
-    A: sp.csr_array
-    b: np.ndarray
-    definite: bool = True
-    kernel: np.ndarray | None = None
-    near_nullspace: np.ndarray | None = None
-    block_size: int = 1
-    symmetric: bool = True
 
 
 def member(**point: Any) -> System:

@@ -23,6 +23,7 @@ if find_spec("pympf._core") is None:
 
 from pympf import approx, gallery, io, la, lsh, matching
 from pympf._engine import get_num_threads, set_num_threads
+from pympf._progress import set_progress
 from pympf.approx import (
     compress,
     cur,
@@ -33,6 +34,7 @@ from pympf.approx import (
     wavelets,
     wspai,
 )
+from pympf.comparison import compare
 from pympf.krylov import Solution, Solutions, solve
 from pympf.mmf import Mmf, Params, Report, factorize, load
 from pympf.near_nullspace import rigid_body_modes
@@ -61,6 +63,7 @@ __all__ = [
     "Solutions",
     "approx",
     "as_preconditioner",
+    "compare",
     "compress",
     "cur",
     "factorize",
@@ -78,6 +81,7 @@ __all__ = [
     "matching",
     "rigid_body_modes",
     "set_num_threads",
+    "set_progress",
     "show_config",
     "solve",
     "wavelets",

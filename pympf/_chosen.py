@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.sparse.linalg import LinearOperator
 
 from pympf._options_of_solve import METHOD_OF, PRECONDITIONERS
-from pympf.la import Matrix, Operator
+from pympf.la import Matrix, Operator, checks
 from pympf.mmf import Mmf
 from pympf.precond import CLASSIC, Preconditioner, classic
 
@@ -88,6 +88,7 @@ def given_preconditioner(given: Any, A: Matrix) -> Chosen:
         raise ValueError(
             f"preconditioner = {given!r} is not {', '.join(map(repr, PRECONDITIONERS))}, "
             "a Preconditioner, an Mmf, a LinearOperator or a callable"
+            f"{checks.hint(given, PRECONDITIONERS)}"
         )
     n = len(A.rows)
     if isinstance(given, Mmf | Preconditioner):

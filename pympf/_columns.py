@@ -13,6 +13,7 @@ from pympf._chosen import DIAGONAL_IS_POSITIVE, Chosen, given_preconditioner, kr
 from pympf._dirichlet import Rest, takes_rest
 from pympf._engine import engine
 from pympf._options_of_solve import METHOD_OF, ONLY_SYMMETRIC, SYMMETRIC, Options
+from pympf._progress import working
 from pympf.la import Matrix
 from pympf.near_nullspace import checked_vectors
 from pympf.plan import Plan
@@ -142,11 +143,13 @@ class Columns:
         B = first.b[None] if one else np.array([column.b for column in columns])
         X = first.x[None] if one else np.array([column.x for column in columns])
         callbacks = [column.callback(count) for column in columns] if options.callback else None
-        results = engine(self.A.dtype).solve(
-            *(self.rows, B, X, first.M.core, first.krylov, options.side),
-            *(first.rtol, first.atol, first.most(), options.restart, self.symmetric),
-            *(callbacks, [column.watching for column in columns]),
-        )
+        with working("solve") as work:
+            results = engine(self.A.dtype).solve(
+                *(self.rows, B, X, first.M.core, first.krylov, options.side),
+                *(first.rtol, first.atol, first.most(), options.restart, self.symmetric),
+                *(callbacks, [column.watching for column in columns]),
+            )
+            work.text = f"{first.krylov}, {len(columns)} right-hand sides"
         seconds = (time.perf_counter() - start) / len(columns)
         for column, x, result in zip(columns, X, results, strict=True):
             if not one:

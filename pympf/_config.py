@@ -10,12 +10,13 @@ import numpy as np
 import scipy as sp
 
 import pympf
+from pympf._engine import core
 
 __all__ = ["show_config"]
 
 LIBRARIES = {
     "MPI": r"lib(mpi|mpich|impi)\.",
-    "BLAS and LAPACK": r"lib(openblas|blas|lapack|mkl_rt|flexiblas)[^/]*\.",
+    "BLAS and LAPACK": r"lib(scipy_openblas|openblas|blas|lapack|mkl_rt|flexiblas)[^/]*\.",
     "SuperLU": r"libsuperlu\.",
 }
 """By what their files are called."""
@@ -48,6 +49,8 @@ def show_config() -> str:
         "threads": str(pympf.get_num_threads()),
         "folder": str(Path(pympf.__file__).parent),
     }
+    if lines["SuperLU"] == "none" and core.have_superlu:
+        lines["SuperLU"] = "in the compiled core"
     width = max(map(len, lines))
     text = [f"{name:{width}}  {value}" for name, value in lines.items()]
     return "\n".join([f"pympf {pympf.__version__}", *text])

@@ -1,6 +1,7 @@
 from typing import Any
 
 have_mpi: bool
+have_superlu: bool
 
 def get_num_threads() -> int: ...
 def set_num_threads(count: int) -> None: ...

@@ -8,7 +8,7 @@ from typing import Any
 
 from pympf._engine import core
 
-__all__ = ["Params", "from_text", "kinds"]
+__all__ = ["Params", "choices", "from_text", "kinds"]
 
 
 class Params:
@@ -39,6 +39,12 @@ class Params:
 def kinds(fields: Callable[[], list[dict[str, Any]]]) -> dict[str, str]:
     """Return the kind of each parameter of a field list, by name."""
     return {field["name"]: field["kind"] for field in fields()}
+
+
+@cache
+def choices(fields: Callable[[], list[dict[str, Any]]]) -> dict[str, tuple[str, ...]]:
+    """Return what each parameter of kind 'choice' may be, by name."""
+    return {f["name"]: tuple(f["choices"]) for f in fields() if f["kind"] == "choice"}
 
 
 def from_text(field: dict[str, Any], text: str) -> Any:

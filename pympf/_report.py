@@ -8,11 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from html import escape
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from pympf._html import html_table
+from pympf._plot import plot_levels
 from pympf.plan import Plan
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = [
     "LEVEL_COLUMNS",
@@ -92,6 +98,44 @@ class Lines:
     """A report with a line for each stage, level or table."""
 
     COLUMNS: ClassVar[tuple[Column, ...]]
+    LINES: ClassVar[str]
+    """The attribute that has the lines."""
+    COUNTS: ClassVar[tuple[str, ...]]
+    """The columns that `plot` draws."""
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw the counts of each line as bars, with matplotlib.
+
+        Not collective. Drawn are the rows and entries of each stage of a factorization or level of
+        a preconditioner, the buckets of each table of a hash table.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Where to; by default into a new figure of pyplot.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+
+        Raises
+        ------
+        ImportError
+            Without matplotlib.
+
+        Examples
+        --------
+        >>> import matplotlib; matplotlib.use("Agg")
+        >>> import pympf
+        >>> report = pympf.factorize(pympf.gallery.poisson((32, 32)), core_size=256).report()
+        >>> ax = report.plot()
+        >>> [int(bar.get_width()) for bar in ax.containers[0]]  # rows of the two stages
+        [1024, 512]
+        """
+        lines = getattr(self, self.LINES)
+        return plot_levels(
+            ax, lines, self.COUNTS, f"{type(self).__name__}: {len(lines)} {self.LINES}"
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """Return the report as plain data, fit for JSON.
@@ -105,6 +149,18 @@ class Lines:
         10
         """
         return dict(self.__dict__)
+
+    def __repr__(self) -> str:
+        lines = getattr(self, self.LINES)
+        counts = [f"{lines[0][name]} {name}" for name in self.COUNTS] if lines else []
+        return f"<{type(self).__name__} of {', '.join([f'{len(lines)} {self.LINES}', *counts])}>"
+
+    def _repr_html_(self) -> str:
+        """Show a notebook the table, and what `print` says below it."""
+        lines = getattr(self, self.LINES)
+        head, *rows = _cells(self.COLUMNS, lines)
+        rest = str(self).splitlines()[len(rows) + 1 if rows else 0 :]
+        return html_table(head, rows) + "".join(f"<div>{escape(line)}</div>" for line in rest)
 
     @classmethod
     def columns(cls) -> list[dict[str, Any]]:
@@ -133,17 +189,22 @@ def table(columns: Sequence[Column], lines: Sequence[dict[str, Any]]) -> list[st
     """Lay lines out in the columns that are shown, with a head; none where there are no lines."""
     if not lines:
         return []
+    return ["".join(f"{cell:>11}" for cell in row) for row in _cells(columns, lines)]
+
+
+def _cells(columns: Sequence[Column], lines: Sequence[dict[str, Any]]) -> list[list[str]]:
+    """Print the values of the columns that are shown, below their heads."""
     shown = [column for column in columns if column.form]
-    cells = [[column.title or column.name for column in shown]]
-    cells += [[column.cell(line) for column in shown] for line in lines]
-    return ["".join(f"{cell:>11}" for cell in row) for row in cells]
+    head = [column.title or column.name for column in shown]
+    return [head, *([column.cell(line) for column in shown] for line in lines)]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Report(Lines):
     """What a factorization did, stage by stage; `print` shows it as a table."""
 
     COLUMNS = STAGE_COLUMNS
+    LINES, COUNTS = "stages", ("rows", "nnz")
 
     rows: int
     dtype: str
@@ -172,7 +233,7 @@ class Report(Lines):
         return "\n".join(lines)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class PreconditionerReport(Lines):
     """What the setup of a preconditioner did, level by level; `print` shows it as a table.
 
@@ -181,6 +242,7 @@ class PreconditionerReport(Lines):
     """
 
     COLUMNS = LEVEL_COLUMNS
+    LINES, COUNTS = "levels", ("rows", "nnz")
 
     rows: int
     dtype: str

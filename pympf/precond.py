@@ -12,8 +12,10 @@ import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 
 from pympf._engine import core, engine
-from pympf._params import Params, from_text, kinds
+from pympf._html import card
+from pympf._params import Params, choices, from_text, kinds
 from pympf._partition import find_parts
+from pympf._progress import is_watched, working
 from pympf._report import PreconditionerReport, Report, with_reason
 from pympf.la import Matrix, Operator, Ranks, checks
 from pympf.mmf import Mmf, factorize_rows
@@ -269,6 +271,12 @@ class Preconditioner(Operator):
         n = self.shape[0]
         return f"<Preconditioner {n} x {n}, {self.dtype}, {self.choice}>"
 
+    def _repr_html_(self) -> str:
+        report = self.report()
+        facts = {"rows": self.shape[0], "dtype": self.dtype.name, "chosen": self.choice}
+        facts |= {"bytes": report.bytes, "seconds": report.seconds}
+        return card("Preconditioner: M ≈ A⁻¹", facts, report._repr_html_())
+
 
 @dataclass(frozen=True)
 class _Origin:
@@ -444,8 +452,12 @@ def precondition(
         origin = _Origin.of(A.csr, near_nullspace, left_near_nullspace, block_size, params)
     else:
         parts = _parts(A, rows, params, block_size)
-    made = engine(A.dtype).precondition(rows, params, vectors, block_size, parts, left, choice)
-    return Preconditioner(made, ranks=ranks, origin=origin)
+    with working("setup") as work:
+        made = engine(A.dtype).precondition(rows, params, vectors, block_size, parts, left, choice)
+        M = Preconditioner(made, ranks=ranks, origin=origin)
+        if is_watched():
+            work.text = M.choice
+    return M
 
 
 def _parts(
@@ -490,7 +502,8 @@ def check_params(params: dict[str, Any]) -> None:
                 f"{name} is a parameter of the method 'classic' only; known to the others: "
                 f"{', '.join(known)}"
             )
-    checks.fields(params, known, ("comm", "near_nullspace", "left_near_nullspace", "block_size"))
+    others = ("comm", "near_nullspace", "left_near_nullspace", "block_size")
+    checks.fields(params, known, others, choices(Preconditioner.fields))
 
 
 def _check_block_size(value: Any, n: int) -> None:

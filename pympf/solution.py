@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pympf._html import card, html_table
+from pympf._plot import plot_histories
 from pympf.plan import Plan
 from pympf.precond import Preconditioner
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["Solution", "Solutions"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Solution:
     """What `solve` found: see there.
 
@@ -58,6 +63,56 @@ class Solution:
         if self._made is not None and not isinstance(self._made, Preconditioner):
             object.__setattr__(self, "_made", self._made())
         return self._made
+
+    def __repr__(self) -> str:
+        return (
+            f"Solution({len(self.x)} unknowns, {self.reason}, {self.iterations} iterations, "
+            f"true_residual={self.true_residual:.3g}, {self.method} with {self.preconditioner}, "
+            f"setup_s={self.setup_s:.3g}, solve_s={self.solve_s:.3g})"
+        )
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw the residual norms against the iterations, with matplotlib.
+
+        Not collective.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Where to; by default into a new figure of pyplot.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+
+        Raises
+        ------
+        ImportError
+            Without matplotlib.
+
+        Examples
+        --------
+        >>> import matplotlib; matplotlib.use("Agg")
+        >>> import numpy as np, pympf
+        >>> ax = pympf.solve(pympf.gallery.poisson((32, 32)), np.ones(1024)).plot()
+        >>> ax.get_xlabel(), ax.get_yscale()
+        ('iteration', 'log')
+        """
+        title = f"{self.method}, preconditioner {self.preconditioner}: {self.reason}"
+        return plot_histories(ax, [self.history], title, self.norm)
+
+    def _repr_html_(self) -> str:
+        facts = {
+            "converged": f"{'yes' if self.converged else 'no'} ({self.reason})",
+            "iterations": self.iterations,
+            "true residual": self.true_residual,
+            "norm": self.norm,
+            "method": f"{self.method}, preconditioner {self.preconditioner}",
+            "chosen": self.choice,
+            "setup, solve": f"{self.setup_s:.3g} s, {self.solve_s:.3g} s",
+        }
+        report = "" if self.operator is None else self.operator.report()._repr_html_()
+        return card(f"Solution of {len(self.x)} unknowns", facts, report)
 
     def __copy__(self) -> Solution:
         return replace(self)
@@ -107,6 +162,40 @@ class Solutions(Sequence[Solution]):
             f"Solutions({len(self)} columns, {done} converged, iterations {self.iterations.min()} "
             f"to {self.iterations.max()}, setup_s={self.setup_s:.3g}, solve_s={self.solve_s:.3g})"
         )
+
+    def _repr_html_(self) -> str:
+        head = ("column", "converged", "reason", "iterations", "true residual")
+        rows = [
+            (c, "yes" if s.converged else "no", s.reason, s.iterations, f"{s.true_residual:.3g}")
+            for c, s in enumerate(self)
+        ]
+        return card(repr(self), {}, html_table(head, rows))
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw the residual norms of all columns against the iterations: as `Solution.plot`.
+
+        Not collective.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Where to; by default into a new figure of pyplot.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+
+        Examples
+        --------
+        >>> import matplotlib; matplotlib.use("Agg")
+        >>> import numpy as np, pympf
+        >>> ax = pympf.solve(pympf.gallery.poisson((32, 32)), np.eye(1024, 3)).plot()
+        >>> len(ax.lines)
+        3
+        """
+        done = sum(column.converged for column in self)
+        title = f"{len(self)} right-hand sides, {done} converged"
+        return plot_histories(ax, [column.history for column in self], title, self[0].norm)
 
     @property
     def converged(self) -> bool:

@@ -8,6 +8,7 @@ at the top), and by `site_api` a page for each public name. Warnings are errors.
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -25,9 +26,11 @@ FENCE = re.compile(r"(^```.*?^```$)", re.DOTALL | re.MULTILINE)
 MOVED = {
     "../bench/README.md": "bench.md",
     "../README.md": "index.md",
-    "gallery": "gallery/index.rst",
+    "gallery/GALLERY_HEADER.rst": "gallery/index.rst",
 }
 """Where links that lead out of docs/, or to a folder of it, lead on the site."""
+PROGRAM = re.compile(r"^\[`(?P<name>[\w.]+)`\]\((?P<path>[\w./]+)\)$", re.MULTILINE)
+LANGUAGES = {".c": "c", ".cpp": "c++", ".py": "python", ".slurm": "bash", ".txt": "cmake"}
 GENERATED = {"Reference": ["api/index"]}
 """Pages of a section that no link of docs/index.md can name, as they are not in docs/."""
 
@@ -46,10 +49,19 @@ def pages() -> dict[str, str]:
 
 def staged_page(text: str) -> str:
     """Return a page with links as they are on the site, and names of the API as links."""
+    text = PROGRAM.sub(program, text)
     text = LINK.sub(lambda m: f"]({MOVED.get(m[1], m[1])}{m[2] or ''})", text)
     return "".join(
         part if part.startswith("```") else site_api.linked(part) for part in FENCE.split(text)
     )
+
+
+def program(match: re.Match[str]) -> str:
+    """Return the text of a program that a line of a page links to, and of nothing else."""
+    path = DOCS / match["path"]
+    if path.suffix not in LANGUAGES:
+        return match[0]
+    return f"`{match['name']}`\n\n```{LANGUAGES[path.suffix]}\n{path.read_text()}```"
 
 
 def sections(index: str) -> Iterator[tuple[str, str, list[str]]]:
@@ -75,8 +87,11 @@ def stage(source: Path) -> None:
     wanted = {Path(name): text.encode() for name, text in pages().items()}
     for base, pattern in ((DOCS, "images/*"), (DOCS / "site", "*.py"), (DOCS / "site", "static/*")):
         wanted |= {path.relative_to(base): path.read_bytes() for path in base.glob(pattern)}
+    for path in (*DOCS.glob("gallery/*.py"), *DOCS.glob("gallery/*.rst")):
+        wanted[Path("examples", path.name)] = path.read_bytes()
     for old in source.rglob("*") if source.exists() else []:
-        if old.is_file() and old.relative_to(source) not in wanted:
+        below = old.relative_to(source)
+        if old.is_file() and below not in wanted and below.parts[0] != "gallery":
             old.unlink()
     for name, content in wanted.items():
         path = source / name
@@ -89,7 +104,9 @@ def main(folder: Path) -> None:
     stage(folder / "source")
     sphinx = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-j", "2"]
     command = [*sphinx, "-d", "trees", "source", "html"]
-    if subprocess.run(command, cwd=folder, check=False).returncode != 0:
+    # Threads of a BLAS that wait for each other make the small examples many times slower.
+    environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    if subprocess.run(command, cwd=folder, env=environment, check=False).returncode != 0:
         shutil.rmtree(folder / "trees", ignore_errors=True)  # a warning is seen once otherwise
         sys.exit("docs-site: Sphinx has warnings, see above")
     print(f"docs-site: {folder / 'html' / 'index.html'}")

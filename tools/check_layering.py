@@ -78,6 +78,7 @@ def check_cxx(path: Path, source: str) -> Iterator[Violation]:
 
 # Imported inside the functions that use them: `import pympf` is quick and needs none of them.
 LAZY = {"PIL", "h5py", "matplotlib", "mpi4py", "petsc4py", "pyamg", "pywt", "skimage", "sklearn"}
+LAZY |= {"faiss", "pypardiso", "shtab", "sksparse"}
 # Who may import what only one module is to know: the ranks, and the compiled engine.
 BINDINGS = (Path(__file__).parent.parent / "cpp" / "bindings").glob("_*")
 ONE_HOME = {
@@ -159,6 +160,9 @@ def check_python(path: Path, source: str) -> Iterator[Violation]:
         in_cli = path == Path("pympf/__main__.py") or path.is_relative_to("pympf/cli")
         if is_in(name, "pympf.cli") and not in_cli:
             yield Violation(path, line, "imports pympf.cli; only __main__ does that")
+        in_comparison = path.is_relative_to("pympf/comparison") or path == Path("pympf/__init__.py")
+        if is_in(name, "pympf.comparison") and not (in_comparison or in_cli):
+            yield Violation(path, line, "imports pympf.comparison; only pympf and cli do that")
         if is_in(name, "pympf.nets") and not (in_nets or in_explain):
             yield Violation(path, line, "imports pympf.nets; only nets and explain do that")
         if is_in(name, "pympf.explain") and not (in_explain or in_cli):

@@ -16,6 +16,7 @@ from types import ModuleType
 
 FACES = {
     "pympf": "Factor, solve, precondition",
+    "pympf.comparison": "Which solver for a matrix",
     "pympf.gallery": "Matrices to try things on",
     "pympf.io": "Reading and writing matrices and vectors",
     "pympf.approx": "Nonsymmetric matrices by rotations, CUR, compression",

@@ -12,10 +12,10 @@ import scipy.sparse.csgraph
 from mpi4py import MPI
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-import measure
 import problems
 
 import pympf
+from pympf._memory import resident_bytes, with_peak
 
 COMM = MPI.COMM_WORLD
 SAMPLES = 3
@@ -132,9 +132,9 @@ def weighed(A: Any) -> dict[str, Any]:
     small = pympf.gallery.poisson((40, 40))
     rows = slice(1600 * COMM.rank // COMM.size, 1600 * (COMM.rank + 1) // COMM.size)
     pympf.as_preconditioner(small[rows], comm=COMM, method="multilevel")  # what comes once
-    before = measure.resident_bytes()
-    M, peak = measure.with_peak(lambda: pympf.as_preconditioner(A, comm=COMM))
-    kept = measure.resident_bytes() - before
+    before = resident_bytes()
+    M, peak = with_peak(lambda: pympf.as_preconditioner(A, comm=COMM))
+    kept = resident_bytes() - before
     return {
         "peak_bytes": COMM.allreduce(peak, MPI.MAX),
         "kept_bytes": COMM.allreduce(kept, MPI.MAX),

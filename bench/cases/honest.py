@@ -17,14 +17,15 @@ from typing import Any
 
 import solvers
 import tables
-from families import System
+
+from pympf.comparison._ours import by
+from pympf.comparison.registry import SOLVERS, installed
 
 TITLE = "Honest suite: finite elements that nobody tuned for"
 
 SIZES = (10_000, 100_000)
 LIMIT_S = 60
-OWN = {name: solvers.of_pympf(name) for name in ("jacobi", "ict", "multilevel", "direct")}
-PARDISO = "PARDISO"
+OWN = {name: by(name) for name in ("jacobi", "ict", "multilevel", "direct")}
 
 
 def points(tiny: bool) -> list[dict[str, Any]]:
@@ -37,27 +38,8 @@ def points(tiny: bool) -> list[dict[str, Any]]:
     ]
 
 
-def _pardiso(system: System) -> solvers.Setup:
-    import pypardiso
-    from scipy.sparse import csr_matrix
-
-    A = csr_matrix(system.A)
-
-    def setup() -> solvers.Solve:
-        solver = pypardiso.PyPardisoSolver(mtype=11)
-        solver.factorize(A)
-
-        def solve() -> solvers.Answer:
-            x = solver.solve(A, system.b)
-            solver.free_memory(everything=True)
-            return solvers.Answer(x, 1)
-
-        return solve
-
-    return setup
-
-
-PEERS = {PARDISO: _pardiso}
+PARDISO, CHOLMOD = "PARDISO", "CHOLMOD"
+PEERS = (*solvers.PEERS, PARDISO, CHOLMOD)
 
 
 def run(threads: int, system: str, rows: int) -> dict[str, Any]:
@@ -65,7 +47,9 @@ def run(threads: int, system: str, rows: int) -> dict[str, Any]:
 
     member = elements.system(system, rows)
     names = [name for name in solvers.suitable(member) if name not in solvers.OURS[1:]]
-    known = {name: solvers.SOLVERS[name] for name in names} | OWN | PEERS
+    more = [one for one in (SOLVERS[PARDISO], SOLVERS[CHOLMOD]) if one.suits(member)]
+    known = {name: solvers.SOLVERS[name] for name in names} | OWN
+    known |= {one.name: one.prepare for one in more if installed(one)}
     return {
         "unknowns": member.A.shape[0],
         "nnz": int(member.A.nnz),
@@ -89,7 +73,7 @@ def _over(row: tables.Row, names: Any) -> float | None:
 
 
 def _ratio(row: tables.Row) -> float | None:
-    return _over(row, (*solvers.PEERS, PARDISO))
+    return _over(row, PEERS)
 
 
 def _regret(row: tables.Row) -> float | None:
@@ -121,7 +105,7 @@ def _summary(rows: list[tables.Row]) -> str:
 
 def _line(row: tables.Row) -> list[Any]:
     ours = row["solvers"][solvers.PYMPF]
-    own, peer = _best(row, OWN), _best(row, (*solvers.PEERS, PARDISO))
+    own, peer = _best(row, OWN), _best(row, PEERS)
     return [
         row["system"],
         row["half"],

@@ -66,7 +66,8 @@ def run(**point: Any) -> dict[str, Any]:
     A = sp.csr_array(_matrix(**point))
     A.sort_indices()
     random = problems.random_vector(A.shape[0])
-    system = System(A, A @ random if point["kind"] == "file" else random, symmetric=False)
+    b = A @ random if point["kind"] == "file" else random
+    system = System(A, b, symmetric=False, maxiter=solvers.MOST_GMRES)
     found = {name: solvers.run(name, system, LIMIT_S) for name in solvers.GENERAL}
     solution = pympf.solve(A, system.b, maxiter=solvers.MOST_GMRES)
     report = solution.operator.report() if solution.operator else None

@@ -16,6 +16,7 @@ import problems
 import tables
 
 import pympf
+from pympf._memory import with_peak
 
 TITLE = "Setup: seconds and bytes"
 
@@ -47,7 +48,7 @@ def run(problem: str, rows: int, params: str, threads: int) -> dict[str, Any]:
     setup = _pyamg if params == PYAMG else _pympf(problems.PARAMS.get(params, {}))
     setup(problems.build("2-D Poisson", 1024))  # loads libraries, starts threads
     A = problems.build(problem, rows)
-    result, peak_bytes = measure.with_peak(lambda: setup(A))
+    result, peak_bytes = with_peak(lambda: setup(A))
     kept = result.nbytes if isinstance(result, pympf.Mmf) else None
     found = _describe(result) if isinstance(result, pympf.Mmf) else {}
     del result

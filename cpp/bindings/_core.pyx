@@ -49,6 +49,10 @@ cdef extern from "pympf/common/parallel.hpp" namespace "pympf":
     void set_thread_count(int)
 
 
+cdef extern from "pympf/la/sparse_lu.hpp" namespace "pympf":
+    cbool have_sparse_lu "pympf::SparseLu::available"()
+
+
 cdef extern from "process.hpp" namespace "pympf::python":
     object offer_team()
 
@@ -56,6 +60,7 @@ cdef extern from "process.hpp" namespace "pympf::python":
 team = offer_team()  # the other modules take their threads from it
 KINDS = ("int", "real", "bool", "choice")
 have_mpi = pympf_have_mpi
+have_superlu = have_sparse_lu()
 
 
 def get_num_threads():

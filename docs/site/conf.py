@@ -13,10 +13,11 @@ extensions = [
     "sphinx.ext.autodoc",
     "numpydoc",
     "myst_parser",
+    "sphinx_gallery.gen_gallery",
 ]
 default_role = "py:obj"  # `pympf.solve` in a docstring is a link
 highlight_language = "none"  # blocks without a language are output, not code
-exclude_patterns = ["conf.py"]
+exclude_patterns = ["conf.py", "examples"]
 
 autodoc_member_order = "groupwise"
 autodoc_typehints = "none"  # numpydoc's Parameters say more
@@ -24,6 +25,15 @@ numpydoc_show_class_members = False  # autodoc shows them, with their texts
 numpydoc_xref_param_type = False
 
 myst_heading_anchors = 4
+
+sphinx_gallery_conf = {
+    "examples_dirs": "examples",
+    "gallery_dirs": "gallery",
+    "filename_pattern": r"\.py$",
+    "within_subsection_order": "FileNameSortKey",
+    "download_all_examples": False,
+    "write_computation_times": False,
+}
 
 html_theme = "pydata_sphinx_theme"
 html_title = "pympf"

@@ -9,6 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from pympf._engine import approx as _engine
+from pympf._progress import working
 from pympf.approx import _gates
 from pympf.approx._shared import Place, gathered
 from pympf.approx.factorization import (
@@ -190,9 +191,10 @@ def run(
     drop = checks.number(drop, "drop", 0, below=1)
     max_fill = checks.number(max_fill, "max_fill", 1)
     start = time.perf_counter()
-    going = getattr(_engine, f"{cls.kind}_run")(rows_of(A), drop, max_fill, rotations)
-    stop = going.advance(rotations)
-    factors = going.finish(core, rule, entries)
+    with working(f"factorize_{cls.kind}"):
+        going = getattr(_engine, f"{cls.kind}_run")(rows_of(A), drop, max_fill, rotations)
+        stop = going.advance(rotations)
+        factors = going.finish(core, rule, entries)
     return factors, report_of(cls.kind, A, going, factors, stop, time.perf_counter() - start)
 
 

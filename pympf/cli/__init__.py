@@ -1,4 +1,4 @@
-"""The command ``pympf``: factor, solve, apply, info, convert, demo, explain."""
+"""The command ``pympf``: factor, solve, compare, apply, info, convert, demo, explain, ...."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from pympf.cli.codes import (
     PIPE_CLOSED,
     USAGE,
 )
+from pympf.cli.output import long_work
 from pympf.cli.parser import hint, make_parser
 from pympf.cli.process import give_up_stdout, ranks_of, silence
 from pympf.la import LauncherError, Ranks, launched
@@ -77,7 +78,8 @@ def _main(arguments: Sequence[str] | None) -> int:
         args.first = args.first if args.ranks.comm is None else args.ranks.rank == 0
         if args.threads is not None:
             pympf.set_num_threads(args.threads)
-        code = int(args.run(args))
+        with long_work(args):
+            code = int(args.run(args))
         if sys.stdout is not None:
             sys.stdout.flush()
         return code

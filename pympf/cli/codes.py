@@ -6,7 +6,8 @@ NO_MEMORY, INTERRUPTED, PIPE_CLOSED = 6, 130, 141
 EXIT_CODES = """\
 exit codes:
   0    success
-  1    solve: stopped before the residual was small enough (results are written)
+  1    solve: stopped before the residual was small enough (results are written);
+       compare: no solver reached it
   2    wrong usage of the command line, or an optional package is missing
   3    bad input: a matrix, vector or parameter that cannot be used
   4    a file that cannot be read or written

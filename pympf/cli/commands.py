@@ -30,7 +30,7 @@ def factor(args: argparse.Namespace) -> int:
         if not _is_hdf5(args.output):
             raise OSError(f"{args.output}: a factorization is saved as HDF5; allowed: .h5 .hdf5")
         check_is_not_read(args, args.output)
-    A = _read_matrix(args)
+    A = read_matrix(args)
     params = _given_params(args, pympf.Params.fields())
     if args.kind != "mmf":
         return rotations.factor(args, A, params)
@@ -54,7 +54,7 @@ def solve(args: argparse.Namespace) -> int:
         if args.history is not None:
             io.check_output(args.history)
             check_is_not_read(args, args.history)
-    A = _read_matrix(args)
+    A = read_matrix(args)
     rows = [slice(0, A.shape[0])]
     solution = _solution(args, A, rows, params)
     if args.first and args.verbose and not args.quiet and solution.operator is not None:
@@ -191,7 +191,7 @@ def info(args: argparse.Namespace) -> int:
         report = pympf.load(args.file).report()
         print_report(args, {"file": args.file, "type": "mmf", **report.as_dict()}, report)
     else:
-        description = {"file": args.file, "type": "matrix", **_describe(_read_matrix(args))}
+        description = {"file": args.file, "type": "matrix", **_describe(read_matrix(args))}
         print_report(args, description, table_of(description))
     return 0
 
@@ -207,7 +207,7 @@ def convert(args: argparse.Namespace) -> int:
         io.write_vector(args.output, x, index_bits=args.index_bits)
         report = {"file": args.file, "output": args.output, "shape": x.shape}
     else:
-        A = _read_matrix(args)
+        A = read_matrix(args)
         if args.drop_to_power is not None:
             A, _ = approx.drop_to_power(A, args.drop_to_power)
         io.write_matrix(args.output, A, index_bits=args.index_bits)
@@ -230,7 +230,8 @@ def explain(args: argparse.Namespace) -> int:
     return 0
 
 
-def _read_matrix(args: argparse.Namespace) -> sp.csr_array:
+def read_matrix(args: argparse.Namespace) -> sp.csr_array:
+    """Read the matrix of a command, each rank its rows."""
     path = getattr(args, "matrix", None) or args.file
     options = {"key": args.key, "laplacian": args.laplacian, "shift": args.shift}
     return io.read_rows(path, args.ranks, **options)

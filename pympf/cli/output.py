@@ -6,6 +6,7 @@ import argparse
 import csv
 import io as stdio
 import json
+import logging
 import math
 import sys
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from pympf import io
+from pympf._progress import PATIENCE_S, logger, set_progress
 
 
 def print_report(args: argparse.Namespace, report: dict[str, Any], table: object) -> None:
@@ -72,9 +74,29 @@ def write_history(path: str, history: Any) -> None:
 
 
 @contextmanager
+def long_work(args: argparse.Namespace) -> Iterator[None]:
+    """Show long work: as bars on a terminal, elsewhere as lines; all of it with -v."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("pympf %(message)s"))
+    if not args.verbose:
+        handler.addFilter(lambda record: getattr(record, "seconds", PATIENCE_S) >= PATIENCE_S)
+    is_heard = not args.quiet and args.first and (args.verbose or not sys.stderr.isatty())
+    level, before = logger.level, set_progress(not args.quiet)
+    if is_heard:
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+        set_progress(before)
+
+
+@contextmanager
 def stages(args: argparse.Namespace) -> Iterator[Callable[[dict[str, Any]], None]]:
     """Give a callback that prints the stages of a factorization."""
-    with _lines(args.quiet or not args.first) as show:
+    with lines_on_stderr(args.quiet or not args.first) as show:
         yield lambda stage: show(
             f"stage {stage['level']}: {stage['rows']} rows, {stage['nnz']} entries, "
             f"{stage['rotations']} rotations, {stage['seconds']:.2f} s"
@@ -84,7 +106,7 @@ def stages(args: argparse.Namespace) -> Iterator[Callable[[dict[str, Any]], None
 @contextmanager
 def iterations(args: argparse.Namespace) -> Iterator[Callable[..., None]]:
     """Give a callback that prints the iterations of a solver."""
-    with _lines(args.quiet or args.verbose < 1 or not args.first) as show:
+    with lines_on_stderr(args.quiet or args.verbose < 1 or not args.first) as show:
         yield lambda iteration, residual, *column: show(
             "".join(f"column {c}, " for c in column)
             + f"iteration {iteration}: residual {residual:.3e}"
@@ -92,7 +114,7 @@ def iterations(args: argparse.Namespace) -> Iterator[Callable[..., None]]:
 
 
 @contextmanager
-def _lines(silent: bool) -> Iterator[Callable[[str], None]]:
+def lines_on_stderr(silent: bool) -> Iterator[Callable[[str], None]]:
     """Print lines on stderr; on a terminal each over the one before."""
     terminal, shown = sys.stderr.isatty(), False
 

@@ -5,17 +5,29 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import pympf
 from pympf.cli import commands as run
-from pympf.cli import rotations
+from pympf.cli import comparison, rotations
 from pympf.cli.codes import EXIT_CODES
+from pympf.cli.completion import SHELLS, completion
 from pympf.krylov import METHODS, PRECONDITIONERS, SIDES
+from pympf.la import checks
 
 FUNCTIONS = ("solve", "multiply", "sqrt", "inv_sqrt", "transform", "inverse_transform")
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that tells which command or word was meant, perhaps."""
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        try:
+            super()._check_value(action, value)
+        except argparse.ArgumentError as error:
+            error.message += checks.hint(value, map(str, action.choices or ()))
+            raise
 
 
 class _Version(argparse.Action):
@@ -28,7 +40,7 @@ class _Version(argparse.Action):
 
 def make_parser(arguments: Sequence[str] | None) -> argparse.ArgumentParser:
     """Make the parser of all commands; of the analyses only where the arguments ask for one."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="pympf",
         description="Multiresolution factorization of sparse symmetric matrices, "
         "and what follows from it: solving, preconditioning, functions of a matrix.",
@@ -43,11 +55,13 @@ def make_parser(arguments: Sequence[str] | None) -> argparse.ArgumentParser:
     for add in (
         _add_factor,
         _add_solve,
+        _add_compare,
         _add_apply,
         _add_info,
         _add_convert,
         _add_compress,
         _add_demo,
+        _add_completion,
     ):
         add(commands)
     given = sys.argv[1:] if arguments is None else arguments
@@ -59,8 +73,7 @@ def make_parser(arguments: Sequence[str] | None) -> argparse.ArgumentParser:
 
 def hint(flag: str, args: argparse.Namespace) -> str:
     """Tell which flag was meant, perhaps."""
-    near = get_close_matches(flag.partition("=")[0], args.flags, n=1)
-    return f"; did you mean {near[0]}?" if near else ""
+    return checks.hint(flag.partition("=")[0], args.flags)
 
 
 def _add(commands: Any, name: str, run: Callable[..., int], text: str) -> argparse.ArgumentParser:
@@ -191,6 +204,13 @@ def _add_method(command: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_compare(commands: Any) -> None:
+    text = "run every solver that is installed on A x = b, and say which one to take"
+    command = _add(commands, "compare", comparison.run, text)
+    _add_matrix(command, "matrix")
+    comparison.declare(command, _positive, _plot_file)
+
+
 def _add_apply(commands: Any) -> None:
     command = _add(commands, "apply", run.apply, "apply a saved factorization to a vector")
     command.add_argument("factorization", metavar="F.h5")
@@ -249,6 +269,12 @@ def _add_demo(commands: Any) -> None:
     command = _add(commands, "demo", run.demo, "segment a photograph by solving a large system")
     command.add_argument("--large", action="store_true", help="about two million unknowns")
     command.add_argument("--output", type=Path, metavar="DIR", help="where to write the pictures")
+
+
+def _add_completion(commands: Any) -> None:
+    text = "print what a shell needs to complete commands, flags and files"
+    command = _add(commands, "completion", completion, text)
+    command.add_argument("shell", choices=SHELLS, help="source <(pympf completion bash)")
 
 
 def _add_explain(commands: Any, arguments: Sequence[str]) -> list[argparse.ArgumentParser]:

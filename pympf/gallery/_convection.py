@@ -8,6 +8,8 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from pympf.la import checks
+
 
 def convection_diffusion(
     n: int,
@@ -81,10 +83,8 @@ def _check_flow(n: int, speed: float, flow: str, dimensions: int, differences: s
         raise ValueError(f"speed = {speed} is not a finite number >= 0")
     if dimensions not in (2, 3):
         raise ValueError(f"dimensions = {dimensions} is not 2 or 3")
-    if flow not in ("recirculating", "constant"):
-        raise ValueError(f"flow = {flow!r} is not one of recirculating, constant")
-    if differences not in ("upwind", "central"):
-        raise ValueError(f"differences = {differences!r} is not one of upwind, central")
+    checks.choice(flow, "flow", ("recirculating", "constant"))
+    checks.choice(differences, "differences", ("upwind", "central"))
 
 
 def _flow(flow: str, axes: Sequence[NDArray[np.float64]]) -> list[NDArray[np.float64]]:

@@ -169,10 +169,34 @@ def choice(value: Any, name: str, allowed: Sequence[str]) -> str:
     ValueError: side = 'wright' is not one of right, left; did you mean right?
     """
     if not isinstance(value, str) or value not in allowed:
-        near = get_close_matches(value, allowed, n=1) if isinstance(value, str) else []
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise ValueError(f"{name} = {value!r} is not one of {', '.join(allowed)}{hint}")
+        words = ", ".join(allowed)
+        raise ValueError(f"{name} = {value!r} is not one of {words}{hint(value, allowed)}")
     return value
+
+
+def hint(given: Any, known: Iterable[str]) -> str:
+    """Tell which of the known words was meant, perhaps; nothing where none is near.
+
+    Not collective.
+
+    Parameters
+    ----------
+    given : object
+        A word, or something else, which is near to none.
+    known : iterable of str
+
+    Examples
+    --------
+    >>> from pympf.la import checks
+    >>> checks.hint("gmers", ("cg", "gmres")), checks.hint("x", ("cg", "gmres"))
+    ('; did you mean gmres?', '')
+    """
+    if not isinstance(given, str):
+        return ""
+    words = list(known)
+    near = [longer for longer in words if len(given) > 3 and longer.startswith(given)]
+    near = near or get_close_matches(given, words, n=1)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def seed(value: Any, name: str = "seed") -> int:
@@ -217,16 +241,18 @@ def unknown(name: str, known: Iterable[str]) -> str:
     'unknown parameter cor_size; did you mean core_size? known: core_size, order'
     """
     names = list(known)
-    near = [longer for longer in names if len(name) > 3 and longer.startswith(name)]
-    near = near or get_close_matches(name, names, n=1)
-    hint = f"; did you mean {near[0]}?" if near else ";"
-    return f"unknown parameter {name}{hint} known: {', '.join(names)}"
+    return f"unknown parameter {name}{hint(name, names) or ';'} known: {', '.join(names)}"
 
 
-def fields(given: dict[str, Any], known: Mapping[str, str], others: Iterable[str] = ()) -> None:
+def fields(
+    given: dict[str, Any],
+    known: Mapping[str, str],
+    others: Iterable[str] = (),
+    choices: Mapping[str, Sequence[str]] | None = None,
+) -> None:
     """Refuse parameters that are not known, or of a kind that the core would have to guess at.
 
-    Not collective. The core checks their ranges.
+    Not collective. The core checks the ranges of numbers.
 
     Parameters
     ----------
@@ -236,11 +262,13 @@ def fields(given: dict[str, Any], known: Mapping[str, str], others: Iterable[str
         The kind of each: 'int', 'real', 'bool' or 'choice'.
     others : iterable of str
         Keywords that the function has besides, which a message names.
+    choices : mapping of str to sequence of str, optional
+        What those of kind 'choice' may be.
 
     Raises
     ------
     ValueError
-        If a name is unknown, or a number has more than 64 bits.
+        If a name or a choice is unknown, or a number has more than 64 bits.
     TypeError
         If a value is of another kind, such as 2.5 for an int.
 
@@ -259,6 +287,8 @@ def fields(given: dict[str, Any], known: Mapping[str, str], others: Iterable[str
         is_bool = isinstance(value, BOOLS)
         if not isinstance(value, ACCEPTED[kind]) or is_bool != (kind == "bool"):
             raise TypeError(f"{name} = {value!r} is not of kind {kind}")
+        if choices is not None and kind == "choice":
+            choice(value, name, choices[name])
         if isinstance(value, int) and value.bit_length() > 64:  # the core takes numbers as double
             raise ValueError(f"{name} = {value} is out of range")
 

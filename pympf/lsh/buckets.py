@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pympf._engine import lsh as _engine
+from pympf._progress import working
 from pympf.lsh._gates import as_points
 from pympf.lsh._settings import Settings
 from pympf.lsh.families import HashFamily, checked_family, settled
@@ -72,7 +73,8 @@ class BucketIndex(Settings):
         See `BucketIndex`.
         """
         fresh = self._empty()
-        fresh.add(*as_points(X, self.family.n_features))
+        with working("BucketIndex.fit"):
+            fresh.add(*as_points(X, self.family.n_features))
         self._buckets, self._made = fresh, self.family._family
         return self
 

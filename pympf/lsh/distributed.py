@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from pympf._engine import lsh as _engine
+from pympf._progress import working
 from pympf.la import Ranks, checks
 from pympf.lsh._gates import as_rows, checked_ids, real_dtype
 from pympf.lsh._settings import Settings
@@ -91,7 +92,8 @@ class DistributedTable(Settings):
         """
         with self._ranks.guard():
             rows = as_rows(X, self.family.n_features, self.dtype)
-        first = self._table.add(rows)
+        with working("DistributedTable.add"):
+            first = self._table.add(rows)
         return np.arange(first, first + len(rows))
 
     def remove(self, ids: ArrayLike) -> None:

@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pympf._engine import lsh as _engine
+from pympf._html import card
+from pympf._progress import working
 from pympf._report import Column, Lines, table
 from pympf.la import checks
 from pympf.lsh._gates import as_rows, checked_ids, real_dtype
@@ -105,7 +107,8 @@ class Table(Settings):
         """
         rows = self._rows(X, self._asked)
         fresh = self._empty(rows.dtype)
-        fresh.add(rows)
+        with working(f"Table.fit of {len(rows)} points"):
+            fresh.add(rows)
         self._table, self._dtype, self._made = fresh, rows.dtype, self.family._family
         return self
 
@@ -135,7 +138,8 @@ class Table(Settings):
             return np.arange(len(self))
         settled(self.family, self._made)
         rows = self._rows(X, self._dtype)
-        first = self._table.add(rows)
+        with working(f"Table.add of {len(rows)} points"):
+            first = self._table.add(rows)
         return np.arange(first, first + len(rows))
 
     def remove(self, ids: ArrayLike) -> None:
@@ -400,6 +404,10 @@ class Table(Settings):
     def __repr__(self) -> str:
         return f"<Table of {len(self)} points, {self._dtype}, {self.family!r}>"
 
+    def _repr_html_(self) -> str:
+        facts = {"points": len(self), "dtype": self._dtype, "family": repr(self.family)}
+        return card("Table of points by their hashes", facts, self.report()._repr_html_())
+
 
 TABLE_COLUMNS = (
     Column("table", int, "The table, from 0.", form="{:d}"),
@@ -411,7 +419,7 @@ TABLE_COLUMNS = (
 """The lines of `TableReport`: the tables."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class TableReport(Lines):
     """What a table holds; `print` shows it as a table.
 
@@ -420,6 +428,7 @@ class TableReport(Lines):
     """
 
     COLUMNS = TABLE_COLUMNS
+    LINES, COUNTS = "tables", ("buckets", "largest")
 
     points: int
     dtype: str

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pympf._engine import engine
-from pympf._params import Params, kinds
+from pympf._params import Params, choices, kinds
+from pympf._progress import Work, is_watched, working
 from pympf._report import Report
 from pympf.la import Matrix, Ranks, checks
 from pympf.la.matrix import ranks_of
@@ -94,8 +95,7 @@ def factorize(
     with ranks.guard():
         given = _as_labels(labels, len(matrix.rows))
     ranks.same(None if given is None else len(given), "depths of labels")
-    rows = matrix.symmetric_rows()
-    return Mmf(engine(matrix.dtype).factorize(rows, given, params, progress), ranks)
+    return _factorize(matrix.symmetric_rows(), matrix.dtype, ranks, given, params, progress)
 
 
 def factorize_rows(
@@ -103,12 +103,38 @@ def factorize_rows(
 ) -> Mmf:
     """Do as `factorize` does, with symmetric rows of the core."""
     _check_options(ranks, progress, params)
-    return Mmf(engine(dtype).factorize(rows, None, params, progress), ranks)
+    return _factorize(rows, dtype, ranks, None, params, progress)
+
+
+def _factorize(
+    rows: Any,
+    dtype: Any,
+    ranks: Ranks,
+    labels: NDArray[np.int64] | None,
+    params: dict[str, Any],
+    progress: Progress | None,
+) -> Mmf:
+    with working("factorize") as work:
+        if progress is None and ranks.size == 1 and is_watched():  # on several it is for all to say
+            progress = _stages(work)
+        return Mmf(engine(dtype).factorize(rows, labels, params, progress), ranks)
+
+
+def _stages(work: Work) -> Progress:
+    """Give a callback that counts the rows which the stages have retired."""
+
+    def tell(stage: dict[str, Any]) -> None:
+        work.total = work.total or stage["rows"]
+        left = stage["rows"] - stage["retired"]
+        work.step(work.total - left, f"stage {stage['level']}, {left} rows left")
+
+    return tell
 
 
 def _check_options(ranks: Ranks, progress: Progress | None, params: dict[str, Any]) -> None:
     with ranks.guard():
-        checks.fields(params, kinds(Params.fields), ("comm", "labels", "progress"))
+        others = ("comm", "labels", "progress")
+        checks.fields(params, kinds(Params.fields), others, choices(Params.fields))
         if progress is not None and not callable(progress):
             raise TypeError(f"progress is a {type(progress).__name__}, expected a callable")
     ranks.same(sorted(params.items()), "parameters")

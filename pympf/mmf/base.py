@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pympf._html import card
 from pympf._params import Params, from_text
 from pympf._report import Report
 from pympf.la import Operator, Ranks
@@ -111,6 +112,20 @@ class Factored(Operator):
         n = self.shape[0]
         ranks = f", {self.ranks.size} ranks" if self.ranks.size > 1 else ""
         return f"<Mmf {n} x {n}, {self.dtype}, {self.levels} levels, core {self.core_size}{ranks}>"
+
+    def _repr_html_(self) -> str:
+        report = self.report()
+        facts = {
+            "rows": self.shape[0],
+            "dtype": self.dtype.name,
+            "levels": self.levels,
+            "core": self.core_size,
+            "‖A − F‖ / ‖A‖": report.relative_error,
+            "bytes": self.nbytes,
+            "ranks": self.ranks.size,
+            "seconds": report.seconds,
+        }
+        return card("Mmf: A ≈ F = QᵀHQ", facts, report._repr_html_())
 
     def _alone(self, what: str, instead: str) -> None:
         self.ranks.refuse_many(f"{what} needs the whole factorization on one process", instead)

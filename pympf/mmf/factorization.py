@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.sparse.linalg import LinearOperator, eigsh
 
+from pympf._plot import plot_spectrum
 from pympf.la import Matrix, Ranks
 from pympf.mmf.basis import Basis
 from pympf.mmf.file import factors_in, file_of, save_factors
 from pympf.mmf.functions import Functions
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["Mmf"]
 
@@ -174,6 +178,43 @@ class Mmf(Functions, Basis):
         return self.positive_inverse().aslinearoperator()
 
     # ---- files -----------------------------------------------------------------------------------
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw the eigenvalues of H: those of the core, and the wavelets' of each level.
+
+        Collective. A line spans all values of a level, the bar the middle 80 %, and the ring is the
+        median; each rank draws those of its own coefficients. Fine wavelets of a Laplacian are
+        rough, and their eigenvalues large; those of the core are the small ones.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Where to; by default into a new figure of pyplot.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+
+        Raises
+        ------
+        ImportError
+            Without matplotlib.
+
+        Examples
+        --------
+        >>> import matplotlib; matplotlib.use("Agg")
+        >>> import pympf
+        >>> F = pympf.factorize(pympf.gallery.poisson((16, 16)), core_size=128)
+        >>> [label.get_text().split()[0] for label in F.plot().get_xticklabels()]
+        ['core', 'level']
+        """
+        values = self.spectrum()
+        levels = (0, *range(self.levels, 0, -1))
+        parts = [
+            (f"level {level}" if level else "core", values[self.level_slice(level)])
+            for level in levels
+        ]
+        return plot_spectrum(ax, parts, repr(self)[1:-1])
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the factorization to an HDF5 file.
 

@@ -16,6 +16,7 @@ from typing import Protocol
 
 import numpy as np
 
+from pympf._progress import each, working
 from pympf.la import checks
 from pympf.nets._checks import Array, random_numbers
 from pympf.nets.rows import Rows
@@ -488,14 +489,15 @@ def descend(
     epochs, batch = checks.integer(epochs, "epochs", 0), checks.integer(batch, "batch")
     rng, starts = random_numbers(seed, "batches"), _starts(n, batch, checks.integer(least, "least"))
     losses = []
-    for epoch in range(1, epochs + 1):
-        order, loss = rng.permutation(n), 0.0
-        for start in starts:
-            chosen = order[start : start + batch]
-            batch_loss, gradients = gradient(chosen)
-            optimizer.step(parameters, gradients)
-            loss += batch_loss * len(chosen)
-        losses.append(loss / min(n, starts[-1] + batch))
-        if progress is not None:
-            progress(epoch, losses[-1])
+    with working("train") as work:
+        tell = each(work, epochs, "epoch", progress)
+        for epoch in range(1, epochs + 1):
+            order, loss = rng.permutation(n), 0.0
+            for start in starts:
+                chosen = order[start : start + batch]
+                batch_loss, gradients = gradient(chosen)
+                optimizer.step(parameters, gradients)
+                loss += batch_loss * len(chosen)
+            losses.append(loss / min(n, starts[-1] + batch))
+            tell(epoch, losses[-1])
     return losses

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from pympf._html import card
 from pympf.la import checks
 
 
@@ -103,3 +104,7 @@ class Sketch:
 
     def __repr__(self) -> str:
         return f"<Sketch of {self.kept} of {self.d} numbers, scheme {self.scheme}>"
+
+    def _repr_html_(self) -> str:
+        facts = {"numbers": self.d, "kept": self.kept, "norm": self.norm(), "scheme": self.scheme}
+        return card("Sketch", facts)

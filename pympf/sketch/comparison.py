@@ -107,8 +107,7 @@ def unroll(
     >>> nearest(unroll(scheme, scheme.sketch(graph), [2], 0.5), known)
     1
     """
-    if estimator not in ("index", "full"):
-        raise ValueError(f"estimator = {estimator!r} is not one of index, full")
+    checks.choice(estimator, "estimator", ("index", "full"))
     with scheme._ranks.guard():
         w = positive_weight(weight)
         scheme.check(sketch)

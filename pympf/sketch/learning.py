@@ -30,7 +30,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pympf._engine import dictionary as _engine
-from pympf.la import Ranks
+from pympf._progress import Work, working
+from pympf.la import Ranks, checks
 from pympf.sketch._grouping import group
 from pympf.sketch.dictionary import (
     Array,
@@ -149,16 +150,18 @@ def learn_dictionary(
         )  # fmt: skip
     given = (samples.shape[1], samples.dtype, block, weight, tau, min_hits, min_rows, min_columns)
     ranks.same((*given, rule, fraction, rounds, floor), "samples and settings")
-    return _learn(samples, settings, ranks)
+    with working("learn_dictionary", settings.rounds) as work:
+        return _learn(samples, settings, ranks, work)
 
 
-def _learn(samples: Array, settings: Settings, ranks: Ranks) -> Dictionary:
+def _learn(samples: Array, settings: Settings, ranks: Ranks, work: Work) -> Dictionary:
     with ranks.guard():
         blocks, nonzero = clean_blocks(samples, settings, settings.floor)
     parts = [blocks]
     known = group(parts, samples.shape, settings, ranks)
     turn = 0
     while turn < settings.rounds:
+        work.step(turn, f"round {turn} of {settings.rounds}, {known.n_atoms} columns")
         with ranks.guard():
             rest = remainder(samples, known, known.codes)
             more = clean_blocks(rest, settings, floor_of(settings, parts, samples))[0]
@@ -281,8 +284,7 @@ def _settings(size: int, block: int, weight: float, **options: Any) -> Settings:
             raise ValueError(f"{name} = {options[name]} is not an integer of at least {least}")
     if not (math.isfinite(options["floor"]) and options["floor"] >= 0):
         raise ValueError(f"floor = {options['floor']} is not a number in [0, inf)")
-    if options["rule"] not in RULES:
-        raise ValueError(f"rule = {options['rule']!r} is not one of {', '.join(RULES)}")
+    checks.choice(options["rule"], "rule", tuple(RULES))
     return Settings(shape, float(weight), **options)
 
 

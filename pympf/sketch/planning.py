@@ -148,11 +148,8 @@ def plan(
     h = checks.integer(depth, "depth", 2, 16)
     m = checks.integer(attributes, "attributes", 1, LARGEST)
     modules = k if modules is None else checks.integer(modules, "modules", 1, 10**9)
-    if family not in FAMILIES:
-        raise ValueError(f"family = {family!r} is not one of {', '.join(FAMILIES)}")
-    c = NOISE[family].get(estimator or "own")
-    if c is None:
-        raise ValueError(f"estimator = {estimator!r} is not one of {', '.join(NOISE[family])}")
+    checks.choice(family, "family", tuple(FAMILIES))
+    c = NOISE[family][checks.choice(estimator or "own", "estimator", tuple(NOISE[family]))]
     unit = 4 * c * 16.0 ** (h - 2) * math.sqrt(k)  # noise times the root of d
     spread = math.sqrt(2 * math.log(2 * m / (1 - probability)))
     wanted = math.ceil(max((unit * spread / error) ** 2, m, 64))

@@ -130,9 +130,7 @@ def positive_weight(weight: float) -> float:
 
 
 def _choice(name: str, value: str, known: Mapping[str, float]) -> float:
-    if value not in known:
-        raise ValueError(f"{name} = {value!r} is not one of {', '.join(known)}")
-    return known[value]
+    return known[checks.choice(value, name, tuple(known))]
 
 
 # ---- the filters ---------------------------------------------------------------------------------

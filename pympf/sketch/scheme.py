@@ -24,7 +24,7 @@ import hashlib
 from collections.abc import Hashable, Iterable
 from typing import Any
 
-from pympf.la import Ranks
+from pympf.la import Ranks, checks
 from pympf.sketch._products import Columns, Products
 from pympf.sketch._sketch import Sketch
 from pympf.sketch.graph import Graph, expand
@@ -91,10 +91,8 @@ class Scheme(Products):
         stored: bool = False,
         comm: Any = None,
     ) -> None:
-        if family not in FAMILIES:
-            raise ValueError(f"family = {family!r} is not one of {', '.join(FAMILIES)}")
-        if tuple_keys not in TUPLE_KEYS:
-            raise ValueError(f"tuple_keys = {tuple_keys!r} is not one of {', '.join(TUPLE_KEYS)}")
+        checks.choice(family, "family", tuple(FAMILIES))
+        checks.choice(tuple_keys, "tuple_keys", tuple(TUPLE_KEYS))
         if family == "orthonormal" and (b, q, w) != (None, None, None):
             raise ValueError("b, q and w are of family = 'block'")
         self.family, self.tuple_keys, self.stored = family, tuple_keys, stored

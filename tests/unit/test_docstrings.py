@@ -10,6 +10,7 @@ import pytest
 
 import pympf
 import pympf.approx
+import pympf.comparison
 import pympf.explain
 import pympf.explain.alignments
 import pympf.explain.examples
@@ -55,7 +56,7 @@ def public_functions():
     faces = (pympf, pympf.gallery, pympf.io, pympf.la, pympf.lsh, pympf.nets)
     faces += (pympf.nets.graph, pympf.nets.patches, pympf.explain, pympf.explain.examples)
     faces += (pympf.nets.seq2seq, pympf.explain.alignments, pympf.matching, pympf.sketch)
-    faces += (pympf.approx,)
+    faces += (pympf.approx, pympf.comparison)
     for module in faces:
         for name in module.__all__:
             thing = getattr(module, name)

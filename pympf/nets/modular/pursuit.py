@@ -32,6 +32,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from pympf._progress import working
 from pympf.la import Ranks, checks
 from pympf.nets._checks import Array, as_points, as_values, random_numbers
 from pympf.nets.modular._directions import FARTHEST, LOT, STEPS, descend, promising
@@ -260,8 +261,10 @@ def pursuit(
     order = rng.permutation(len(X))
     held, train = np.split(order, [len(X) // 5])
     search = _Search(fit, X[train], y[train], X[held], y[held], rng, ranks)
-    while len(fit.U) < n_directions and search.failures < patience:
-        search.round(n_starts * 2**search.failures, tolerance)
+    with working("pursuit", n_directions) as work:
+        while len(fit.U) < n_directions and search.failures < patience:
+            search.round(n_starts * 2**search.failures, tolerance)
+            work.step(len(fit.U), f"{len(fit.U)} of {n_directions} directions")
     for _ in range(SWEEPS if len(fit.U) else 0):
         fit.sweep(X, y, steps=1)
     fit.U, fit.c = ranks.broadcast((fit.U, fit.c))

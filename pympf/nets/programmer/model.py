@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from pympf._progress import each, working
 from pympf.la import checks
 from pympf.nets._checks import Array
 from pympf.nets.programmer.encode import Batch, encode, header_words
@@ -184,13 +185,16 @@ class NeuralProgrammer:
         if checkpoint is not None and Path(checkpoint).exists():
             resume(self, load_state(checkpoint), optimizer)
         everything = self._encode(questions)
-        for number in range(len(self.history_) + 1, self.epochs + 1):
-            loss, cpu_s = train_epoch(self, number, everything, optimizer)
-            self.history_.append(Epoch(number, loss, cpu_s, *self._validate(validation)))
-            if checkpoint is not None:
-                save_state(state_of(self, optimizer), checkpoint)
-            if progress is not None:
-                progress(self.history_[-1])
+        with working("train") as work:
+            tell = each(work, self.epochs, "epoch")
+            for number in range(len(self.history_) + 1, self.epochs + 1):
+                loss, cpu_s = train_epoch(self, number, everything, optimizer)
+                self.history_.append(Epoch(number, loss, cpu_s, *self._validate(validation)))
+                if checkpoint is not None:
+                    save_state(state_of(self, optimizer), checkpoint)
+                tell(number, loss)
+                if progress is not None:
+                    progress(self.history_[-1])
         return self
 
     def _check(self, questions: Sequence[Question]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from pympf._progress import each, working
 from pympf.nets._checks import Array, random_numbers
 from pympf.nets.graph import Node, embed, grad, variable
 from pympf.nets.seq2seq.network import cross_entropy, decode, encode, logits
@@ -133,15 +134,16 @@ def train(
     lengths = np.array([[len(s), len(t)] for s, t in zip(x, y, strict=True)])
     optimizer = Cosine(Adam(learning_rate), max(1, epochs * -(-len(x) // batch)))
     rng, losses = random_numbers(seed, "batches"), []
-    for epoch in range(1, epochs + 1):
-        loss = words = 0.0
-        for chosen in length_batches(lengths, batch, rng):
-            part, count, gradients = gradient(
-                parameters, [x[i] for i in chosen], [y[i] for i in chosen]
-            )
-            optimizer.step(list(parameters.values()), gradients)
-            loss, words = loss + part, words + count
-        losses.append(loss / words)
-        if progress is not None:
-            progress(epoch, losses[-1])
+    with working("train") as work:
+        tell = each(work, epochs, "epoch", progress)
+        for epoch in range(1, epochs + 1):
+            loss = words = 0.0
+            for chosen in length_batches(lengths, batch, rng):
+                part, count, gradients = gradient(
+                    parameters, [x[i] for i in chosen], [y[i] for i in chosen]
+                )
+                optimizer.step(list(parameters.values()), gradients)
+                loss, words = loss + part, words + count
+            losses.append(loss / words)
+            tell(epoch, losses[-1])
     return losses
