@@ -71,9 +71,7 @@ def suitable(system: System) -> list[str]:
     return chosen
 
 
-def run(
-    name: str, system: System, limit_s: float, solver: Prepare | None = None
-) -> dict[str, Any]:
+def run(name: str, system: System, limit_s: float, solver: Prepare | None = None) -> dict[str, Any]:
     """What one solver did with a system, in a process of its own; `failure` says why it did not.
 
     `solver` is for one that is not among `SOLVERS`.

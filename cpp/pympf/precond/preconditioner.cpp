@@ -24,8 +24,10 @@
 namespace pympf::precond {
 namespace {
 
-// Entries of a complete factor for each of A, at which counting stops: no offer costs so much.
-constexpr double most_fill = 8;
+// Entries of a complete factor for each of A: below the first it is lighter than anything but the
+// diagonal (of networks and structures of few rows, `is_factored_first`); at the second counting
+// stops, as no offer costs so much.
+constexpr double light_fill = 2.5, most_fill = 8;
 
 // Of CG, for a setup that may have lost the sign of M.
 constexpr int steps_in_doubt = 16;
@@ -412,15 +414,19 @@ struct Preconditioner<T>::Impl {
   // near-nullspace is not known, so that levels promise little.
   bool build_direct(const DistRows<T>& A) {
     if (!facts.diagonal_steps || !facts.is_double || !SparseLu::available()) return false;
-    const bool is_likely =
-        is_factored_first(A, params) ||
-        (facts.far_from_null && guessed_total_of_direct(A, facts) < total_of_others(facts, params));
-    if (!is_likely) return false;
-    const double most = most_fill * static_cast<double>(A.nnz());
+    const bool is_small = is_factored_first(A, params);
+    if (!is_small && !may_be_direct(A)) return false;
+    const double most = (is_small ? light_fill : most_fill) * static_cast<double>(A.nnz());
     const LuPlan analysis = TwoLevel::analysis(working_copy(A, negative).rows, most);
     if (analysis.fill.entries > most) return false;
     facts.fill = analysis.fill;
-    return choose(facts, params).method == "direct" && build_analyzed(A, analysis);
+    return (is_small || choose(facts, params).method == "direct") && build_analyzed(A, analysis);
+  }
+
+  // By a guess, where levels promise little; with few rows a finer factor is better.
+  bool may_be_direct(const DistRows<T>& A) const {
+    return facts.far_from_null && facts.rows > few_rows &&
+           guessed_total_of_direct(A, facts) < total_of_others(facts, params);
   }
 
   // With the sign that makes A positive definite where there is one.

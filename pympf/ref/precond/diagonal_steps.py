@@ -17,7 +17,7 @@ def smooth_error(A: sp.csr_array) -> NDArray[np.float64]:
     n, d = A.shape[0], A.diagonal()
     w = 1 - np.abs(2 * (np.arange(n) + 0.5) / n - 1)
     sums = np.abs(A @ np.ones(n)).sum()
-    return w - (d @ w) / d.sum() if sums <= 1e-4 * np.abs(d).sum() else w
+    return w - (d @ w) / d.sum() if sums <= 1e-3 * np.abs(d).sum() else w
 
 
 def lanczos_matrix(A: sp.csr_array, w: NDArray[np.float64], steps: int) -> NDArray[np.float64]:

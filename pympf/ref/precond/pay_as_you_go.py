@@ -49,7 +49,7 @@ def steps_until_left(
     z = r / d
     p, rz = z.copy(), r @ z
     target, decreases, next_look = float(rtol * np.linalg.norm(b)), [], 4
-    promised = setup + step * offers["jacobi"]["steps"]
+    spent, promised = setup, setup + step * offers["jacobi"]["steps"]
 
     def others(steps: float) -> float:
         factor = offers["ict"]["setup"] + offers["ict"]["step"] * (12 + 0.35 * steps)
@@ -64,11 +64,10 @@ def steps_until_left(
         if residual <= target:
             return None
         decreases.append(alpha * rz)
-        k = len(decreases)
-        if k >= next_look and setup + k * step >= promised:
+        k, spent = len(decreases), spent + step
+        if k >= next_look and spent >= promised:
             next_look = k + max(1, k // 8)
             left = steps_with(decreases, residual, target)
-            spent = setup + k * step
             if is_left(spent, left * step, promised, others(left), others(k + left)):
                 return k
         z = r / d

@@ -8,7 +8,7 @@
 namespace pympf::precond {
 namespace {
 
-constexpr double few = 30;  // from here on looks are longer
+constexpr double few = 30, few_rough = 45;  // from here on looks are longer
 constexpr int brief = 2, long_smooth = 4, long_rough = 8;
 constexpr double of_bound = 0.85;  // CG takes less than the bound by the condition
 
@@ -30,7 +30,7 @@ double diagonal_steps(const DistRows<T>& A, const std::vector<T>& d,
     const auto told = steps_with_diagonal(A, d, near_nullspace, static_cast<int>(within), steps);
     return told ? std::max<double>(smooth, *told) : Offer::unknown;
   };
-  const double told = smooth <= few ? rough(few, brief) : Offer::unknown;
+  const double told = smooth <= few ? rough(std::min(few_rough, most), brief) : Offer::unknown;
   return told <= most ? told : rough(most, long_rough);
 }
 

@@ -14,7 +14,7 @@ namespace {
 constexpr double null_row = 1e-3;      // of a_ii, below which |A 1|_i is that of a near-nullspace
 constexpr double no_m_matrix = 0.05;   // of a_ii: so much is positive off the diagonal
 constexpr double not_rounding = 1e-6;  // of the terms of a row sum, in float32 neither
-constexpr double little_sum = 1e-4;    // sum of |row sum| to the trace
+constexpr double little_sum = 1e-3;    // sum of |row sum| to the trace
 
 // Of the break-even: who is only just better loses by being wrong.
 constexpr double sure = 0.8;
