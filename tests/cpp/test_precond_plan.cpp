@@ -81,8 +81,11 @@ TEST_CASE("nothing is left before it has had what the plan promised") {
   CHECK_FALSE(is_left({49, 1e9, 50, 100, 100}));
   CHECK(is_left({50, 1e9, 50, 100, 100}));
   CHECK_FALSE(is_left({50, 99, 50, 100, 100}));  // the others would cost more
-  CHECK_FALSE(is_left({5, 150, 5, 100, 100}));   // a forecast four times too long would mislead
-  CHECK(is_left({100, 50, 120, 100, 100}));      // late, whatever was promised
+  CHECK_FALSE(is_left({30, 1e9, 5, 100, 100}));  // too early to believe a forecast
+  CHECK(is_left({100, 50, 50, 100, 100}));       // late: the rest is judged once
+  CHECK_FALSE(is_left({100, 49, 50, 100, 100}));
+  CHECK_FALSE(is_left({120, 399, 50, 100, 100}));  // and who has stayed stays
+  CHECK(is_left({200, 1, 1e9, 100, 100}));
 }
 
 TEST_CASE("Ritz values of a Lanczos matrix are its extreme eigenvalues") {

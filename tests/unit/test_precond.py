@@ -851,18 +851,17 @@ def cliques_in_parts(rng, parts=4, rows=1500):
     return gallery.laplacian(E + E.T)
 
 
-def test_no_lowered_diagonal_where_parts_are_nearly_singular(rng):
+def test_no_lowered_diagonal_where_parts_are_singular_or_nearly_so(rng):
     """The constant of a part would be an eigenvalue of M A far below all others: 28 iterations."""
     A = cliques_in_parts(rng)
     shifted = gallery.shifted(A, 1e-6 * A.diagonal().mean())
     b = A @ rng.standard_normal(A.shape[0])
-    for matrix, lowers in ((A, True), (shifted, False)):
+    for matrix in (A, shifted):
         M = pympf.as_preconditioner(matrix, solves=2)
         ours, raised = (pympf.solve(matrix, b, preconditioner=way) for way in (M, "ict"))
         assert "ict" in ours.choice
         assert ours.converged
-        same = np.array_equal(ours.operator @ b, raised.operator @ b)
-        assert same != lowers
+        np.testing.assert_array_equal(ours.operator @ b, raised.operator @ b)
         assert ours.iterations <= 22
 
 
