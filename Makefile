@@ -27,7 +27,7 @@ OPTIONS := PYMPF_WITH_MPI=$(PYMPF_WITH_MPI) PYMPF_WITH_PETSC=$(PYMPF_WITH_PETSC)
            PYMPF_WITH_SUPERLU=$(PYMPF_WITH_SUPERLU) PYMPF_WERROR=$(PYMPF_WERROR) \
            PYMPF_NATIVE=$(PYMPF_NATIVE)
 SOURCES := $(shell find cpp pympf CMakeLists.txt pyproject.toml -not -path '*/__pycache__*')
-CXX_SOURCES := $(shell find cpp tests bench -name '*.[ch]pp' -o -name '*.c')
+CXX_SOURCES := $(shell find cpp tests bench docs -name '*.[ch]pp' -o -name '*.c')
 PYTEST := $(VENV)/bin/pytest $(PYTEST_ARGS)
 LOG = 2>&1 | tee $(BUILD)/logs/$@.log
 _ := $(shell mkdir -p $(BUILD)/logs $(BUILD)/reports)

@@ -26,10 +26,11 @@ import measure
 
 CASES = ("setup_scaling", "frobenius", "apply", "blocks", "threads", "table21", "matrices", "work")
 CASES += ("suite", "suite_two_cores", "honest", "unit_costs", "nonsymmetric")
-CASES += ("ranks", "lsh", "lsh_networks", "lsh_forward")
+CASES += ("ranks", "lsh", "lsh_suggest", "lsh_networks", "lsh_forward")
 CASES += ("depth", "modular", "modular_peers", "modular_samples", "modular_images")
 CASES += ("patches", "patches_speed", "patches_tasks")
 CASES += ("direct", "compare")
+CASES += ("wavelets", "table22")
 CASES += ("attribution", "attribution_tables", "attribution_wtq", "alignments")
 CASES += ("sketch", "sketch_pipeline", "sketch_learning", "sketch_repository")
 RESULTS = measure.ROOT / "bench/results"

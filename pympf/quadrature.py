@@ -15,6 +15,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from pympf._progress import working
 from pympf.la import Matrix, Ranks, checks
 from pympf.mmf import Mmf
 
@@ -92,7 +93,8 @@ def logdet(
         np.random.default_rng(checks.seed(seed)).random((n, n_probes)) < 0.5, -1.0, 1.0
     )
     exact, known = (0.0, np.zeros(n_probes)) if F is None else _known(F, signs)
-    forms, steps = _log_forms(matrix, signs, known, min(n_steps, n))
+    with working(f"logdet with {n_probes} probes"):
+        forms, steps = _log_forms(matrix, signs, known, min(n_steps, n))
     samples = forms - known
     error = float(np.std(samples, ddof=1)) / math.sqrt(n_probes)
     return LogDeterminant(exact + float(np.mean(samples)), error, n_probes, steps)

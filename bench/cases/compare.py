@@ -19,6 +19,7 @@ import measure
 import tables
 
 import pympf
+from pympf import io
 from pympf.comparison import Comparison
 
 TITLE = "Which solver: the advice of `pympf compare`"
@@ -26,6 +27,7 @@ TITLE = "Which solver: the advice of `pympf compare`"
 BAR = 1.2
 AGAIN = 3.0  # times the advised one: who is timed again
 LIMIT_S = 60.0
+GENERAL = "general"
 MATRICES = {
     "pde/wathen100": (families.DEFINITE, "finite elements, mass"),
     "structural/bcsstk16": (families.DEFINITE, "dam, stiffness"),
@@ -36,7 +38,7 @@ MATRICES = {
     "indefinite/stokes64": (families.INDEFINITE, "saddle point"),
     "indefinite/lowThrust_3": (families.INDEFINITE, "optimal control"),
     "circuit/G2_circuit": (families.DEFINITE, "circuit"),
-    "asym/sherman3": (families.INDEFINITE, "oil reservoir, not symmetric"),
+    "asym/sherman3": (GENERAL, "oil reservoir, not symmetric"),
 }
 
 
@@ -61,15 +63,15 @@ def points(tiny: bool) -> list[dict[str, Any]]:
 def run(
     file: str, variant: str, kind: str, threads: int, solvers: list[str] | None = None
 ) -> dict[str, Any]:
-    system = families.stored(file, variant)
+    A, b = _system(file, variant)
     options = {"threads": threads, "clock": "processor", "limit_s": LIMIT_S, "runs": 3}
-    first = pympf.compare(system.A, system.b, solvers=solvers, **options)
+    first = pympf.compare(A, b, solvers=solvers, **options)
     row = {"matrix": first.matrix, "trials": _trials(first), "advice": first.advice}
     if first.advised is None:
         return row
     advised = first.advised
     near = [t.solver for t in first if t.solved and t.total_s <= AGAIN * advised.total_s]
-    again = pympf.compare(system.A, system.b, solvers=near, **options)
+    again = pympf.compare(A, b, solvers=near, **options)
     times = {t.solver: t.total_s for t in again if t.solved}
     fastest = min(times, key=lambda name: times[name])
     return row | {
@@ -78,6 +80,13 @@ def run(
         "fastest_again": fastest,
         "ratio_again": times[advised.solver] / times[fastest],
     }
+
+
+def _system(file: str, variant: str) -> tuple[Any, Any]:
+    if variant == GENERAL:
+        return io.read_matrix(measure.ROOT / file), None
+    system = families.stored(file, variant)
+    return system.A, system.b
 
 
 def _trials(comparison: Comparison) -> list[dict[str, Any]]:

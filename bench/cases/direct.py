@@ -23,7 +23,7 @@ import scipy.sparse as sp
 import tables
 
 import pympf
-from pympf import approx, io
+from pympf import approx, gallery, io
 
 TITLE = "Nonsymmetric matrices by rotations"
 
@@ -55,6 +55,7 @@ THESIS_24 = {
 }
 SPARSE = ("gre_1107", "orani678", "SciMet", "rdb3200l", "polblogs")
 DENSE = ("attention", "short kernel", "3-step walk", "two scales", "Gaussian kernel")
+DENSE += ("inverse of a grid operator",)
 CLOCKS = ("neighbours in 3-D", "convection-diffusion", "R-MAT graph")
 
 
@@ -187,6 +188,9 @@ def _dense(name: str, n: int = 1024) -> np.ndarray:
         S[np.triu_indices(n, 1)] = -np.inf
         E = np.exp(S - S.max(axis=1, keepdims=True))
         return E / E.sum(axis=1, keepdims=True)
+    if name == "inverse of a grid operator":
+        side = round(n**0.5)
+        return np.linalg.inv(gallery.convection_diffusion(side, 50.0).toarray())
     if name == "3-step walk":
         A = _sparse("polblogs")[:n][:, :n].toarray() + 0.1 * np.eye(n)
         P = A / A.sum(axis=1, keepdims=True)
@@ -328,7 +332,7 @@ def _page_24(rows: list[tables.Row]) -> str:
 
 
 def _page_bytes(rows: list[tables.Row]) -> str:
-    kinds = ("threshold", "direct", "low rank", "low rank + direct", "CUR", "compress")
+    kinds = ("threshold", "direct", "wavelets", "low rank", "low rank + direct", "CUR", "compress")
     none = [None]
     lines = [
         [

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import measure
+import numpy as np
 import problems
 import scipy.sparse as sp
 import solvers
@@ -65,6 +66,7 @@ def _is_general(file: Path) -> bool:
 def run(**point: Any) -> dict[str, Any]:
     A = sp.csr_array(_matrix(**point))
     A.sort_indices()
+    A.indices, A.indptr = A.indices.astype(np.int32), A.indptr.astype(np.int32)  # PETSc's
     random = problems.random_vector(A.shape[0])
     b = A @ random if point["kind"] == "file" else random
     system = System(A, b, symmetric=False, maxiter=solvers.MOST_GMRES)

@@ -250,10 +250,10 @@ void define_kind(py::module_& m) {
 }
 
 template <class Make>
-SparseInverse unlocked(const Rows& A, const Rows& W, const Make& make) {
-  const CsrView<double> a = A.view(), w = W.view();
+SparseInverse unlocked(const Rows& A, const Make& make) {
+  const CsrView<double> rows = A.view();
   const py::gil_scoped_release release;
-  return make(a, w);
+  return make(rows);
 }
 
 void define_wavelets(py::module_& m) {
@@ -280,15 +280,15 @@ void define_wavelets(py::module_& m) {
       });
   m.def(
       "wspai",
-      [](const Rows& A, const Rows& W, Index block) {
-        return as_dict(unlocked(A, W, [&](auto& a, auto& w) { return wspai(a, w, block); }));
+      [](const Rows& A, const Wavelets& W, Index block) {
+        return as_dict(unlocked(A, [&](auto& rows) { return wspai(rows, W, block); }));
       },
       py::arg("A"), py::arg("W"), py::arg("block"));
   m.def(
       "iwspai",
-      [](const Rows& A, const Rows& W, bool lsqr, double rtol, Index maxiter) {
+      [](const Rows& A, const Wavelets& W, bool lsqr, double rtol, Index maxiter) {
         const SpaiParams params{lsqr, rtol, maxiter};
-        return as_dict(unlocked(A, W, [&](auto& a, auto& w) { return iwspai(a, w, params); }));
+        return as_dict(unlocked(A, [&](auto& rows) { return iwspai(rows, W, params); }));
       },
       py::arg("A"), py::arg("W"), py::arg("lsqr"), py::arg("rtol"), py::arg("maxiter"));
 }

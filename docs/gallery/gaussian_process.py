@@ -15,7 +15,7 @@ from scipy.spatial import cKDTree
 import pympf
 
 rng = np.random.default_rng(0)
-points = np.sort(rng.uniform(0, 100, 3000))
+points = np.sort(rng.uniform(0, 70, 2000))
 signal = np.sin(points) + 0.5 * np.sin(0.3 * points)
 y = signal + 0.3 * rng.standard_normal(points.size)
 

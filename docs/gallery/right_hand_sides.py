@@ -3,8 +3,8 @@ Several right-hand sides
 ========================
 
 Which of many possible sources explains what a few sensors saw? A solve for each sensor answers for
-all sources, because the Green's function is symmetric; and a block of them is solved together. You
-learn that the columns of a block get the bits that they would get alone, in less time.
+all sources, because the Green's function is symmetric; and a block of them is solved together.
+You learn that the columns of a block get the bits that they would get alone, in less time.
 """
 
 import time

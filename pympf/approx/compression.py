@@ -29,8 +29,8 @@ ENTRY = 12
 """Bytes of an entry of a sparse matrix: the value and its column."""
 RANKS = (4, 10, 16, 24, 40)
 """Of what is taken off before rotations."""
-STEPS = (1 / 16, 1 / 8, 1 / 4, 3 / 8, 1 / 2, 3 / 4, 1, 2, 4, 8)
-"""Rotations, for each row."""
+STEPS = (1 / 64, 1 / 32, 3 / 64, 1 / 16, 3 / 32, 1 / 8, 1 / 4, 3 / 8, 1 / 2, 3 / 4, 1, 2, 4, 8)
+"""Rotations, for each row. Graphs want few, and small steps at first: each lowers the threshold."""
 ORDERS = (1, 2, 4)
 """Of the wavelets that are tried."""
 MOST_DENSE = 2**22

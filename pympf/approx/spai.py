@@ -281,8 +281,7 @@ def _made(kind: str, A: Any, W: Wavelets, solver: str, make: Any) -> SparseInver
     csr = square(checked(A), kind)
     if csr.shape != W.shape:
         raise ValueError(f"{kind}: A has {csr.shape[0]} rows and the wavelets {W.shape[0]}")
-    basis = sp.csr_array(W.matrix().T)
-    found = make(rows_of(csr), rows_of(basis))
+    found = make(rows_of(csr), W._wavelets)
     indptr, indices, data, n, _ = found.pop("M")
     M = sp.csc_array((data, indices, indptr), shape=(n, n))
     size = 12 * M.nnz + 4 * (n + 1)

@@ -152,8 +152,7 @@ def _call(krylov: str, **options: Any) -> Callable[[System], str]:
     def call(system: System) -> str:
         direct = krylov == "preonly"
         given = {"ksp_type": krylov, **options}
-        if direct and system.symmetric:
-            given |= {"pc_type": "cholesky"}
+        if options.get("pc_type") == "cholesky":
             given |= {} if system.kernel is None else {"mat_mumps_icntl_24": 1}
         known = [f"mat.setOption(PETSc.Mat.Option.SYMMETRIC, {system.symmetric})"]
         if system.kernel is not None and not direct:
@@ -209,6 +208,12 @@ def solvers() -> list[Solver]:
         one("MINRES Jacobi", INDEFINITE, "minres", pc_type="jacobi", pc_jacobi_abs=True),
         one("GMRES ILU", NOT_CG, "gmres", pc_type="ilu"),
         *(one(f"GMRES {name}", GENERAL, "gmres", **options) for name, options in amg.items()),
-        Solver("PETSc MUMPS LDLT", "petsc4py", mumps, _call("preonly", **MUMPS), SYMMETRIC),
-        one("MUMPS LU", GENERAL, "preonly", pc_type="lu", **MUMPS),
+        Solver(
+            "PETSc MUMPS LDLT",
+            "petsc4py",
+            mumps,
+            _call("preonly", pc_type="cholesky", **MUMPS),
+            SYMMETRIC,
+        ),
+        one("MUMPS LU", NOT_CG, "preonly", pc_type="lu", **MUMPS),
     ]

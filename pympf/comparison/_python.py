@@ -14,6 +14,7 @@ from pympf.comparison.solver import (
     DEFINITE,
     GENERAL,
     NOT_CG,
+    SYMMETRIC,
     Answer,
     Prepare,
     Setup,
@@ -129,18 +130,23 @@ def _direct(factor: Callable[[Vector], Any], system: System) -> Solve:
 PARDISO_TYPE = {True: 2, None: -2, False: -2}  # real and symmetric: definite or not
 
 
-def _pardiso(system: System) -> Setup:
-    from pypardiso import PyPardisoSolver
+def _pardiso(symmetric: bool) -> Prepare:
+    """Return LLᵀ or LDLᵀ of a symmetric matrix, or LU as pypardiso does by itself."""
 
-    kind = PARDISO_TYPE[system.definite] if system.symmetric else 11
-    A = sp.csr_matrix(_with_diagonal(system.A) if system.symmetric else system.A)
+    def prepare(system: System) -> Setup:
+        from pypardiso import PyPardisoSolver
 
-    def setup() -> Solve:
-        solver = PyPardisoSolver(mtype=kind)
-        solver.factorize(A)
-        return _direct(lambda b: solver.solve(A, b), system)
+        kind = PARDISO_TYPE[system.definite] if symmetric else 11
+        A = sp.csr_matrix(_with_diagonal(system.A) if symmetric else system.A)
 
-    return setup
+        def setup() -> Solve:
+            solver = PyPardisoSolver(mtype=kind)
+            solver.factorize(A)
+            return _direct(lambda b: solver.solve(A, b), system)
+
+        return setup
+
+    return prepare
 
 
 def _with_diagonal(A: Any) -> Any:
@@ -259,9 +265,11 @@ def _call_splu(system: System) -> str:
     )
 
 
+def _call_pardiso_lu(_: System) -> str:
+    return "import pypardiso, scipy.sparse as sp\nx = pypardiso.spsolve(sp.csr_matrix(A), b)"
+
+
 def _call_pardiso(system: System) -> str:
-    if not system.symmetric:
-        return "import pypardiso, scipy.sparse as sp\nx = pypardiso.spsolve(sp.csr_matrix(A), b)"
     return (
         "import pypardiso, scipy.sparse as sp\n"
         "U = sp.csr_matrix(sp.triu(A))  # with every diagonal entry stored\n"
@@ -323,6 +331,7 @@ def solvers() -> list[Solver]:
         ),
         Solver("PyAMG RS", "pyamg", _ruge_stuben, _call_ruge_stuben),
         Solver("PyAMG AIR", "pyamg", air, _call_air, GENERAL),
-        Solver("PARDISO", "pypardiso", _pardiso, _call_pardiso),
+        Solver("PARDISO LDLT", "pypardiso", _pardiso(True), _call_pardiso, SYMMETRIC),
+        Solver("PARDISO LU", "pypardiso", _pardiso(False), _call_pardiso_lu, NOT_CG),
         Solver("CHOLMOD", "sksparse", _cholmod, _call_cholmod, DEFINITE),
     ]

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 from numpy.typing import NDArray
 
-from pympf.io import _hdf5, _matlab, _npz, _petsc, _text
+from pympf.io import _hdf5, _matlab, _matrix_market, _npz, _petsc, _text
 from pympf.io._files import checked_target
 
 PathLike: TypeAlias = str | bytes | os.PathLike[str] | os.PathLike[bytes]
@@ -31,10 +31,10 @@ class Format:
 
 _MATRIX_MARKET = Format(
     "Matrix Market",
-    _text.read_matrix_market,
-    _text.write_matrix_market,
-    _text.read_matrix_market_vector,
-    _text.write_matrix_market_vector,
+    _matrix_market.read_matrix_market,
+    _matrix_market.write_matrix_market,
+    _matrix_market.read_matrix_market_vector,
+    _matrix_market.write_matrix_market_vector,
 )
 TEXT = Format("text", _text.read_edges, None, _text.read_text_vector, _text.write_text_vector)
 PETSC = Format(

@@ -12,6 +12,7 @@
 from pympf.lsh.buckets import BucketIndex
 from pympf.lsh.distributed import DistributedTable
 from pympf.lsh.families import EuclideanHash, HyperplaneHash
+from pympf.lsh.suggestion import Suggestion
 from pympf.lsh.table import Table, TableReport
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "DistributedTable",
     "EuclideanHash",
     "HyperplaneHash",
+    "Suggestion",
     "Table",
     "TableReport",
 ]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pympf import la
 
 __all__ = [
+    "as_center",
     "as_points",
     "as_rows",
     "checked_ids",
@@ -33,6 +34,14 @@ def as_rows(X: Any, features: int, dtype: np.dtype[Any] | None) -> NDArray[Any]:
         raise ValueError(f"X: expected shape (n, {features}), got {array.shape}")
     with np.errstate(over="ignore"):  # infinite numbers are refused where they are hashed
         return array if dtype is None else array.astype(dtype, copy=False)
+
+
+def as_center(center: Any, features: int) -> NDArray[np.float64]:
+    """Return what is subtracted from all points."""
+    vector = la.as_vector(center, features, np.float64, "center")
+    if vector.ndim != 1:
+        raise ValueError(f"center: expected shape ({features},), got {vector.shape}")
+    return vector
 
 
 def checked_ids(ids: Any) -> NDArray[np.int64]:

@@ -22,6 +22,8 @@ def save_table(state: dict[str, Any], path: str | os.PathLike[str]) -> None:
     # A seed of 64 bits has no exact float64 value: numbers are written as text.
     family = {name: repr(value) for name, value in state["family"].items()}
     arrays = {"points": state["points"].ravel(), "ids": state["ids"]}
+    if state["center"] is not None:
+        arrays["center"] = state["center"]
     sizes = {"rows": rows, "features": features}
     tree.save(path, TABLE_TYPE, head | sizes | arrays | {"family": family})
 
@@ -31,6 +33,7 @@ def load_table(path: str | os.PathLike[str], restore: Callable[[dict[str, Any]],
 
     def state_of(read: tree.Tree) -> T:
         state = {name: read[name] for name in ("kind", "dtype", "next_id", "ids")}
+        state["center"] = read.get("center")  # only where there is one
         state["family"] = {
             name: float(text) if name in ("width", "offset") else int(text)
             for name, text in read["family"].items()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,10 +15,13 @@ from pympf._html import card
 from pympf._progress import working
 from pympf._report import Column, Lines, table
 from pympf.la import checks
-from pympf.lsh._gates import as_rows, checked_ids, real_dtype
+from pympf.lsh._gates import as_center, as_rows, checked_ids, real_dtype
 from pympf.lsh._settings import Settings
 from pympf.lsh._storage import load_table, save_table
 from pympf.lsh.families import EuclideanHash, HashFamily, HyperplaneHash, checked_family, settled
+
+if TYPE_CHECKING:
+    from pympf.lsh.suggestion import Suggestion
 
 __all__ = ["Table", "TableReport"]
 
@@ -37,6 +41,10 @@ class Table(Settings):
         `n_functions` make the buckets smaller.
     dtype : numpy.float64 or numpy.float32, optional
         What points are stored as; by default the dtype of the first ones.
+    center : array_like, shape (n_features,), optional
+        Subtracted from all points and queries before they are hashed, stored and measured.
+        Hyperplanes through the origin part points that lie around it; for others, such as images,
+        whose numbers are all positive, take their mean. Distances stay, up to rounding.
 
     References
     ----------
@@ -55,17 +63,91 @@ class Table(Settings):
     (array([[0.1       , 0.14142136,        inf]]), array([[ 0,  1, -1]]))
     """
 
-    def __init__(self, family: HashFamily, *, dtype: Any = None) -> None:
-        self.family = checked_family(family)
+    def __init__(
+        self, family: HashFamily, *, dtype: Any = None, center: ArrayLike | None = None
+    ) -> None:
+        self.family, self.center = checked_family(family), center
+        self._center = None if center is None else as_center(center, self.family.n_features)
         self._asked = None if dtype is None else real_dtype(dtype)
         self._dtype = self._asked
         self._table, self._made = self._empty(self._dtype), self.family._family
 
     def _parameters(self) -> dict[str, Any]:
-        return {"family": self.family, "dtype": self._asked}
+        return {"family": self.family, "dtype": self._asked, "center": self.center}
 
     def _empty(self, dtype: np.dtype[Any] | None) -> Any:
         return (_engine.Table32 if dtype == np.float32 else _engine.Table64)(self.family._family)
+
+    @classmethod
+    def suggest(
+        cls,
+        X: ArrayLike,
+        k: int = 10,
+        recall: float = 0.95,
+        *,
+        kinds: Sequence[str] = ("codes", "planes", "slabs"),
+        sample: int = 50_000,
+        queries: int = 400,
+        seed: int = 0,
+    ) -> Suggestion:
+        """Choose family, bits, tables and candidates by trials on a sample of the points.
+
+        Not collective. Some points are taken out as queries, and their k nearest among the others
+        are found exactly. Keys that are ranked (one table of 64 to 1024 bits) and buckets (several
+        tables of hyperplanes or slabs) are tried with more and more candidates or probes, until
+        half of the queries find `recall` of these neighbours, by a standard error more; the
+        quickest wins, or the nearest to it where none does. The recall that is said is the one of
+        the other half, which chose nothing.
+
+        Parameters
+        ----------
+        X : array_like, shape (n, n_features)
+            The points, or some that are like them; more than one.
+        k : int
+            Neighbours wanted. Of fewer points, as many as there are.
+        recall : float
+            The part of the k nearest to be found on average, in (0, 1].
+        kinds : sequence of {'codes', 'planes', 'slabs'}
+            What may be tried: keys that are ranked, buckets of hyperplanes, buckets of slabs.
+        sample : int
+            Points of `X` that take part, at most. From a part of them the candidates are scaled up
+            to all of `X`.
+        queries : int
+            Points that are held out, at most; at most a third.
+        seed : int
+            Of the draw of sample and queries, and of the families.
+
+        Returns
+        -------
+        Suggestion
+            ``fit(X)`` makes the table, and ``table.query(Q, k, **suggestion.search)`` searches.
+            ``recall`` and ``error`` are the recall that it measured and its standard error;
+            ``print`` says all. The choice depends on measured times (of the processor), and may
+            differ between two runs where two are about as quick.
+
+        Raises
+        ------
+        ValueError
+            If `X` has fewer than two rows, or a number that is not finite.
+        TypeError
+            If `X` is not a dense array of real numbers.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from pympf.lsh import Table
+        >>> X = np.random.default_rng(0).random((2000, 16))
+        >>> suggestion = Table.suggest(X, k=5, recall=0.9)
+        >>> suggestion.recall >= 0.9 - 4 * suggestion.error
+        True
+        >>> table = suggestion.fit(X)
+        >>> distances, ids = table.query(X[:3], 5, **suggestion.search)
+        >>> ids[:, 0].tolist()
+        [0, 1, 2]
+        """
+        from pympf.lsh.suggestion import suggest  # which makes tables
+
+        return suggest(X, k, recall, kinds=kinds, sample=sample, queries=queries, seed=seed)
 
     # ---- what it holds ---------------------------------------------------------------------------
     def __len__(self) -> int:
@@ -297,7 +379,9 @@ class Table(Settings):
         return self._rows(X, np.dtype(np.float64) if self._dtype is None else self._dtype)
 
     def _rows(self, X: ArrayLike, dtype: np.dtype[Any] | None) -> NDArray[Any]:
-        return as_rows(X, self.family.n_features, dtype)
+        rows = as_rows(X, self.family.n_features, dtype)
+        with np.errstate(over="ignore"):  # infinite numbers are refused where they are hashed
+            return rows if self._center is None else rows - self._center.astype(rows.dtype)
 
     # ---- reports and files -----------------------------------------------------------------------
     def report(self) -> TableReport:
@@ -385,6 +469,7 @@ class Table(Settings):
             "kind": type(self.family).__name__,
             "family": self.family._parameters(),
             "dtype": "" if self._dtype is None else self._dtype.name,
+            "center": self._center,
             "next_id": self._table.next_id,
             "points": points,
             "ids": ids,
@@ -395,8 +480,10 @@ class Table(Settings):
         if state["kind"] not in kinds:
             raise ValueError(f"family {state['kind']!r} is not one of {', '.join(kinds)}")
         family = kinds[state["kind"]](**state["family"])
-        self.__init__(family, dtype=state["dtype"] or None)  # type: ignore[misc]
-        points = self._rows(state["points"], self._dtype)
+        self.__init__(  # type: ignore[misc]
+            family, dtype=state["dtype"] or None, center=state.get("center")
+        )
+        points = as_rows(state["points"], family.n_features, self._dtype)
         if state["ids"].shape != (len(points),):
             raise ValueError(f"{len(points)} points have ids of shape {state['ids'].shape}")
         self._table.restore(points, state["ids"], state["next_id"])

@@ -104,8 +104,9 @@ TEST_CASE("wavelets: what does not fit is refused") {
 
 TEST_CASE("spai: the residual is orthogonal to the allowed columns, by QR and by LSQR") {
   const Csr<double> A = grid({12, 16});
-  const Csr<double> W = Wavelets({12, 16}, {2, 3}, order_2).transposed();
-  const SparseInverse qr = iwspai(A, W, {}), lsqr = iwspai(A, W, {true, 1e-13, 1000});
+  const Wavelets basis({12, 16}, {2, 3}, order_2);
+  const Csr<double> W = basis.transposed();
+  const SparseInverse qr = iwspai(A, basis, {}), lsqr = iwspai(A, basis, {true, 1e-13, 1000});
   CHECK(qr.dependent == 0);
   CHECK(lsqr.unconverged == 0);
   CHECK(lsqr.most_iterations > 1);
@@ -113,11 +114,11 @@ TEST_CASE("spai: the residual is orthogonal to the allowed columns, by QR and by
   CHECK(slope(transpose(A.view()), W, qr.M) < 1e-12);
   CHECK(slope(transpose(A.view()), W, lsqr.M) < 1e-9);
 
-  const SparseInverse blocks = wspai(A, W, 5);
+  const SparseInverse blocks = wspai(A, basis, 5);
   const Csr<double> transformed = transpose(galerkin(A.view(), W.view()).view());
   const Csr<double> one = diagonal_matrix(std::vector<double>(A.rows, 1.0));
   CHECK(slope(transformed, one, blocks.M) < 1e-12);
   CHECK(blocks.M.nnz() == 38 * 25 + 4);
-  CHECK_THROWS_AS(wspai(A, W, 0), InvalidArgument);
-  CHECK_THROWS_AS(iwspai(A, diagonal_matrix({1.0}), {}), InvalidArgument);
+  CHECK_THROWS_AS(wspai(A, basis, 0), InvalidArgument);
+  CHECK_THROWS_AS(iwspai(diagonal_matrix({1.0}), basis, {}), InvalidArgument);
 }

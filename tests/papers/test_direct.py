@@ -84,6 +84,8 @@ def test_equal_bytes(shared_matrices, name, wins):
         best = min((t for t in trials if t.limit == limit), key=lambda t: t.error)
         assert best.kind == wins
         assert best.nbytes <= limit
+    if name == "polblogs":
+        assert best.error <= 0.44  # at 75 %
 
 
 def test_cur_by_norms_has_the_thesis_errors(shared_matrices):

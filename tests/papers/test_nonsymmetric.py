@@ -31,8 +31,10 @@ def solved(A, b):
 def test_convection_and_diffusion(n, dimensions, flow, speed, rng):
     A = gallery.convection_diffusion(n, speed, flow=flow, dimensions=dimensions)
     solution = solved(A, rng.standard_normal(A.shape[0]))
+    report = solution.operator.report()
     assert solution.iterations <= 12
-    assert solution.operator.report().operator_complexity <= 2.5
+    assert report.operator_complexity <= 2.5
+    assert report.setup_work + solution.iterations * (report.work + A.nnz) <= 140 * A.nnz
 
 
 @pytest.mark.parametrize("speed", [1e2, 1e3, 1e4])
@@ -43,7 +45,7 @@ def test_jumps_of_a_million_are_no_harder(speed, rng):
     assert solved(A, rng.standard_normal(n * n)).iterations <= 12
 
 
-@pytest.mark.parametrize(("alpha", "most"), [(0.85, 12), (0.99, 12), (0.999, 24)])
+@pytest.mark.parametrize(("alpha", "most"), [(0.85, 6), (0.99, 10), (0.999, 14)])
 def test_page_rank_on_a_directed_neighbour_graph(alpha, most, rng):
     P = gallery.directed_neighbours(30_000)
     A = (sp.eye_array(30_000) - alpha * P.T).tocsr()

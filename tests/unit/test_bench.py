@@ -156,6 +156,26 @@ def test_a_point_of_the_suite_runs(tmp_path):
         assert not failure or failure.startswith("not installed"), (name, failure)
 
 
+@pytest.mark.parametrize("name", ["compare", "lsh_suggest"])
+def test_points_of_the_choosing_cases_run(name, tmp_path, monkeypatch):
+    """What is advised or suggested is measured again, and stands in the table."""
+    pytest.importorskip("sklearn")
+    monkeypatch.syspath_prepend(BENCH)
+    case = __import__(f"cases.{name}", fromlist=[name])
+    (point,) = case.points(tiny=True)
+    row = point | run_point(name, point, tmp_path)
+    text = case.render([row])
+    if name == "compare":
+        assert row["advised"] in row["again_s"]
+        assert row["ratio_again"] >= 1
+        assert row["advised"] in text
+    else:
+        chosen = [found for search, found in row["found"].items() if search.startswith("suggest")]
+        assert len(chosen) == 4
+        assert all(found["recall"] > 0.85 for found in chosen)
+        assert all(search in text for search in row["found"])
+
+
 def test_cases_end_well(tmp_path):
     """In processes of their own, as in a real run; a crash at the end would lose the point."""
     for name in ("apply", "work"):
@@ -171,6 +191,7 @@ def test_cases_end_well(tmp_path):
 
 NETWORKS = ["lsh_networks", "lsh_forward", "depth", "modular", "modular_samples", "modular_images"]
 NETWORKS += ["patches", "patches_speed", "patches_tasks", "attribution_tables"]
+NETWORKS += ["wavelets", "table22"]
 
 
 @pytest.mark.parametrize("name", NETWORKS)

@@ -370,9 +370,9 @@ def test_solvers_are_asked_for_by_name_and_by_first_words():
 def test_a_missing_package_is_named(monkeypatch):
     monkeypatch.setattr(
         "pympf.comparison.registry.SOLVERS",
-        {"PARDISO": replace(SOLVERS["PARDISO"], package="no_such_package")},
+        {"PARDISO LDLT": replace(SOLVERS["PARDISO LDLT"], package="no_such_package")},
     )
-    (only,) = compare(np.eye(3), solvers=["PARDISO"])
+    (only,) = compare(np.eye(3), solvers=["PARDISO LDLT"])
     assert (only.verdict, only.detail) == ("not installed", "pip install no_such_package")
 
 

@@ -96,6 +96,12 @@ def test_options_page_is_current():
     assert written == page, "docs/options.md: run `make docs`"
 
 
+def test_chart_is_current():
+    chart = load(ROOT / "tools" / "generate_chart.py")
+    for text, path in ((chart.page(), "choosing.md"), (chart.svg(), "images/choosing.svg")):
+        assert (ROOT / "docs" / path).read_text() == text, f"docs/{path}: run `make docs`"
+
+
 def test_benchmarks_page_is_current(monkeypatch):
     if not (ROOT / "bench" / "results").is_dir():
         pytest.skip("there are no results of benchmarks")

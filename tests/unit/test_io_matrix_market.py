@@ -11,7 +11,7 @@ import scipy.sparse as sp
 
 from pympf import gallery
 from pympf.io import (
-    _text,
+    _lines,
     read_matrix,
     read_vector,
     write_matrix,
@@ -125,19 +125,19 @@ def test_a_file_of_comments_takes_neither_time_nor_memory(tmp_path, monkeypatch)
     (tmp_path / "A.mtx.bz2").write_bytes(comments)
     with pytest.raises(OSError, match="at its beginning hold no numbers"):
         read_matrix(tmp_path / "A.mtx.bz2")
-    monkeypatch.setattr(_text, "ALWAYS_ALLOWED", 1000)
+    monkeypatch.setattr(_lines, "ALWAYS_ALLOWED", 1000)
     (tmp_path / "x.txt.bz2").write_bytes(bz2.compress(b"1 2\n" * 10**6))
     for read in (read_matrix, read_vector):
         with pytest.raises(OSError, match="compressed more than 1100 times"):
             read(tmp_path / "x.txt.bz2")
-    monkeypatch.setattr(_text, "LONGEST_LINE", 1000)
+    monkeypatch.setattr(_lines, "LONGEST_LINE", 1000)
     with pytest.raises(OSError, match="line 1 has more than 1000 bytes"):
         read_vector(write_text(tmp_path / "x.txt", "1 " * 10**5 + "\n"))
 
 
 @pytest.mark.parametrize("pieces", [1, 7, 64])
 def test_text_is_read_in_pieces(tmp_path, monkeypatch, pieces):
-    monkeypatch.setattr(_text, "PIECE", pieces)
+    monkeypatch.setattr(_lines, "PIECE", pieces)
     A, x = random_matrix(), random_vector(9, 3)
     for suffix in (".mtx", ".mtx.gz"):
         write_matrix(tmp_path / f"A{suffix}", A)

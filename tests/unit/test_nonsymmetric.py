@@ -62,13 +62,36 @@ def test_three_dimensions_and_float32(rng):
     assert solution.x.dtype == np.float32
 
 
-@pytest.mark.parametrize("alpha", [0.85, 0.99])
-def test_page_rank_on_a_directed_graph(alpha, rng):
-    P = gallery.directed_neighbours(3000)
-    A = sp.eye_array(3000) - alpha * P.T
-    solution = pympf.solve(A.tocsr(), rng.standard_normal(3000))
+def walk(n, alpha):
+    return (sp.eye_array(n) - alpha * gallery.directed_neighbours(n).T).tocsr()
+
+
+@pytest.mark.parametrize(("alpha", "most"), [(0.85, 6), (0.99, 10), (0.999, 14)])
+def test_page_rank_on_a_directed_graph(alpha, most, rng):
+    solution = pympf.solve(walk(3000, alpha), rng.standard_normal(3000))
     assert solution.converged
-    assert solution.iterations <= 10
+    assert solution.iterations <= most
+
+
+def test_the_stationary_distribution_of_a_walk_is_found(rng):
+    """Constants are no near-nullspace of I − αPᵀ; two steps from them nearly are."""
+    A, b = walk(8000, 0.999), rng.standard_normal(8000)
+    found = pympf.solve(A, b, preconditioner="multilevel")
+    constants = np.ones(8000)
+    given = {"near_nullspace": constants, "left_near_nullspace": constants}
+    by_constants = pympf.solve(A, b, preconditioner="multilevel", **given)
+    assert found.iterations < by_constants.iterations
+    off = pympf.as_preconditioner(A, method="multilevel", relaxations=0)
+    constant = pympf.as_preconditioner(A, method="multilevel", **given)
+    np.testing.assert_array_equal(off @ b, constant @ b)
+
+
+def test_a_wider_incomplete_factor_where_zero_fill_takes_long(rng):
+    A = gallery.convection_diffusion(96, 7e3, flow="constant")
+    b = rng.standard_normal(96 * 96)
+    solution = pympf.solve(A, b)
+    assert "ILUT(0.001, +10) alone, as a probe predicts" in solution.choice
+    assert solution.iterations <= 6
 
 
 def test_rows_of_many_scales():
@@ -255,6 +278,19 @@ def test_levels_are_those_of_the_twin(seed, rng):
     expected = petrov(A, len(levels) - 1)
     assert [len(level[0]) for level in expected.levels] == [x["rows"] for x in levels[:-1]]
     np.testing.assert_allclose(M @ r, expected.apply(r), rtol=1e-8, atol=1e-12)
+
+
+def test_functions_of_a_walk_are_those_of_the_twin(rng):
+    P = gallery.directed_neighbours(700, 16)
+    P.data *= rng.uniform(0.5, 2, P.nnz)  # no ties
+    A = (sp.eye_array(700) - 0.99 * (P / P.sum(axis=1)[:, None]).T).tocsr()
+    M = pympf.as_preconditioner(A, method="multilevel", ordering="natural")
+    levels = M.report().levels
+    assert len(levels) > 1
+    r = rng.standard_normal(700)
+    expected = petrov(A.toarray(), len(levels) - 1)
+    assert [len(level[0]) for level in expected.levels] == [x["rows"] for x in levels[:-1]]
+    np.testing.assert_allclose(M @ r, expected.apply(r), rtol=1e-7, atol=1e-10)
 
 
 @pytest.mark.parametrize("rule", [{"drop_tolerance": 0.01, "fill": 1}, {"drop_tolerance": 0.1}])

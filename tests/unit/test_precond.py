@@ -1,6 +1,7 @@
 """The preconditioner: what it promises on every kind of matrix, and what it refuses."""
 
 import itertools
+import pickle
 import re
 import threading
 
@@ -1108,3 +1109,24 @@ def assert_definite_beside_s(M, S, D, digits=1e-8):
     if n < 100:
         eigenvalues = np.linalg.eigvals(columns @ S.toarray()).real
         assert abs(eigenvalues - 1).max() <= digits
+
+
+def test_a_value_that_is_given_counts_though_it_be_the_default():
+    """The additive cycle has values of its own for what is not given, and for nothing else."""
+    A = gallery.anisotropic(40, epsilon=0.3)
+    made = {
+        name: pympf.as_preconditioner(A, method="multilevel", cycle="additive", **params)
+        for name, params in [
+            ("none", {}),
+            ("own", {"strength": 0.5}),
+            ("default", {"strength": 0.35}),
+        ]
+    }
+    assert made["none"].params["strength"] == made["own"].params["strength"] == 0.5
+    assert made["default"].params["strength"] == 0.35
+    assert made["default"].params["cluster_size"] == 16
+    r = np.ones(1600)
+    assert np.array_equal(made["none"] @ r, made["own"] @ r)
+    assert not np.array_equal(made["none"] @ r, made["default"] @ r)
+    again = pickle.loads(pickle.dumps(made["none"]))
+    assert np.array_equal(again @ r, made["none"] @ r)

@@ -2,11 +2,14 @@
 
 import importlib
 import inspect
+import re
 import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+from pympf.cli.codes import EXIT_CODES
 
 ROOT = Path(__file__).parents[2]
 
@@ -73,3 +76,20 @@ def test_what_is_missing_is_found(tmp_path):
     for fault, word in zip(faults, ("none.html", "#there", "none.png", "network"), strict=True):
         assert "bad.html" in fault
         assert word in fault
+
+
+def test_troubleshooting_names_every_reason_error_and_exit_code():
+    page = (ROOT / "docs" / "troubleshooting.md").read_text()
+    source = (ROOT / "cpp" / "pympf" / "la" / "krylov.cpp").read_text()
+    table = source.partition("kReasons[] = {")[2].partition("};")[0]
+    reasons = re.findall(r'\{Reason::\w+, "(\w+)"\}', table)
+    assert len(reasons) >= 13
+    errors = {"ValueError", "TypeError", "OSError", "RuntimeError", "MemoryError", "ImportError"}
+    errors.add("numpy.linalg.LinAlgError")
+    for path in (ROOT / "pympf").rglob("*.py"):
+        errors |= set(re.findall(r"^class (\w+)\(\w*(?:Error|Warning)\)", path.read_text(), re.M))
+    assert "LauncherError" in errors
+    for word in (*reasons, *errors):
+        assert f"| `{word}`" in page, f"docs/troubleshooting.md has no line for {word}"
+    codes = set(re.findall(r"^  (\d+) ", EXIT_CODES, re.M))
+    assert codes == set(re.findall(r"^\| (\d+) \|", page, re.M))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from pympf.ref import sketch as ref
 from pympf.sketch import BlockSparse, Orthonormal, encode, fit_dimension
-from pympf.sketch.matrices import name_word
+from pympf.sketch._matrix import name_word
 
 LAWS = [{"w": 2}, {"w": 4}, {"q": 1.0}, {"q": 0.3}, {"q": 0.05}]
 

@@ -144,10 +144,18 @@ struct Lsqr {
   }
 };
 
-void check_sizes(const CsrView<double>& A, const CsrView<double>& W) {
-  require(A.rows == A.cols && W.rows == A.rows && W.cols == A.rows,
+void check_sizes(const CsrView<double>& A, const Wavelets& W) {
+  require(A.rows == A.cols && W.rows() == A.rows,
           "expected a square matrix and wavelets of its size, got ", A.rows, " x ", A.cols, " and ",
-          W.rows, " x ", W.cols);
+          W.rows());
+}
+
+// W^T A W by columns. Level by level: W itself may be dense where its factors are sparse.
+Csr<double> transformed(const CsrView<double>& A, const Wavelets& W) {
+  Csr<double> B = transpose(A);
+  for (Index a = 0; a < static_cast<Index>(W.levels().size()); ++a)
+    for (Index l = 0; l < W.levels()[a]; ++l) B = galerkin<double>(B.view(), W.factor(a, l).view());
+  return B;
 }
 
 }  // namespace
@@ -178,7 +186,7 @@ SparseInverse sparse_inverse(const CsrView<double>& A, const CsrView<double>& W,
   return out;
 }
 
-SparseInverse wspai(const CsrView<double>& A, const CsrView<double>& W, Index block) {
+SparseInverse wspai(const CsrView<double>& A, const Wavelets& W, Index block) {
   check_sizes(A, W);
   require(block > 0, "expected a block of at least one row, got ", block);
   const Index n = A.rows;
@@ -193,13 +201,13 @@ SparseInverse wspai(const CsrView<double>& A, const CsrView<double>& W, Index bl
   }
   one.data.assign(n, 1.0);
   pattern.data.assign(pattern.indices.size(), 0.0);
-  const Csr<double> transformed = transpose(galerkin(A, W).view());
-  return sparse_inverse(transformed.view(), one.view(), pattern.view(), {});
+  return sparse_inverse(transformed(A, W).view(), one.view(), pattern.view(), {});
 }
 
-SparseInverse iwspai(const CsrView<double>& A, const CsrView<double>& W, const SpaiParams& params) {
+SparseInverse iwspai(const CsrView<double>& A, const Wavelets& W, const SpaiParams& params) {
   check_sizes(A, W);
-  return sparse_inverse(transpose(A).view(), W, W, params);
+  const Csr<double> basis = W.transposed();
+  return sparse_inverse(transpose(A).view(), basis.view(), basis.view(), params);
 }
 
 }  // namespace pympf::approx

@@ -13,6 +13,7 @@
 // with the same bits on any number.
 #pragma once
 
+#include "pympf/approx/wavelet.hpp"
 #include "pympf/la/csr.hpp"
 
 namespace pympf::approx {
@@ -34,8 +35,7 @@ struct SparseInverse {
 SparseInverse sparse_inverse(const CsrView<double>& A, const CsrView<double>& W,
                              const CsrView<double>& pattern, const SpaiParams& params);
 
-// A by rows, W by columns (Wavelets::transposed).
-SparseInverse wspai(const CsrView<double>& A, const CsrView<double>& W, Index block);
-SparseInverse iwspai(const CsrView<double>& A, const CsrView<double>& W, const SpaiParams& params);
+SparseInverse wspai(const CsrView<double>& A, const Wavelets& W, Index block);
+SparseInverse iwspai(const CsrView<double>& A, const Wavelets& W, const SpaiParams& params);
 
 }  // namespace pympf::approx

@@ -29,6 +29,7 @@ class Wavelets {
   Wavelets(std::vector<Index> grid, std::vector<Index> levels, std::vector<double> filter);
 
   Index rows() const { return rows_; }
+  const std::vector<Index>& levels() const { return levels_; }
   // Y = W^T X, or W X; row-major blocks of `count` columns. Allocates nothing after the first call.
   void transform(const double* X, double* Y, Index count, bool inverse = false) const;
   Csr<double> factor(Index axis, Index level) const;

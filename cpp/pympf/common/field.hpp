@@ -17,6 +17,33 @@ namespace pympf {
 
 enum class Kind { integer, real, boolean, choice };
 
+// A value that knows whether somebody has given it, though it be the default.
+template <class T>
+class Given {
+ public:
+  static constexpr Given none(T unless_given) {
+    Given out(unless_given);
+    out.is_given_ = false;
+    return out;
+  }
+  constexpr Given(T value) : value_(value), is_given_(true) {}
+  constexpr operator T() const { return value_; }
+  constexpr T value_or(T other) const { return is_given_ ? value_ : other; }
+
+ private:
+  T value_;
+  bool is_given_;
+};
+
+template <class M>
+struct Held {
+  using type = M;
+};
+template <class T>
+struct Held<Given<T>> {
+  using type = T;
+};
+
 // Values travel as double: integers are exact up to 2^53, a boolean is 0 or 1, a choice is its
 // index in `choices`.
 template <class P>
@@ -80,8 +107,9 @@ struct Field {
 
 template <class P, class M>
 Field<P> field(const char* name, M P::*member, double minimum, double maximum, const char* doc) {
-  constexpr Kind kind = std::is_same_v<M, bool>       ? Kind::boolean
-                        : std::is_floating_point_v<M> ? Kind::real
+  using V = typename Held<M>::type;
+  constexpr Kind kind = std::is_same_v<V, bool>       ? Kind::boolean
+                        : std::is_floating_point_v<V> ? Kind::real
                                                       : Kind::integer;
   return {name,
           kind,
@@ -90,7 +118,7 @@ Field<P> field(const char* name, M P::*member, double minimum, double maximum, c
           {},
           doc,
           [member](const P& p) { return static_cast<double>(p.*member); },
-          [member](P& p, double v) { p.*member = static_cast<M>(v); }};
+          [member](P& p, double v) { p.*member = static_cast<V>(v); }};
 }
 
 template <class P, class M>

@@ -12,11 +12,15 @@
 namespace pympf::precond {
 namespace {
 
-constexpr double few_with_factor = 12;
-constexpr int factor_steps = 3, levels_steps = 2;
-// Of the residual in one step: beyond the first ILU(0) is given up after three; levels that do not
-// stay below the second are no better than what follows.
-constexpr double factor_rate = 0.35, levels_rate = 0.5;
+// Iterations with ILU(0): up to the first it is taken alone. Up to the second ILUT is: about half
+// as many with 1.6 times the work each and ten products' of setup, which with the orthogonalization
+// of GMRES, n k^2 multiply-adds, is even from k = 8 on.
+constexpr double few_without_fill = 8, few_with_factor = 12;
+constexpr IlutRule fine_factor{1e-3, 10, false};
+// Of the residual in one step: beyond the first ILU(0) is given up after two (0.00 to 0.13 where it
+// is enough, above 0.2 where diffusion is felt); levels that do not stay below the second are no
+// better than what follows (0.00 to 0.06 where they contract).
+constexpr double factor_rate = 0.15, levels_rate = 0.5;
 // Of what is off the diagonal, with the sign that an M-matrix has there.
 constexpr double least_m_share = 0.75;
 // Rows whose diagonal entry is the largest one of its row or of its column.
@@ -73,32 +77,85 @@ Facts facts_of(const DistRows<double>& A) {
   return out;
 }
 
-// What is left of a residual of random signs after each of some steps of GMRES, the first at the
-// beginning; empty when it breaks down.
-std::vector<double> residuals(const DistRows<double>& A, const Nonsymmetric& M, int steps) {
-  const Index n = A.own();
-  const auto first = A.comm.sum_before(Global{n});
-  std::vector<double> b(n), x(n, 0);
-  for (Index i = 0; i < n; ++i) b[i] = probing::sign(first + i);
-  KrylovParams params;
-  params.method = pympf::Method::gmres;
-  params.max_iterations = params.restart = steps;
-  RowProduct<double> multiply(A);
-  const Operator<double> product = [&](const double* from, double* to) { multiply(from, to); };
-  const Operator<double> inverse = [&](const double* r, double* z) { M.apply(false, r, z); };
-  const KrylovResult result =
-      pympf::solve<double>(product, &inverse, n, b.data(), x.data(), params, {}, A.comm);
-  const bool broken = result.reason == Reason::diverged_nan ||
-                      result.reason == Reason::diverged_breakdown ||
-                      result.reason == Reason::diverged_stagnated;
-  if (broken && !(result.true_residual <= 1e-8)) return {};
-  return result.history;
-}
+// Steps of GMRES from the right on a side of random signs s, as GCR: the residual r is made
+// orthogonal to every w = A M r so far.
+class Probe {
+ public:
+  Probe(const DistRows<double>& A, const Nonsymmetric& M)
+      : A_(A), M_(M), multiply_(A), r_(signs(A)), z_(r_.size()), norms_{length(r_)} {}
 
-double rate_of(const std::vector<double>& norms, std::size_t from = 0) {
-  if (norms.size() < from + 2 || !(norms[from] > 0)) return norms.empty() ? HUGE_VAL : 0;
-  return std::pow(norms.back() / norms[from], 1.0 / static_cast<double>(norms.size() - 1 - from));
-}
+  // To a residual of 10^-8, at this rate from now on.
+  double iterations(double rate) const {
+    const double left = norms_.back() > 0 ? norms_.back() / (probing::target * norms_[0]) : 1;
+    return taken() + (left > 1 && rate > 0 ? -std::log(left) / std::log(rate) : 0);
+  }
+
+  // What is left after so many steps in all; infinity where they break down.
+  double residual(int steps) {
+    while (taken() < steps && std::isfinite(norms_.back()) && norms_.back() > 0) step();
+    return norms_.back();
+  }
+
+  // Of a residual in one step, over the last ones.
+  double rate(int steps, int last) {
+    const double now = residual(steps);
+    if (!std::isfinite(now) || taken() < steps || now == 0) return now > 0 ? HUGE_VAL : 0;
+    return std::pow(now / norms_[steps - last], 1.0 / last);
+  }
+
+  int taken() const { return static_cast<int>(norms_.size()) - 1; }
+  double work() const {
+    return taken() * (static_cast<double>(A_.rows.nnz()) + M_.multiply_adds());
+  }
+  // ||D M s|| / ||s||, the first step's: what M amplifies in the unit of the diagonal.
+  double amplification() const { return amplification_; }
+
+ private:
+  struct Direction {
+    std::vector<double> w;
+    double norm2;
+  };
+
+  static std::vector<double> signs(const DistRows<double>& A) {
+    std::vector<double> s(A.own());
+    const auto first = A.comm.sum_before(Global{A.own()});
+    for (Index i = 0; i < A.own(); ++i) s[i] = probing::sign(first + i);
+    return s;
+  }
+
+  double length(const std::vector<double>& x) const { return norm(A_.comm, A_.own(), x.data()); }
+  double dot(const std::vector<double>& x, const std::vector<double>& y) const {
+    return A_.comm.sum(pympf::dot(A_.own(), x.data(), y.data()));
+  }
+
+  void step() {
+    const Index n = A_.own();
+    M_.apply(false, r_.data(), z_.data());
+    if (directions_.empty()) amplification_ = amplified() / norms_[0];
+    std::vector<double> w(n);
+    multiply_(z_.data(), w.data());
+    for (const Direction& d : directions_) axpy(n, -dot(d.w, w) / d.norm2, d.w.data(), w.data());
+    const double norm2 = dot(w, w);
+    if (!(norm2 > 0) || !std::isfinite(norm2)) return norms_.push_back(HUGE_VAL);
+    axpy(n, -dot(w, r_) / norm2, w.data(), r_.data());
+    directions_.push_back({std::move(w), norm2});
+    norms_.push_back(length(r_));
+  }
+
+  double amplified() const {
+    std::vector<double> x = diagonal(A_);
+    for (std::size_t i = 0; i < x.size(); ++i) x[i] *= z_[i];
+    return length(x);
+  }
+
+  const DistRows<double>& A_;
+  const Nonsymmetric& M_;
+  RowProduct<double> multiply_;
+  std::vector<double> r_, z_;
+  std::vector<Direction> directions_;
+  std::vector<double> norms_;
+  double amplification_ = 0;
+};
 
 class Choice {
  public:
@@ -165,12 +222,6 @@ class Choice {
     return out;
   }
 
-  // A probe, whose products are counted.
-  std::vector<double> probed(const Nonsymmetric& M, int steps) {
-    report_.setup_work += steps * (A_.rows.nnz() + M.multiply_adds());
-    return residuals(A_, M, steps);
-  }
-
   std::unique_ptr<Nonsymmetric> asked_for() {
     if (params_.method == Method::multilevel) return taken(build(levels_recipe()), "asked for");
     if (params_.method == Method::incomplete_cholesky)
@@ -196,33 +247,40 @@ class Choice {
     return finer_factor();
   }
 
+  // ILU(0), or ILUT where that needs more than a few iterations.
   std::unique_ptr<Nonsymmetric> factor_if_enough() {
     if (!facts_.full_diagonal) return {};
     auto M = build(factor_recipe(IlutRule::zero_fill()));
-    const auto begin = probed(*M, factor_steps);
-    if (rate_of(begin) > factor_rate) return {};
-    const auto norms = probed(*M, 2 * factor_steps);
-    if (norms.empty()) return {};  // it broke down on the way
-    const double rate = rate_of(norms, std::min<std::size_t>(factor_steps, norms.size() - 1));
-    const double steps = static_cast<double>(norms.size() - 1);
-    const double left =
-        norms.back() > 0 && norms.front() > 0 && rate > 0
-            ? std::log(probing::target * norms.front() / norms.back()) / std::log(rate)
-            : 0;
-    const double iterations = steps + std::max(0.0, left);
-    if (rate >= 1 || iterations > few_with_factor) return {};
-    return taken(std::move(M), concat("ILU(0) alone, as a probe predicts ", std::ceil(iterations),
-                                      " iterations"));
+    Probe probe(A_, *M);
+    const bool is_fast = probe.rate(2, 2) <= factor_rate;
+    const double rate = is_fast ? probe.rate(6, 3) : HUGE_VAL;
+    report_.setup_work += probe.work();
+    if (!(rate < 1)) return {};
+    const double iterations = std::ceil(probe.iterations(rate));
+    if (iterations > few_with_factor) return {};
+    if (iterations > few_without_fill) {
+      M = build(factor_recipe(fine_factor));
+      return taken(std::move(M), concat("ILUT(0.001, +10) alone, as a probe predicts ", iterations,
+                                        " iterations for ILU(0)"));
+    }
+    amplification_ = probe.amplification();
+    return taken(std::move(M),
+                 concat("ILU(0) alone, as a probe predicts ", iterations, " iterations"));
   }
 
   std::unique_ptr<Nonsymmetric> levels_if_they_contract() {
     auto M = build(levels_recipe());
-    const double rate = rate_of(probed(*M, levels_steps));
+    Probe probe(A_, *M);
+    // One step tells of nearly all of them; where the first is a bad one the second counts.
+    double rate = probe.rate(1, 1);
+    if (rate > levels_rate && std::isfinite(rate)) rate = probe.rate(2, 1);
+    report_.setup_work += probe.work();
     if (M->is_unstable() || rate > levels_rate) {
       tried_ = concat("levels do not contract (", M->is_unstable() ? "a factor is unstable" : "",
                       M->is_unstable() ? ")" : concat("residual by ", rate, " in a step)"));
       if (alone() || facts_.full_diagonal == false) return {};
     }
+    amplification_ = probe.amplification();
     return taken(std::move(M), facts_.is_m_like()
                                    ? "not symmetric, M-matrix-like: levels of A as it is"
                                    : "not symmetric, with a heavy diagonal: levels of A as it is");
@@ -271,7 +329,7 @@ class Choice {
   }
 
   std::unique_ptr<Nonsymmetric> finer_factor() {
-    Recipe recipe = factor_recipe({1e-3, 10, false});
+    Recipe recipe = factor_recipe(fine_factor);
     if (alone() && match()) recipe.matched = matched_;
     auto M = build(std::move(recipe));
     return taken(std::move(M), with_tried("matching, scaling and ILUT(0.001, +10)"));
@@ -290,8 +348,15 @@ class Choice {
     return matched_.has_value();
   }
 
-  bool is_singular(const Nonsymmetric& M) const {
-    return M.is_singular() || M.amplification(A_) > singular_amplification;
+  // A singular vector has about 1 / sqrt(n) of random signs: one step of a probe, a hundred times
+  // below that, is enough to know that nothing is singular.
+  bool is_singular(const Nonsymmetric& M) {
+    if (M.is_singular()) return true;
+    const double least =
+        singular_amplification / std::sqrt(static_cast<double>(A_.layout.total())) / 100;
+    if (amplification_ < least) return false;
+    report_.setup_work += 2 * M.multiply_adds();
+    return M.amplification(A_) > singular_amplification;
   }
 
   void name_singular(const Nonsymmetric& M) {
@@ -307,6 +372,7 @@ class Choice {
   Facts facts_;
   std::optional<Matched> matched_;
   std::string singular_, tried_;
+  double amplification_ = HUGE_VAL;  // of what was taken, by its probe
 };
 
 }  // namespace
@@ -319,7 +385,7 @@ std::unique_ptr<Nonsymmetric> choose_nonsymmetric(const DistRows<double>& A,
 }
 
 bool still_contracts(const DistRows<double>& A, const Nonsymmetric& M) {
-  return rate_of(residuals(A, M, factor_steps)) <= levels_rate;
+  return Probe(A, M).rate(3, 3) <= levels_rate;
 }
 
 }  // namespace pympf::precond

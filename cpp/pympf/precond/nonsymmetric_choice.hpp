@@ -1,6 +1,7 @@
 // What `auto` takes for a matrix that is not symmetric, by counts and probes, never by seconds:
 //
-//   1. ILU(0), when a probe of 3 to 6 steps of GMRES predicts at most `few_with_factor`;
+//   1. ILU(0), when a probe of 2 to 6 steps of GMRES predicts at most `few_without_fill`, or
+//      ILUT(10^-3, entries of the row + 10) when it predicts up to `few_with_factor`;
 //   2. levels, where A's own diagonal is its heaviest matching and what is off it has mostly the
 //      other sign (M-matrix-like: flows with upwind differences, random walks), on A as it is:
 //      scaling would spoil the constants. A probe after the setup must see that they contract;

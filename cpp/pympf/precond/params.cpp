@@ -88,11 +88,10 @@ const std::vector<Field<Params>>& fields() {
 }
 
 Params tuned(Params params) {
-  const Params other;
   if (params.cycle != CycleKind::additive) return params;
-  if (params.strength == other.strength) params.strength = 0.5;
-  if (params.cluster_size == other.cluster_size) params.cluster_size = 16;
-  if (params.lift_weight == other.lift_weight) params.lift_weight = 0.55;
+  params.strength = params.strength.value_or(0.5);
+  params.cluster_size = params.cluster_size.value_or(16);
+  params.lift_weight = params.lift_weight.value_or(0.55);
   return params;
 }
 

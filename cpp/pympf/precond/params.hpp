@@ -23,11 +23,11 @@ struct Params {
   SmootherKind smoother = SmootherKind::incomplete_cholesky;
   int sweeps = 1;
   Shape shape = Shape::star;
-  double strength = 0.35;
+  Given<double> strength = Given<double>::none(0.35);
   double strength_decay = 1;
-  int cluster_size = 64;
+  Given<int> cluster_size = Given<int>::none(64);
   bool lift = true;
-  double lift_weight = 0.72;
+  Given<double> lift_weight = Given<double>::none(0.72);
   double truncation = 0.07;
   double overcorrection = 1.05;
   double drop_tolerance = 0.01;
@@ -46,7 +46,7 @@ struct Params {
   Precision precision = Precision::automatic;
 };
 
-// The additive cycle has best values of its own: they take the place of the defaults of the others.
+// The additive cycle has best values of its own for what is not given.
 Params tuned(Params params);
 
 const std::vector<Field<Params>>& fields();

@@ -5,12 +5,14 @@
 //   P = lift(A) Q            right functions, reproduce the near-nullspace of A
 //   L = lift(A^T) Q          left functions, reproduce that of A^T;  R = L^T
 //   A' = R A P               Petrov-Galerkin product
+//   b <- b - S A b           two steps from constants, and with A^T and S^T on the left, where rows
+//                            have negative sums: the stationary distribution of a walk
 //   S = (L_i U_i)^-1         ILUT (ilut.hpp), one step before and one after
 //
 //   paper / issue   code            cycle  x = S b;  x += P M' R (b - A x);  x += S (b - A x)
 //   P, R            P, R, L_off     A' u = r is solved by a sparse LU on the first level on which
 //   omega, delta    lift_weight,    that costs at most `most_lu_work` multiply-adds per entry of A
-//                   truncation
+//                   1.5 truncation
 //
 // Where a level breaks: three liftings of a recirculating flow at high cell Peclet numbers leave a
 // matrix that is no longer like an M-matrix (512^2, |v| = 10^4: a quarter of what is off the

@@ -101,7 +101,7 @@ template <class T>
 struct Preconditioner<T>::Impl {
   Index rows = 0;  // where they are worked on
   std::size_t pattern = 0;
-  Params params, used;  // as given, and after `automatic` has chosen
+  Params params, used;  // with what the cycle takes where nothing is given; as `automatic` chose
   NearNullspace near_nullspace, left;
   Index block = 1;
   Report report;
@@ -585,7 +585,7 @@ Preconditioner<T>::Preconditioner(const DistRows<T>& A, const Params& params,
   });
   Impl& impl = *impl_;
   impl.rows = impl.callers_rows = rows;
-  impl.params = params;
+  impl.params = tuned(params);
   impl.pattern = hash(A);
   impl.near_nullspace = std::move(near_nullspace);
   impl.left = std::move(left);

@@ -11,8 +11,8 @@ int main(int argc, char** argv) {
 
   PetscCall(PetscInitialize(&argc, &argv, NULL, NULL));
   PetscCall(PetscOptionsGetInt(NULL, NULL, "-m", &m, NULL));
-  PetscCall(MatCreateAIJ(PETSC_COMM_WORLD, PETSC_DECIDE, PETSC_DECIDE, m * m, m * m, 5, NULL, 2, NULL,
-                         &A));
+  PetscCall(MatCreateAIJ(PETSC_COMM_WORLD, PETSC_DECIDE, PETSC_DECIDE, m * m, m * m, 5, NULL, 2,
+                         NULL, &A));
   PetscCall(MatGetOwnershipRange(A, &first, &last));
   for (PetscInt row = first; row < last; ++row) {
     const PetscInt i = row / m, j = row % m;

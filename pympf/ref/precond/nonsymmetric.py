@@ -4,6 +4,7 @@
 petrov.hpp                      code
 ==============================  ============================
 T = (A + Aᵀ) / 2, clusters      `petrov`: W, label
+b ← b − S A b                   `relaxed`
 P = lift(A) Q, L = lift(Aᵀ) Q   `petrov`: P, L
 A' = Lᵀ A P                     `petrov`: A
 S, the cycle                    `ilut`, `PetrovHierarchy.apply`
@@ -12,7 +13,7 @@ S, the cycle                    `ilut`, `PetrovHierarchy.apply`
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,9 @@ Array = NDArray[np.float64]
 
 LEAST_PIVOT = 1e-8  # of the mean magnitude of its row
 KEPT_FILL = 0.1  # of the drop tolerance: smaller fill is not even begun
+TRUNCATED_MORE = 1.5  # in the unit of `truncation`, as both sides are lifted
+MOST_NEGATIVE = 0.01  # negative row sums beside the diagonal, on average
+RELAXING_STEPS = 2
 
 
 def ilut(
@@ -138,8 +142,11 @@ def petrov(A: Array, levels: int, params: Params | None = None) -> PetrovHierarc
     True
     """
     params = params or Params()
+    params = replace(params, truncation=min(TRUNCATED_MORE * params.truncation, 0.99))
     made: list[tuple[Array, Array, Array, Array]] = []
-    right = left = np.ones((len(A), 1))
+    L0, U0 = ilut(A, params.drop_tolerance, params.fill)
+    S = np.asarray(np.linalg.inv(L0 @ U0), np.float64)
+    right, left = relaxed(A, S), relaxed(A.T, S.T)
     W = couplings((A + A.T) / 2, right, 1)
     for _ in range(levels):
         label = cluster(W, params.shape, params.strength, params.cluster_size)
@@ -151,3 +158,14 @@ def petrov(A: Array, levels: int, params: Params | None = None) -> PetrovHierarc
         A, W = L.T @ A @ P, contract(W, label)
         right, left = right_coarse, left_coarse
     return PetrovHierarchy(made, A)
+
+
+def relaxed(A: Array, S: Array) -> Array:
+    """Return constants, or what two steps leave of them where rows have negative sums."""
+    b = np.ones((len(A), 1))
+    if np.maximum(-A.sum(1) / A.diagonal(), 0).mean() <= MOST_NEGATIVE:
+        return b
+    for _ in range(RELAXING_STEPS):
+        b = b - S @ (A @ b)
+        b /= np.abs(b).max()
+    return b
