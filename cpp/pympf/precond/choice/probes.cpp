@@ -287,7 +287,8 @@ double smooth_factor_steps(const CsrView<double>& A, const Border& border, const
   if (!may_choose(params)) return Offer::unknown;
   // The constants of the parts of a Laplacian are for the probe, which looks for them.
   constexpr double small_sums = 1e-3;
-  if (relative_row_sums(A) < small_sums) return 0;
+  const bool is_shifted = relative_row_sums(A) >= small_sums;  // on this rank
+  if (border.comm.max(Global{is_shifted}) == 0) return 0;
   constexpr int steps = 2;
   constexpr double of_bound = 1.1;  // of what two steps see
   const std::vector<double> d = diagonal(A);
