@@ -16,6 +16,8 @@ PYTEST_ARGS ?=
 PYMPF_WITH_MPI ?= AUTO
 PYMPF_WITH_PETSC ?= AUTO
 PYMPF_WITH_SUPERLU ?= AUTO
+PYMPF_WITH_CHOLMOD ?= AUTO
+PYMPF_WITH_MUMPS ?= AUTO
 PYMPF_WERROR ?= OFF
 PYMPF_NATIVE ?= OFF
 
@@ -24,8 +26,8 @@ export CMAKE_BUILD_PARALLEL_LEVEL := $(JOBS)
 export CMAKE_GENERATOR ?= Unix Makefiles
 
 OPTIONS := PYMPF_WITH_MPI=$(PYMPF_WITH_MPI) PYMPF_WITH_PETSC=$(PYMPF_WITH_PETSC) \
-           PYMPF_WITH_SUPERLU=$(PYMPF_WITH_SUPERLU) PYMPF_WERROR=$(PYMPF_WERROR) \
-           PYMPF_NATIVE=$(PYMPF_NATIVE)
+           PYMPF_WITH_SUPERLU=$(PYMPF_WITH_SUPERLU) PYMPF_WITH_CHOLMOD=$(PYMPF_WITH_CHOLMOD) \
+           PYMPF_WITH_MUMPS=$(PYMPF_WITH_MUMPS) PYMPF_WERROR=$(PYMPF_WERROR) PYMPF_NATIVE=$(PYMPF_NATIVE)
 SOURCES := $(shell find cpp pympf CMakeLists.txt pyproject.toml -not -path '*/__pycache__*')
 CXX_SOURCES := $(shell find cpp tests bench docs -name '*.[ch]pp' -o -name '*.c')
 PYTEST := $(VENV)/bin/pytest $(PYTEST_ARGS)
@@ -91,9 +93,10 @@ papers-test:  ## the tests that compare with figures of the papers
 	@$(MAKE) install
 	$(PYTEST) tests/papers --junitxml=$(BUILD)/reports/papers.xml $(LOG)
 
-no-petsc:  ## build and unit tests in an environment without PETSc, MPI and SuperLU
+no-petsc:  ## build and unit tests in an environment without PETSc, MPI and direct solvers
 	@$(MAKE) VENV=$(BUILD)/no-petsc/venv BUILD=$(BUILD)/no-petsc \
-	  PYMPF_WITH_MPI=OFF PYMPF_WITH_PETSC=OFF PYMPF_WITH_SUPERLU=OFF cpp-test unit-test
+	  PYMPF_WITH_MPI=OFF PYMPF_WITH_PETSC=OFF PYMPF_WITH_SUPERLU=OFF \
+	  PYMPF_WITH_CHOLMOD=OFF PYMPF_WITH_MUMPS=OFF cpp-test unit-test
 
 # The C++ tests under a sanitizer, in a build tree of their own.
 define sanitized

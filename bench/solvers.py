@@ -19,7 +19,14 @@ from pympf.comparison._ours import PYMPF, by
 from pympf.comparison._petsc import BOOMER, mumps
 from pympf.comparison._petsc import MUMPS as BY_MUMPS
 from pympf.comparison._petsc import by as petsc
-from pympf.comparison._python import air, incomplete, our_gmres, smoothed_aggregation
+from pympf.comparison._python import (
+    air,
+    factored,
+    incomplete,
+    our_gmres,
+    pardiso,
+    smoothed_aggregation,
+)
 from pympf.comparison.solver import CLASSIC_ROWS, Answer, Prepare, Setup
 from pympf.comparison.system import ROUNDING, System
 from pympf.comparison.timing import Times, timed
@@ -60,6 +67,23 @@ GENERAL: dict[str, Prepare] = {
     MUMPS: petsc("preonly", pc_type="lu", **BY_MUMPS),
 }
 """For matrices that are not symmetric."""
+
+
+DIRECT_PYMPF = "pympf direct"
+DIRECT: dict[str, Prepare] = {
+    DIRECT_PYMPF: by("direct"),
+    "pympf mumps": by("direct", factor_backend="mumps"),
+    "pympf superlu": by("direct", factor_backend="superlu"),
+    "splu COLAMD": factored(permc_spec="COLAMD"),
+    "splu MMD": factored(
+        permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.01, options={"SymmetricMode": True}
+    ),
+    MUMPS: mumps,
+    "MUMPS AMD": petsc("preonly", pc_type="cholesky", **BY_MUMPS, mat_mumps_icntl_7=0),
+    "PARDISO": pardiso(symmetric=True),
+}
+"""Sparse direct factors of symmetric matrices."""
+DIRECT_PEERS = tuple(name for name in DIRECT if not name.startswith(PYMPF))
 
 
 def suitable(system: System) -> list[str]:
@@ -104,7 +128,7 @@ def _child(sender: Connection, solver: Prepare, system: System) -> None:
 
 
 def _known(name: str, system: System) -> Prepare:
-    return (SOLVERS if system.symmetric else GENERAL)[name]
+    return (SOLVERS | DIRECT if system.symmetric else GENERAL)[name]
 
 
 def answer(name: str, system: System) -> dict[str, Any]:

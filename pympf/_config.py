@@ -18,6 +18,8 @@ LIBRARIES = {
     "MPI": r"lib(mpi|mpich|impi)\.",
     "BLAS and LAPACK": r"lib(scipy_openblas|openblas|blas|lapack|mkl_rt|flexiblas)[^/]*\.",
     "SuperLU": r"libsuperlu\.",
+    "CHOLMOD": r"libcholmod\.",
+    "MUMPS": r"libdmumps_seq[-.]",
 }
 """By what their files are called."""
 
@@ -40,6 +42,7 @@ def show_config() -> str:
     """
     import h5py
 
+    backends = core.factor_backends()  # one of them is loaded when it is first asked for
     lines = {
         "Python": platform.python_version(),
         "NumPy, SciPy": f"{np.__version__}, {sp.__version__}",
@@ -49,7 +52,7 @@ def show_config() -> str:
         "threads": str(pympf.get_num_threads()),
         "folder": str(Path(pympf.__file__).parent),
     }
-    if lines["SuperLU"] == "none" and core.have_superlu:
+    if lines["SuperLU"] == "none" and "superlu" in backends["general"]:
         lines["SuperLU"] = "in the compiled core"
     width = max(map(len, lines))
     text = [f"{name:{width}}  {value}" for name, value in lines.items()]

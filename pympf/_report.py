@@ -239,6 +239,9 @@ class PreconditionerReport(Lines):
 
     `columns` lists what its ``levels`` have. ``work`` counts the multiply-adds of an application on
     this rank, ``setup_work`` those of the setup where the matrix is not symmetric (else 0).
+    ``direct`` tells of a sparse direct factor its ``backend``, the ``order`` of its rows, the
+    numbers that it has (``stored``), and the numbers (``predicted``) and ``flops`` that its
+    analysis predicted (0: nothing); None where there is none.
     """
 
     COLUMNS = LEVEL_COLUMNS
@@ -248,6 +251,7 @@ class PreconditionerReport(Lines):
     dtype: str
     method: str
     reason: str
+    direct: dict[str, Any] | None
     levels: list[dict[str, Any]]
     operator_complexity: float
     grid_complexity: float

@@ -47,6 +47,8 @@ find_missing_packages() {
   need libopenblas-dev compiles 'int main() {}' -llapack -lblas
   if can_install; then  # it is of use, but not needed
     need libsuperlu-dev compiles $'#include <slu_ddefs.h>\nint main() {}' -I/usr/include/superlu -lsuperlu
+    need libsuitesparse-dev compiles $'#include <cholmod.h>\nint main() {}' -I/usr/include/suitesparse -lcholmod
+    need libmumps-seq-dev compiles $'#include <dmumps_c.h>\nint main() {}' -ldmumps_seq
   fi
   need python3 command -v "$python"
   need python3-dev python_has_headers

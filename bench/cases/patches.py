@@ -45,8 +45,12 @@ RATES = {
 """What is trained, and the rates that are tried."""
 
 CHOSEN = {
+    "statistics+last": 0.1,
     "scale-bias": 0.06,
     "scale-bias+last": 0.05,
+    "depthwise": 0.03,
+    "depthwise+last": 0.03,
+    "scale-bias+depthwise": 0.03,
     "scale-bias+depthwise+last": 0.03,
     "all": 0.01,
 }
@@ -85,12 +89,11 @@ def points(tiny: bool) -> list[dict[str, Any]]:
     found = [{"part": "arithmetic"}, {"part": "source", "source": "cifar-10"}]
     for train in ("last", "scale-bias", "scale-bias+last", "all"):
         found.append({"part": "rates", "target": "fashion-mnist", "train": train, "images": 4000})
-    some = ["last", "scale-bias", "scale-bias+last", "scale-bias+depthwise+last", "all"]
     for source, target, sets in (
         ("cifar-10", "fashion-mnist", [*RATES]),
         ("random", "fashion-mnist", ["statistics+last", "scale-bias", "scale-bias+last", "all"]),
-        ("cifar-10", "digits", some),
-        ("cifar-10", "omniglot", some),
+        ("cifar-10", "digits", [*RATES]),
+        ("cifar-10", "omniglot", [*RATES]),
         ("rotation", "cifar-10", ["last", "scale-bias", "scale-bias+last"]),
     ):
         for train in sets:

@@ -23,6 +23,14 @@ cdef extern from "glue.hpp" namespace "pympf::python":
     vector[FieldInfo] multilevel_fields "pympf::python::describe(pympf::precond::fields())"
 
 
+cdef extern from "pympf/la/sparse_factor/sparse_factor.hpp" namespace "pympf":
+    cdef enum class MatrixKind:
+        definite
+        symmetric
+        general
+    vector[string] factor_backends_ "pympf::factor_backends"(MatrixKind)
+
+
 cdef extern from "pympf/mpi/comm.hpp" namespace "pympf":
     cdef cppclass Communicator:
         int rank()
@@ -49,10 +57,6 @@ cdef extern from "pympf/common/parallel.hpp" namespace "pympf":
     void set_thread_count(int)
 
 
-cdef extern from "pympf/la/sparse_lu.hpp" namespace "pympf":
-    cbool have_sparse_lu "pympf::SparseLu::available"()
-
-
 cdef extern from "process.hpp" namespace "pympf::python":
     object offer_team()
 
@@ -60,7 +64,6 @@ cdef extern from "process.hpp" namespace "pympf::python":
 team = offer_team()  # the other modules take their threads from it
 KINDS = ("int", "real", "bool", "choice")
 have_mpi = pympf_have_mpi
-have_superlu = have_sparse_lu()
 
 
 def get_num_threads():
@@ -95,6 +98,15 @@ def set_num_threads(count):
 def param_fields():
     """The field list of the factorization's parameters, as dicts."""
     return field_dicts(mmf_fields)
+
+
+def factor_backends():
+    """The sparse direct solvers for definite, symmetric and other matrices, the preferred one first."""
+    return {
+        "definite": [name.decode() for name in factor_backends_(MatrixKind.definite)],
+        "symmetric": [name.decode() for name in factor_backends_(MatrixKind.symmetric)],
+        "general": [name.decode() for name in factor_backends_(MatrixKind.general)],
+    }
 
 
 def precond_fields():

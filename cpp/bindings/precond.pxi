@@ -28,12 +28,16 @@ cdef extern from "pympf/precond/preconditioner.hpp" namespace "pympf::precond":
     cdef cppclass Known:
         cbool diagonal_was_left, factor_was_left
         Plan plan
+    cdef cppclass DirectReport:
+        string backend, order
+        double predicted, flops, stored
     cdef cppclass MultilevelReport "pympf::precond::Report":
         vector[LevelReport] levels
         double operator_complexity, grid_complexity, seconds, work, setup_work
         int32_t coarse_rows, coarse_nullity, coarse_negative
         cbool indefinite, definite, single, symmetric
-        string method, reason, placement
+        string method, reason, placement, direct_text
+        DirectReport direct
         Plan plan
     cdef cppclass Multilevel "pympf::precond::Preconditioner" [T]:
         int32_t rows()
@@ -94,6 +98,14 @@ cdef dict plan_dict(const Plan& p):
                         "steps": p.offers[i].steps, "note": p.offers[i].note.decode()} for i in range(p.offers.size())]}
 
 
+cdef dict direct_dict(const DirectReport& direct):
+    """What a sparse direct factor is; None where there is none."""
+    if direct.backend.empty():
+        return None
+    return {"backend": direct.backend.decode(), "order": direct.order.decode(),
+            "predicted": direct.predicted, "flops": direct.flops, "stored": direct.stored}
+
+
 cdef class Preconditioner:
     """M ~ A^-1 by a cycle over levels."""
 
@@ -117,7 +129,7 @@ cdef class Preconditioner:
         cdef const MultilevelReport* r = &self.M.get().report()
         cdef size_t i
         return {"method": r.method.decode(), "reason": self.reason,
-                "levels": [level_dict(r.levels[i]) for i in range(r.levels.size())],
+                "direct": direct_dict(r.direct), "levels": [level_dict(r.levels[i]) for i in range(r.levels.size())],
                 "operator_complexity": r.operator_complexity, "grid_complexity": r.grid_complexity,
                 "coarse_rows": r.coarse_rows, "coarse_nullity": r.coarse_nullity,
                 "coarse_negative": r.coarse_negative, "indefinite": r.indefinite, "definite": r.definite,
@@ -136,7 +148,7 @@ cdef class Preconditioner:
     @property
     def reason(self):
         cdef const MultilevelReport* r = &self.M.get().report()
-        return r.reason.decode() + r.placement.decode()
+        return (r.reason + r.direct_text + r.placement).decode()
 
     @property
     def indefinite(self):

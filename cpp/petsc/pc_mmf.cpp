@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
 #include <new>
 #include <utility>
 
@@ -221,11 +222,17 @@ void apply_transpose(const Classic& classic, const PetscScalar* x, PetscScalar* 
 }
 void apply_transpose(Nothing, const PetscScalar*, PetscScalar*) {}
 
-// y = use(M, x)
+bool is_within(const PetscScalar* v, PetscInt n, double most) {
+  return std::all_of(v, v + n, [=](PetscScalar value) { return std::abs(value) <= most; });
+}
+
+// y = use(M, x). An M that takes ordinary numbers out of the range, as many sweeps on an indefinite
+// matrix may, is a failure that KSP sees, also where it computes no norm; until the next setup.
 template <class Use>
 PetscErrorCode apply_by(PC pc, Vec x, Vec y, const Use& use) {
   const PetscScalar* in;
   PetscScalar* out;
+  PetscInt n;
 
   PetscFunctionBegin;
   PetscCall(check_built(pc));
@@ -238,6 +245,10 @@ PetscErrorCode apply_by(PC pc, Vec x, Vec y, const Use& use) {
       if (std::abs(in[i]) < settled[i]) out[i] = 0;
     return PetscErrorCode(0);
   }));
+  PetscCall(VecGetLocalSize(y, &n));
+  constexpr double most = std::numeric_limits<PetscScalar>::max(), ordinary = 1e100;
+  if (!is_within(out, n, most) && is_within(in, n, ordinary))
+    PetscCall(PCSetFailedReason(pc, PC_FACTOR_OTHER));
   PetscCall(VecRestoreArrayWrite(y, &out));
   PetscCall(VecRestoreArrayRead(x, &in));
   PetscCall(PetscLogFlops(std::visit([](const auto& M) { return flops(M); }, data(pc).built)));

@@ -75,7 +75,7 @@ void write_summary(std::ostream& out, const PcMmf& mmf, const Multilevel& M) {
   std::size_t bytes = 0;
   for (const auto& level : report.levels) bytes += level.bytes;
   out << "method " << report.method << (report.reason.empty() ? "" : ": ") << report.reason
-      << report.placement << "\n";
+      << report.direct_text << report.placement << "\n";
   if (M.params().method == precond::Method::automatic)
     out << "offers, in products with the matrix for one of " << M.params().solves
         << " solves: " << precond::text(report.plan, M.params().solves) << "\n";

@@ -109,10 +109,18 @@ def _scipy_cg(system: System) -> Setup:
 # ---- direct solvers ------------------------------------------------------------------------------
 
 
+def factored(**options: Any) -> Prepare:
+    """Return what solves by SciPy's `splu` with these options."""
+
+    def prepare(system: System) -> Setup:
+        A = sp.csc_matrix(system.A)
+        return lambda: _direct(splu(A, **options).solve, system)
+
+    return prepare
+
+
 def _splu(system: System) -> Setup:
-    A = sp.csc_matrix(system.A)
-    options = _splu_options(system)
-    return lambda: _direct(splu(A, **options).solve, system)
+    return factored(**_splu_options(system))(system)
 
 
 def _splu_options(system: System) -> dict[str, Any]:
@@ -130,7 +138,7 @@ def _direct(factor: Callable[[Vector], Any], system: System) -> Solve:
 PARDISO_TYPE = {True: 2, None: -2, False: -2}  # real and symmetric: definite or not
 
 
-def _pardiso(symmetric: bool) -> Prepare:
+def pardiso(symmetric: bool) -> Prepare:
     """Return LLᵀ or LDLᵀ of a symmetric matrix, or LU as pypardiso does by itself."""
 
     def prepare(system: System) -> Setup:
@@ -331,7 +339,7 @@ def solvers() -> list[Solver]:
         ),
         Solver("PyAMG RS", "pyamg", _ruge_stuben, _call_ruge_stuben),
         Solver("PyAMG AIR", "pyamg", air, _call_air, GENERAL),
-        Solver("PARDISO LDLT", "pypardiso", _pardiso(True), _call_pardiso, SYMMETRIC),
-        Solver("PARDISO LU", "pypardiso", _pardiso(False), _call_pardiso_lu, NOT_CG),
+        Solver("PARDISO LDLT", "pypardiso", pardiso(True), _call_pardiso, SYMMETRIC),
+        Solver("PARDISO LU", "pypardiso", pardiso(False), _call_pardiso_lu, NOT_CG),
         Solver("CHOLMOD", "sksparse", _cholmod, _call_cholmod, DEFINITE),
     ]

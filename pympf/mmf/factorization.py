@@ -177,7 +177,7 @@ class Mmf(Functions, Basis):
         """
         return self.positive_inverse().aslinearoperator()
 
-    # ---- files -----------------------------------------------------------------------------------
+    # ---- pictures --------------------------------------------------------------------------------
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw the eigenvalues of H: those of the core, and the wavelets' of each level.
 
@@ -215,6 +215,7 @@ class Mmf(Functions, Basis):
         ]
         return plot_spectrum(ax, parts, repr(self)[1:-1])
 
+    # ---- files -----------------------------------------------------------------------------------
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the factorization to an HDF5 file.
 

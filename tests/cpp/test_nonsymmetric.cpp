@@ -129,7 +129,8 @@ TEST_CASE("a pivot that vanishes is replaced, and a limit of entries is kept") {
 
 TEST_CASE("a sparse LU of a level solves with A and with its transpose") {
   const Csr<double> A = recirculation(17, 2000);
-  const auto lu = CoarseLu::factor(CoarsePlan(A, 1e9));
+  CoarsePlan plan(A, "auto", 1e9);
+  const auto lu = CoarseLu::factor(plan);
   REQUIRE(lu);
   const Vector x = random_vector(A.rows);
   Vector work(A.rows), y = times(A, x);

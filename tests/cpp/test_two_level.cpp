@@ -1,4 +1,4 @@
-// Sparse LU, and the preconditioner with the signs of an indefinite matrix.
+// A sparse direct factor as a preconditioner, and one with the signs of an indefinite matrix.
 #include <doctest/doctest.h>
 
 #include <atomic>
@@ -8,8 +8,9 @@
 #include "precond_matrices.hpp"
 #include "pympf/la/blas1.hpp"
 #include "pympf/la/krylov.hpp"
-#include "pympf/la/sparse_lu.hpp"
+#include "pympf/la/sparse_factor/backends.hpp"
 #include "pympf/precond/choice/probes.hpp"
+#include "pympf/precond/direct.hpp"
 #include "pympf/precond/preconditioner.hpp"
 #include "pympf/precond/two_level.hpp"
 
@@ -67,6 +68,12 @@ KrylovResult gmres(const Csr<double>& A, const Preconditioner<double>& M) {
   return pympf::solve<double>(multiply, &precondition, A.rows, b.data(), x.data(), params);
 }
 
+std::optional<Direct> direct(const Csr<double>& A, Report& report,
+                             MatrixKind kind = MatrixKind::symmetric,
+                             Direct::Cost most = Direct::Cost::any) {
+  return Direct::factor(A, kind, Params{}, report, most);
+}
+
 Params with_signs(precond::Method method = precond::Method::automatic) {
   Params params;
   params.method = method;
@@ -92,85 +99,73 @@ void check_direct_with_signs_only(const Csr<double>& A) {
 TEST_CASE("fill is counted as elimination makes it") {
   for (const auto& A : {grid({9, 7}), power_law(60, 2, 1), random_symmetric(50, 3, 1)}) {
     const std::vector<Index> order = shuffled(A.rows, 3);
-    const Fill counted = fill_of(A, order, no_limit), expected = dense_fill(A, order);
+    const Fill counted = sparse_factor::fill_of(A, order, no_limit),
+               expected = dense_fill(A, order);
     CHECK(counted.entries == expected.entries);
     CHECK(counted.work == expected.work);
-    CHECK(fill_of(A, order, 70).entries < expected.entries);
+    CHECK(sparse_factor::fill_of(A, order, 70).entries < expected.entries);
   }
 }
 
-// Without SuperLU there is a refusal to check, and nothing else.
-TEST_SUITE("two_level" * doctest::skip(!SparseLu::available())) {
-  TEST_CASE("a sparse LU solves definite, indefinite and saddle-point systems") {
-    for (const auto& A : {grid({20, 20}), shifted(grid({20, 20}), -1.3), saddle_point(12),
-                          random_symmetric(200, 4, 1), diagonal_matrix({1, -2, 3}), grid({1})}) {
-      const LuPlan plan(A, no_limit);
-      const auto lu = SparseLu::factor(A, plan);
-      REQUIRE(lu);
-      const std::vector<double> x = random_vector(static_cast<std::size_t>(A.rows), 2);
-      std::vector<double> y(x.size()), work(x.size());
-      spmv(A.view(), x.data(), y.data());
-      lu->solve(y.data(), work.data());
-      for (std::size_t i = 0; i < x.size(); ++i) CHECK(std::abs(x[i] - y[i]) < 1e-9);
-      if (plan.on_diagonal) CHECK(lu->nnz() < 4 * plan.fill.entries);
-    }
-  }
-
-  TEST_CASE("a matrix that is singular has no sparse LU") {
-    Csr<double> A = saddle_point(6);
-    for (Index p = A.indptr[A.rows - 1]; p < A.nnz(); ++p) A.data[p] = 0;
-    CHECK(!SparseLu::factor(A, LuPlan(A, no_limit)));
-    const Csr<double> zero{3, 3, {0, 0, 0, 0}, {}, {}};
-    CHECK(!SparseLu::factor(zero, LuPlan(zero, no_limit)));
+// Without a library there is a refusal to check, and nothing else.
+TEST_SUITE("two_level" * doctest::skip(factor_backends(MatrixKind::symmetric).empty())) {
+  TEST_CASE("a matrix that is singular has no factor, unless it is semidefinite") {
     Report report;
-    CHECK(!TwoLevel::direct(block_diagonal({grid({4, 4}), diagonal_matrix({0})}), report));
+    for (const MatrixKind kind : {MatrixKind::definite, MatrixKind::symmetric})
+      CHECK(!direct(block_diagonal({grid({4, 4}), diagonal_matrix({0})}), report, kind));
     CHECK(report.reason.find("singular") != std::string::npos);
+    CHECK(!direct(laplacian({9, 9}), report));
+    REQUIRE(direct(laplacian({9, 9}), report, MatrixKind::definite));
+    CHECK(report.direct_text.find("singular") != std::string::npos);
   }
 
-  TEST_CASE("fixed pivots fill as planned, and their signs are those of the eigenvalues") {
+  TEST_CASE("a matrix that is not definite after all is factored as a symmetric one") {
     const Csr<double> A = shifted(grid({20, 20}), -1.3);
-    Index negative = 0;
-    const auto wave = [](Index k) { return 2 - 2 * std::cos(k * std::numbers::pi / 21); };
-    for (Index i = 1; i <= 20; ++i)
-      for (Index j = 1; j <= 20; ++j) negative += wave(i) + wave(j) < 1.3;
-    const auto lu = SparseLu::factor(A, LuPlan(A, no_limit), SparseLu::Pivots::fixed);
-    REQUIRE(lu);
-    CHECK(negative > 10);
-    CHECK(lu->negative_pivots() == negative);
-    const Csr<double> B = saddle_point(12);
-    CHECK(!SparseLu::factor(B, LuPlan(B, no_limit))->negative_pivots());
-  }
-
-  TEST_CASE("rows are exchanged where the diagonal has no good pivots") {
-    Builder pairs(100);
-    for (Index i = 0; i < 100; i += 2)
-      pairs.add(i, i, 1e-20), pairs.add(i + 1, i, 1), pairs.add(i + 1, i + 1, 1e-20);
-    const Csr<double> A = pairs.matrix();
-    std::vector<double> x(100, 1.0), work(100);
-    SparseLu::factor(A, LuPlan(A, no_limit), SparseLu::Pivots::fixed)->solve(x.data(), work.data());
-    CHECK(!(std::abs(x[0] - 1) + std::abs(x[1] - 1) < 1e-3));
     Report report;
-    const auto M = TwoLevel::direct(A, report);
+    const auto M = direct(A, report, MatrixKind::definite);
     REQUIRE(M);
     CHECK(!report.definite);
-    const std::vector<double> r = random_vector(100, 1);
-    M->apply(r.data(), x.data());
-    for (Index i = 0; i < 100; ++i) CHECK(std::abs(x[i] - r[i ^ 1]) < 1e-9);
+    const std::vector<double> x = random_vector(400, 1);
+    std::vector<double> b(400), z(400);
+    spmv(A.view(), x.data(), b.data());
+    M->apply(b.data(), z.data());
+    for (int i = 0; i < 400; ++i) CHECK(std::abs(x[i] - z[i]) < 1e-9);
+  }
+
+  TEST_CASE("the report says what the factor is") {
+    for (const std::string& name : factor_backends(MatrixKind::definite)) {
+      Params params = with_signs(precond::Method::direct);
+      find_field(fields(), "factor_backend").set(params, name);
+      const Preconditioner<double> M(grid({30, 30}), params);
+      CHECK(M.report().direct.backend == name);
+      CHECK(!M.report().direct.order.empty());
+      CHECK(M.report().direct.stored >= 900);
+      CHECK(M.report().direct.predicted >= 900);
+      CHECK(M.report().direct_text.find(name) != std::string::npos);
+      CHECK(M.report().definite);
+    }
+    Params params = with_signs(precond::Method::direct);
+    params.factor_backend = FactorBackend::cholmod;  // there or not, it is not for this matrix
+    CHECK_THROWS_AS(Preconditioner<double>(shifted(grid({20, 20}), -1.3), params), Singular);
   }
 
   TEST_CASE("zeros on the diagonal of a saddle point cost no fill") {
     const Csr<double> A = saddle_point(40);
     Report report;
-    REQUIRE(TwoLevel::direct(A, report));
-    const auto exchanged = SparseLu::factor(A, LuPlan(A, no_limit));
-    REQUIRE(exchanged);
-    CHECK(report.levels[0].factor * A.nnz() < 0.9 * static_cast<double>(exchanged->nnz()));
+    REQUIRE(direct(A, report));
+    const auto exchanged = analyze(A, {MatrixKind::general});
+    REQUIRE(exchanged->factor(A));
+    CHECK(report.direct.stored < 0.9 * exchanged->stored());
     CHECK(gmres(A, Preconditioner<double>(A, with_signs(precond::Method::direct))).iterations <= 3);
     const Csr<double> large = saddle_point(160);
     CHECK(large.rows > 30000);
-    CHECK(!TwoLevel::direct(large, report, TwoLevel::Cost::small));
-    CHECK(report.reason.find("zeros on the diagonal") != std::string::npos);
-    CHECK(TwoLevel::direct(large, report));
+    Params params;
+    params.factor_backend = FactorBackend::superlu;
+    if (factor_backends(MatrixKind::symmetric).back() == "superlu") {
+      CHECK(!Direct::factor(large, MatrixKind::symmetric, params, report, Direct::Cost::small));
+      CHECK(report.reason.find("zeros on the diagonal") != std::string::npos);
+    }
+    CHECK(direct(large, report));
   }
 
   TEST_CASE("auto factors small networks and structures at once, when that is light") {
@@ -215,7 +210,7 @@ TEST_SUITE("two_level" * doctest::skip(!SparseLu::available())) {
     CHECK(is_factored_first<double>(DistRows<double>(A), Params{}));
     Report report;
     CHECK(Preconditioner<double>(A, Params{}).report().method != "direct");
-    CHECK(TwoLevel::direct(A, report));
+    CHECK(direct(A, report, MatrixKind::definite));
     CHECK(report.definite);
   }
 
@@ -224,13 +219,6 @@ TEST_SUITE("two_level" * doctest::skip(!SparseLu::available())) {
     for (Index p = A.indptr[1500]; p < A.indptr[1501]; ++p)
       if (A.indices[p] == 1500) A.data[p] = 0.1;
     check_direct_with_signs_only(A);
-  }
-
-  TEST_CASE("minimum degree fills less than the order of the rows") {
-    const Csr<double> A = grid({40, 40});
-    std::vector<Index> natural(A.rows);
-    std::iota(natural.begin(), natural.end(), 0);
-    CHECK(LuPlan(A, no_limit).fill.entries < 0.5 * fill_of(A, natural, no_limit).entries);
   }
 
   TEST_CASE("one stage solves shifted Laplacians in few iterations, in two and three dimensions") {
@@ -260,7 +248,7 @@ TEST_SUITE("two_level" * doctest::skip(!SparseLu::available())) {
   TEST_CASE("the stage refuses what is no Laplacian with a small shift") {
     Report report;
     for (const auto& A : {random_symmetric(100, 4, 1), shifted(grid({20, 20}), -2)}) {
-      CHECK(!TwoLevel::with_stage(A, report));
+      CHECK(!TwoLevel::with_stage(A, Params{}, report));
       CHECK(report.reason.find("Laplacian") != std::string::npos);
       CHECK_THROWS_AS(Preconditioner<double>(A, with_signs(precond::Method::two_level)), Singular);
     }
@@ -284,8 +272,8 @@ TEST_SUITE("two_level" * doctest::skip(!SparseLu::available())) {
     CHECK(M.report().definite);
     CHECK(M.report().reason.find("costs more") != std::string::npos);
     Report report;
-    CHECK(TwoLevel::direct(A, report));
-    CHECK(!TwoLevel::direct(A, report, TwoLevel::Cost::small));
+    CHECK(direct(A, report));
+    CHECK(!direct(A, report, MatrixKind::symmetric, Direct::Cost::small));
   }
 
   TEST_CASE("auto goes on without a sparse LU where A is singular, and says so") {
@@ -344,8 +332,8 @@ TEST_CASE("a few steps from the constant vector see the negative eigenvalues of 
     CHECK(!sees(A));
 }
 
-TEST_CASE("without SuperLU the reason is told") {
-  if (SparseLu::available()) return;
+TEST_CASE("without a library the reason is told") {
+  if (!factor_backends(MatrixKind::symmetric).empty()) return;
   CHECK_THROWS_AS(Preconditioner<double>(grid({9}), with_signs(precond::Method::direct)), Singular);
   const Preconditioner<double> M(shifted(grid({30, 30}), -0.3), with_signs());
   CHECK(M.report().reason.find("SuperLU") != std::string::npos);

@@ -230,6 +230,23 @@ def test_refused_values_leave_the_solver_usable(PETSc, mat, options):
     assert ksp.getConvergedReason() > 0
 
 
+def test_a_preconditioner_that_overflows_is_a_failure(PETSc, mat, options):
+    """Sweeps amplify beyond the range where the diagonal is zero (fuzz input 3742)."""
+    path = np.array(
+        [[0, 0, 0, 1, 0], [0, 0, 1, 1, 0], [0, 1, 0, 0, 1], [1, 1, 0, 0, 0], [0, 0, 1, 0, 0]]
+    )
+    options(smoother="chebyshev", sweeps=73, degree=90, coarse_size=1)
+    ksp = PETSc.KSP().create()
+    ksp.setOperators(mat(sp.csr_array(path.astype(float))))
+    ksp.setType("preonly")
+    ksp.pc.setType("mmf")
+    ksp.setFromOptions()
+    b, x = ksp.getOperators()[0].createVecs()
+    b.set(1.0)
+    ksp.solve(b, x)
+    assert ksp.getConvergedReason() == PETSc.KSP.ConvergedReason.DIVERGED_PCSETUP_FAILED
+
+
 def test_another_size_after_reset(PETSc, make_pc, mat):
     pc = make_pc(P)
     pc.setUp()

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import pytest
 
 from pympf import Params, Preconditioner
+from pympf._engine import core
 
 SOLVE = re.compile(r"(\w+) iterations (\d+) residual (\S+)")
 TIGHT = "-pc_type mmf -ksp_rtol 1e-10"
@@ -296,7 +297,7 @@ def test_view_of_a_pc_and_short_view(solve):
 
 
 def test_indefinite_with_signs(solve):
-    """A sparse LU, where PETSc's programs have SuperLU; CG and MINRES refuse what is indefinite."""
+    """A sparse direct factor, where there is a library; CG and MINRES refuse what is indefinite."""
     options = "-pc_type mmf -pc_mmf_definite false -m 60 -shift -0.1 -ksp_rtol 1e-10"
     if "without SuperLU" in solve(f"{options} -ksp_type gmres -ksp_view").output:
         pytest.skip("pympf was built without SuperLU")
@@ -307,6 +308,11 @@ def test_indefinite_with_signs(solve):
         run = solve(f"{options} -ksp_type {ksp}", fails=True)
         assert "the matrix is indefinite, its preconditioner then need not be" in run.errors
     assert_solved(solve(f"{options} -pc_mmf_method two_level -ksp_type gmres {LEAKS}"))
+    for backend in core.factor_backends()["symmetric"]:
+        named = f"-pc_mmf_method direct -pc_mmf_factor_backend {backend} -ksp_type gmres -ksp_view"
+        run = solve(f"{options} {named}")
+        assert re.search(rf"direct: asked for; {backend}, ordered by .* in its factor", run.output)
+        assert solves(run.output)[0].iterations <= 2
 
 
 def test_help(solve):

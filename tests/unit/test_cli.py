@@ -446,7 +446,8 @@ def test_version_says_what_it_was_built_with(capsys):
     assert ended.value.code == 0
     text = capsys.readouterr().out
     assert text.startswith(f"pympf {pympf.__version__}\n")
-    for word in ("MPI", "BLAS", "SuperLU", "PETSc", "threads", "Python", "HDF5"):
+    libraries = ("MPI", "BLAS", "SuperLU", "CHOLMOD", "MUMPS", "PETSc", "HDF5")
+    for word in (*libraries, "threads", "Python"):
         assert word in text
     assert "BLAS and LAPACK  none" not in text
 

@@ -137,7 +137,7 @@ def test_the_twin_has_the_defaults_of_the_engine():
     engine = {field["name"]: field["default"] for field in pympf.Preconditioner.fields()}
     twin = vars(Params())
     assert twin == {name: engine[name] for name in twin}
-    elsewhere = {"rows_per_rank", "repartition", "most_cut", "definite", "solves"}
+    elsewhere = {"rows_per_rank", "repartition", "most_cut", "definite", "solves", "factor_backend"}
     assert engine.keys() - twin.keys() == FIXED.keys() | elsewhere
 
 

@@ -141,6 +141,25 @@ std::vector<double> residual_squares(const CsrView<T>& A, const CsrView<T>& W) {
   return out;
 }
 
+Csr<double> with_whole_diagonal(const CsrView<double>& A) {
+  Csr<double> out{A.rows, A.cols, {0}, {}, {}};
+  for (Index i = 0; i < A.rows; ++i) {
+    const Index *begin = A.indices + A.indptr[i], *end = A.indices + A.indptr[i + 1];
+    const Index* at = std::lower_bound(begin, end, i);
+    out.indices.insert(out.indices.end(), begin, at);
+    out.data.insert(out.data.end(), A.data + A.indptr[i], A.data + (at - A.indices));
+    if (at == end || *at != i) {
+      out.indices.push_back(i);
+      out.data.push_back(0);
+    }
+    out.indices.insert(out.indices.end(), at, end);
+    out.data.insert(out.data.end(), A.data + (at - A.indices), A.data + A.indptr[i + 1]);
+    out.indptr.push_back(
+        to_index(Global(out.data.size()), "entries of a matrix with its diagonal"));
+  }
+  return out;
+}
+
 template <class T>
 std::vector<T> diagonal(const CsrView<T>& A) {
   std::vector<T> out(A.rows, T(0));

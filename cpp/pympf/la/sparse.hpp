@@ -44,6 +44,9 @@ std::vector<double> residual_squares(const CsrView<T>& A, const CsrView<T>& W);
 template <class T>
 std::vector<T> diagonal(const CsrView<T>& A);
 
+// A square A of sorted rows, with zeros on the diagonal where nothing is stored.
+Csr<double> with_whole_diagonal(const CsrView<double>& A);
+
 // Sum of squares of all entries, in double, over fixed chunks.
 template <class T>
 double norm2(const CsrView<T>& A);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "pympf/la/blas1.hpp"
 #include "pympf/la/sparse.hpp"
 #include "pympf/la/symmetry.hpp"
 #include "pympf/precond/domains.hpp"
@@ -10,6 +11,8 @@
 
 namespace pympf::precond {
 namespace {
+
+constexpr double many_solutions = 100;  // one in each application of the hierarchy
 
 std::optional<Index> empty_row_of(const CsrView<double>& A) {
   for (Index i = 0; i < A.rows; ++i)
@@ -35,34 +38,42 @@ Fill envelope_of(const CsrView<double>& A, const std::vector<Index>& order) {
   return out;
 }
 
-}  // namespace
-
-CoarsePlan::CoarsePlan(const CsrView<double>& A, double most_entries) : empty_row(empty_row_of(A)) {
-  if (empty_row) return;
-  const DistRows<double> whole = with_symmetric_pattern(DistRows<double>(A));
-  columns = transpose(whole.rows);
-  if (SparseLu::available()) {
-    lu = LuPlan(columns, most_entries);
-    // With zeros on the diagonal rows are exchanged, and nothing is known of the fill.
-    entries = lu.on_diagonal ? lu.fill.entries : most_entries;
-    work = lu.on_diagonal ? lu.fill.work : most_entries;
-    return;
-  }
-  order = reverse_cuthill_mckee(columns.view());
-  const Fill fill = envelope_of(columns, order);
-  entries = fill.entries, work = fill.work;
+Csr<double> with_raised_diagonal(Csr<double> A, double raise) {
+  const double most = largest_magnitude(A.data.size(), A.data.data());
+  for (Index i = 0; i < A.rows; ++i)
+    for (Index p = A.indptr[i]; p < A.indptr[i + 1]; ++p)
+      if (A.indices[p] == i) A.data[p] += std::copysign(raise * most, A.data[p]);
+  return A;
 }
 
-std::optional<CoarseLu> CoarseLu::factor(const CoarsePlan& plan) {
+}  // namespace
+
+CoarsePlan::CoarsePlan(const CsrView<double>& given, const std::string& backend,
+                       double most_entries)
+    : empty_row(empty_row_of(given)) {
+  if (empty_row) return;
+  A = transpose(transpose(with_symmetric_pattern(DistRows<double>(given)).rows).view());
+  if (backend != "auto" || !factor_backends(MatrixKind::general).empty()) {
+    factor = analyze(A, {MatrixKind::general, backend, many_solutions, most_entries});
+    fill = factor->analysis().known ? factor->analysis().fill : Fill{most_entries, most_entries};
+    return;
+  }
+  order = reverse_cuthill_mckee(A.view());
+  fill = envelope_of(A, order);
+}
+
+std::optional<CoarseLu> CoarseLu::factor(CoarsePlan& plan, double raise) {
   if (plan.empty_row) return {};
+  Csr<double> raised;
+  if (raise > 0) raised = with_raised_diagonal(plan.A, raise);
+  const CsrView<double> A = raise > 0 ? raised.view() : plan.A.view();
   CoarseLu out;
-  out.rows_ = plan.columns.rows;
-  if (SparseLu::available()) {
-    out.lu_ = SparseLu::factor(plan.columns, plan.lu);
-    if (!out.lu_) return {};
+  out.rows_ = A.rows;
+  if (plan.factor) {
+    if (!plan.factor->factor(A)) return {};
+    out.factor_ = std::move(plan.factor);
     return out;
   }
-  const Csr<double> A = transpose(plan.columns.view());
   out.order_ = plan.order;
   out.complete_ = Ilut<double>(permuted(A, plan.order), IlutRule::complete());
   if (out.complete_.pivots_replaced() > 0) return {};
@@ -76,13 +87,15 @@ void CoarseLu::ordered(bool transposed, double* x, double* work) const {
 }
 
 void CoarseLu::solve(double* x, double* work) const {
-  lu_ ? lu_->solve(x, work) : ordered(false, x, work);
+  factor_ ? factor_->solve(x) : ordered(false, x, work);
 }
 
 void CoarseLu::solve_transposed(double* x, double* work) const {
-  lu_ ? lu_->solve_transposed(x, work) : ordered(true, x, work);
+  factor_ ? factor_->solve_transposed(x) : ordered(true, x, work);
 }
 
-std::size_t CoarseLu::nnz() const { return lu_ ? lu_->nnz() : complete_.nnz(); }
+std::size_t CoarseLu::nnz() const {
+  return factor_ ? static_cast<std::size_t>(factor_->stored()) : complete_.nnz();
+}
 
 }  // namespace pympf::precond

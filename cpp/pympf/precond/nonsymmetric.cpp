@@ -70,6 +70,7 @@ Nonsymmetric::Nonsymmetric(const DistRows<double>& A, const NearNullspace& right
                            const NearNullspace& left, Index block, const Params& params,
                            Recipe recipe, Report& report)
     : recipe_(std::move(recipe)), rows_(A.own()) {
+  recipe_.rules.factor_backend = find_field(fields(), "factor_backend").text(params);
   const auto make = [&]<class S>(S) {
     const DistRows<double> matrix = working(A);
     cycles_ = std::make_unique<Cycles<S>>(

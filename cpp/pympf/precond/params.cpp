@@ -5,13 +5,11 @@ namespace pympf::precond {
 const std::vector<Field<Params>>& fields() {
   constexpr double big = 2147483647;
   static const std::vector<Field<Params>> list = {
-      field("method", &Params::method,
-            {"auto", "multilevel", "ict", "jacobi", "two_level", "direct"},
-            "Multilevel cycle, incomplete Cholesky (or LU) alone, or Jacobi; for indefinite "
-            "matrices, "
-            "one stage and a sparse LU, or a sparse LU alone (one rank; SuperLU); auto: what "
-            "promises "
-            "least work, with the reason in the report."),
+      field(
+          "method", &Params::method, {"auto", "multilevel", "ict", "jacobi", "two_level", "direct"},
+          "Multilevel cycle, incomplete Cholesky (or LU) alone, or Jacobi; a sparse direct factor "
+          "alone (one rank), or, for indefinite matrices, one stage and a factor of the next "
+          "matrix; auto: what promises least work, with the reason in the report."),
       field(
           "cycle", &Params::cycle, {"v", "w", "k", "additive"},
           "Way through the stages; k varies from one application to the next and needs flexible CG "
@@ -83,6 +81,9 @@ const std::vector<Field<Params>>& fields() {
           "Numbers of the cycle: float32, those of the matrix, or float32 only above "
           "100 000 entries, where memory bounds the speed. The setup works in float64, and so does "
           "auto for matrices that are not symmetric."),
+      field("factor_backend", &Params::factor_backend, {"auto", "cholmod", "mumps", "superlu"},
+            "Library of sparse direct factors, if pympf was built with it: cholmod for positive "
+            "definite matrices, mumps or superlu for others; auto: what promises least time."),
   };
   return list;
 }

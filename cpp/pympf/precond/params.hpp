@@ -12,6 +12,7 @@ enum class CycleKind { v, w, k, additive };
 enum class SmootherKind { incomplete_cholesky, gauss_seidel, chebyshev, l1_jacobi };
 enum class Shape { star, triple, pair };
 enum class Ordering { rcm, natural };
+enum class FactorBackend { automatic, cholmod, mumps, superlu };
 enum class Precision { automatic, single, working };
 enum class Compensation { raise, lower };
 
@@ -44,6 +45,7 @@ struct Params {
   bool repartition = false;
   double most_cut = 0.1;
   Precision precision = Precision::automatic;
+  FactorBackend factor_backend = FactorBackend::automatic;
 };
 
 // The additive cycle has best values of its own for what is not given.

@@ -8,6 +8,7 @@
 #include "pympf/common/clock.hpp"
 #include "pympf/la/blas1.hpp"
 #include "pympf/la/sparse.hpp"
+#include "pympf/precond/direct.hpp"
 #include "pympf/precond/near_nullspace.hpp"
 #include "pympf/precond/radius.hpp"
 #include "pympf/precond/rows.hpp"
@@ -343,34 +344,25 @@ Csr<double> whole(const Border& border, const Csr<double>& own) {
   return transpose(columns.view());
 }
 
+// In the unit of the largest entry.
 constexpr double raise_of_singular = 1e-10;
-
-// For a singular matrix.
-CoarsePlan with_raised_diagonal(CoarsePlan plan, double raise) {
-  Csr<double>& A = plan.columns;
-  const double most = largest_magnitude(A.data.size(), A.data.data());
-  for (Index j = 0; j < A.rows; ++j)
-    for (Index p = A.indptr[j]; p < A.indptr[j + 1]; ++p)
-      if (A.indices[p] == j) A.data[p] += std::copysign(raise * most, A.data[p]);
-  return plan;
-}
 
 // Factors the last matrix, the same on every rank.
 template <class S>
-void factor_coarse(const Border& border, const Csr<double>& own, const CoarsePlan& plan,
-                   double raised, PetrovLevels<S>& out, LevelReport& line) {
-  out.lu = CoarseLu::factor(raised > 0 ? with_raised_diagonal(plan, raised) : plan);
+void factor_coarse(const Border& border, const Csr<double>& own, CoarsePlan&& plan, double raised,
+                   PetrovLevels<S>& out, LevelReport& line, Report& report) {
+  out.lu = CoarseLu::factor(plan, raised);
   out.is_singular = !out.lu;
-  if (out.is_singular && !plan.empty_row)
-    out.lu = CoarseLu::factor(with_raised_diagonal(plan, raise_of_singular));
-  out.lu_work = plan.work;
+  if (out.is_singular && !plan.empty_row) out.lu = CoarseLu::factor(plan, raise_of_singular);
+  out.lu_work = plan.fill.work;
   out.coarse_own = own.rows;
-  line.rows = plan.columns.rows;
+  line.rows = plan.A.rows;
   line.nnz = border.comm.sum(Global{own.nnz()});
   if (!out.lu) return;
   line.factor =
       static_cast<double>(out.lu->nnz()) / static_cast<double>(std::max<Global>(line.nnz, 1));
   line.bytes = out.lu->bytes();
+  if (out.lu->library()) describe(*out.lu->library(), line.nnz, line, report);
   if (border.alone()) return;
   std::vector<Global> others;
   for (Global i = 0; i < out.lu->rows() && own.rows > 0; ++i)
@@ -433,11 +425,12 @@ class Setup {
     const double worth = std::pow(rows_worth_ordering * static_cast<double>(entries_), 2.0 / 3.0);
     if (!rules_.direct && rows > std::max(600.0, worth * most_work / rules_.most_lu_work))
       return false;
-    const CoarsePlan plan(whole(stage_.border, stage_.A), most);
-    if (plan.work > most && rows > 64) return false;
-    factor_coarse(stage_.border, stage_.A, plan, rules_.raised_diagonal, out_, line);
+    CoarsePlan plan(whole(stage_.border, stage_.A), rules_.factor_backend, most);
+    if (plan.fill.work > most && rows > 64) return false;
+    factor_coarse(stage_.border, stage_.A, std::move(plan), rules_.raised_diagonal, out_, line,
+                  report_);
     out_.coarse_border = stage_.border;
-    report_.setup_work += plan.work;
+    report_.setup_work += out_.lu_work;
     report_.coarse_rows = static_cast<Index>(line.rows);
     return true;
   }
@@ -549,6 +542,8 @@ PetrovLevels<S> build_petrov(const DistRows<double>& A, const NearNullspace& rig
                              const NearNullspace& left, Index block, const Params& params,
                              const PetrovRules& rules, Report& report) {
   report.levels.clear();
+  report.direct = {};
+  report.direct_text.clear();
   report.coarse_rows = 0;
   return Setup<S>(A, params, rules, report).run(right, left, block);
 }
@@ -571,8 +566,9 @@ void refresh_petrov(const DistRows<double>& A, const PetrovRules& rules, PetrovL
     stage.block = level.width;
   }
   if (!levels.lu && !levels.is_singular) return;
-  const CoarsePlan plan(whole(stage.border, stage.A), HUGE_VAL);
-  factor_coarse(stage.border, stage.A, plan, rules.raised_diagonal, levels, report.levels.back());
+  CoarsePlan plan(whole(stage.border, stage.A), rules.factor_backend, HUGE_VAL);
+  factor_coarse(stage.border, stage.A, std::move(plan), rules.raised_diagonal, levels,
+                report.levels.back(), report);
 }
 
 #define PYMPF_PETROV(S)                                                                       \

@@ -41,6 +41,7 @@ struct PetrovRules {
   bool factor_alone = false;
   bool direct = false;  // an LU of the first matrix, within most_lu_work, or its factor alone
   double raised_diagonal = 0;  // by how much, before an LU, in the unit of the largest entry
+  std::string factor_backend = "auto";
   double most_lu_work = 40, most_lu_work_in_need = 160;  // for each entry of the first matrix
 };
 

@@ -15,6 +15,7 @@
 #include "pympf/precond/choice/probe.hpp"
 #include "pympf/precond/choice/probes.hpp"
 #include "pympf/precond/cycle.hpp"
+#include "pympf/precond/direct.hpp"
 #include "pympf/precond/nonsymmetric_choice.hpp"
 #include "pympf/precond/placement.hpp"
 #include "pympf/precond/repartitioned.hpp"
@@ -109,8 +110,8 @@ struct Preconditioner<T>::Impl {
   Facts facts;                   // what the choice knows of A
   std::vector<Index> null_rows;  // z_i = r_i
   bool is_companion = false;     // built for the matrix of saddle.hpp
-  std::variant<Jacobi<T>, std::unique_ptr<Cycles<float>>, std::unique_ptr<Cycles<double>>, TwoLevel,
-               std::unique_ptr<Nonsymmetric>>
+  std::variant<Jacobi<T>, std::unique_ptr<Cycles<float>>, std::unique_ptr<Cycles<double>>, Direct,
+               TwoLevel, std::unique_ptr<Nonsymmetric>>
       kind;
   Rung rung = Rung::chosen;
   std::string failures;  // what the rungs before ended with
@@ -139,8 +140,7 @@ struct Preconditioner<T>::Impl {
     const auto refreshed = [&](auto& cycles) {
       refresh_levels(working_copy(A, negative), used, cycles->levels, report);
     };
-    if (is_companion || params.cycle == CycleKind::additive ||
-        std::holds_alternative<TwoLevel>(kind))
+    if (is_companion || params.cycle == CycleKind::additive || has_factor())
       build(A, d);
     else if (std::holds_alternative<Jacobi<T>>(kind))
       refresh_diagonal(A, d);
@@ -162,7 +162,7 @@ struct Preconditioner<T>::Impl {
     if (std::holds_alternative<Jacobi<T>>(kind)) return false;
     if (A.general) return fall_back_general(A, why);
     const bool is_factor = report.method == "ict" && !is_single;
-    const bool has_no_levels = is_single || std::holds_alternative<TwoLevel>(kind);
+    const bool has_no_levels = is_single || has_factor();
     failures +=
         concat(failures.empty() ? "" : ", ", report.method, is_single ? " in float32 " : " ", why);
     rung = report.indefinite || is_factor ? Rung::diagonal
@@ -192,6 +192,8 @@ struct Preconditioner<T>::Impl {
       }
       return;
     }
+    if (const auto* direct = std::get_if<Direct>(&kind))
+      return for_columns(R, Z, [&](const T* r, T* z) { direct->apply(r, z); });
     if (const auto* two_level = std::get_if<TwoLevel>(&kind))
       return for_columns(R, Z, [&](const T* r, T* z) { two_level->apply(r, z); });
     const auto run = [&](const auto& cycles) {
@@ -299,13 +301,13 @@ struct Preconditioner<T>::Impl {
     std::string why_not;
     bool seen_negative = false;
     if (const auto companion = is_automatic ? definite_companion(A, d) : std::nullopt) {
-      if (with_signs && (why_not = build_with_signs(A, TwoLevel::Cost::small)).empty()) return;
+      if (with_signs && (why_not = build_with_signs(A, Direct::Cost::small)).empty()) return;
       is_companion = build_companion(*companion);
       if (is_companion) return;
       report = {};
     } else {
       facts = known.facts ? *known.facts : look_at(A, d, near_nullspace, used);
-      if (known.analysis && build_analyzed(A, *known.analysis)) return;
+      if (known.analysis && build_analyzed(A, known.analysis)) return;
       if (!known.diagonal_was_left && build_diagonal(d)) return;
       seen_negative = is_automatic && !negative && is_seen_negative(A, d);
       if (!seen_negative && !known.diagonal_was_left && build_direct(A)) return;
@@ -366,7 +368,13 @@ struct Preconditioner<T>::Impl {
     if (const auto* full = std::get_if<std::unique_ptr<Cycles<double>>>(&kind)) tell(*full);
   }
 
+  // A sparse direct factor, of A or of the next stage.
+  bool has_factor() const {
+    return std::holds_alternative<Direct>(kind) || std::holds_alternative<TwoLevel>(kind);
+  }
+
   double work() const {
+    if (const auto* direct = std::get_if<Direct>(&kind)) return direct->multiply_adds();
     if (const auto* two_level = std::get_if<TwoLevel>(&kind)) return two_level->multiply_adds();
     if (const auto* general = std::get_if<std::unique_ptr<Nonsymmetric>>(&kind))
       return (*general)->multiply_adds();
@@ -413,46 +421,51 @@ struct Preconditioner<T>::Impl {
   // A complete factor where it costs least: of networks and structures of few rows, and where the
   // near-nullspace is not known, so that levels promise little.
   bool build_direct(const DistRows<T>& A) {
-    if (!facts.diagonal_steps || !facts.is_double || !SparseLu::available()) return false;
+    if (!facts.diagonal_steps || !facts.is_double) return false;
     const bool is_small = is_factored_first(A, params);
     if (!is_small && !may_be_direct(A)) return false;
     const double most = (is_small ? light_fill : most_fill) * static_cast<double>(A.nnz());
-    const LuPlan analysis = TwoLevel::analysis(working_copy(A, negative).rows, most);
-    if (analysis.fill.entries > most) return false;
-    facts.fill = analysis.fill;
-    return (is_small || choose(facts, params).method == "direct") && build_analyzed(A, analysis);
+    const std::shared_ptr<SparseFactor> factor =
+        Direct::analysis(working_copy(A, negative).rows, params, most);
+    if (!factor || factor->analysis().fill.entries > most) return false;
+    facts.fill = factor->analysis().fill;
+    return (is_small || choose(facts, params).method == "direct") &&
+           build_analyzed(A, std::move(factor));
   }
 
   // By a guess, where levels promise little; with few rows a finer factor is better.
   bool may_be_direct(const DistRows<T>& A) const {
     return facts.far_from_null && facts.rows > few_rows &&
-           guessed_total_of_direct(A, facts) < total_of_others(facts, params);
+           guessed_total_of_direct(A, facts, params) < total_of_others(facts, params);
   }
 
   // With the sign that makes A positive definite where there is one.
-  bool build_analyzed(const DistRows<T>& A, const LuPlan& analysis) {
+  bool build_analyzed(const DistRows<T>& A, std::shared_ptr<SparseFactor> factor) {
     const auto begin = Clock::now();
+    const auto copy = working_copy(A, negative);
     Report found;
-    auto M = TwoLevel::analyzed(working_copy(A, negative).rows, analysis, found);
-    if (!M || (params.definite && !found.definite)) return false;
+    auto M = Direct::analyzed(copy.rows, std::move(factor), found);
+    if (!M && !params.definite) M = Direct::factor(copy.rows, MatrixKind::symmetric, params, found);
+    if (!M) return false;
     keep(std::move(*M), std::move(found), begin);
     return true;
   }
 
-  void keep(TwoLevel&& M, Report&& found, Clock::time_point begin) {
+  template <class M>
+  void keep(M&& factored, Report&& found, Clock::time_point begin) {
     report = std::move(found);
     report.seconds = seconds_since(begin);
     if (params.method != Method::automatic)
       report.reason = "asked for";
     else if (report.indefinite)
       report.reason = "A has negative eigenvalues";
-    kind = std::move(M);
+    kind = std::forward<M>(factored);
   }
 
   // A sparse LU, or the diagonal where that is better: shifted Laplacians in three dimensions.
   // Otherwise false.
   bool build_indefinite(const DistRows<T>& A, std::string& why_not) {
-    why_not = build_with_signs(A, TwoLevel::Cost::small);
+    why_not = build_with_signs(A, Direct::Cost::small);
     if (why_not.empty()) return true;
     if (A.comm.size() == 1 && TwoLevel::is_for(working_copy(A, false).rows)) {
       report = {};
@@ -466,18 +479,29 @@ struct Preconditioner<T>::Impl {
     return why_not.empty();
   }
 
+  // Definite where nothing speaks against it and nothing has been seen yet.
+  MatrixKind kind_for_factor(const DistRows<T>& A) const {
+    const std::vector<T> d = diagonal(A);
+    const bool may_be_definite = params.method != Method::automatic &&
+                                 std::all_of(d.begin(), d.end(), [](T v) { return v > 0; }) &&
+                                 !has_negative_curvature(A, d);
+    return may_be_definite ? MatrixKind::definite : MatrixKind::symmetric;
+  }
+
   // Returns why it is not available.
-  std::string build_with_signs(const DistRows<T>& A, TwoLevel::Cost most = TwoLevel::Cost::any) {
+  std::string build_with_signs(const DistRows<T>& A, Direct::Cost most = Direct::Cost::any) {
     if (A.comm.size() > 1) return "it is for one rank";
-    if (!SparseLu::available()) return "pympf was built without SuperLU";
     const auto begin = Clock::now();
     Report found;
     const auto copy = working_copy(A, false);
-    auto M = params.method == Method::two_level ? TwoLevel::with_stage(copy.rows, found)
-                                                : TwoLevel::direct(copy.rows, found, most);
-    if (!M) return found.reason;
-    keep(std::move(*M), std::move(found), begin);
-    return {};
+    const auto taken = [&](auto&& M) {
+      if (!M) return found.reason;
+      keep(std::move(*M), std::move(found), begin);
+      return std::string();
+    };
+    if (params.method == Method::two_level)
+      return taken(TwoLevel::with_stage(copy.rows, params, found));
+    return taken(Direct::factor(copy.rows, kind_for_factor(A), params, found, most));
   }
 
   void build_levels_of(const DistRows<T>& A) {

@@ -9,6 +9,12 @@
 
 namespace pympf::precond {
 
+// The sparse direct factor of a matrix, or of the next stage's.
+struct DirectReport {
+  std::string backend, order;                   // empty where there is none
+  double predicted = 0, flops = 0, stored = 0;  // numbers and flops are 0 where none is predicted
+};
+
 struct Report {
   std::vector<LevelReport> levels;
   double operator_complexity = 1, grid_complexity = 1;
@@ -23,6 +29,8 @@ struct Report {
   bool outgrown = false;    // new values: what was foretold of the method no longer holds
   bool doubtful = false;    // rounding errors may cost M its sign, in the precision of the levels
   std::string method, reason, placement;  // placement: of the rows on the ranks
+  DirectReport direct;
+  std::string direct_text;  // the same in words, behind the reason
   Plan plan;
   double seconds = 0;
   double work = 0;  // multiply-adds of an application on this rank

@@ -12,6 +12,7 @@
 #include "pympf/la/dense.hpp"
 #include "pympf/la/sparse.hpp"
 #include "pympf/precond/couplings.hpp"
+#include "pympf/precond/direct.hpp"
 #include "pympf/precond/product.hpp"
 #include "pympf/precond/radius.hpp"
 #include "pympf/precond/rows.hpp"
@@ -19,26 +20,11 @@
 namespace pympf::precond {
 namespace {
 
-// Multiply-adds for each row, below which a factorization of A is done before anything else would
-// be.
-constexpr double cheap_work = 30'000;
-// A factor L of more entries is refused: 1.2 GB with U.
-constexpr double most_entries = 5e7;
-// Rows of a matrix with zeros on the diagonal: up to the first number a factor is cheaper than
-// MINRES with a preconditioner for each part of it (Stokes' equations); up to the second it is made
-// with free pivots, whose fill cannot be foretold.
-constexpr Index few_rows = 30'000, most_rows_blindly = 100'000;
 // The waves of A u = 0 have 2 pi / sqrt(2 d rho) rows in d dimensions; with less than seven (in two
 // dimensions) scaling functions do not resolve them.
 constexpr double deepest = 0.2;
 constexpr double tau_over_rho = 11, least_tau = 0.15;
 constexpr double many_neighbours = 6;
-constexpr double accurate = 0.1;  // the Krylov method does the rest
-// What is added to the diagonal before its entries are taken as pivots, relative to them: far above
-// rounding, so that the last pivot of a singular semidefinite matrix is positive; and where they
-// are zero, relative to the largest entry of the row, with the other sign: [F B^T; B -C] has pivots
-// in any order (Vanderbei, "Symmetric quasidefinite matrices", SIAM J. Optim. 5, 1995).
-constexpr double raise = 1e-12, lower = 1e-8;
 
 // What brings entries that LAPACK would not take to the size of 1, and back; 1 where they are
 // usual.
@@ -193,123 +179,12 @@ LevelReport line_of(int level, const CsrView<double>& A) {
   return line;
 }
 
-std::string millions(double entries) {
-  const bool many = entries > most_entries;
-  return concat(many ? "more than " : "", std::ceil(std::min(entries, most_entries) / 1e5) / 10,
-                " million entries");
-}
-
-// A whose diagonal entries can be pivots, `alone` in a row of zeros.
-Csr<double> with_pivots(const CsrView<double>& A, double alone) {
-  Csr<double> out{A.rows, A.cols, {0}, {}, {}};
-  const auto most = to_index(Global{A.nnz()} + A.rows, "entries of a matrix with its diagonal");
-  out.indptr.reserve(A.rows + 1);
-  out.indices.reserve(most);
-  out.data.reserve(most);
-  for (Index i = 0; i < A.rows; ++i) {
-    double largest = 0, d = 0;
-    Index p = A.indptr[i];
-    for (Index q = p; q < A.indptr[i + 1]; ++q) {
-      largest = std::max(largest, std::abs(A.data[q]));
-      if (A.indices[q] == i) d += A.data[q];
-    }
-    const auto append = [&](Index c, double v) {
-      out.indices.push_back(c);
-      out.data.push_back(v);
-    };
-    for (; p < A.indptr[i + 1] && A.indices[p] < i; ++p) append(A.indices[p], A.data[p]);
-    append(i, d != 0 ? d + raise * d : largest > 0 ? -lower * largest : alone);
-    for (; p < A.indptr[i + 1]; ++p)
-      if (A.indices[p] != i) append(A.indices[p], A.data[p]);
-    out.indptr.push_back(static_cast<Index>(out.indices.size()));
-  }
-  return out;
-}
-
-bool costs_more(const Fill& fill, const CsrView<double>& A, TwoLevel::Cost most) {
-  return most == TwoLevel::Cost::small && fill.work > cheap_work * A.rows;
-}
-
-// Whether it solves A x = b for some b. Where A is singular, its last pivot is rounding, and x
-// drowns in the nullspace.
-bool is_accurate(const CsrView<double>& A, const SparseLu& lu) {
-  std::vector<double> b(A.rows), x, work(A.rows);
-  for (Index i = 0; i < A.rows; ++i) b[i] = (i * 2654435761u) >> 16 & 1 ? 1 : -1;
-  x = b;
-  lu.solve(x.data(), work.data());
-  residual(A, x.data(), b.data(), work.data());
-  return norm(A.rows, work.data()) <= accurate * norm(A.rows, b.data());
-}
-
-bool has_full_diagonal(const CsrView<double>& A) {
-  const std::vector<double> d = diagonal(A);
-  return std::find(d.begin(), d.end(), 0.0) == d.end();
-}
-
-// Where the diagonal has no good pivots. With zeros on it the fill cannot be foretold.
-std::optional<SparseLu> with_exchanges(const CsrView<double>& A, const LuPlan& plan) {
-  const bool full = has_full_diagonal(A);
-  if (!full && A.rows > most_rows_blindly) return {};
-  auto lu = SparseLu::factor(A, full ? plan : LuPlan(A, most_entries));
-  return lu && is_accurate(A, *lu) ? std::move(lu) : std::nullopt;
-}
-
 }  // namespace
 
 bool TwoLevel::is_for(const CsrView<double>& A) { return depth_of(A, diagonal(A)).has_value(); }
 
-std::optional<TwoLevel> TwoLevel::direct(const CsrView<double>& A, Report& report, Cost most) {
-  if (most == Cost::small && A.rows > few_rows && !has_full_diagonal(A)) {
-    report.reason = concat("zeros on the diagonal of more than ", few_rows, " rows");
-    return {};
-  }
-  const Csr<double> with_diagonal = with_pivots(A, 0);
-  const LuPlan plan(with_diagonal, most_entries);
-  if (costs_more(plan.fill, A, most)) {
-    report.reason = "it costs more than other ways";
-    return {};
-  }
-  return factored(A, with_diagonal, plan, report);
-}
-
-LuPlan TwoLevel::analysis(const CsrView<double>& A, double most) {
-  return LuPlan(with_pivots(A, 1), std::min(most, most_entries));
-}
-
-std::optional<TwoLevel> TwoLevel::analyzed(const CsrView<double>& A, const LuPlan& plan,
-                                           Report& report) {
-  return factored(A, with_pivots(A, 1), plan, report);
-}
-
-std::optional<TwoLevel> TwoLevel::factored(const CsrView<double>& A,
-                                           const Csr<double>& with_diagonal, const LuPlan& plan,
-                                           Report& report) {
-  if (plan.fill.entries > most_entries) {
-    report.reason = "a factor has " + millions(plan.fill.entries);
-    return {};
-  }
-  TwoLevel out;
-  out.rows_ = A.rows;
-  out.lu_ = SparseLu::factor(with_diagonal, plan, SparseLu::Pivots::fixed);
-  report.definite = out.lu_ && out.lu_->negative_pivots() == 0;
-  report.indefinite = !report.definite;
-  // Elimination of a definite matrix is stable, and b need not be in the range of a singular one.
-  if (!report.definite && !(out.lu_ && is_accurate(A, *out.lu_))) out.lu_ = with_exchanges(A, plan);
-  if (!out.lu_) {
-    report.reason = "A is singular to rounding";
-    return {};
-  }
-  report.method = "direct";
-  report.reason =
-      concat("a factor has at most ", std::ceil(plan.fill.entries / std::max<Index>(1, A.nnz())),
-             " entries for each of A");
-  report.levels = {line_of(1, A)};
-  report.levels[0].factor = static_cast<double>(out.lu_->nnz()) / std::max<Index>(1, A.nnz());
-  report.levels[0].bytes = out.lu_->bytes();
-  return out;
-}
-
-std::optional<TwoLevel> TwoLevel::with_stage(const CsrView<double>& given, Report& report) {
+std::optional<TwoLevel> TwoLevel::with_stage(const CsrView<double>& given, const Params& params,
+                                             Report& report) {
   const double unit = unit_of(given);
   Csr<double> scaled;
   if (unit != 1) {
@@ -328,28 +203,28 @@ std::optional<TwoLevel> TwoLevel::with_stage(const CsrView<double>& given, Repor
   out.unit_ = unit;
   out.make_stage(A, d, *rho);
   const Csr<double> coarse = *coarse_product(A, out.P_, out.R_, std::numeric_limits<Index>::max());
-  const LuPlan plan(coarse, most_entries);
-  if (plan.fill.entries > most_entries) {
-    report.reason = "the factor of the next stage has " + millions(plan.fill.entries);
+  const FactorRequest request = request_for(MatrixKind::symmetric, params);
+  if (!is_available(request)) {
+    report.reason = why_not_available(request);
     return {};
   }
-  out.lu_ = SparseLu::factor(coarse, plan);
-  if (!out.lu_) {
+  out.factor_ = analyze(coarse, request);
+  if (!is_small_enough(*out.factor_, report)) return {};
+  if (!out.factor_->factor(coarse)) {
     report.reason = "the matrix of the next stage is singular to rounding";
     return {};
   }
   out.A_ = owned(A);
   report.method = "two_level";
   // M is definite if the coarse matrix is: one damped step from either side is.
-  report.definite = out.lu_->negative_pivots() == 0;
+  report.definite = out.factor_->negative_eigenvalues() == 0;
   report.indefinite = !report.definite;
   report.levels = {line_of(1, A), line_of(2, coarse)};
   report.levels[0].prolongation = static_cast<double>(out.P_.nnz()) / A.rows;
   report.levels[0].bytes = 12 * (out.A_.data.size() + 2 * out.P_.data.size());
-  report.levels[1].factor = static_cast<double>(out.lu_->nnz()) / coarse.nnz();
+  describe(*out.factor_, coarse.nnz(), report.levels[1], report);
   report.operator_complexity = 1 + static_cast<double>(coarse.nnz()) / A.nnz();
   report.grid_complexity = 1 + static_cast<double>(coarse.rows) / A.rows;
-  report.levels[1].bytes = out.lu_->bytes();
   return out;
 }
 
@@ -367,7 +242,7 @@ void TwoLevel::make_stage(const CsrView<double>& A, const std::vector<double>& d
 }
 
 double TwoLevel::multiply_adds() const {
-  return static_cast<double>(lu_->nnz() + 2 * A_.data.size() + 2 * P_.data.size());
+  return factor_->multiply_adds() + 2.0 * static_cast<double>(A_.data.size() + P_.data.size());
 }
 
 template <class T>
@@ -375,10 +250,7 @@ void TwoLevel::apply(const T* r, T* z) const {
   Pool<Space>::Lease space(*spaces_);
   space->resize(rows_, R_.rows);
   std::copy_n(r, rows_, space->b.data());
-  if (P_.rows > 0)
-    cycle(*space);
-  else
-    lu_->solve((space->x = space->b).data(), space->work.data());
+  cycle(*space);
   for (Index i = 0; i < rows_; ++i) z[i] = static_cast<T>(space->x[i] / unit_);
 }
 
@@ -391,7 +263,7 @@ void TwoLevel::cycle(Space& space) const {
   });
   residual(A_.view(), x, b, left);
   spmv(R_.view(), left, coarse);
-  lu_->solve(coarse, space.work.data());
+  factor_->solve(coarse);
   spmv(P_.view(), coarse, left);
   axpy(rows_, 1, left, x);
   residual(A_.view(), x, b, left);
@@ -401,7 +273,7 @@ void TwoLevel::cycle(Space& space) const {
 }
 
 void TwoLevel::Space::resize(Index rows, Index coarse_rows) {
-  for (auto* v : {&b, &x, &left, &work}) v->resize(rows);
+  for (auto* v : {&b, &x, &left}) v->resize(rows);
   coarse.resize(coarse_rows);
 }
 

@@ -1,8 +1,8 @@
 // M ~ A^-1 with the signs of A, for indefinite matrices: it is symmetric, but not definite.
 //
-// Either a sparse LU of A, or one stage and a sparse LU of the next matrix. The stage is for
-// A = K + diag(s), K a graph Laplacian and s = A 1 >= -rho D: shifted Laplacians. A longer
-// hierarchy is of no use: a wave of A u = 0 has to be resolved on every stage.
+// One stage and a sparse factor of the next matrix, for A = K + diag(s), K a graph Laplacian and
+// s = A 1 >= -rho D: shifted Laplacians. A longer hierarchy is of no use: a wave of A u = 0 has to
+// be resolved on every stage.
 //
 //   clusters   sixteen rows, or sixty-four where rows have many neighbours, by rounds of pairs
 //   rotation   K_C v = lambda D_C v,  K_C: the couplings inside a cluster C. Scaling functions: the
@@ -16,25 +16,16 @@
 #include <vector>
 
 #include "pympf/common/pool.hpp"
-#include "pympf/la/sparse_lu.hpp"
+#include "pympf/la/sparse_factor/sparse_factor.hpp"
 #include "pympf/precond/report.hpp"
 
 namespace pympf::precond {
 
 class TwoLevel {
  public:
-  // What a factorization of A may cost: small, no more than MINRES would take.
-  enum class Cost { small, any };
-
-  // Both are empty when it is not available; then the report says why. That of `direct` is positive
-  // definite if A is, as the report says.
-  static std::optional<TwoLevel> direct(const CsrView<double>& A, Report& report,
-                                        Cost most = Cost::any);
-  // The same in two steps, for CG: also if A is singular and semidefinite.
-  static LuPlan analysis(const CsrView<double>& A, double most_entries);
-  static std::optional<TwoLevel> analyzed(const CsrView<double>& A, const LuPlan& plan,
-                                          Report& report);
-  static std::optional<TwoLevel> with_stage(const CsrView<double>& A, Report& report);
+  // Empty when it is not available; then the report says why.
+  static std::optional<TwoLevel> with_stage(const CsrView<double>& A, const Params& params,
+                                            Report& report);
   // Whether A is what the stage is for.
   static bool is_for(const CsrView<double>& A);
 
@@ -44,20 +35,17 @@ class TwoLevel {
 
  private:
   struct Space {
-    std::vector<double> b, x, left, coarse, work;
+    std::vector<double> b, x, left, coarse;
     void resize(Index rows, Index coarse_rows);
   };
 
-  static std::optional<TwoLevel> factored(const CsrView<double>& A,
-                                          const Csr<double>& with_diagonal, const LuPlan& plan,
-                                          Report& report);
   void make_stage(const CsrView<double>& A, const std::vector<double>& d, double rho);
   void cycle(Space& space) const;
 
-  Csr<double> A_, P_, R_;       // empty without a stage
+  Csr<double> A_, P_, R_;
   std::vector<double> damped_;  // w D^-1
   double unit_ = 1;             // of A, whose entries may be out of the range of LAPACK
-  std::optional<SparseLu> lu_;
+  std::unique_ptr<SparseFactor> factor_;
   Index rows_ = 0;
   // Behind a pointer: a pool does not move.
   std::unique_ptr<Pool<Space>> spaces_ = std::make_unique<Pool<Space>>();

@@ -7,7 +7,7 @@
 #include "pympf/la/range.hpp"
 #include "pympf/la/sparse.hpp"
 #include "pympf/precond/choice/probes.hpp"
-#include "pympf/precond/two_level.hpp"
+#include "pympf/precond/direct.hpp"
 
 namespace pympf::precond {
 
@@ -85,11 +85,11 @@ template <class T>
 void Chooser<T>::analyze(double others) {
   constexpr double least_total = 300;
   if (analysis_ || !std::isfinite(others) || others < least_total) return;
-  if (!guess_) guess_ = guessed_total_of_direct(A_, facts_);
+  if (!guess_) guess_ = guessed_total_of_direct(A_, facts_, params_);
   if (*guess_ >= others) return;
   if constexpr (std::is_same_v<T, double>) {
-    analysis_ = std::make_shared<LuPlan>(TwoLevel::analysis(A_.rows, HUGE_VAL));
-    facts_.fill = analysis_->fill;
+    analysis_ = Direct::analysis(A_.rows, params_);
+    facts_.fill = analysis_->analysis().fill;
   }
 }
 

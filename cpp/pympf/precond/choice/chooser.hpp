@@ -59,7 +59,7 @@ class Chooser {
   bool begins_ = false;
   std::optional<double> guess_;  // of the total of a direct factor
   std::string running_ = "jacobi";
-  std::shared_ptr<const LuPlan> analysis_;
+  std::shared_ptr<SparseFactor> analysis_;
   std::optional<PayAsYouGo> run_;
 };
 

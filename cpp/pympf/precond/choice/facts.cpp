@@ -7,6 +7,7 @@
 #include "pympf/precond/choice/diagonal_steps.hpp"
 #include "pympf/precond/choice/probes.hpp"
 #include "pympf/precond/choice/unit_costs.hpp"
+#include "pympf/precond/direct.hpp"
 
 namespace pympf::precond {
 namespace {
@@ -125,9 +126,9 @@ Facts look_at(const DistRows<T>& A, const std::vector<T>& d, const NearNullspace
 }
 
 template <class T>
-double guessed_total_of_direct(const DistRows<T>& A, const Facts& facts) {
-  if (facts.ranks > 1 || !facts.is_double || !SparseLu::available() || A.own() == 0)
-    return Offer::unknown;
+double guessed_total_of_direct(const DistRows<T>& A, const Facts& facts, const Params& params) {
+  if (facts.ranks > 1 || !facts.is_double || A.own() == 0) return Offer::unknown;
+  if (!is_available(request_for(MatrixKind::definite, params))) return Offer::unknown;
   Index far = 0;
   std::vector<Index> order;
   mean_width(A.rows, 0, order, far);
@@ -145,7 +146,7 @@ double guessed_total_of_direct(const DistRows<T>& A, const Facts& facts) {
   template Facts facts_of(const DistRows<T>&, bool);                                      \
   template Facts look_at(const DistRows<T>&, const std::vector<T>&, const NearNullspace&, \
                          const Params&);                                                  \
-  template double guessed_total_of_direct(const DistRows<T>&, const Facts&);
+  template double guessed_total_of_direct(const DistRows<T>&, const Facts&, const Params&);
 PYMPF_FACTS(float)
 PYMPF_FACTS(double)
 #undef PYMPF_FACTS

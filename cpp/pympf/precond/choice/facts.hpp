@@ -29,6 +29,6 @@ Facts look_at(const DistRows<T>& A, const std::vector<T>& diagonal,
 // w rows in the first one, L has about 2.5 log2 w entries for each row, for 2 w^3 multiply-adds. On
 // this rank.
 template <class T>
-double guessed_total_of_direct(const DistRows<T>& A, const Facts& facts);
+double guessed_total_of_direct(const DistRows<T>& A, const Facts& facts, const Params& params);
 
 }  // namespace pympf::precond

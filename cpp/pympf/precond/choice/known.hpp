@@ -10,7 +10,7 @@ namespace pympf::precond {
 struct Known {
   std::optional<Facts> facts{};
   bool diagonal_was_left = false, factor_was_left = false;
-  std::shared_ptr<const LuPlan> analysis{};  // take this complete factor
+  std::shared_ptr<SparseFactor> analysis{};  // take this complete factor
   Plan plan{};                               // so far
 };
 

@@ -20,7 +20,7 @@
 #include <string>
 #include <vector>
 
-#include "pympf/la/sparse_lu.hpp"
+#include "pympf/la/sparse_factor/sparse_factor.hpp"
 #include "pympf/precond/params.hpp"
 
 namespace pympf::precond {
