@@ -95,7 +95,9 @@ class Columns:
     def _choose(self) -> Any:
         """Choose by predicted cost, for all columns; None where nothing is to be chosen."""
         options, ranks = self.options, self.A.ranks
-        if options.preconditioner != "mmf" or options.method not in ("auto", "cg"):
+        if not options.is_built or options.preconditioner != "mmf":
+            return None
+        if options.method not in ("auto", "cg"):
             return None
         given = options.to_build()
         with ranks.guard():

@@ -273,6 +273,13 @@ class PreconditionerReport(Lines):
         """Return the report as plain data, fit for JSON.
 
         Not collective.
+
+        Examples
+        --------
+        >>> import pympf
+        >>> M = pympf.as_preconditioner(pympf.gallery.poisson((30, 30)))
+        >>> sorted(M.report().as_dict()["plan"])[:3]
+        ['krylov', 'method', 'offers']
         """
         return {**super().as_dict(), "plan": None if self.plan is None else self.plan.as_dict()}
 

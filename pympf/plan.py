@@ -119,6 +119,13 @@ class Plan:
         """Return plain data, fit for JSON: None for what is not known.
 
         Not collective.
+
+        Examples
+        --------
+        >>> import pympf
+        >>> plan = pympf.as_preconditioner(pympf.gallery.poisson((30, 30))).plan
+        >>> plan.as_dict()["krylov"]
+        'cg'
         """
         data = asdict(self)
         for offer in data["offers"]:
@@ -130,6 +137,13 @@ class Plan:
         """Write it as text.
 
         Not collective.
+
+        Examples
+        --------
+        >>> import pympf
+        >>> plan = pympf.as_preconditioner(pympf.gallery.poisson((30, 30))).plan
+        >>> plan.to_json()[:10]
+        '{"method":'
         """
         return json.dumps(self.as_dict())
 
@@ -137,6 +151,13 @@ class Plan:
         """Return the parameters of `pympf.as_preconditioner` that build it without choosing.
 
         Not collective.
+
+        Examples
+        --------
+        >>> import pympf
+        >>> plan = pympf.as_preconditioner(pympf.gallery.poisson((30, 30))).plan
+        >>> pympf.as_preconditioner(pympf.gallery.poisson((30, 30)), **plan.params()).method == plan.method
+        True
         """
         method = {"dense": "multilevel"}.get(self.method, self.method)
         out: dict[str, Any] = {"method": method, "precision": self.precision}
