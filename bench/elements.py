@@ -136,7 +136,6 @@ def _of(
     axes: int,
     load: Any = _load,
     fixed: bool = True,
-    modes: bool = False,
     shift: float = 0.0,
 ) -> Builder:
     """One field; `per_cell`: unknowns for each cell of the grid; `shift`: of the mass."""
@@ -148,10 +147,9 @@ def _of(
         A, b = form.assemble(basis), load.assemble(basis)
         if shift:
             A = A + shift * (_mass if load is _load else _vector_mass).assemble(basis)
-        points = basis.doflocs
         if fixed:
             inner = basis.complement_dofs(basis.get_dofs())
-            A, b, points = A[inner][:, inner], b[inner], points[:, inner]
+            A, b = A[inner][:, inner], b[inner]
         return System(_symmetric(A), b, definite=shift >= 0)
 
     return build

@@ -16,7 +16,6 @@ from pympf._options_of_solve import METHOD_OF, ONLY_SYMMETRIC, SYMMETRIC, Option
 from pympf._progress import working
 from pympf.la import Matrix
 from pympf.near_nullspace import checked_vectors
-from pympf.plan import Plan
 from pympf.precond import Preconditioner, check_params, precondition
 from pympf.solution import Solution
 
@@ -97,7 +96,8 @@ class Columns:
         options, ranks = self.options, self.A.ranks
         if not options.is_built or options.preconditioner != "mmf":
             return None
-        if options.method not in ("auto", "cg"):
+        core = engine(self.A.dtype)
+        if options.method not in ("auto", "cg") or self.A.shape[1] <= core.LEAST_ROWS:
             return None
         given = options.to_build()
         with ranks.guard():
@@ -106,7 +106,7 @@ class Columns:
             return None
         ranks.same(sorted(given.items()), "parameters")
         vectors = checked_vectors(options.near_nullspace, len(self.A.rows), ranks, "near_nullspace")
-        return engine(self.A.dtype).Choice(self.rows, given, vectors)
+        return core.Choice(self.rows, given, vectors)
 
     def built(self, other: dict[str, Any], choice: Any = None) -> Preconditioner:
         """Build the preconditioner, with other parameters; once for all columns that want it."""
@@ -260,12 +260,13 @@ class Column:
         self.watching = None
         yield from self._again()
 
-    def _plan(self) -> Plan | None:
-        """Return what was chosen, with what was spent before."""
+    def _plan(self) -> dict[str, Any] | None:
+        """Return what was chosen, with what was spent before, as plain data."""
         if self.choice is not None and (self.M.operator is None or self.follows):
-            return Plan.of(self.choice.plan)
+            return self.choice.plan
         M = self.M.operator
-        return M.plan if M is not None and self.M.name in METHOD_OF else None
+        is_planned = M is not None and M.factorization is None and self.M.name in METHOD_OF
+        return self.M.core.plan if is_planned else None
 
     def _join_parts(self) -> None:
         """Count the iterations of the parts that the last one went on from."""
@@ -297,7 +298,7 @@ class Column:
             method=self.krylov,
             preconditioner=self.M.name,
             choice=choice,
-            plan=self._plan(),
+            _planned=self._plan(),
             _made=self.M.operator or self.M.make,
             **self.result,
         )

@@ -54,8 +54,13 @@ class Solution:
     method: str
     preconditioner: str
     choice: str
-    plan: Plan | None = field(repr=False, default=None)
+    _planned: dict[str, Any] | None = field(repr=False, default=None)
     _made: Any = field(repr=False, default=None, compare=False)
+
+    @property
+    def plan(self) -> Plan | None:
+        """What was chosen, with all offers and their predicted costs; None where nothing was."""
+        return None if self._planned is None else Plan.of(self._planned)
 
     @property
     def operator(self) -> Preconditioner | None:

@@ -89,6 +89,10 @@ cdef dict level_dict(const LevelReport& line):
             "bytes": line.bytes, "seconds": line.seconds}
 
 
+cdef extern from "pympf/precond/choice/probes.hpp" namespace "pympf::precond":
+    const int32_t least_rows
+
+
 cdef dict plan_dict(const Plan& p):
     cdef size_t i
     return {"method": p.method.decode(), "variant": p.variant.decode(), "precision": p.precision.decode(),
@@ -220,6 +224,9 @@ def is_worth_moving(Rows A not None, dict params, const int32_t[::1] parts):
     with nogil:
         out = is_worth_moving_[real](A.rows.get()[0], p, ranks)
     return out
+
+
+LEAST_ROWS = least_rows  # up to so many there is nothing to choose before a setup
 
 
 cdef class Choice:

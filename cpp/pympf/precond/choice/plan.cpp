@@ -84,17 +84,14 @@ double total_of_others(const Facts& facts, const Params& params) {
 double break_even_of_diagonal(Facts facts, Params params) {
   if (params.solves >= many_solves) return few_for_hierarchy;
   if (params.coarse_size > 0) params.solves = many_solves;  // levels are wanted, but not so much
-  facts.fill.reset();
-  double least = 0, most = 1e4;  // by bisection: what others cost grows with the steps too
-  const Offer diagonal = diagonal_offer(facts);
-  while (most - least > 1) {
-    const double steps = (least + most) / 2;
-    facts.diagonal_steps = steps;
-    const bool pays =
-        diagonal.setup / params.solves + diagonal.step * steps <= total_of_others(facts, params);
-    (pays ? least : most) = steps;
-  }
-  return least;
+  facts.diagonal_steps = 0;
+  const Offer diagonal = diagonal_offer(facts), factor = factor_offer(facts);
+  const auto more = [&](const Offer& other) {
+    return other.total(params.solves) - diagonal.total(params.solves);
+  };
+  const double to_levels = more(levels_offer(facts)) / diagonal.step;
+  const double gain = diagonal.step - factor_part * factor.step;  // of a step with the diagonal
+  return gain > 0 ? std::min(to_levels, more(factor) / gain) : to_levels;
 }
 
 double break_even_of_factor(const Facts& facts, const Params& params) {
