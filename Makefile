@@ -35,7 +35,8 @@ LOG = 2>&1 | tee $(BUILD)/logs/$@.log
 _ := $(shell mkdir -p $(BUILD)/logs $(BUILD)/reports)
 
 .PHONY: help demo test setup build cpp-test unit-test mpi-test petsc-test papers-test lint format \
-        asan ubsan tsan fuzz no-petsc bench unit-costs docs docs-site wheel clean install cpp-build always
+        asan ubsan tsan fuzz no-petsc bench unit-costs docs docs-site docs-links wheel \
+        recipes clean install cpp-build always
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -171,8 +172,16 @@ docs-site:  ## the documentation site, checked: build/site/html/index.html
 	$(VENV)/bin/python tools/build_site.py $(BUILD)/site $(LOG)
 	$(VENV)/bin/python tools/check_site.py $(BUILD)/site/html $(LOG)
 
+docs-links: docs-site  ## the links of the site to other sites, tried over the network
+	$(VENV)/bin/python tools/check_site.py $(BUILD)/site/html --external $(LOG)
+
 wheel:  ## the source distribution, and a tested manylinux wheel for each Python (PYTHONS), in dist/
 	tools/packaging/wheels.sh $(PYTHONS)
+
+recipes:  ## check the recipes of conda-forge and Spack, and the workflows of forges
+	[[ -x $(BUILD)/recipes/bin/cibuildwheel ]] || $(PYTHON) -m venv $(BUILD)/recipes
+	$(BUILD)/recipes/bin/pip --quiet install py-rattler-build cibuildwheel check-jsonschema
+	$(BUILD)/recipes/bin/python tools/packaging/check_recipes.py
 
 clean:  ## remove what was built; the virtual environment stays
 	rm -rf $(BUILD) $(VENV)/installed

@@ -42,6 +42,8 @@ def show_config() -> str:
     """
     import h5py
 
+    from pympf._engine import lsh
+
     backends = core.factor_backends()  # one of them is loaded when it is first asked for
     lines = {
         "Python": platform.python_version(),
@@ -50,6 +52,7 @@ def show_config() -> str:
         **{name: _loaded(pattern) for name, pattern in LIBRARIES.items()},
         "PETSc plugin": _plugin(),
         "threads": str(pympf.get_num_threads()),
+        "instructions": lsh.instruction_set(),  # of the kernels for points, keys and sketches
         "folder": str(Path(pympf.__file__).parent),
     }
     if lines["SuperLU"] == "none" and "superlu" in backends["general"]:

@@ -1,8 +1,8 @@
 """Long work shows itself: a bar on a terminal, lines of the logger ``pympf`` for whoever listens.
 
 Whatever may take seconds stands in ``with working("what") as work:`` and calls ``work.step(done)``
-where it knows how far it is. A thread of its own draws, so that the work itself pays nothing, and
-one call into the compiled core shows at least its seconds.
+where it knows how far it is. A thread of its own draws, so that the work itself pays nothing. One
+call into the compiled core says by `tell` which level, iteration or point it has come to.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 
 from pympf.la.launcher import launched
 
-__all__ = ["Work", "each", "is_watched", "logger", "set_progress", "working"]
+__all__ = ["Work", "each", "is_watched", "logger", "set_progress", "tell", "working"]
 
 logger = logging.getLogger("pympf")
 logger.addHandler(logging.NullHandler())
@@ -30,6 +30,7 @@ REDRAW_S = 0.2
 LOG_S = 1.0  # between two lines of the same work
 BAR = 24  # characters
 
+_threads = threading.local()
 _wanted = os.environ.get("PYMPF_PROGRESS", "").lower() not in ("0", "no", "off", "false")
 
 
@@ -102,12 +103,15 @@ class Work:
 def working(what: str, total: float | None = None) -> Iterator[Work]:
     """Show what happens inside; of works inside each other the outermost has the bar."""
     work = Work(what, total)
+    works = _own_works()
+    works.append(work)
     shown = _wanted and _is_terminal()
     if shown:
         _screen.add(work)
     try:
         yield work
     finally:
+        works.remove(work)
         if shown:
             _screen.remove(work)
         if logger.isEnabledFor(logging.INFO):
@@ -115,6 +119,25 @@ def working(what: str, total: float | None = None) -> Iterator[Work]:
             text = f"{work.text}, " if work.text else ""
             seconds = time.monotonic() - work.begin
             logger.info("%s: %s%s %.2f s", what, text, ended, seconds, extra={"seconds": seconds})
+
+
+def tell(unit: str, number: int, share: float) -> None:
+    """Take what the compiled core says of the innermost work of this thread."""
+    for work in _own_works()[-1:]:
+        text = f"{unit} {number}"
+        if 0 <= share <= 1:
+            work.total = 1.0
+            work.step(share, text)
+        else:
+            work.step(work.done, text)
+
+
+def _own_works() -> list[Work]:
+    """Return the works of the calling thread, the innermost one last."""
+    if not hasattr(_threads, "works"):
+        _threads.works = []
+    works: list[Work] = _threads.works
+    return works
 
 
 def is_watched() -> bool:

@@ -33,7 +33,7 @@ FILES = "files"
 """The folder of the site for files that pages link to."""
 PROGRAM = re.compile(r"^\[`(?P<name>[\w.]+)`\]\((?P<path>[\w./]+)\)$", re.MULTILINE)
 LANGUAGES = {".c": "c", ".cpp": "c++", ".py": "python", ".slurm": "bash", ".txt": "cmake"}
-GENERATED = {"Reference": ["api/index"], "Measured": ["comparison"]}
+GENERATED = {"Reference": ["api/index"], "Experiments": ["comparison"]}
 """Pages of a section that no link of docs/index.md can name, as they are not in docs/."""
 
 COMPARED = {

@@ -3,19 +3,24 @@
     python tools/check_site.py build/site/html [--screenshots FOLDER] [--external]
 
 `--screenshots` opens pages in a headless Chromium, writes what it shows, and fails when the browser
-misses a file. `--external` lists the links to other sites, to be tried by hand.
+misses a file. `--external` tries the links to other sites, of the pages and of OTHERS: one that is
+gone is a fault, one that does not answer from this machine is listed, with what the machine says.
 """
 
 from __future__ import annotations
 
 import argparse
+import http.client
+import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from html.parser import HTMLParser
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.error import HTTPError
+from urllib.parse import unquote, urldefrag, urljoin, urlsplit
+from urllib.request import Request, urlopen
 
 import site_api
 
@@ -27,6 +32,18 @@ SHOWN = {
     "source": "src",
     "object": "data",
 }
+OTHERS = (
+    "README.md",
+    "CITATION.cff",
+    "SECURITY.md",
+    "pyproject.toml",
+    "tools/packaging/libraries.sh",
+)
+"""Files with links that are on no page."""
+URL = re.compile(r"https?://[^][\s)>\"'`<,;$\\]+[\w/](?![\w/.-]*[$\\])")
+GONE = ("404", "410")
+SURE = {"pypi.org": "/project/pip/"}
+"""Pages that are there for sure where a site is itself; the front page otherwise."""
 PAGES = ("index", "tour", "benchmarks", "api/index", "api/pympf.solve")
 
 
@@ -71,6 +88,31 @@ def faults(pages: dict[Path, Page]) -> Iterator[str]:
                 yield f"{path}: {target}: the page has no such place"
 
 
+def external(links: Iterable[str]) -> Iterator[tuple[str, bool]]:
+    """Try links to other sites: yield a line for each, and whether it is a fault."""
+    for url in sorted({urldefrag(link).url for link in links if link.startswith("http")}):
+        status = answer(url)
+        # A mirror of a package index, say, answers in its place and has none of its pages.
+        sure = urljoin(url, SURE.get(urlsplit(url).netloc, "/"))
+        mirror = status[:3] in GONE and answer(sure)[:3] in GONE
+        is_fault = status[:3] in GONE and not mirror
+        yield (
+            f"{url}: {status}{', and so for all pages of the site here' if mirror else ''}",
+            is_fault,
+        )
+
+
+def answer(url: str) -> str:
+    """Return what comes back from an address, or why nothing does."""
+    try:
+        with urlopen(Request(url, headers={"User-Agent": "Mozilla/5.0"}), timeout=20):
+            return "there"
+    except HTTPError as error:
+        return f"{error.code} {error.reason}"
+    except (OSError, http.client.HTTPException) as error:  # no name, no route, no time
+        return f"no answer from here ({getattr(error, 'reason', error)})"
+
+
 def missing_names(site: Path) -> list[str]:
     """Return the public names that the site does not describe."""
     from sphinx.util.inventory import InventoryFile
@@ -111,7 +153,11 @@ def main() -> None:
     if options.screenshots:
         found += screenshots(site, options.screenshots)
     if options.external:
-        print("\n".join(sorted({link for link in links if link.startswith("http")})))
+        root = Path(__file__).parent.parent
+        others = [url for name in OTHERS for url in URL.findall((root / name).read_text())]
+        for line, is_fault in external([*links, *others]):
+            print(line)
+            found += [line] * is_fault
     print("\n".join(found) or f"{len(pages)} pages, {len(links)} links and pictures: all there")
     sys.exit(bool(found))
 

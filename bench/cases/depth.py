@@ -1,5 +1,6 @@
 """Depth compression: what "Obstacles to depth compression of neural networks" proves, measured, and
-what stands in for its experiments, which are not in the text. `docs/depth.md` has the verdict.
+what stands in for its experiments, which are not in the text.
+`docs/depth_experiments.md` has the verdict.
 
 *Parities*: networks of NN(Λ, d) that are exact parities of n bits; the norm of every layer next to
 n^(1/2d), below which there is none; the largest error on all corners (up to 16 bits) or on 4000.

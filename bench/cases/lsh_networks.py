@@ -9,7 +9,7 @@ t units: the largest Bx, the largest in absolute value, the largest of a project
 D.1 (50 epochs, rate 10⁻⁵; batches of 32, which the paper does not tell), or exact least squares.
 "50 %" and "25 %" are the share of active units, so t is twice or four times as large as for dense;
 FLOPs are 18 per active unit at d = 8, as in table 1, without the routing. What is not there was not
-measured: the widest models train for minutes. `docs/nets.md` has the verdict.
+measured: the widest models train for minutes. `docs/nets_experiments.md` has the verdict.
 """
 
 import time

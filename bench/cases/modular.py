@@ -1,6 +1,6 @@
 """The paper on modular networks (001): its theorems by simulation, figure 3, the sine task (figures
 4a, 5, 9, 10 and table 2). Errors are mean squares on 3000 new points over their variance; medians
-over the seeds. `docs/modular.md` has the verdict.
+over the seeds. `docs/modular_experiments.md` has the verdict.
 
 *Sine task*: m = k modules of τ = 3 waves; 5000 points up to m = 6, 10⁴ at m = 7, 8, 2·10⁴ beyond;
 table 2 has functions of distances and 1000 points. *Monolithic*: four hidden layers of 128, 1500

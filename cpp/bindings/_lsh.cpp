@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "arrays.hpp"
+#include "pympf/common/simd.hpp"
 #include "pympf/lsh/distributed.hpp"
 #include "pympf/lsh/table.hpp"
 
@@ -255,6 +256,7 @@ PYBIND11_MODULE(_lsh, m) {
   define_for_points(family, "keys", [](const auto& f, const auto& X) { return keys(f, X); });
   define_for_points(family, "project", [](const auto& f, const auto& X) { return project(f, X); });
   m.def("mix", &mixed, py::arg("keys").noconvert());
+  m.def("instruction_set", [] { return choose("baseline", "AVX2", "AVX-512"); });
 
   py::class_<BucketIndex> index(m, "BucketIndex");
   index.def(py::init<Family>())

@@ -1,4 +1,5 @@
-// What the compiled modules share in a process: one team of threads, and Python's signals.
+// What the compiled modules share in a process: one team of threads, Python's signals, and the
+// progress that Python shows.
 #pragma once
 
 #include <Python.h>
@@ -10,6 +11,7 @@
 
 #include "pympf/common/interrupt.hpp"
 #include "pympf/common/parallel.hpp"
+#include "pympf/common/progress.hpp"
 
 namespace pympf::python {
 
@@ -52,15 +54,34 @@ inline void look_for_signals() {
   if (raised) throw Raised();
 }
 
+// Tells `pympf._progress.tell` how far the work of this thread is. What is shown never ends it.
+inline void tell_progress(const char* unit, long number, double share) {
+  const PyGILState_STATE lock = PyGILState_Ensure();
+  if (!PyErr_Occurred()) {
+    PyObject* const module = PyImport_ImportModule("pympf._progress");
+    PyObject* const done =
+        module ? PyObject_CallMethod(module, "tell", "sld", unit, number, share) : nullptr;
+    if (!done) PyErr_WriteUnraisable(module);
+    Py_XDECREF(done);
+    Py_XDECREF(module);
+  }
+  PyGILState_Release(lock);
+}
+
+inline void set_hooks() {
+  set_interrupt_hook(look_for_signals);
+  set_progress_hook(tell_progress);
+}
+
 // For the module that has the team: what the others join.
 inline PyObject* offer_team() {
-  set_interrupt_hook(look_for_signals);
+  set_hooks();
   return PyCapsule_New(&team(), nullptr, nullptr);
 }
 
 // For the others. -1 with an exception set when there is no team.
 inline int join_team() {
-  set_interrupt_hook(look_for_signals);
+  set_hooks();
   PyObject* const core = PyImport_ImportModule("pympf._core");
   PyObject* const capsule = core ? PyObject_GetAttrString(core, "team") : nullptr;
   auto* const offered = capsule ? PyCapsule_GetPointer(capsule, nullptr) : nullptr;

@@ -25,6 +25,13 @@ PetscErrorCode find_null_space(PC pc, MatNullSpace* found, std::string* origin) 
   PetscFunctionReturn(PetscErrorCode(0));
 }
 
+PetscErrorCode find_left_null_space(PC pc, MatNullSpace* found) {
+  PetscFunctionBegin;
+  PetscCall(MatGetTransposeNullSpace(pc->pmat, found));
+  if (!*found) PetscCall(MatGetTransposeNullSpace(pc->mat, found));
+  PetscFunctionReturn(PetscErrorCode(0));
+}
+
 PetscErrorCode read_vector(Vec v, PetscInt rows, PetscInt column, precond::NearNullspace* modes) {
   const PetscScalar* values;
   PetscInt n;
@@ -116,6 +123,28 @@ std::string describe(Index vectors, const std::string& origin, Index block) {
   return concat(what, "; block size ", block);
 }
 
+// `right`: the vectors of the other side, none for constants.
+PetscErrorCode find_left_modes(PC pc, PetscInt rows, Index right, Modes* modes) {
+  MatNullSpace space = nullptr;
+  precond::NearNullspace found{0, {}};
+
+  PetscFunctionBegin;
+  PetscCall(find_left_null_space(pc, &space));
+  const PetscObjectId before = std::exchange(data(pc).left_modes_id, 0);
+  if (space) {
+    PetscCall(PetscObjectGetId((PetscObject)space, &data(pc).left_modes_id));
+    PetscCall(guarded_collectively(pc, [&] { return read_vectors(space, rows, &found); }));
+  }
+  modes->are_new = modes->are_new || data(pc).left_modes_id != before;
+  if (found.vectors == 0) PetscFunctionReturn(PetscErrorCode(0));
+  const std::string count = concat(found.vectors, found.vectors == 1 ? " vector" : " vectors");
+  const bool fits = right == 0 || found.vectors == right;
+  modes->left_text = concat("; of the transpose: ", count, " of its null space",
+                            fits ? "" : ", not taken, as there are not as many");
+  if (fits) modes->left = std::move(found);
+  PetscFunctionReturn(PetscErrorCode(0));
+}
+
 }  // namespace
 
 PetscErrorCode find_modes(PC pc, Modes* modes) {
@@ -151,6 +180,7 @@ PetscErrorCode find_modes(PC pc, Modes* modes) {
   modes->are_new = mmf.modes_id != before || std::exchange(mmf.coordinates_are_new, false);
   modes->block = static_cast<Index>(block);
   mmf.modes = describe(found.vectors, origin, modes->block);
+  PetscCall(find_left_modes(pc, rows, found.vectors, modes));
   if (found.vectors > 0) modes->vectors = std::move(found);
   PetscFunctionReturn(PetscErrorCode(0));
 }

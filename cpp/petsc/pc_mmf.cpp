@@ -117,7 +117,9 @@ PetscErrorCode make_multilevel(PC pc, const Matrix& A, const Modes& modes, Built
   const Index block = precond::block_to_move(A, params, modes.block);
   if (block > 0) PetscCall(find_parts(pc, A, block, params.repartition, &parts));
   if (block > 0 && !precond::is_worth_moving(A, params, parts)) parts.clear();
-  built->emplace<Multilevel>(A, params, modes.vectors, modes.block, parts);
+  if (A.general) data(pc).modes += modes.left_text;
+  built->emplace<Multilevel>(A, params, modes.vectors, modes.block, parts,
+                             A.general ? modes.left : precond::NearNullspace());
   PetscFunctionReturn(PetscErrorCode(0));
 }
 

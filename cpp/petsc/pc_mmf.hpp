@@ -59,8 +59,9 @@ struct PcMmf {
   bool coordinates_are_new = false;
   PetscObjectState pattern = 0;  // of the matrix that it was built of
   bool is_applied_once = false;  // by the solver around, in each of its solves
-  PetscObjectId modes_id = 0;    // of the null space that the modes came from; 0: none
-  std::string modes;             // what they are, for the view
+  // Of the null spaces that the modes and those of the transpose came from; 0: none.
+  PetscObjectId modes_id = 0, left_modes_id = 0;
+  std::string modes;  // what they are, for the view
 };
 
 // What the preconditioner is made of: PETSc's own switch -pc_use_amat takes the matrix of the

@@ -26,7 +26,7 @@ from pympf.sketch.scheme import FAMILIES
 __all__ = ["Plan", "plan"]
 
 SECONDS_PER_BLOCK = 12e-9
-"""Of a product with one vector on one core, implicit or stored (docs/sketch.md)."""
+"""Of a product with one vector on one core, implicit or stored (docs/sketch_experiments.md)."""
 LARGEST = 2**20
 UNKNOWNS = 0.65
 """Unknown attributes for each number kept, up to which least squares are quick."""

@@ -1,11 +1,14 @@
 """The documentation is true: its code runs, its generated pages are current, its links lead on."""
 
 import doctest
+import functools
+import http.server
 import importlib.util
 import os
 import re
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -100,6 +103,45 @@ def test_chart_is_current():
     chart = load(ROOT / "tools" / "generate_chart.py")
     for text, path in ((chart.page(), "choosing.md"), (chart.svg(), "images/choosing.svg")):
         assert (ROOT / "docs" / path).read_text() == text, f"docs/{path}: run `make docs`"
+
+
+@pytest.fixture
+def web(tmp_path):
+    """A site of one page, and one where nothing is."""
+    (tmp_path / "index.html").write_text("<p>a page</p>")
+    handlers = [
+        functools.partial(QuietHandler, directory=tmp_path),
+        functools.partial(QuietHandler, directory=tmp_path / "nowhere"),
+    ]
+    servers = [http.server.ThreadingHTTPServer(("127.0.0.1", 0), each) for each in handlers]
+    threads = [threading.Thread(target=server.serve_forever) for server in servers]
+    for thread in threads:
+        thread.start()
+    yield [f"http://127.0.0.1:{server.server_port}/" for server in servers]
+    for server, thread in zip(servers, threads, strict=True):
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+class QuietHandler(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+def test_links_that_are_gone_are_told_from_those_that_do_not_answer(web, monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "tools")
+    check = load(ROOT / "tools" / "check_site.py")
+    site, mirror = web
+    links = [site + "index.html#place", site + "gone", mirror + "gone", "http://127.0.0.1:1/x", "a"]
+    told = dict(check.external(links))
+    assert sum(told.values()) == 1
+    assert told[f"{site}gone: 404 File not found"]
+    lines = "\n".join(told)
+    assert f"{site}index.html: there" in lines
+    assert f"{mirror}gone: 404 File not found, and so for all pages of the site here" in lines
+    assert "http://127.0.0.1:1/x: no answer from here ([Errno 111]" in lines
+    assert len(told) == 4
 
 
 def test_benchmarks_page_is_current(monkeypatch):

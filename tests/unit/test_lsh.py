@@ -1,11 +1,15 @@
 """Hash families and tables: what theory promises, exact search, files, bad input."""
 
 import pickle
+import platform
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 import scipy.sparse as sp
 
+import pympf
 from pympf.lsh import BucketIndex, DistributedTable, EuclideanHash, HyperplaneHash, Table
 
 
@@ -17,6 +21,20 @@ def binomial_bound(p, trials):
 def pair_at_angle(angle, d, rng):
     x, y = np.linalg.qr(rng.standard_normal((d, 2)))[0].T
     return np.array([x, np.cos(angle) * x + np.sin(angle) * y])
+
+
+def test_the_kernels_are_those_of_this_processor():
+    """Wheels had the slowest ones: the compiler's runtime library knew no processor."""
+    processors = Path("/proc/cpuinfo")
+    if platform.machine() != "x86_64" or not processors.exists():
+        pytest.skip("the kernels of other processors have one version; Linux lists the flags")
+    flags = set(re.search(r"^flags\s*: (.*)$", processors.read_text(), re.MULTILINE)[1].split())
+    expected = "baseline"
+    if flags >= {"avx2", "fma", "popcnt"}:
+        expected = "AVX2"
+        if flags >= {f"avx512{name}" for name in ("f", "bw", "dq", "vl", "_vpopcntdq")}:
+            expected = "AVX-512"
+    assert re.search(rf"^instructions +{expected}$", pympf.show_config(), re.MULTILINE)
 
 
 # ---- the closed formulas -------------------------------------------------------------------------

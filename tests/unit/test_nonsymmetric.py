@@ -53,6 +53,53 @@ def test_every_method_with_every_preconditioner(method, preconditioner, rng):
     assert np.linalg.norm(b - A @ solution.x) <= 1e-7 * np.linalg.norm(b)
 
 
+def shifted_grid(shift=0.0):
+    return sp.csr_array(gallery.poisson((30, 30)) - shift * sp.eye_array(900))
+
+
+SYMMETRIC = {
+    "grid": shifted_grid(),
+    "float32": shifted_grid().astype(np.float32),
+    "graph": gallery.laplacian(sp.csr_array(shifted_grid() < 0).astype(float), 0.01),
+    "indefinite": shifted_grid(1.0),
+    "dense": sp.csr_array(np.cov(np.random.default_rng(3).standard_normal((60, 90)))),
+}
+
+
+@pytest.mark.parametrize("kind", SYMMETRIC)
+@pytest.mark.parametrize("preconditioner", ["mmf", "multilevel", "ict", "jacobi"])
+def test_symmetric_matrices_go_the_way_they_went(kind, preconditioner, rng, monkeypatch):
+    """What is for other matrices is never reached, so no bit of a symmetric one can change."""
+
+    def refuse(*_, **__):
+        raise AssertionError("rows of a symmetric matrix were taken as those of a general one")
+
+    monkeypatch.setattr(pympf.la.Matrix, "general_rows", refuse)
+    A = SYMMETRIC[kind]
+    b = A @ rng.standard_normal(A.shape[0]).astype(A.dtype)
+    solution = pympf.solve(A, b, preconditioner=preconditioner)
+    assert solution.converged
+    assert kind == "indefinite" or solution.method == "cg"
+    M = pympf.as_preconditioner(A, method=preconditioner.replace("mmf", "auto"))
+    assert M.report().symmetric
+    # An M of two sides sums the two products in another order, and has other bits.
+    np.testing.assert_array_equal(M.apply(b), M.apply_transpose(b))
+    # Zeros that are stored and the order of the entries are no part of A.
+    again = pympf.solve(A.copy().tocoo().tocsc().T.tocsr(), b, preconditioner=preconditioner)
+    np.testing.assert_array_equal(again.x, solution.x)
+
+
+def test_a_matrix_of_two_sides_has_other_bits(rng):
+    """The test above would see one: the least asymmetry that is none of rounding."""
+    A = shifted_grid().tolil()
+    A[0, 1] *= 1 + 1e-9
+    A = A.tocsr()
+    b = rng.standard_normal(900)
+    M = pympf.as_preconditioner(A, method="multilevel")
+    assert not M.report().symmetric
+    assert (M.apply(b) != M.apply_transpose(b)).any()
+
+
 def test_three_dimensions_and_float32(rng):
     A = gallery.convection_diffusion(16, 100.0, dimensions=3)
     assert pympf.solve(A, rng.standard_normal(4096)).iterations <= 10

@@ -5,6 +5,7 @@ import logging
 import os
 import re
 import sys
+import threading
 import time
 from types import SimpleNamespace
 
@@ -135,3 +136,54 @@ def test_a_child_process_begins_anew(terminal):
         if child == 0:
             os._exit(len(progress._screen._works))
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+# ---- what the compiled core says -----------------------------------------------------------------
+
+
+def test_a_solve_says_its_iterations_and_how_many_digits_are_there(lines, monkeypatch):
+    monkeypatch.setattr(progress, "LOG_S", 0.0)
+    A = pympf.gallery.poisson((300, 300))
+    solution = pympf.solve(A, np.ones(A.shape[0]), preconditioner="jacobi", rtol=1e-10)
+    told = [re.match(r"solve: +(\d+) % +iteration (\d+) ", line) for line in lines()]
+    shares, iterations = zip(*[map(int, found.groups()) for found in told if found], strict=True)
+    assert iterations[-1] > 0
+    assert iterations[-1] <= solution.iterations
+    assert list(iterations) == sorted(set(iterations))
+    assert max(shares) <= 100
+
+
+def test_a_setup_says_its_levels(lines, monkeypatch):
+    monkeypatch.setattr(progress, "LOG_S", 0.0)
+    A = pympf.gallery.poisson((500, 500))
+    pympf.as_preconditioner(A[:100, :100], method="multilevel")  # the clock of this thread starts
+    time.sleep(0.11)
+    pympf.as_preconditioner(A, method="multilevel")
+    assert any(re.match(r"setup: +level \d", line) for line in lines())
+
+
+def test_a_table_says_its_points(lines, monkeypatch):
+    monkeypatch.setattr(progress, "LOG_S", 0.0)
+    X = np.random.default_rng(0).standard_normal((150_000, 32)).astype(np.float32)
+    table = Table(HyperplaneHash(32, n_functions=512)).fit(X[:10])
+    time.sleep(0.11)
+    table.fit(X)
+    told = [re.match(r"Table.fit of 150000 points: +(\d+) % +point (\d+) ", x) for x in lines()]
+    pairs = [tuple(map(int, found.groups())) for found in told if found]
+    assert pairs
+    assert all(round(point / 1500) == share for share, point in pairs)
+
+
+def test_what_the_core_says_goes_to_the_innermost_work_of_its_thread():
+    progress.tell("iteration", 1, 0.5)  # nobody works: nothing
+    with progress.working("outer") as outer, progress.working("inner") as inner:
+        progress.tell("iteration", 7, 0.25)
+        assert (inner.text, inner.done, inner.total) == ("iteration 7", 0.25, 1.0)
+        assert (outer.text, outer.total) == ("", None)
+        other = threading.Thread(target=progress.tell, args=("level", 2, -1.0))
+        other.start()
+        other.join()
+        assert inner.text == "iteration 7"
+    with progress.working("setup", 5) as work:
+        progress.tell("level", 3, -1.0)  # no share: the words alone
+        assert (work.text, work.total) == ("level 3", 5)

@@ -57,10 +57,10 @@ build() {  # build PYTHON NAME: a wheel as the compiler leaves it, then one that
   [[ -x $root/$name/build/bin/python ]] || "$python" -m venv --clear "$root/$name/build"
   rm -rf "$root/$name"/{raw,repaired}
   "$root/$name/build/bin/python" -m pip --quiet wheel "$root/source" --no-deps --wheel-dir "$root/$name/raw" \
-    -C build-dir="$root/$name/cmake" \
-    -C cmake.define.PYMPF_BUNDLE="$root/libraries" -C cmake.define.PYMPF_WITH_MPI=OFF \
-    -C cmake.define.PYMPF_WITH_PETSC=OFF -C cmake.define.PYMPF_WITH_SUPERLU=ON \
-    -C cmake.define.CMAKE_INTERPROCEDURAL_OPTIMIZATION=OFF
+    --config-settings=build-dir="$root/$name/cmake" \
+    --config-settings=cmake.define.PYMPF_BUNDLE="$root/libraries" --config-settings=cmake.define.PYMPF_WITH_MPI=OFF \
+    --config-settings=cmake.define.PYMPF_WITH_PETSC=OFF --config-settings=cmake.define.PYMPF_WITH_SUPERLU=ON \
+    --config-settings=cmake.define.CMAKE_INTERPROCEDURAL_OPTIMIZATION=OFF
   auditwheel repair --wheel-dir "$root/$name/repaired" "$root/$name"/raw/*.whl 2>"$root/$name/auditwheel.log" ||
     { cat "$root/$name/auditwheel.log" >&2; return 1; }
   cp "$root/$name"/repaired/*.whl dist/

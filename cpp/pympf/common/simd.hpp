@@ -13,17 +13,22 @@
 
 namespace pympf {
 
+enum class InstructionSet { baseline, avx2, avx512 };
+
+// The largest that the processor has and whose registers the system keeps.
+InstructionSet instruction_set();
+
 // The one of three versions of a kernel that suits this processor.
 template <class F>
-F choose(F plain, [[maybe_unused]] F avx2, [[maybe_unused]] F avx512) {
-#ifdef PYMPF_X86
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-      __builtin_cpu_supports("avx512vpopcntdq"))
-    return avx512;
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return avx2;
-#endif
-  return plain;
+F choose(F plain, F avx2, F avx512) {
+  switch (instruction_set()) {
+    case InstructionSet::avx512:
+      return avx512;
+    case InstructionSet::avx2:
+      return avx2;
+    default:
+      return plain;
+  }
 }
 
 }  // namespace pympf

@@ -15,6 +15,7 @@
 #include <limits>
 #include <utility>
 
+#include "pympf/common/progress.hpp"
 #include "pympf/common/random.hpp"
 #include "pympf/la/blas1.hpp"
 #include "pympf/la/krylov_run.hpp"
@@ -122,6 +123,9 @@ template <class T>
 Reason Run<T>::record(double norm, const T* iterate) {
   history.push_back(norm);
   const int iteration = static_cast<int>(history.size()) - 1;
+  say_progress("iteration", history.size() - 1, [&] {  // the share of the digits that are asked for
+    return std::log(history.front() / norm) / std::log(history.front() / target());
+  });
   if (callback) settle();
   bool stop = callback && callback(iteration, norm, iterate);
   if (is_watched) stop = comm.max(std::int64_t{stop}) > 0;

@@ -22,11 +22,18 @@ template <class T>
 struct RowSizes {
   const DistRows<T>& A;
   std::vector<double> without_diagonal = {};  // of own rows; empty: not known
+  mutable std::vector<double> found = {};     // of own rows, by their diagonal; NaN: not looked at
 
   double operator()(Index i) const {
+    if (found.empty()) found.assign(A.own(), std::numeric_limits<double>::quiet_NaN());
+    if (std::isnan(found[i])) found[i] = by_diagonal(i);
+    if (found[i] > unknown || without_diagonal.empty()) return found[i];
+    return without_diagonal[i];
+  }
+
+  double by_diagonal(Index i) const {
     const double d = std::abs(static_cast<double>(at(A, i, i + A.shift)));
-    if (d > 0) return 0.5 * std::log2(d);
-    return without_diagonal.empty() ? unknown : without_diagonal[i];
+    return d > 0 ? 0.5 * std::log2(d) : unknown;
   }
 
   static T at(const DistRows<T>& A, Index i, Index c) {
@@ -121,10 +128,13 @@ Asymmetry judged(const DistRows<T>& A, const RowSizes<T>& sizes) {
   constexpr double t = tolerance<T>;
   constexpr double least = 8.0 * std::numeric_limits<T>::denorm_min();
   Asymmetry most;
+  double most_log_relative = std::log2(t);
   const auto refuse_unless_small = [&](Index i, Global j, double larger, double gap, double size) {
     const double log_scale = std::max(std::log2(larger), sizes(i) + size);
     const double log_relative = std::log2(gap) - log_scale;
     if (log_relative <= std::log2(t)) return;
+    if (gap < most.gap && log_relative <= most_log_relative) return;
+    most_log_relative = std::max(most_log_relative, log_relative);
     const Global row = A.layout.first() + i;
     take(most, {gap, t * std::exp2(log_scale), std::min(row, j), std::max(row, j),
                 std::exp2(log_relative), false});
@@ -200,6 +210,11 @@ DistRows<T> with_symmetric_pattern(const DistRows<T>& A) {
     if (stored == Stored::here) missing.emplace_back(static_cast<Index>(j - first), first + i);
     if (stored == Stored::there) missing.emplace_back(i, j);
   });
+  if (missing.empty()) {
+    DistRows<T> out = with_values<T>(A, [&](Index, Index p) { return A.rows.data[p]; });
+    out.symmetric_pattern = true;
+    return out;
+  }
   std::sort(missing.begin(), missing.end());
   GlobalRows<T> rows;
   auto next = missing.begin();

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "pympf/common/parallel.hpp"
+#include "pympf/common/progress.hpp"
 
 namespace pympf::lsh {
 namespace {
@@ -30,6 +31,9 @@ void for_keys(const Family& family, const X& points, const F& use) {
     const std::size_t rows = std::min(kRows, all - first);
     family.keys(slice(points, first, rows), keys.data(), first);
     use(first, rows, keys.data());
+    const std::size_t done = first + rows;
+    say_progress("point", done,
+                 [&] { return static_cast<double>(done) / static_cast<double>(all); });
   }
 }
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <functional>
 
 #include "pympf/common/error.hpp"
 
@@ -16,7 +15,13 @@ constexpr double kept_fill = 0.1;     // of the drop tolerance: smaller fill is 
 class Elimination {
  public:
   Elimination(const CsrView<double>& A, const IlutRule& rule, std::size_t most)
-      : A_(A), rule_(rule), most_(most), value_(A.rows, 0), mark_(A.rows, -1), pivot_(A.rows) {
+      : A_(A),
+        rule_(rule),
+        most_(most),
+        value_(A.rows, 0),
+        mark_(A.rows, -1),
+        pivot_(A.rows),
+        next_(A.rows) {
     for (Csr<double>* part : {&L, &U}) {
       *part = {A.rows, A.rows, {0}, {}, {}};
       part->indices.reserve(A.nnz());
@@ -41,31 +46,32 @@ class Elimination {
 
  private:
   void load(Index i) {
-    lower_.clear(), upper_.clear(), kept_.clear();
+    upper_.clear(), kept_.clear();
+    first_ = i;
     double sum = 0;
-    Index count = 0;
+    Index count = 0, lower = 0;
     value_[i] = 0, mark_[i] = i;
-    for (Index p = A_.indptr[i]; p < A_.indptr[i + 1]; ++p) {
+    for (Index p = A_.indptr[i + 1] - 1; p >= A_.indptr[i]; --p) {
       const Index j = A_.indices[p];
       if (j >= A_.rows || (A_.data[p] == 0 && !rule_.pattern)) continue;
       value_[j] = A_.data[p];
       mark_[j] = i;
       sum += std::abs(A_.data[p]);
       ++count;
-      if (j < i) lower_.push_back(j);
       if (j > i) upper_.push_back(j);
+      if (j >= i) continue;
+      next_[j] = first_;
+      first_ = j;
+      ++lower;
     }
     size_ = count > 0 ? sum / count : 0;
-    most_lower_ = static_cast<Index>(lower_.size()) + rule_.more;
+    most_lower_ = lower + rule_.more;
     most_upper_ = static_cast<Index>(upper_.size()) + rule_.more;
-    std::make_heap(lower_.begin(), lower_.end(), std::greater<>());
   }
 
+  // The columns left of the diagonal are a list in ascending order, which ends with i.
   void eliminate(Index i) {
-    while (!lower_.empty()) {
-      std::pop_heap(lower_.begin(), lower_.end(), std::greater<>());
-      const Index k = lower_.back();
-      lower_.pop_back();
+    for (Index k = first_; k < i; k = next_[k]) {
       const double factor = value_[k] / pivot_[k];
       ++work;
       if (!rule_.pattern && std::abs(factor) < rule_.drop) continue;
@@ -79,8 +85,10 @@ class Elimination {
   // w -= factor u_k
   void subtract(Index i, Index k, double factor) {
     const double least = kept_fill * rule_.drop * size_;
-    work += U.indptr[k + 1] - U.indptr[k];
-    for (Index q = U.indptr[k]; q < U.indptr[k + 1]; ++q) {
+    const Index begin = U.indptr[k], end = U.indptr[k + 1];
+    work += end - begin;
+    Index before = k;
+    for (Index q = begin; q < end; ++q) {
       const Index j = U.indices[q];
       const double v = -factor * U.data[q];
       if (mark_[j] == i) {
@@ -90,12 +98,13 @@ class Elimination {
       if (rule_.pattern || std::abs(v) < least) continue;
       value_[j] = v;
       mark_[j] = i;
-      if (j < i) {
-        lower_.push_back(j);
-        std::push_heap(lower_.begin(), lower_.end(), std::greater<>());
-      } else {
+      if (j > i) {
         upper_.push_back(j);
+        continue;
       }
+      while (next_[before] < j) before = next_[before];
+      next_[j] = next_[before];
+      next_[before] = j;
     }
   }
 
@@ -139,7 +148,9 @@ class Elimination {
   std::vector<double> value_;
   std::vector<Index> mark_;
   std::vector<double> pivot_;
-  std::vector<Index> lower_, upper_, kept_;  // to be eliminated: a heap; above; multipliers
+  std::vector<Index> next_;          // of the columns to be eliminated
+  std::vector<Index> upper_, kept_;  // columns right of the diagonal; of multipliers
+  Index first_ = 0;
   double size_ = 0;
   Index most_lower_ = 0, most_upper_ = 0;
 };
@@ -148,6 +159,36 @@ template <class T>
 Csr<T> in_precision(Csr<double>&& A) {
   return {
       A.rows, A.cols, std::move(A.indptr), std::move(A.indices), {A.data.begin(), A.data.end()}};
+}
+
+// Pieces of so many rows keep what is read at hand. A triangle with more entries than the second
+// comes from memory, which takes longer than the processor waits, and likes to be read from one end
+// to the other.
+constexpr Index rows_of_a_piece = 1024;
+constexpr std::size_t most_in_waves = 1 << 17;
+
+// Piece after piece of rows, each in waves: by the number of its rows that have to come one after
+// the other before a row. Empty: row after row.
+template <class T>
+std::vector<Index> in_waves(const Csr<T>& A, bool upper) {
+  if (A.data.size() > most_in_waves) return {};
+  const auto row_at = [&](Index step) { return upper ? A.rows - 1 - step : step; };
+  std::vector<Index> wave(A.rows, 0), begin, order(A.rows);
+  for (Index first = 0; first < A.rows; first += rows_of_a_piece) {
+    const Index end = std::min(first + rows_of_a_piece, A.rows);
+    begin.assign(1, first);
+    for (Index step = first; step < end; ++step) {
+      const Index i = row_at(step);
+      for (Index p = A.indptr[i]; p < A.indptr[i + 1]; ++p)
+        if (const Index j = A.indices[p]; row_at(j) >= first)
+          wave[i] = std::max(wave[i], wave[j] + 1);
+      if (static_cast<Index>(begin.size()) < wave[i] + 2) begin.resize(wave[i] + 2, 0);
+      ++begin[wave[i] + 1];
+    }
+    for (std::size_t w = 1; w < begin.size(); ++w) begin[w] += begin[w - 1];
+    for (Index step = first; step < end; ++step) order[begin[wave[row_at(step)]]++] = row_at(step);
+  }
+  return order;
 }
 
 }  // namespace
@@ -161,17 +202,21 @@ Ilut<T>::Ilut(const CsrView<double>& A, const IlutRule& rule, std::size_t most) 
   for (const double pivot : elimination.pivots()) inverse_.push_back(static_cast<T>(1 / pivot));
   L_ = in_precision<T>(std::move(elimination.L));
   U_ = in_precision<T>(std::move(elimination.U));
+  L_order_ = in_waves(L_, false);
+  U_order_ = in_waves(U_, true);
 }
 
 template <class T>
 void Ilut<T>::solve(T* x) const {
   const CsrView<T> L = L_, U = U_;
-  for (Index i = 0; i < L.rows; ++i) {
+  for (Index step = 0; step < L.rows; ++step) {
+    const Index i = L_order_.empty() ? step : L_order_[step];
     T sum = x[i];
     for (Index p = L.indptr[i]; p < L.indptr[i + 1]; ++p) sum -= L.data[p] * x[L.indices[p]];
     x[i] = sum;
   }
-  for (Index i = U.rows - 1; i >= 0; --i) {
+  for (Index step = 0; step < U.rows; ++step) {
+    const Index i = U_order_.empty() ? U.rows - 1 - step : U_order_[step];
     T sum = x[i];
     for (Index p = U.indptr[i]; p < U.indptr[i + 1]; ++p) sum -= U.data[p] * x[U.indices[p]];
     x[i] = sum * inverse_[i];

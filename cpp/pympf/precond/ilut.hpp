@@ -11,6 +11,10 @@
 //   p         IlutRule::more    L and U keep as many entries of a row as A has there, and p more
 //   ILU(0)    IlutRule::pattern what A has, nothing else
 //
+// Triangles that stay in the cache are solved in waves of rows that need nothing of each other, so
+// that the processor works on several at once: in the order of the rows each would wait for the one
+// before it. The bits are the same.
+//
 // Cost: the multiply-adds that `work` counts; a solution takes one for each entry of L and U.
 #pragma once
 
@@ -51,6 +55,7 @@ class Ilut {
 
  private:
   Csr<T> L_, U_;  // strict parts
+  std::vector<Index> L_order_, U_order_;
   std::vector<T> inverse_;
   double work_ = 0;
   Index replaced_ = 0;

@@ -21,6 +21,10 @@ constexpr IlutRule fine_factor{1e-3, 10, false};
 // is enough, above 0.2 where diffusion is felt); levels that do not stay below the second are no
 // better than what follows (0.00 to 0.06 where they contract).
 constexpr double factor_rate = 0.15, levels_rate = 0.5;
+// Where diffusion rules ILU(0) is not even tried: at cell Peclet numbers of 30 it is enough, where
+// the skewness is 0.94, or where rows have an excess of 0.15 (a walk, alpha = 0.85); at 8, which is
+// 0.8, it is not.
+constexpr double least_skewness = 0.8, least_excess = 0.1;
 // Of what is off the diagonal, with the sign that an M-matrix has there.
 constexpr double least_m_share = 0.75;
 // Rows whose diagonal entry is the largest one of its row or of its column.
@@ -37,10 +41,37 @@ struct Facts {
   bool full_diagonal = false, one_sign = false;
   double matched = 0;  // part of the rows
   double m_share = 0;
+  double excess = 0;    // of the diagonal over the rest of the row, in its unit, on average
+  double skewness = 0;  // sum |a_ij - a_ji| / sum |a_ij + a_ji| off the diagonal
 
   bool diagonal_is_matching() const { return full_diagonal && matched >= least_matched; }
   bool is_m_like() const { return diagonal_is_matching() && one_sign && m_share >= least_m_share; }
+  bool is_diffusive() const {
+    return is_m_like() && skewness < least_skewness && excess < least_excess;
+  }
 };
+
+// Of the pairs whose rows are both on this rank; rows are sorted and their pattern is symmetric.
+double skewness(const DistRows<double>& A) {
+  const CsrView<double> rows = A.rows;
+  std::vector<Index> mirror(A.own());  // next entry left of the diagonal
+  for (Index i = 0; i < A.own(); ++i) {
+    const Index* const first = rows.indices + rows.indptr[i];
+    const Index* const last = rows.indices + rows.indptr[i + 1];
+    mirror[i] = static_cast<Index>(std::lower_bound(first, last, A.shift) - rows.indices);
+  }
+  double skew = 0, sum = 0;
+  for (Index i = 0; i < A.own(); ++i)
+    for (Index p = rows.indptr[i]; p < rows.indptr[i + 1]; ++p) {
+      const Index j = rows.indices[p] - A.shift;
+      if (j <= i || j >= A.own()) continue;
+      const double a = rows.data[p], b = rows.data[mirror[j]++];
+      skew += std::abs(a - b);
+      sum += std::abs(a + b);
+    }
+  skew = A.comm.sum(skew), sum = A.comm.sum(sum);
+  return sum > 0 ? skew / sum : 0;
+}
 
 Facts facts_of(const DistRows<double>& A) {
   const std::vector<double> d = diagonal(A);
@@ -52,8 +83,9 @@ Facts facts_of(const DistRows<double>& A) {
     for (Index p = A.rows.indptr[i]; p < A.rows.indptr[i + 1]; ++p)
       column[A.rows.indices[p]] = std::max(column[A.rows.indices[p]], std::abs(A.rows.data[p]));
   }
-  double good = 0, all = 0;
+  double good = 0, all = 0, excess = 0;
   for (Index i = 0; i < A.own(); ++i) {
+    const double before = all;
     double row = 0, size = std::abs(d[i]);
     for (Index p = A.rows.indptr[i]; p < A.rows.indptr[i + 1]; ++p) {
       const double v = A.rows.data[p];
@@ -62,18 +94,21 @@ Facts facts_of(const DistRows<double>& A) {
       all += std::abs(v) / size;
       if (v * d[i] < 0) good += std::abs(v) / size;
     }
+    excess += std::max(0.0, 1 - (all - before));
     // Of a column only the entries of own rows are known here.
     matched += size > 0 && (size >= row || size >= column[i + A.shift]);
   }
   const Global rows = A.layout.total();
   negative = A.comm.sum(negative), zero = A.comm.sum(zero), matched = A.comm.sum(matched);
-  good = A.comm.sum(good), all = A.comm.sum(all);
+  good = A.comm.sum(good), all = A.comm.sum(all), excess = A.comm.sum(excess);
   Facts out;
   out.full_diagonal = zero == 0;
   out.one_sign = zero == 0 && (negative == 0 || negative == rows);
   out.sign = out.one_sign && negative > 0 ? -1 : 1;
   out.matched = static_cast<double>(matched) / static_cast<double>(std::max<Global>(rows, 1));
   out.m_share = all > 0 ? good / all : 1;
+  out.excess = excess / static_cast<double>(std::max<Global>(rows, 1));
+  if (out.is_m_like()) out.skewness = skewness(A);
   return out;
 }
 
@@ -249,7 +284,7 @@ class Choice {
 
   // ILU(0), or ILUT where that needs more than a few iterations.
   std::unique_ptr<Nonsymmetric> factor_if_enough() {
-    if (!facts_.full_diagonal) return {};
+    if (!facts_.full_diagonal || facts_.is_diffusive()) return {};
     auto M = build(factor_recipe(IlutRule::zero_fill()));
     Probe probe(A_, *M);
     const bool is_fast = probe.rate(2, 2) <= factor_rate;

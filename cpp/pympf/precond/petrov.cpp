@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "pympf/common/clock.hpp"
+#include "pympf/common/progress.hpp"
 #include "pympf/la/blas1.hpp"
 #include "pympf/la/sparse.hpp"
 #include "pympf/precond/direct.hpp"
@@ -23,9 +24,10 @@ constexpr double least_reduction = 0.8;
 // are.
 constexpr double most_work = 15;
 constexpr int lift_attempts = 3;
-// A level with more than (4 nnz)^(2/3) rows is not even ordered for a sparse LU: in the plane that
-// takes about 15 n^(3/2) multiply-adds.
-constexpr double rows_worth_ordering = 4;
+// A level of more than so many rows is not even ordered for a sparse LU where 0.9 nnz^(3/2)
+// multiply-adds are too many: it takes 0.7 to 1.3 times that on the second level of flows in the
+// plane, up to 3 on the next, and 3 to 100 in space.
+constexpr double rows_worth_ordering = 600, least_lu_work = 0.9;
 // Of |(L U)^-1 1| times the largest diagonal entry: 10 to 10^3 on levels that smooth, 5 10^10 and
 // more on those that do not.
 constexpr double most_growth = 1e6;
@@ -393,6 +395,7 @@ class Setup {
       const auto start = Clock::now();
       LevelReport line;
       line.level = static_cast<int>(out_.levels.size()) + 1;
+      say_progress("level", out_.levels.size() + 1);
       left_ -= stage_.nnz();
       last = factor_within(rules_.most_lu_work, line) || add_level(line);
       line.seconds = seconds_since(start);
@@ -422,9 +425,8 @@ class Setup {
     if (rules_.factor_alone) return false;
     const double most = most_work * static_cast<double>(entries_);
     const auto rows = static_cast<double>(stage_.rows());
-    const double worth = std::pow(rows_worth_ordering * static_cast<double>(entries_), 2.0 / 3.0);
-    if (!rules_.direct && rows > std::max(600.0, worth * most_work / rules_.most_lu_work))
-      return false;
+    const double least = least_lu_work * std::pow(static_cast<double>(stage_.nnz()), 1.5);
+    if (!rules_.direct && rows > rows_worth_ordering && least > most) return false;
     CoarsePlan plan(whole(stage_.border, stage_.A), rules_.factor_backend, most);
     if (plan.fill.work > most && rows > 64) return false;
     factor_coarse(stage_.border, stage_.A, std::move(plan), rules_.raised_diagonal, out_, line,

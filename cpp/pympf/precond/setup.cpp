@@ -10,6 +10,7 @@
 #include "pympf/precond/setup.hpp"
 
 #include "pympf/common/clock.hpp"
+#include "pympf/common/progress.hpp"
 #include "pympf/la/sparse.hpp"
 #include "pympf/precond/choice/probes.hpp"
 #include "pympf/precond/coarse_solve.hpp"
@@ -82,6 +83,7 @@ class Setup {
       const auto start = Clock::now();
       LevelReport line;
       line.level = static_cast<int>(out_.levels.size()) + 1;
+      say_progress("level", out_.levels.size() + 1);
       left_ -= stage_.nnz();
       if (stage_.rows() <= smallest_ && params_.method != Method::incomplete_cholesky) {
         out_.coarse_border = std::move(stage_.border);

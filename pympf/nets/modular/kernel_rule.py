@@ -12,7 +12,7 @@ gradient by each kernel E of K is G, and H = G ∘ E gives that by the projected
     ∂û = Σ_i ∂â_i (x_i - â_i v̂)/(v̂·û),  ∂v̂ = -Σ_i ∂â_i â_i û/(v̂·û) - Σ_i â_i ∂r_i,  where
     ∂â_i has lost v̂·∂r_i
 
-What it does and does not find is in docs/modular.md.
+What it does and does not find is in docs/modular_experiments.md.
 
 References
 ----------
@@ -150,7 +150,7 @@ def kernel_rule(
     """Find projections by algorithm 1, for all modules at once on the same batches.
 
     Not collective. In the paper's own setting the directions that it gives are no better than
-    random ones (docs/modular.md); `pursuit` finds them.
+    random ones (docs/modular_experiments.md); `pursuit` finds them.
 
     Parameters
     ----------
