@@ -155,8 +155,9 @@ class Plan:
         Examples
         --------
         >>> import pympf
-        >>> plan = pympf.as_preconditioner(pympf.gallery.poisson((30, 30))).plan
-        >>> pympf.as_preconditioner(pympf.gallery.poisson((30, 30)), **plan.params()).method == plan.method
+        >>> A = pympf.gallery.poisson((30, 30))
+        >>> plan = pympf.as_preconditioner(A).plan
+        >>> pympf.as_preconditioner(A, **plan.params()).method == plan.method
         True
         """
         method = {"dense": "multilevel"}.get(self.method, self.method)
