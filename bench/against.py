@@ -3,10 +3,10 @@
     python bench/against.py BASELINE [--only TEXT] [--rounds 5] [--most-rows 200000] [--threads 1]
 
 BASELINE is the Python of an environment with the other installation (a worktree of an older commit
-with its own `make build`). Each system of the suite is built once in a process of each; then the
-two measure in turns, so that whatever else the machine does meets both. Seconds are those of the
-processor. The table gives, for a whole `pympf.solve`, for the setup of the hierarchy and for an
-application of it, the ratio of the two medians (above 1: the baseline is faster), and last the
+with its own `make build`). Each system of the suite goes to a process of each through a file, and
+the two measure in turns, so that whatever else the machine does meets both. Seconds are those of
+the processor. The table gives, for a whole `pympf.solve`, for the setup of the hierarchy and for
+an application of it, the ratio of the two medians (above 1: the baseline is faster), and last the
 geometric means. The lines of JSON go to build/bench/against.jsonl.
 """
 
@@ -19,11 +19,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import IO, Any
 
-import families
-import measure
-from cases import suite
+import numpy as np
+import scipy.sparse as sp
 
 import pympf
 
@@ -32,16 +32,18 @@ SHORT_S = 0.02  # what takes less is repeated until it takes this long
 
 
 def main() -> int:
-    arguments = parse()
-    if arguments.baseline == "worker":
+    if sys.argv[1:] == ["worker"]:
         work(sys.stdin, sys.stdout)
         return 0
+    import measure  # which the baseline need not have
+
+    arguments = parse()
     log = measure.SCRATCH / "against.jsonl"
     log.parent.mkdir(parents=True, exist_ok=True)
     rows = []
     with log.open("w") as lines:
         for point in systems(arguments):
-            row = {"system": describe(point), **compare(arguments, point)}
+            row = {"system": describe(point), **compare(arguments, point, log.with_suffix(".npz"))}
             rows.append(row)
             print(json.dumps(row), file=lines, flush=True)
             print(line(row), flush=True)
@@ -64,6 +66,8 @@ def parse() -> argparse.Namespace:
 
 
 def systems(arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    from cases import suite
+
     return [
         point
         for point in suite.systems(tiny=False)
@@ -81,10 +85,13 @@ def line(row: dict[str, Any]) -> str:
     return f"{row['system']}: {', '.join(cells)}; iterations {row['iterations']}"
 
 
-def compare(arguments: argparse.Namespace, point: dict[str, Any]) -> dict[str, Any]:
+def compare(arguments: argparse.Namespace, point: dict[str, Any], file: Path) -> dict[str, Any]:
+    import families
+
+    families.member(**point).save(file)
     workers = [start(python, arguments.threads) for python in (arguments.baseline, sys.executable)]
     for worker in workers:
-        ask(worker, point)
+        ask(worker, str(file))
     taken: list[dict[str, list[float]]] = [{what: [] for what in WHAT} for _ in workers]
     iterations: list[Any] = [None, None]
     for number in range(arguments.rounds + 1):
@@ -115,33 +122,38 @@ def ask(worker: Any, question: Any) -> Any:
     return json.loads(worker.stdout.readline())
 
 
-# ---- the process that measures -------------------------------------------------------------------
+# ---- the process that measures: nothing of the tree but pympf itself -----------------------------
 
 
 def work(questions: IO[str], answers: IO[str]) -> None:
-    system = families.member(**json.loads(questions.readline()))
+    with np.load(json.loads(questions.readline())) as archive:
+        system = dict(archive)
+    parts = (system["data"], system["indices"], system["indptr"])
+    system["A"] = sp.csr_array(parts, shape=(len(parts[2]) - 1,) * 2)
     print(json.dumps("ready"), file=answers, flush=True)
     for _ in questions:
         print(json.dumps(measured(system)), file=answers, flush=True)
 
 
-def measured(system: families.System) -> dict[str, Any]:
+def measured(system: dict[str, Any]) -> dict[str, Any]:
+    A, b = system["A"], system["b"]
     known: dict[str, Any] = {}
-    if system.near_nullspace is not None:
-        known = {"near_nullspace": system.near_nullspace, "block_size": system.block_size}
+    if "near_nullspace" in system:
+        known = {
+            "near_nullspace": system["near_nullspace"],
+            "block_size": int(system["block_size"]),
+        }
     solution = None
 
     def solve() -> None:
         nonlocal solution
-        solution = pympf.solve(system.A, system.b, **known)
+        solution = pympf.solve(A, b, **known)
 
     answer = {"solve": seconds(solve), "iterations": solution.iterations if solution else None}
-    if system.definite:
-        M = pympf.as_preconditioner(system.A, method="multilevel", **known)
-        answer["setup"] = seconds(
-            lambda: pympf.as_preconditioner(system.A, method="multilevel", **known)
-        )
-        answer["apply"] = seconds(lambda: M.apply(system.b))
+    if system.get("definite", False):
+        M = pympf.as_preconditioner(A, method="multilevel", **known)
+        answer["setup"] = seconds(lambda: pympf.as_preconditioner(A, method="multilevel", **known))
+        answer["apply"] = seconds(lambda: M.apply(b))
     return answer
 
 

@@ -26,6 +26,9 @@ from pympf._float64 import (
     precondition as precondition,
 )
 from pympf._float64 import (
+    rows_if_canonical as rows_if_canonical,
+)
+from pympf._float64 import (
     rows_of as rows_of,
 )
 from pympf._float64 import (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -252,7 +251,7 @@ class Preconditioner(Operator):
         else:
             self._core.update(rows)
             if self._origin is not None:
-                self._origin = self._origin.with_values(matrix.csr)
+                self._origin = self._origin.with_values(matrix)
 
     def __reduce__(self) -> Any:
         """Pickle what it was made from: it is made again from that."""
@@ -265,7 +264,7 @@ class Preconditioner(Operator):
         if self._factorization is not None:
             return classic, (self._factorization,)
         assert self._origin is not None
-        return _made_again, (self._origin.checked(),)
+        return _made_again, self._origin.arguments()
 
     def __repr__(self) -> str:
         n = self.shape[0]
@@ -282,7 +281,7 @@ class Preconditioner(Operator):
 class _Origin:
     """What a preconditioner was made from. The matrix is the caller's, not a copy."""
 
-    matrix: sp.csr_array
+    matrix: Matrix
     fingerprint: int
     near_nullspace: ArrayLike | None
     left_near_nullspace: ArrayLike | None
@@ -291,51 +290,28 @@ class _Origin:
 
     @classmethod
     def of(
-        cls, A: sp.csr_array, right: Any, left: Any, block_size: int, params: dict[str, Any]
+        cls, A: Matrix, right: Any, left: Any, block_size: int, params: dict[str, Any]
     ) -> _Origin:
         right, left = (None if B is None else np.array(B) for B in (right, left))
-        return cls(A, _fingerprint(A), right, left, block_size, dict(params))
+        return cls(A, A.core.checksum(), right, left, block_size, dict(params))
 
-    def with_values(self, A: sp.csr_array) -> _Origin:
-        return replace(self, matrix=A, fingerprint=_fingerprint(A))
+    def with_values(self, A: Matrix) -> _Origin:
+        return replace(self, matrix=A, fingerprint=A.core.checksum())
 
-    def checked(self) -> _Origin:
-        """Return it, or raise ValueError if the matrix is no longer the one that was given."""
-        if _fingerprint(self.matrix) != self.fingerprint:
+    def arguments(self) -> tuple[Any, ...]:
+        """Return them, or raise ValueError if the matrix is no longer the one that was given."""
+        if self.matrix.core.checksum() != self.fingerprint:
             raise ValueError(
                 "a preconditioner is pickled and copied as the matrix that it was made from, and "
                 "the arrays of that have changed in place since: call as_preconditioner again"
             )
-        return self
+        given = (self.near_nullspace, self.left_near_nullspace, self.block_size, self.params)
+        return self.matrix.csr, *given
 
 
-_SMALL = 2048  # bytes
-
-
-def _fingerprint(A: sp.csr_array) -> int:
-    """Return a checksum of 64 sums over each array, which costs a pass at the speed of memory.
-
-    What is small goes into the checksum itself.
-    """
-    checksum = 0
-    for array in (A.data, A.indices, A.indptr):
-        raw = np.ascontiguousarray(array).view(np.uint8)
-        whole = raw.size // 512 * 512 if raw.size > _SMALL else 0
-        if whole:
-            sums = raw[:whole].view(np.uint64).reshape(-1, 64).sum(axis=0)
-            checksum = zlib.crc32(sums.data, checksum)
-        checksum = zlib.crc32(raw[whole:].data, checksum)
-    return checksum
-
-
-def _made_again(origin: _Origin) -> Preconditioner:
-    return as_preconditioner(
-        origin.matrix,
-        near_nullspace=origin.near_nullspace,
-        left_near_nullspace=origin.left_near_nullspace,
-        block_size=origin.block_size,
-        **origin.params,
-    )
+def _made_again(A: sp.csr_array, right: Any, left: Any, block_size: int, params: Any) -> Any:
+    vectors = {"near_nullspace": right, "left_near_nullspace": left}
+    return as_preconditioner(A, block_size=block_size, **vectors, **params)
 
 
 def as_preconditioner(
@@ -449,7 +425,7 @@ def precondition(
     block_size = int(block_size)
     origin = parts = None
     if ranks.size == 1:
-        origin = _Origin.of(A.csr, near_nullspace, left_near_nullspace, block_size, params)
+        origin = _Origin.of(A, near_nullspace, left_near_nullspace, block_size, params)
     else:
         parts = _parts(A, rows, params, block_size)
     with working("setup") as work:

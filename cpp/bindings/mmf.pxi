@@ -2,7 +2,7 @@
 # first, then precond.pxi and krylov.pxi.
 # Thin wrappers without logic or defaults; the typed face is pympf/mmf.py.
 
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int32_t, int64_t, uint64_t
 from libcpp cimport bool as cbool
 from libcpp.memory cimport shared_ptr
 from libcpp.string cimport string
@@ -80,6 +80,7 @@ cdef extern from "pympf/la/dist_rows.hpp" namespace "pympf":
     cdef cppclass DistRows[T]:
         Communicator comm
         Layout layout
+        CsrView[T] rows
 
 
 cdef extern from "pympf/la/determined.hpp" namespace "pympf":
@@ -94,7 +95,9 @@ cdef extern from "pympf/la/determined.hpp" namespace "pympf":
 
 cdef extern from "pympf/la/csr.hpp" namespace "pympf":
     cdef cppclass CsrView[T]:
-        pass
+        int32_t cols
+    cbool is_canonical[T](const CsrView[T]&, size_t) nogil
+    uint64_t checksum[T](const CsrView[T]&) nogil
     cdef cppclass Csr[T]:
         int32_t rows, cols
         vector[int32_t] indptr, indices
@@ -297,6 +300,13 @@ cdef class Rows:
             out = norms[real](self.rows.get()[0], side, solution)
         return out.first, out.second
 
+    def checksum(self):
+        """Of the arrays of this rank; another one, as a rule, when something in them has changed."""
+        cdef uint64_t out
+        with nogil:
+            out = checksum[real](self.rows.get().rows)
+        return out
+
     def has_positive_diagonal(self):
         """Whether every row but those of zeros has a positive diagonal entry. Collective."""
         cdef cbool out
@@ -344,6 +354,20 @@ cdef class Admitted:
         cdef real* rest = &rest_b[0] if b.shape[0] else NULL
         with nogil:
             start_rest[real](self.admission.determined.get()[0], self.given.rows.get().comm, side, solution, rest)
+
+
+def rows_if_canonical(const int32_t[::1] indptr, const int32_t[::1] indices, const real[::1] data, int32_t columns):
+    """The same, if they are canonical and finite, as `Matrix` has them; else None."""
+    cdef Rows out
+    cdef size_t stored = data.shape[0]
+    cdef cbool canonical = indices.shape[0] == data.shape[0] and indptr.shape[0] > 1
+    cdef CsrView[real] seen
+    if canonical:
+        seen = csr_view(indptr, indices, data)
+        seen.cols = columns
+        with nogil:
+            canonical = is_canonical[real](seen, stored)
+    return rows_of(indptr, indices, data) if canonical else None
 
 
 def rows_of(const int32_t[::1] indptr, const int32_t[::1] indices, const real[::1] data):

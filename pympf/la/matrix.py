@@ -21,6 +21,9 @@ from pympf.la.ranks import Ranks, require_same
 
 __all__ = ["Matrix", "as_csr", "as_rows", "is_symmetric"]
 
+INT = np.dtype(np.int32)
+REALS = (np.dtype(np.float64), np.dtype(np.float32))
+"""The dtypes of the core."""
 OTHERWISE = "pympf.solve takes it as it is"
 """What to do with a matrix that is not symmetric in any way."""
 
@@ -54,6 +57,8 @@ class Matrix:
     ranks : Ranks
     shape : tuple of int
         Rows and columns on all ranks.
+    local_shape : tuple of int
+        Rows of this rank, and columns of all.
     rows : range
         The rows of this rank.
 
@@ -87,11 +92,30 @@ class Matrix:
             from pympf import io
 
             A = io.read_rows(A, self.ranks)
-        self.csr: sp.csr_array
         with self.ranks.guard():
-            self.csr = canonical(A, self.ranks, any_width=self.ranks.size > 1)
-            check_finite(self.csr)
+            if self.ranks.size > 1 or not self._take(A):
+                self.csr = canonical(A, self.ranks, any_width=self.ranks.size > 1)
+                check_finite(self.csr)
+                self._arrays = (self.csr.indptr, self.csr.indices, self.csr.data)
+                self.local_shape = self.csr.shape
         self._place(square)
+
+    def _take(self, A: Any) -> bool:
+        """Take over what needs no conversion; the core sees in one pass whether that is so."""
+        if type(A) not in (sp.csr_array, sp.csr_matrix) or A.ndim != 2:
+            return False
+        (n, m), arrays = A.shape, (A.indptr, A.indices, A.data)
+        dtype = A.data.dtype
+        if n != m or dtype not in REALS or not all(map(_is_plain, arrays, (INT, INT, dtype))):
+            return False
+        rows = engine(dtype).rows_if_canonical(*arrays, n) if len(A.indptr) == n + 1 else None
+        if rows is not None:
+            self.core, self._arrays, self.local_shape = rows, arrays, (n, n)
+        return rows is not None
+
+    def __getstate__(self) -> dict[str, Any]:
+        kept = ("ranks", "shape", "local_shape", "rows", "_arrays")
+        return {name: getattr(self, name) for name in kept}
 
     @classmethod
     def of(cls, A: Any, comm: Any = None, *, square: bool = True) -> Matrix:
@@ -122,11 +146,13 @@ class Matrix:
 
     def _place(self, square: bool) -> None:
         """Find where the rows lie, and refuse sizes that do not fit."""
-        own, columns = self.csr.shape
-        every = self.ranks.gather((own, columns, self.csr.data.dtype.type.__name__))
-        require_same([theirs[1] for theirs in every], "columns of the matrix")
-        require_same([theirs[2] for theirs in every], "dtype of the matrix")
-        counts = [theirs[0] for theirs in every]
+        own, columns = self.local_shape
+        counts = [own]
+        if self.ranks.size > 1:
+            every = self.ranks.gather((own, columns, self.dtype.name))
+            require_same([theirs[1] for theirs in every], "columns of the matrix")
+            require_same([theirs[2] for theirs in every], "dtype of the matrix")
+            counts = [theirs[0] for theirs in every]
         first = sum(counts[: self.ranks.rank])
         self.shape = (sum(counts), columns)
         self.rows = range(first, first + own)
@@ -144,17 +170,12 @@ class Matrix:
         many = f", {self.ranks.size} ranks" if self.ranks.size > 1 else ""
         here = " here" if many else ""
         n, m = self.shape
-        return f"<Matrix {n} x {m}, {self.dtype}, {self.csr.nnz} entries{here}{many}>"
-
-    @property
-    def local_shape(self) -> tuple[int, int]:
-        """Rows of this rank, and columns of all."""
-        return self.csr.shape
+        return f"<Matrix {n} x {m}, {self.dtype}, {len(self._arrays[2])} entries{here}{many}>"
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """float64 or float32."""
-        return self.csr.data.dtype
+        return self._arrays[2].dtype
 
     def diagonal(self) -> NDArray[Any]:
         """Return the diagonal entries of this rank's rows. Not collective.
@@ -199,15 +220,22 @@ class Matrix:
             if not np.isfinite(csr.data).all():
                 raise ValueError(f"the matrix has entries that {csr.dtype} cannot hold")
         out = object.__new__(Matrix)
-        out.__dict__ |= {"csr": csr, "ranks": self.ranks, "shape": self.shape, "rows": self.rows}
+        out.__dict__ |= self.__getstate__()
+        out._arrays = (csr.indptr, csr.indices, csr.data)
         return out
 
     # ---- what is known of it, found when it is first asked for -----------------------------------
     @cached_property
+    def csr(self) -> sp.csr_array:
+        """The rows of this rank: see Attributes. Not collective."""
+        indptr, indices, data = self._arrays
+        return sp.csr_array((data, indices, indptr), shape=self.local_shape)
+
+    @cached_property
     def core(self) -> Any:
         """The rows as the compiled core takes them. Collective at the first use."""
         core = engine(self.dtype)
-        indptr, indices, data = self.csr.indptr, self.csr.indices, self.csr.data
+        indptr, indices, data = self._arrays
         if self.ranks.size == 1:
             return core.rows_of(indptr, indices, data)
         indptr = indptr.astype(np.int32, copy=False)
@@ -306,6 +334,12 @@ class Matrix:
         >>> rows = Matrix([[2, 1], [0, 2]]).general_rows()
         """
         return self.core.general()
+
+
+def _is_plain(array: Any, dtype: Any) -> bool:
+    if type(array) is not np.ndarray or array.dtype != dtype:
+        return False
+    return bool(array.flags.c_contiguous and array.flags.aligned)
 
 
 def ranks_of(A: Any, comm: Any) -> Ranks:

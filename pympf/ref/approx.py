@@ -27,6 +27,7 @@ __all__ = ["Run", "choose_core", "decouple", "maximum_sum", "sparsify"]
 Array = NDArray[np.float64]
 MOST_ROWS = 512
 LOWER = 0.25
+SPARE = 0.02
 ROUNDING = 1e-28
 
 
@@ -176,8 +177,9 @@ class Run:
             return False
         last = min(self.threshold, gains.max())
         tau = LOWER * last
-        if gains.size > left:
-            tau = max(tau, np.sort(gains)[gains.size - left] * (1 - 1e-6))
+        enough = left + int(SPARE * (len(self.B) // self.width))
+        if gains.size > enough:
+            tau = max(tau, np.sort(gains)[gains.size - enough] * (1 - 1e-6))
         self.threshold = max(tau, least)
         return True
 

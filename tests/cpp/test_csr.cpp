@@ -112,3 +112,73 @@ TEST_CASE("a count past 2^31 - 1 is refused with its name and value") {
   CHECK_THROWS_WITH_AS(to_index(2147483648, "entries"),
                        doctest::Contains("entries: 2147483648 is more than"), InvalidArgument);
 }
+
+TEST_CASE("entries of a row in their order, whatever their number") {
+  for (Index begin : {0, 3})
+    for (Index count = 0; count < 7; ++count) {
+      std::vector<Index> seen, expected;
+      for_entries(begin, begin + count, [&](Index p) { seen.push_back(p); });
+      for (Index p = begin; p < begin + count; ++p) expected.push_back(p);
+      CHECK(seen == expected);
+    }
+}
+
+namespace {
+
+// Row by row, as the definition says it.
+template <class T>
+bool is_canonical_by_rows(const Csr<T>& A) {
+  if (A.indptr[0] != 0) return false;
+  for (Index i = 0; i < A.rows; ++i)
+    if (A.indptr[i] > A.indptr[i + 1]) return false;
+  if (A.indptr[A.rows] != static_cast<Index>(A.data.size())) return false;
+  for (Index i = 0; i < A.rows; ++i)
+    for (Index p = A.indptr[i]; p < A.indptr[i + 1]; ++p)
+      if (A.indices[p] < 0 || A.indices[p] >= A.cols || !std::isfinite(A.data[p]) ||
+          (p > A.indptr[i] && A.indices[p] <= A.indices[p - 1]))
+        return false;
+  return true;
+}
+
+}  // namespace
+
+TEST_CASE_TEMPLATE("what is canonical, and the checksum of what has changed", T, float, double) {
+  constexpr Index rows = 40, cols = 30;
+  Csr<T> A = random_csr<T>(rows, cols, 6);
+  for (Index i = 0; i < rows; ++i) {  // every fifth row is empty, the first two as well
+    for (Index p = A.indptr[i], c = 0; p < A.indptr[i + 1]; ++p) A.indices[p] = c += 1 + p % 4;
+  }
+  A.indptr[1] = A.indptr[2] = 0;
+  for (Index p = 0, c = 0; p < A.indptr[3]; ++p) A.indices[p] = c++;
+  const auto check = [](const Csr<T>& B) {
+    const bool canonical = is_canonical(B.view(), B.data.size());
+    CHECK(canonical == is_canonical_by_rows(B));
+    return canonical;
+  };
+  REQUIRE(check(A));
+  const std::uint64_t sum = checksum(A.view());
+  Random random(7, 0, 0);
+  int refused = 0;
+  for (int run = 0; run < 2000; ++run) {
+    Csr<T> B = A;
+    const auto p = random.below(static_cast<unsigned>(A.data.size()));
+    switch (random.below(4)) {
+      case 0:
+        B.indices[p] = static_cast<Index>(random.below(cols + 4)) - 2;
+        break;
+      case 1:
+        B.indptr[random.below(rows + 1)] += static_cast<Index>(random.below(5)) - 2;
+        break;
+      case 2:
+        B.data[p] = random.below(2) ? std::numeric_limits<T>::infinity() : -B.data[p];
+        break;
+      case 3:
+        B.data[p] = std::numeric_limits<T>::quiet_NaN();
+    }
+    refused += !check(B);
+    const bool same = B.indices == A.indices && B.indptr == A.indptr && B.data == A.data;
+    if (B.nnz() == A.nnz()) CHECK((checksum(B.view()) == sum) == same);
+  }
+  CHECK(refused > 500);
+  CHECK(refused < 1900);
+}

@@ -14,6 +14,7 @@
 #include "pympf/common/cores.hpp"
 #include "pympf/common/error.hpp"
 #include "pympf/common/parallel.hpp"
+#include "pympf/common/sort.hpp"
 
 using namespace pympf;
 
@@ -62,6 +63,26 @@ TEST_CASE("a parallel loop visits every index once") {
     for (int n : {0, 1, 2, 3, 7, 100, 1000})
       for (int chunk : {0, 1, 7, 1000, 2000}) CHECK(every_index_once(n, chunk));
   }
+}
+
+TEST_CASE("a sort in pieces is a sort") {
+  const int before = thread_count();
+  for (const std::size_t size : {0, 1, 1000, 40'000, 150'001}) {
+    std::vector<std::pair<int, std::size_t>> values;
+    for (std::size_t k = 0; k < size; ++k) values.emplace_back(k * 7919 % 1009, k);
+    auto expected = values;
+    const auto less = [](const auto& a, const auto& b) {
+      return a.first != b.first ? a.first > b.first : a.second < b.second;
+    };
+    std::sort(expected.begin(), expected.end(), less);
+    for (const int threads : {1, 2, 3, 8}) {
+      set_thread_count(threads);
+      auto sorted = values;
+      sort_pieces(sorted, less);
+      CHECK(sorted == expected);
+    }
+  }
+  set_thread_count(before);
 }
 
 TEST_CASE("short loops, one after the other") {

@@ -57,6 +57,26 @@ TEST_CASE_TEMPLATE("transpose swaps rows and columns and sorts", T, float, doubl
   }
 }
 
+TEST_CASE("a transpose is the same on any number of threads") {
+  const Csr<double> A = random_rows<double>(3000, 700, 300);
+  REQUIRE(A.nnz() > 3 << 16);
+  const int before = thread_count();
+  set_thread_count(1);
+  const Csr<double> alone = transpose(A.view());
+  for (Index p = 0; p < 700; ++p)
+    for (Index q = alone.indptr[p]; q + 1 < alone.indptr[p + 1]; ++q)
+      REQUIRE(alone.indices[q] < alone.indices[q + 1]);
+  for (const int threads : {2, 3, 5}) {
+    set_thread_count(threads);
+    const Csr<double> T = transpose(A.view());
+    CHECK(T.indptr == alone.indptr);
+    CHECK(T.indices == alone.indices);
+    CHECK(T.data == alone.data);
+    CHECK(transpose(T.view()).data == A.data);
+  }
+  set_thread_count(before);
+}
+
 TEST_CASE_TEMPLATE("galerkin is R A R^T", T, float, double) {
   for (auto [n, rows, longest] :
        {std::tuple{1, 1, 1u}, {30, 12, 4u}, {30, 30, 2u}, {30, 45, 3u}, {300, 7, 40u}}) {

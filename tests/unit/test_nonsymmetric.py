@@ -53,6 +53,27 @@ def test_every_method_with_every_preconditioner(method, preconditioner, rng):
     assert np.linalg.norm(b - A @ solution.x) <= 1e-7 * np.linalg.norm(b)
 
 
+def test_central_differences_beyond_a_cell_peclet_number_of_one(rng):
+    A = gallery.convection_diffusion(64, 1e3, differences="central")
+    solution = pympf.solve(A, rng.standard_normal(4096))
+    assert solution.converged
+    assert solution.iterations <= 15
+    assert solution.choice.startswith("multilevel")
+    report = solution.operator.report()
+    work = report.setup_work + solution.iterations * (report.work + A.nnz)
+    assert work <= 140 * A.nnz  # a sparse LU takes 957
+
+
+def test_where_diffusion_rules_no_factor_alone_is_tried(rng):
+    """Its elimination would be two to three products in the work of the setup."""
+    b = rng.standard_normal(4096)
+    slow = pympf.solve(gallery.convection_diffusion(64, 1.0), b)
+    assert slow.choice.startswith("multilevel")
+    assert slow.operator.report().setup_work <= 40 * 20224  # 37, and 42 with it
+    fast = pympf.solve(gallery.convection_diffusion(64, 1e5, flow="constant"), b)
+    assert fast.choice.startswith("ilu")
+
+
 def shifted_grid(shift=0.0):
     return sp.csr_array(gallery.poisson((30, 30)) - shift * sp.eye_array(900))
 

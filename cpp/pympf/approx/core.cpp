@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <queue>
 
+#include "pympf/common/sort.hpp"
 #include "pympf/la/sparse.hpp"
 
 namespace pympf::approx {
@@ -111,7 +112,7 @@ Kept sparsify(const Csr<double>& B, const Core& core, Index width, Sparsify rule
       outside.push_back({B.data[p] * B.data[p], p, i, j});
     }
   if (rule != Sparsify::diagonal) {
-    std::sort(outside.begin(), outside.end(), [](const Entry& a, const Entry& b) {
+    sort_pieces(outside, [](const Entry& a, const Entry& b) {
       return a.square != b.square ? a.square > b.square : a.place < b.place;
     });
     std::vector<char> row(B.rows, 0), column(B.cols, 0);

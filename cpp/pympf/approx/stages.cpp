@@ -3,10 +3,13 @@
 #include <algorithm>
 #include <bit>
 #include <cstdint>
+#include <numeric>
 #include <queue>
+#include <tuple>
 
 #include "pympf/approx/sparse_row.hpp"
 #include "pympf/common/clock.hpp"
+#include "pympf/common/sort.hpp"
 #include "pympf/la/sparse.hpp"
 
 namespace pympf::approx {
@@ -16,6 +19,7 @@ namespace {
 // of 25 %: error .505 with 128, .494 with 512).
 constexpr Index kMostRows = 512;
 constexpr double kLower = 0.25;      // tau from stage to stage
+constexpr double kSpare = 0.02;      // of the groups: gains above tau beyond the rotations left
 constexpr double kRounding = 1e-28;  // of ||A||^2: no gain, and shared by all rows no entry
 
 template <class Rotation>
@@ -52,21 +56,24 @@ Csr<double> over_positions(const CsrView<double>& A, const Pairing& pairing, int
   const Index count = static_cast<Index>(pairing.row.size());
   for (Index q = 0; q < count; ++q)
     if (pairing.column[q] >= 0) position[pairing.column[q]] = q;
-  Csr<double> out{count, count, {0}, {}, {}};
-  std::vector<std::pair<Index, double>> row;
-  for (Index p = 0; p < count; ++p) {
-    row.clear();
+  const auto for_entries = [&](Index p, const auto& f) {
     if (const Index i = pairing.row[p]; i >= 0)
       for (Index e = A.indptr[i]; e < A.indptr[i + 1]; ++e)
-        if (A.data[e] != 0)
-          row.emplace_back(position[A.indices[e]], std::ldexp(A.data[e], -exponent));
-    std::sort(row.begin(), row.end());
-    for (const auto& [j, value] : row) {
-      out.indices.push_back(j);
-      out.data.push_back(value);
-    }
-    out.indptr.push_back(static_cast<Index>(out.indices.size()));
-  }
+        if (A.data[e] != 0) f(position[A.indices[e]], std::ldexp(A.data[e], -exponent));
+  };
+  std::vector<Global> length(count + 1, 0);
+  parallel_for(count, worth_threads(A.nnz()),
+               [&](Index p) { for_entries(p, [&](Index, double) { ++length[p + 1]; }); });
+  auto out = with_row_lengths<double>(length, count, "entries of a factorization");
+  parallel_with(count, Index{0}, worth_threads(A.nnz()), [&] {
+    return [&, row = std::vector<std::pair<Index, double>>()](Index p) mutable {
+      row.clear();
+      for_entries(p, [&](Index j, double value) { row.emplace_back(j, value); });
+      std::sort(row.begin(), row.end());
+      for (std::size_t k = 0; k < row.size(); ++k)
+        std::tie(out.indices[out.indptr[p] + k], out.data[out.indptr[p] + k]) = row[k];
+    };
+  });
   return out;
 }
 
@@ -101,10 +108,10 @@ Stop Run<Rotation>::advance(Global rotations) {
   while (static_cast<Global>(rotations_.size()) < rotations) {
     const Clock::time_point start = Clock::now();
     checkpoint();
-    std::vector<Edge> edges = gains();
+    const Edges edges = gains();
     const Global left = rotations - static_cast<Global>(rotations_.size());
     if (!lower_threshold(edges, left)) return Stop::no_gain;
-    std::vector<Part> parts = parts_of(std::move(edges));
+    std::vector<Part> parts = parts_of(edges);
     rotate_parts(parts);
     keep_best(parts, left);
 
@@ -140,11 +147,11 @@ Stop Run<Rotation>::advance(Global rotations) {
 }
 
 template <class Rotation>
-std::vector<typename Run<Rotation>::Edge> Run<Rotation>::gains() const {
+typename Run<Rotation>::Edges Run<Rotation>::gains() const {
   constexpr Index w = Rotation::width;
   constexpr Index chunk_groups = 1024;
   const Index chunks = (groups_ + chunk_groups - 1) / chunk_groups;
-  std::vector<std::vector<Edge>> found(chunks);
+  Edges found(chunks);
   parallel_with(chunks, Index{1}, worth_threads(B_.nnz()), [&] {
     return [&, sum = std::vector<double>(groups_, 0.0),
             touched = std::vector<Index>()](Index chunk) mutable {
@@ -166,23 +173,30 @@ std::vector<typename Run<Rotation>::Edge> Run<Rotation>::gains() const {
       }
     };
   });
-  std::vector<Edge> edges;
-  for (const auto& part : found) edges.insert(edges.end(), part.begin(), part.end());
-  return edges;
+  return found;
 }
 
 // False when there is nothing left to gain.
 template <class Rotation>
-bool Run<Rotation>::lower_threshold(const std::vector<Edge>& edges, Global left) {
-  std::vector<double> gains(edges.size());
-  double largest = 0;
-  for (std::size_t e = 0; e < edges.size(); ++e)
-    largest = std::max(largest, gains[e] = edges[e].gain);
+bool Run<Rotation>::lower_threshold(const Edges& edges, Global left) {
+  const auto chunks = static_cast<Index>(edges.size());
+  std::vector<double> most(edges.size(), 0.0);
+  parallel_for(chunks, worth_threads(B_.nnz()), [&](Index c) {
+    for (const Edge& e : edges[c]) most[c] = std::max(most[c], e.gain);
+  });
+  const double largest = most.empty() ? 0 : *std::max_element(most.begin(), most.end());
   const double least = kRounding * norm2_;
   if (!(largest > least)) return false;
   threshold_ = kLower * (lines_.empty() ? largest : std::min(threshold_, largest));
-  if (static_cast<Global>(gains.size()) > left) {
-    const auto last = gains.end() - static_cast<std::ptrdiff_t>(left);
+  std::vector<double> gains;  // others do not count
+  for (const auto& chunk : edges)
+    for (const Edge& e : chunk)
+      if (e.gain >= threshold_) gains.push_back(e.gain);
+  // Rotations of a part are fewer than its gains: with a few more of these the last ones left are
+  // used up in one stage, and the best are kept.
+  const Global enough = left + static_cast<Global>(kSpare * groups_);
+  if (static_cast<Global>(gains.size()) > enough) {
+    const auto last = gains.end() - static_cast<std::ptrdiff_t>(enough);
     std::nth_element(gains.begin(), last, gains.end());
     threshold_ = std::max(threshold_, *last * (1 - 1e-6));
   }
@@ -191,9 +205,12 @@ bool Run<Rotation>::lower_threshold(const std::vector<Edge>& edges, Global left)
 }
 
 template <class Rotation>
-std::vector<typename Run<Rotation>::Part> Run<Rotation>::parts_of(std::vector<Edge> edges) const {
-  std::erase_if(edges, [&](const Edge& e) { return !(e.gain > threshold_); });
-  std::sort(edges.begin(), edges.end(), [](const Edge& a, const Edge& b) {
+std::vector<typename Run<Rotation>::Part> Run<Rotation>::parts_of(const Edges& gains) const {
+  std::vector<Edge> edges;
+  for (const auto& chunk : gains)
+    for (const Edge& e : chunk)
+      if (e.gain > threshold_) edges.push_back(e);
+  sort_pieces(edges, [](const Edge& a, const Edge& b) {
     return a.gain != b.gain ? a.gain > b.gain : a.i != b.i ? a.i < b.i : a.j < b.j;
   });
   std::vector<Index> parent(groups_), size(groups_, 1);
@@ -294,7 +311,7 @@ Csr<double> Run<Rotation>::turned(const Csr<double>& B, const std::vector<Part>&
   constexpr Index w = Rotation::width;
   constexpr std::size_t k = 2 * w;
   std::vector<std::vector<SparseRow>> moved(parts.size());
-  std::vector<const SparseRow*> row_of(B.rows, nullptr);
+  std::vector<SparseRow*> row_of(B.rows, nullptr);
   parallel_with(static_cast<Index>(parts.size()), Index{0}, worth_threads(B.nnz()), [&] {
     return [&, out = std::array<SparseRow, k>()](Index number) mutable {
       const Part& part = parts[number];
@@ -331,6 +348,7 @@ Csr<double> Run<Rotation>::turned(const Csr<double>& B, const std::vector<Part>&
     const double* const value = row_of[i] ? row_of[i]->value.data() : B.data.data() + B.indptr[i];
     std::copy_n(index, count, result.indices.data() + first);
     std::copy_n(value, count, result.data.data() + first);
+    if (row_of[i]) *row_of[i] = {};  // frees its memory here, on all threads
   });
   return result;
 }
@@ -347,32 +365,55 @@ double Run<Rotation>::drop_smallest(Csr<double>& B, Global done) {
   const double share =
       params_.rotations > 0 ? std::min(1.0, static_cast<double>(done) / params_.rotations) : 1.0;
   const double allowed = params_.drop * params_.drop * norm2_ * share - dropped2_;
-  std::vector<double> sums(std::size_t{1} << (63 - low_bits), 0.0);
-  for (double b : B.data) sums[bucket(b * b)] += b * b;
+  // Sums over pieces of rows, so that they do not depend on the threads.
+  const Index pieces = B.rows > 1 << 14 ? 8 : 1;
+  const auto begin = [&](Index k) { return static_cast<Index>(Global{B.rows} * k / pieces); };
+  const auto over_pieces = [&](const auto& body) {
+    parallel_for(pieces, Index{1}, worth_threads(B.nnz()), body);
+  };
+  std::vector<std::vector<double>> sums(pieces);
+  over_pieces([&](Index k) {
+    sums[k].assign(std::size_t{1} << (63 - low_bits), 0.0);
+    for (Index p = B.indptr[begin(k)]; p < B.indptr[begin(k + 1)]; ++p)
+      sums[k][bucket(B.data[p] * B.data[p])] += B.data[p] * B.data[p];
+  });
   std::uint64_t first_kept = bucket(kRounding * norm2_ / B.rows);
   double sum = 0;
-  for (std::uint64_t k = 0; k < sums.size(); ++k) {
-    sum += sums[k];
+  for (std::uint64_t q = 0; q < sums[0].size(); ++q) {
+    for (const auto& piece : sums) sum += piece[q];
     if (sum > allowed) break;
-    first_kept = std::max(first_kept, k + 1);
+    first_kept = std::max(first_kept, q + 1);
   }
-  double dropped = 0;
-  Index kept = 0;
-  for (Index i = 0, p = 0; i < B.rows; ++i) {
-    for (; p < B.indptr[i + 1]; ++p) {
-      const double square = B.data[p] * B.data[p];
-      if (bucket(square) < first_kept) {
-        dropped += square;
-        continue;
+  std::vector<double> dropped(pieces, 0.0);
+  std::vector<Index> kept(B.rows, 0);  // entries of a row
+  over_pieces([&](Index k) {
+    Index to = B.indptr[begin(k)];
+    for (Index i = begin(k); i < begin(k + 1); ++i)
+      for (Index p = B.indptr[i]; p < B.indptr[i + 1]; ++p) {
+        const double square = B.data[p] * B.data[p];
+        if (bucket(square) < first_kept) {
+          dropped[k] += square;
+          continue;
+        }
+        B.indices[to] = B.indices[p];
+        B.data[to++] = B.data[p];
+        ++kept[i];
       }
-      B.indices[kept] = B.indices[p];
-      B.data[kept++] = B.data[p];
+  });
+  Index end = 0;
+  for (Index k = 0; k < pieces; ++k) {
+    const Index from = B.indptr[begin(k)], first = end;
+    for (Index i = begin(k); i < begin(k + 1); ++i) {
+      B.indptr[i] = end;
+      end += kept[i];
     }
-    B.indptr[i + 1] = kept;
+    std::copy_n(B.indices.begin() + from, end - first, B.indices.begin() + first);
+    std::copy_n(B.data.begin() + from, end - first, B.data.begin() + first);
   }
-  B.indices.resize(kept);
-  B.data.resize(kept);
-  return dropped;
+  B.indptr.back() = end;
+  B.indices.resize(end);
+  B.data.resize(end);
+  return std::accumulate(dropped.begin(), dropped.end(), 0.0);
 }
 
 template <class Rotation>

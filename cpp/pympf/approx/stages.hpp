@@ -94,9 +94,10 @@ class Run {
     std::vector<Rotation> rotations;
     std::vector<double> gains;
   };
-  std::vector<Edge> gains() const;
-  bool lower_threshold(const std::vector<Edge>& edges, Global left);
-  std::vector<Part> parts_of(std::vector<Edge> edges) const;
+  using Edges = std::vector<std::vector<Edge>>;  // chunk after chunk
+  Edges gains() const;
+  bool lower_threshold(const Edges& edges, Global left);
+  std::vector<Part> parts_of(const Edges& edges) const;
   void rotate_parts(std::vector<Part>& parts) const;
   static Global count(const std::vector<Part>& parts);
   double most_nnz() const { return params_.max_fill * std::max<double>(1, first_nnz_); }

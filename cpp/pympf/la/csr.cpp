@@ -1,6 +1,7 @@
 #include "pympf/la/csr.hpp"
 
 #include <algorithm>
+#include <cstring>
 
 #include "pympf/la/blas1.hpp"
 #include "pympf/la/block.hpp"
@@ -10,12 +11,13 @@ namespace pympf {
 namespace {
 
 template <class T, int K>
-Lanes<T, K> row_product(const CsrView<T>& A, Index i, const T* x) {
+[[gnu::always_inline]] inline Lanes<T, K> row_product(const CsrView<T>& A, Index i, const T* x) {
   auto sum = Lanes<T, K>::zero();
   const Index* const indices = A.indices;
   const T* const data = A.data;
-  for (Index p = A.indptr[i], end = A.indptr[i + 1]; p < end; ++p)
+  for_entries(A.indptr[i], A.indptr[i + 1], [&](Index p) {
     sum.add(data[p], Lanes<T, K>::load(x + std::size_t{K} * indices[p]));
+  });
   return sum;
 }
 
@@ -25,7 +27,78 @@ void for_rows(const CsrView<T>& A, Index lanes, const Row& row) {
   parallel_for(A.rows, worth_threads(std::size_t(lanes) * std::max(A.nnz(), A.rows)), row);
 }
 
+// Loops without a jump but their own, one over each array: they run at the speed of memory.
+template <class T>
+bool all_finite(const T* values, std::size_t n) {
+  constexpr std::size_t lanes = 8;
+  T zero[lanes] = {};  // 0 v is NaN where v is not finite
+  std::size_t i = 0;
+  for (; i + lanes <= n; i += lanes)
+    for (std::size_t k = 0; k < lanes; ++k) zero[k] += 0 * values[i + k];
+  for (std::size_t k = 0; i < n; ++i, ++k) zero[k] += 0 * values[i];
+  return std::all_of(zero, zero + lanes, [](T z) { return z == 0; });
+}
+
+bool all_in_range(const Index* indices, Index n, Index bound) {
+  Index least = 0, most = -1;
+  for (Index p = 0; p < n; ++p) {
+    least = std::min(least, indices[p]);
+    most = std::max(most, indices[p]);
+  }
+  return least >= 0 && most < bound;
+}
+
+// Of neighbours in the array; those of two rows may descend, and no others.
+bool ascends_in_rows(const Index* indptr, Index rows, const Index* indices, Index n) {
+  Index descents = 0, between_rows = 0;
+  for (Index p = 1; p < n; ++p) descents += indices[p] <= indices[p - 1];
+  for (Index i = 1; i < rows; ++i) {
+    const Index p = indptr[i];
+    if (p > 0 && p < n && p > indptr[i - 1]) between_rows += indices[p] <= indices[p - 1];
+  }
+  return descents == between_rows;
+}
+
+std::uint64_t mixed(std::uint64_t hash, const void* data, std::size_t bytes) {
+  constexpr std::size_t lanes = 8;
+  constexpr std::uint64_t factor = 0x9e3779b97f4a7c15;
+  const auto* from = static_cast<const unsigned char*>(data);
+  std::uint64_t state[lanes];
+  for (std::size_t k = 0; k < lanes; ++k) state[k] = hash + k;
+  for (; bytes > 0; from += sizeof state) {
+    std::uint64_t words[lanes] = {};
+    const std::size_t count = std::min(bytes, sizeof words);
+    std::memcpy(words, from, count);
+    bytes -= count;
+    for (std::size_t k = 0; k < lanes; ++k) {
+      const std::uint64_t product = (state[k] ^ words[k]) * factor;
+      state[k] = product ^ (product >> 32);
+    }
+  }
+  for (std::uint64_t one : state) hash = (hash ^ one) * factor, hash ^= hash >> 32;
+  return hash;
+}
+
 }  // namespace
+
+template <class T>
+bool is_canonical(const CsrView<T>& A, std::size_t stored) {
+  if (A.indptr[0] != 0 || A.indptr[A.rows] < 0 ||
+      static_cast<std::size_t>(A.indptr[A.rows]) != stored)
+    return false;
+  bool ascends = true;
+  for (Index i = 0; i < A.rows; ++i) ascends &= A.indptr[i] <= A.indptr[i + 1];
+  return ascends && all_in_range(A.indices, A.nnz(), A.cols) &&
+         ascends_in_rows(A.indptr, A.rows, A.indices, A.nnz()) && all_finite(A.data, stored);
+}
+
+template <class T>
+std::uint64_t checksum(const CsrView<T>& A) {
+  const auto nnz = static_cast<std::size_t>(A.nnz());
+  std::uint64_t hash = mixed(1, A.data, nnz * sizeof(T));
+  hash = mixed(hash, A.indices, nnz * sizeof(Index));
+  return mixed(hash, A.indptr, (static_cast<std::size_t>(A.rows) + 1) * sizeof(Index));
+}
 
 template <class T>
 void spmv(const CsrView<T>& A, const T* x, T* y, Index lanes) {
@@ -54,6 +127,8 @@ double spmv_dot(const CsrView<T>& A, const T* x, T* y) {
 }
 
 #define PYMPF_INSTANTIATE(T)                                                \
+  template bool is_canonical(const CsrView<T>&, std::size_t);               \
+  template std::uint64_t checksum(const CsrView<T>&);                       \
   template void spmv(const CsrView<T>&, const T*, T*, Index);               \
   template void residual(const CsrView<T>&, const T*, const T*, T*, Index); \
   template double spmv_dot(const CsrView<T>&, const T*, T*);

@@ -364,9 +364,12 @@ std::vector<T> diagonal(const DistRows<T>& A) {
   std::vector<T> out(A.own(), T(0));
   const Index *indptr = A.rows.indptr, *indices = A.rows.indices;
   for (Index i = 0; i < A.own(); ++i) {
-    const Index* const end = indices + indptr[i + 1];
-    const Index* const found = std::lower_bound(indices + indptr[i], end, A.shift + i);
-    if (found != end && *found == A.shift + i) out[i] = A.rows.data[found - indices];
+    Index at = indptr[i], count = indptr[i + 1] - at;
+    if (count == 0) continue;
+    // Halves without a jump: which half it is cannot be foreseen.
+    for (; count > 1; count -= count / 2)
+      at += indices[at + count / 2 - 1] < A.shift + i ? count / 2 : 0;
+    if (indices[at] == A.shift + i) out[i] = A.rows.data[at];
   }
   return out;
 }

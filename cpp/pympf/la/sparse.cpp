@@ -1,6 +1,7 @@
 #include "pympf/la/sparse.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace pympf {
 namespace {
@@ -9,23 +10,39 @@ constexpr Index chunk_rows = 2048;
 
 }  // namespace
 
+// Rows go in pieces with as many entries each; next[k][j] is where piece k puts its first entry of
+// column j, so the result is that of row after row.
 template <class T>
 Csr<T> transpose(const CsrView<T>& A) {
-  Csr<T> out;
-  out.rows = A.cols;
-  out.cols = A.rows;
-  out.indptr.assign(A.cols + 1, 0);
+  constexpr Index worth_a_piece = 1 << 16;
+  const int most = A.nnz() / 2 < worth_a_piece ? 1 : team().threads();
+  const Index pieces = std::clamp<Index>(A.nnz() / worth_a_piece, 1, most);
+  Csr<T> out{A.cols, A.rows, std::vector<Index>(A.cols + 1, 0), {}, {}};
   out.indices.resize(A.nnz());
   out.data.resize(A.nnz());
-  for (Index p = 0; p < A.nnz(); ++p) ++out.indptr[A.indices[p] + 1];
-  for (Index j = 0; j < A.cols; ++j) out.indptr[j + 1] += out.indptr[j];
-  std::vector<Index> next(out.indptr.begin(), out.indptr.end() - 1);
-  for (Index i = 0; i < A.rows; ++i)
-    for (Index p = A.indptr[i]; p < A.indptr[i + 1]; ++p) {
-      const Index q = next[A.indices[p]]++;
-      out.indices[q] = i;
-      out.data[q] = A.data[p];
-    }
+  const auto begin = [&](Index piece) {
+    const auto entry = static_cast<Index>(Global{A.nnz()} * piece / pieces);
+    return static_cast<Index>(std::lower_bound(A.indptr, A.indptr + A.rows, entry) - A.indptr);
+  };
+  const auto end = [&](Index piece) { return piece + 1 < pieces ? begin(piece + 1) : A.rows; };
+  std::vector<std::vector<Index>> next(pieces);
+  parallel_for(pieces, Index{1}, pieces > 1, [&](Index k) {
+    next[k].assign(A.cols, 0);
+    for (Index p = A.indptr[begin(k)]; p < A.indptr[end(k)]; ++p) ++next[k][A.indices[p]];
+  });
+  Index at = 0;
+  for (Index j = 0; j < A.cols; ++j) {
+    for (auto& piece : next) at += std::exchange(piece[j], at);
+    out.indptr[j + 1] = at;
+  }
+  parallel_for(pieces, Index{1}, pieces > 1, [&](Index k) {
+    for (Index i = begin(k); i < end(k); ++i)
+      for (Index p = A.indptr[i]; p < A.indptr[i + 1]; ++p) {
+        const Index q = next[k][A.indices[p]]++;
+        out.indices[q] = i;
+        out.data[q] = A.data[p];
+      }
+  });
   return out;
 }
 
