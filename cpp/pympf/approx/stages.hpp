@@ -3,6 +3,7 @@
 //
 //   gains    g_ij = ||B_ij||^2 + ||B_ji||^2 of the groups i < j (a row with its column; a pair)
 //   tau      a quarter of the last one, but not below the gain that would use up the rotations left
+//            and a few more, of which the best are kept
 //   parts    the graph of gains above tau, heaviest edge first, no part above 512 rows
 //   rotate   each part as a dense block, best gain first, until none is above tau (local.hpp)
 //   B        <- P_s^T B Q_s, and the smallest entries are dropped within what `drop` allows

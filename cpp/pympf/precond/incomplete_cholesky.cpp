@@ -423,11 +423,11 @@ void IncompleteCholesky<T>::forward(T* x) const {
   const auto column = [=, start = start_.data(), index = index_.data(), value = value_.data(),
                        inverse = inverse_.data()](Index j, Index end) {
     auto v = Lanes<T, K>::load(at(j));
-    for_entries(start[j], end, [&](Index p) {
+    for (Index p = start[j]; p < end; ++p) {
       auto below = Lanes<T, K>::load(at(index[p]));
       below.subtract(value[p], v);
       below.store(at(index[p]));
-    });
+    }
     v.scale(inverse[j]);
     v.store(at(j));
   };
@@ -452,11 +452,8 @@ void IncompleteCholesky<T>::backward(T* x) const {
                        value = value_.data()](Index j) {
     auto v = Lanes<T, K>::load(at(j));
     // The nearest unknown, the last to be known, comes last: less waits for it.
-    const Index ends = start[j] + start[j + 1] - 1;
-    for_entries(start[j], start[j + 1], [&](Index k) {
-      const Index p = ends - k;
+    for (Index p = start[j + 1] - 1; p >= start[j]; --p)
       v.subtract(value[p], Lanes<T, K>::load(at(index[p])));
-    });
     v.store(at(j));
   };
   for (Index j = rows_ - 1; j >= interior; --j) column(j);
