@@ -35,7 +35,8 @@ LOG = 2>&1 | tee $(BUILD)/logs/$@.log
 _ := $(shell mkdir -p $(BUILD)/logs $(BUILD)/reports)
 
 .PHONY: help demo test setup build cpp-test unit-test mpi-test petsc-test papers-test lint format \
-        asan ubsan tsan fuzz no-petsc bench docs docs-site docs-links wheel recipes clean install cpp-build always
+        asan ubsan tsan fuzz no-petsc bench unit-costs docs docs-site docs-links wheel \
+        recipes clean install cpp-build always
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -158,6 +159,9 @@ bench:  ## the benchmarks (BENCH_ARGS)
 	@tools/setup.sh bench
 	@$(MAKE) install
 	$(VENV)/bin/python bench/run.py $(BENCH_ARGS)
+
+unit-costs:  ## the costs by which auto chooses, measured and fitted (choice/unit_costs.hpp)
+	@$(MAKE) bench BENCH_ARGS=unit_costs
 
 docs: build  ## the generated pages of docs/
 	for script in $(wildcard tools/generate_*.py); do $(VENV)/bin/python $$script; done

@@ -25,8 +25,8 @@ from typing import Any
 import measure
 
 CASES = ("setup_scaling", "frobenius", "apply", "blocks", "threads", "table21", "matrices", "work")
-CASES += ("suite", "suite_two_cores", "nonsymmetric", "ranks", "lsh", "lsh_suggest")
-CASES += ("lsh_networks", "lsh_forward")
+CASES += ("suite", "suite_two_cores", "honest", "unit_costs", "nonsymmetric")
+CASES += ("ranks", "lsh", "lsh_suggest", "lsh_networks", "lsh_forward")
 CASES += ("depth", "modular", "modular_peers", "modular_samples", "modular_images")
 CASES += ("patches", "patches_speed", "patches_tasks")
 CASES += ("direct", "compare", "factor")

@@ -95,11 +95,14 @@ def suitable(system: System) -> list[str]:
     return chosen
 
 
-def run(name: str, system: System, limit_s: float) -> dict[str, Any]:
-    """What one solver did with a system, in a process of its own; `failure` says why it did not."""
+def run(name: str, system: System, limit_s: float, solver: Prepare | None = None) -> dict[str, Any]:
+    """What one solver did with a system, in a process of its own; `failure` says why it did not.
+
+    `solver` is for one that is not among `SOLVERS`.
+    """
     context = get_context("fork")  # the matrix need not be sent
     receiver, sender = context.Pipe(duplex=False)
-    child = context.Process(target=_child, args=(sender, name, system))
+    child = context.Process(target=_child, args=(sender, solver or _known(name, system), system))
     child.start()
     sender.close()
     try:
@@ -118,19 +121,26 @@ def _death(code: int) -> str:
     return signal.Signals(-code).name if code < 0 else f"exit code {code}"
 
 
-def _child(sender: Connection, name: str, system: System) -> None:
-    sender.send(answer(name, system))
+def _child(sender: Connection, solver: Prepare, system: System) -> None:
+    sender.send(_answer(solver, system))
     sender.close()
     os._exit(0)  # without the clean-up of MPI, which may hang in a forked process
 
 
+def _known(name: str, system: System) -> Prepare:
+    return (SOLVERS | DIRECT if system.symmetric else GENERAL)[name]
+
+
 def answer(name: str, system: System) -> dict[str, Any]:
     """What one solver does with a system, in this process."""
+    return _answer(_known(name, system), system)
+
+
+def _answer(solver: Prepare, system: System) -> dict[str, Any]:
     # A factorization that outgrows the machine must fail alone.
     most = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * 2 // 3
     resource.setrlimit(resource.RLIMIT_AS, (most, most))
     try:
-        solver = (SOLVERS | DIRECT if system.symmetric else GENERAL)[name]
         return _measured(solver(system), system)
     except ImportError as error:
         return {"failure": f"not installed: {error}"}

@@ -38,6 +38,7 @@ from pympf.comparison import compare
 from pympf.krylov import Solution, Solutions, solve
 from pympf.mmf import Mmf, Params, Report, factorize, load
 from pympf.near_nullspace import rigid_body_modes
+from pympf.plan import Offer, Plan
 from pympf.precond import (
     Preconditioner,
     PreconditionerReport,
@@ -52,7 +53,9 @@ from pympf._config import show_config
 __all__ = [
     "LogDeterminant",
     "Mmf",
+    "Offer",
     "Params",
+    "Plan",
     "Preconditioner",
     "PreconditionerReport",
     "Report",

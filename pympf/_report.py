@@ -17,6 +17,7 @@ import numpy as np
 from pympf._engine import core
 from pympf._html import html_table
 from pympf._plot import plot_levels
+from pympf.plan import Plan
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -252,6 +253,21 @@ class PreconditionerReport(Lines):
     bytes: int
     seconds: float
     params: dict[str, Any]
+    plan: Plan | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the report as plain data, fit for JSON.
+
+        Not collective.
+
+        Examples
+        --------
+        >>> import pympf
+        >>> M = pympf.as_preconditioner(pympf.gallery.poisson((30, 30)))
+        >>> sorted(M.report().as_dict()["plan"])[:3]
+        ['krylov', 'method', 'offers']
+        """
+        return {**super().as_dict(), "plan": None if self.plan is None else self.plan.as_dict()}
 
     def __str__(self) -> str:
         cycle = " (cycle in float32)" if self.single else ""

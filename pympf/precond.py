@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,6 +19,7 @@ from pympf._report import PreconditionerReport, Report, with_reason
 from pympf.la import Matrix, Operator, Ranks, checks
 from pympf.mmf import Mmf, Progress, watched
 from pympf.near_nullspace import checked_vectors
+from pympf.plan import Plan
 
 __all__ = ["Preconditioner", "PreconditionerReport", "as_preconditioner"]
 
@@ -139,6 +141,11 @@ class Preconditioner(Operator):
         """The method that was taken, and why."""
         return with_reason(self._core.method, self._core.reason)
 
+    @property
+    def plan(self) -> Plan | None:
+        """What was chosen, with all offers and their predicted costs; None for 'classic'."""
+        return None if self._factorization is not None else Plan.of(self._core.plan)
+
     def report(self) -> PreconditionerReport | Report:
         """Return what the setup did, level by level; that of F for ``method='classic'``.
 
@@ -164,6 +171,7 @@ class Preconditioner(Operator):
             dtype=str(self._core.dtype),
             bytes=sum(level["bytes"] for level in data["levels"]),
             params=self.params,
+            plan=self.plan,
             **data,
         )
 
@@ -306,6 +314,7 @@ def as_preconditioner(
     left_near_nullspace: ArrayLike | None = None,
     block_size: int = 1,
     progress: Progress | None = None,
+    plan: Plan | Mapping[str, Any] | None = None,
     **params: Any,
 ) -> Preconditioner:
     """Make a preconditioner M ≈ A⁻¹.
@@ -335,6 +344,8 @@ def as_preconditioner(
         says so).
     progress : callable, optional
         As in `pympf.factorize`, for ``method='classic'``.
+    plan : Plan or dict, optional
+        Build what this plan says, that of another preconditioner for example, and choose nothing.
     **params
         See `Preconditioner.fields` and ``docs/options.md``. The first to know: ``method``
         ('auto', 'multilevel', 'ict', 'jacobi'), ``cycle`` ('v', 'w', 'k', 'additive'),
@@ -375,6 +386,8 @@ def as_preconditioner(
     0
     """
     matrix = Matrix.of(A, comm)
+    if plan is not None:
+        params = planned(plan, params)
     only_symmetric = params.get("method") in (CLASSIC, "two_level")
     is_admitted = only_symmetric or matrix.admitted.rows is not None
     rows = matrix.admitted_rows() if is_admitted else matrix.general_rows()
@@ -390,6 +403,7 @@ def precondition(
     block_size: int,
     params: dict[str, Any],
     left_near_nullspace: ArrayLike | None = None,
+    choice: Any = None,
 ) -> Preconditioner:
     """Do as `as_preconditioner` does, for a matrix and its `admitted_rows` or `general_rows`.
 
@@ -400,7 +414,7 @@ def precondition(
     progress = params.pop("progress", None)
     with ranks.guard():
         checks.function(progress, "progress")
-        _check_params(params)
+        check_params(params)
         _check_block_size(block_size, n)
     ranks.same(sorted(params.items()), "parameters")
     ranks.same(block_size, "block_size")
@@ -417,7 +431,7 @@ def precondition(
     with working("setup") as work:
         progress = watched(progress, ranks, work)
         build = engine(A.dtype).precondition
-        made = build(rows, params, vectors, block_size, parts, left, progress)
+        made = build(rows, params, vectors, block_size, parts, left, choice, progress)
         M = Preconditioner(made, ranks=ranks, origin=origin)
         if is_watched():
             work.text = M.choice
@@ -446,7 +460,19 @@ def classic(F: Mmf) -> Preconditioner:
     return Preconditioner(engine(F.dtype).classic_of(F._factors), F.ranks)
 
 
-def _check_params(params: dict[str, Any]) -> None:
+def planned(plan: Plan | Mapping[str, Any], params: dict[str, Any]) -> dict[str, Any]:
+    """Return the parameters of a plan, and those that are given besides."""
+    if not isinstance(plan, Plan | Mapping):
+        raise TypeError(f"plan is a {type(plan).__name__}, expected a Plan or its dict")
+    of_plan = (plan if isinstance(plan, Plan) else Plan.of(plan)).params()
+    both = sorted(of_plan.keys() & params.keys())
+    if both:
+        raise ValueError(f"{', '.join(both)}: the plan says it already")
+    return {**of_plan, **params}
+
+
+def check_params(params: dict[str, Any]) -> None:
+    """Refuse unknown parameters, and values of another kind."""
     known = kinds(Preconditioner.fields)
     is_classic = params.get("method") == CLASSIC
     left = "levels" if is_classic else CLASSIC

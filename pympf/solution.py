@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from pympf._html import card, html_table
 from pympf._plot import plot_histories
+from pympf.plan import Plan
 from pympf.precond import Preconditioner
 
 if TYPE_CHECKING:
@@ -53,7 +54,20 @@ class Solution:
     method: str
     preconditioner: str
     choice: str
-    operator: Preconditioner | None = field(repr=False, default=None)
+    _planned: dict[str, Any] | None = field(repr=False, default=None)
+    _made: Any = field(repr=False, default=None, compare=False)
+
+    @property
+    def plan(self) -> Plan | None:
+        """What was chosen, with all offers and their predicted costs; None where nothing was."""
+        return None if self._planned is None else Plan.of(self._planned)
+
+    @property
+    def operator(self) -> Preconditioner | None:
+        """The `Preconditioner` of the last run; the diagonal as one is made when asked for."""
+        if self._made is not None and not isinstance(self._made, Preconditioner):
+            object.__setattr__(self, "_made", self._made())
+        return self._made
 
     def __repr__(self) -> str:
         return (
@@ -109,7 +123,7 @@ class Solution:
         return replace(self)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "operator": None}
+        return {**self.__dict__, "_made": None}
 
 
 class Solutions(Sequence[Solution]):

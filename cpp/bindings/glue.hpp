@@ -18,6 +18,7 @@
 #include "pympf/mmf/mmf.hpp"
 #include "pympf/mmf/routes.hpp"
 #include "pympf/mpi/comm.hpp"
+#include "pympf/precond/choice/chooser.hpp"
 #include "pympf/precond/placement.hpp"
 #include "pympf/precond/preconditioner.hpp"
 
@@ -384,10 +385,10 @@ template <class T>
 std::shared_ptr<precond::Preconditioner<T>> build_preconditioner(
     const DistRows<T>& A, const precond::Params& params, precond::NearNullspace& vectors,
     Index block, const std::vector<int>& parts, precond::NearNullspace& left,
-    const mmf::Progress& progress) {
+    const precond::Known& known, const mmf::Progress& progress) {
   return together(A.comm, [&] {
     return std::make_shared<precond::Preconditioner<T>>(A, params, std::move(vectors), block, parts,
-                                                        std::move(left), progress);
+                                                        std::move(left), known, progress);
   });
 }
 template <class T>
@@ -428,7 +429,8 @@ bool fall_back(precond::Preconditioner<T>& M, const DistRows<T>& A, const std::s
 template <class T>
 std::vector<KrylovResult> solve_columns(const DistRows<T>& A, const Operator<T>* M, Index k,
                                         const T* b, T* x, const KrylovParams& params,
-                                        const std::vector<KrylovCallback<T>>& callbacks) {
+                                        const std::vector<KrylovCallback<T>>& callbacks,
+                                        const std::vector<KrylovWatch>& watches) {
   const auto n = static_cast<std::size_t>(A.own());
   std::vector<const T*> from;
   std::vector<T*> to;
@@ -436,7 +438,25 @@ std::vector<KrylovResult> solve_columns(const DistRows<T>& A, const Operator<T>*
     from.push_back(b + c * n);
     to.push_back(x + c * n);
   }
-  return together(A.comm, [&] { return solve<T>(A, M, from, to, params, callbacks); });
+  return together(A.comm, [&] { return solve<T>(A, M, from, to, params, callbacks, watches); });
+}
+
+template <class T>
+std::shared_ptr<precond::Chooser<T>> make_chooser(const DistRows<T>& A,
+                                                  const precond::Params& params,
+                                                  const precond::NearNullspace& near_nullspace) {
+  return together(A.comm,
+                  [&] { return std::make_shared<precond::Chooser<T>>(A, params, near_nullspace); });
+}
+
+template <class T>
+std::shared_ptr<precond::Chooser<T>> another_chooser(const precond::Chooser<T>& chooser) {
+  return std::make_shared<precond::Chooser<T>>(chooser);
+}
+
+template <class T>
+void choose_next(const Communicator& comm, precond::Chooser<T>& chooser, const std::string& why) {
+  together(comm, [&] { chooser.next(why); });
 }
 
 // Z = M R for k columns, row by row.

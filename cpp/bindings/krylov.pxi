@@ -10,8 +10,6 @@ cdef extern from "glue.hpp" namespace "pympf::python":
 
 
 cdef extern from "pympf/la/krylov.hpp" namespace "pympf":
-    cdef cppclass Operator[T]:
-        pass
     cdef cppclass KrylovCallback[T]:
         pass
     cdef cppclass Method:
@@ -32,6 +30,7 @@ cdef extern from "pympf/la/krylov.hpp" namespace "pympf":
         double rtol, atol
         int max_iterations, restart
         cbool symmetric
+        KrylovWatch watch
     cdef cppclass KrylovResult:
         Reason reason
         cbool converged
@@ -62,6 +61,8 @@ cdef Operator[real] preconditioner_operator(object M, int32_t n, const Communica
         if (<Preconditioner>M).comm.size() != ranks:
             raise ValueError(f"a preconditioner on {(<Preconditioner>M).comm.size()} ranks cannot serve a system on {ranks}")
         return precond_operator[real]((<Preconditioner>M).M.get()[0])
+    if isinstance(M, Choice):
+        return (<Choice>M).chooser.get().diagonal()
     cdef const real[::1] diagonal
     if isinstance(M, np.ndarray):
         diagonal = M
@@ -76,8 +77,8 @@ cdef dict krylov_dict(const KrylovResult& result):
 
 
 def solve(Rows A not None, const real[:, ::1] B, real[:, ::1] X, M, str method, str side, double rtol, double atol,
-          int max_iterations, int restart, cbool symmetric, callbacks):
-    """A x = b by a Krylov method for all rows b of B; the rows of X hold the initial guesses and then the solutions. Returns a result for each. M: a Preconditioner, a diagonal for Jacobi, a callable or None. `callbacks`: one for each b, or None. Collective."""
+          int max_iterations, int restart, cbool symmetric, callbacks, choices=None):
+    """A x = b by a Krylov method for all rows b of B; the rows of X hold the initial guesses and then the solutions. Returns a result for each. M: a Preconditioner, a diagonal for Jacobi, a Choice for the offer that begins, a callable or None. `callbacks`: one for each b, or None. choices: who may stop the run of each b for another offer, Choice or None. Collective."""
     cdef KrylovParams params
     cdef vector[KrylovResult] results
     cdef int32_t k = B.shape[0], n = B.shape[1], c
@@ -93,6 +94,13 @@ def solve(Rows A not None, const real[:, ::1] B, real[:, ::1] X, M, str method, 
     params.rtol, params.atol = rtol, atol
     params.max_iterations, params.restart = max_iterations, restart
     params.symmetric = symmetric
+    cdef vector[KrylovWatch] watches
+    cdef KrylovWatch nobody
+    for choice in choices or ():
+        if choice is None:
+            watches.push_back(nobody)
+        else:
+            watches.push_back((<Choice>choice).chooser.get().watch())
     if M is not None:
         P = preconditioner_operator(M, n, A.rows.get().comm)
         preconditioner = &P
@@ -102,5 +110,5 @@ def solve(Rows A not None, const real[:, ::1] B, real[:, ::1] X, M, str method, 
         with nogil:
             reports.push_back(make_callback[real](call_callback, function, watched, A.rows.get().comm))
     with nogil:
-        results = solve_columns[real](A.rows.get()[0], preconditioner, k, sides, solutions, params, reports)
+        results = solve_columns[real](A.rows.get()[0], preconditioner, k, sides, solutions, params, reports, watches)
     return [krylov_dict(results[c]) for c in range(k)]

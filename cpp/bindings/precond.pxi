@@ -11,6 +11,19 @@ cdef extern from "pympf/precond/preconditioner.hpp" namespace "pympf::precond":
     cdef cppclass LevelColumn "pympf::Column<pympf::precond::LevelReport>":
         pass
     const vector[LevelColumn]& level_columns "pympf::precond::columns"()
+    cdef cppclass Offer:
+        string method, note
+        double setup, step, steps
+        double total(double)
+    cdef cppclass Plan:
+        string method, variant, precision, krylov, reason
+        int strips
+        vector[Offer] offers
+        vector[string] then
+        double spent
+    cdef cppclass Known:
+        cbool diagonal_was_left, factor_was_left
+        Plan plan
     cdef cppclass DirectReport:
         string backend, order
         double predicted, flops, stored
@@ -21,19 +34,42 @@ cdef extern from "pympf/precond/preconditioner.hpp" namespace "pympf::precond":
         cbool indefinite, definite, single, symmetric
         string method, reason, placement, direct_text
         DirectReport direct
+        Plan plan
     cdef cppclass Precond "pympf::precond::Preconditioner" [T]:
         int32_t rows()
         const PrecondParams& params()
         const PrecondReport& report()
 
 
+cdef extern from "pympf/la/krylov.hpp" namespace "pympf":
+    cdef cppclass Operator[T]:
+        pass
+    cdef cppclass KrylovWatch:
+        pass
+
+
+cdef extern from "pympf/precond/choice/chooser.hpp" namespace "pympf::precond":
+    cdef cppclass Chooser[T]:
+        cbool begins()
+        Operator[T] diagonal()
+        KrylovWatch watch()
+        cbool watches()
+        void meet_negative()
+        void runs(const Plan&)
+        const Known& known()
+        const Plan& plan()
+
+
 cdef extern from "glue.hpp" namespace "pympf::python":
+    shared_ptr[Chooser[T]] make_chooser[T](const DistRows[T]&, const PrecondParams&, const NearNullspace&) except +translate nogil
+    shared_ptr[Chooser[T]] another_chooser[T](const Chooser[T]&) except +translate nogil
+    void choose_next[T](const Communicator&, Chooser[T]&, const string&) except +translate nogil
     PrecondParams read_precond_params(const Texts&) except +translate
     Texts write_precond_params(const PrecondParams&)
     shared_ptr[Precond[T]] classic_preconditioner[T](const Mmf[T]&) except +translate nogil
     shared_ptr[Mmf[T]] factorization_of[T](const Precond[T]&)
     shared_ptr[Precond[T]] build_preconditioner[T](
-        const DistRows[T]&, const PrecondParams&, NearNullspace&, int32_t, const vector[int]&, NearNullspace&, const Progress&) except +translate nogil
+        const DistRows[T]&, const PrecondParams&, NearNullspace&, int32_t, const vector[int]&, NearNullspace&, const Known&, const Progress&) except +translate nogil
     void update_preconditioner[T](Precond[T]&, const DistRows[T]&) except +translate nogil
     cbool fall_back[T](Precond[T]&, const DistRows[T]&, const string&) except +translate nogil
     cbool has_pattern[T](const Precond[T]&, const DistRows[T]&) except +translate nogil
@@ -43,6 +79,19 @@ cdef extern from "glue.hpp" namespace "pympf::python":
     cbool varies[T](const Precond[T]&)
     void apply_preconditioner[T](
         const Precond[T]&, const Communicator&, const T*, T*, int32_t, cbool) except +translate nogil
+
+
+cdef extern from "pympf/precond/choice/probes.hpp" namespace "pympf::precond":
+    const int32_t least_rows
+
+
+cdef dict plan_dict(const Plan& p):
+    cdef size_t i
+    return {"method": p.method.decode(), "variant": p.variant.decode(), "precision": p.precision.decode(),
+            "krylov": p.krylov.decode(), "strips": p.strips, "reason": p.reason.decode(), "spent": p.spent,
+            "then": [p.then[i].decode() for i in range(p.then.size())],
+            "offers": [{"method": p.offers[i].method.decode(), "setup": p.offers[i].setup, "step": p.offers[i].step,
+                        "steps": p.offers[i].steps, "note": p.offers[i].note.decode()} for i in range(p.offers.size())]}
 
 
 cdef dict direct_dict(const DirectReport& direct):
@@ -82,6 +131,10 @@ cdef class Preconditioner:
                 "coarse_negative": r.coarse_negative, "indefinite": r.indefinite, "definite": r.definite,
                 "single": r.single, "symmetric": r.symmetric, "work": r.work, "setup_work": r.setup_work,
                 "seconds": r.seconds}
+
+    @property
+    def plan(self):
+        return plan_dict(self.M.get().report().plan)
 
     # The parts of the report that every solution asks for.
     @property
@@ -180,10 +233,79 @@ def is_worth_moving(Rows A not None, dict params, const int32_t[::1] parts):
     return out
 
 
+LEAST_ROWS = least_rows  # up to so many there is nothing to choose before a setup
+
+
+cdef class Choice:
+    """The choice of a solve, see choice/chooser.hpp. Collective."""
+
+    cdef shared_ptr[Chooser[real]] chooser
+    cdef Rows rows  # which must stay
+    cdef cbool negative
+
+    def __init__(self, Rows A not None, dict params, const double[:, ::1] near_nullspace):
+        cdef PrecondParams p = read_precond_params(texts(params))
+        cdef NearNullspace vectors
+        self.rows = A
+        fill_near_nullspace(vectors, near_nullspace)
+        with nogil:
+            self.chooser = make_chooser[real](A.rows.get()[0], p, vectors)
+
+    def another(self):
+        """For another right-hand side."""
+        cdef Choice out = Choice.__new__(Choice)
+        out.rows = self.rows
+        out.chooser = another_chooser[real](self.chooser.get()[0])
+        return out
+
+    @property
+    def begins(self):
+        """Whether CG with the diagonal comes first."""
+        return self.chooser.get().begins()
+
+    @property
+    def plan(self):
+        return plan_dict(self.chooser.get().plan())
+
+    def next(self, str why):
+        """Choose among the offers that are left, for `precondition`."""
+        cdef string reason = why.encode()
+        with nogil:
+            choose_next[real](self.rows.rows.get().comm, self.chooser.get()[0], reason)
+
+    @property
+    def next_key(self):
+        """What `precondition` would build: the same for the same text."""
+        cdef const Known* known = &self.chooser.get().known()
+        return f"{known.plan.method.decode()}, {known.diagonal_was_left}, {known.factor_was_left}, {self.negative}"
+
+    @property
+    def watches(self):
+        """Whether what runs may be left for another offer."""
+        return self.chooser.get().watches()
+
+    def meet_negative(self):
+        self.negative = True
+        self.chooser.get().meet_negative()
+
+    def runs(self, Preconditioner M not None):
+        """Take what was built for the method that runs now."""
+        self.chooser.get().runs(M.M.get().report().plan)
+
+
+cdef void fill_near_nullspace(NearNullspace& out, const double[:, ::1] vectors):
+    if vectors is not None:
+        out.vectors = <int32_t>vectors.shape[1]
+        if vectors.shape[0]:
+            assign(&out.values, &vectors[0, 0], vectors.size)
+
+
 def precondition(Rows A not None, dict params, const double[:, ::1] near_nullspace, int32_t block,
-                 const int32_t[::1] parts, const double[:, ::1] left_near_nullspace=None, progress=None):
+                 const int32_t[::1] parts, const double[:, ::1] left_near_nullspace=None, Choice choice=None,
+                 progress=None):
     """near_nullspace: (own rows, m), or None for constants; left_near_nullspace: that of A^T, for a general A.
-    parts: the rank for each own row, or None; progress: called after each stage of the method 'classic', or None. Collective."""
+    parts: the rank for each own row, or None. choice: what a solve has found before; progress: called
+    after each stage of the method 'classic', or None. Collective."""
     cdef Preconditioner out = Preconditioner()
     cdef PrecondParams p = read_precond_params(texts(params))
     cdef NearNullspace vectors, left
@@ -191,15 +313,12 @@ def precondition(Rows A not None, dict params, const double[:, ::1] near_nullspa
     cdef vector[int] ranks
     if parts is not None and parts.shape[0]:
         assign(&ranks, &parts[0], parts.shape[0])
-    if near_nullspace is not None:
-        vectors.vectors = <int32_t>near_nullspace.shape[1]
-        if near_nullspace.shape[0]:
-            assign(&vectors.values, &near_nullspace[0, 0], near_nullspace.size)
-    if left_near_nullspace is not None:
-        left.vectors = <int32_t>left_near_nullspace.shape[1]
-        if left_near_nullspace.shape[0]:
-            assign(&left.values, &left_near_nullspace[0, 0], left_near_nullspace.size)
+    fill_near_nullspace(vectors, near_nullspace)
+    fill_near_nullspace(left, left_near_nullspace)
     out.comm = A.rows.get().comm
+    cdef Known known
+    if choice is not None:
+        known = choice.chooser.get().known()
     with nogil:
-        out.M = build_preconditioner[real](A.rows.get()[0], p, vectors, block, ranks, left, report)
+        out.M = build_preconditioner[real](A.rows.get()[0], p, vectors, block, ranks, left, known, report)
     return out

@@ -81,8 +81,11 @@ void write_summary(std::ostream& out, const PcMmf& mmf, const Preconditioner& M)
   for (const auto& level : report.levels) bytes += level.bytes;
   out << "method " << report.method << (report.reason.empty() ? "" : ": ") << report.reason
       << report.direct_text << report.placement << "\n";
+  if (M.params().method == precond::Method::automatic)
+    out << "offers, in products with the matrix for one of " << M.params().solves
+        << " solves: " << precond::text(report.plan, M.params().solves) << "\n";
   if (!mmf.remark.empty()) out << mmf.remark << "\n";
-  if (mmf.is_applied_once && report.method != "multilevel" && M.params().solves == 1 &&
+  if (mmf.is_applied_once && report.method != "multilevel" && M.params().solves < 100 &&
       M.params().method == precond::Method::automatic)
     out << "applied once by the solver around it: for fewer iterations of the outer solver give "
            "-pc_mmf_solves 100, and levels are built\n";

@@ -6,6 +6,7 @@ import argparse
 import math
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -71,7 +72,8 @@ def solve(args: argparse.Namespace) -> int:
         "nnz": args.ranks.sum(A.nnz),
         **_report_of(solution),
     }
-    print_report(args, {**report, "history": _history_of(solution)}, table_of(report))
+    details = {"plan": _plan_of(solution), "history": _history_of(solution)}
+    print_report(args, {**report, **details}, table_of(report))
     return 0 if solution.converged else NOT_CONVERGED
 
 
@@ -89,6 +91,23 @@ def _report_of(solution: pympf.Solution | pympf.Solutions) -> dict[str, Any]:
             **{name: [getattr(column, name) for column in solution] for name in each},
         }
     return {**found, "setup_s": solution.setup_s, "solve_s": solution.solve_s}
+
+
+def _plan_of(solution: pympf.Solution | pympf.Solutions) -> dict[str, Any] | None:
+    """Return what was chosen, as data; of a block, for its first column."""
+    plan = (solution if isinstance(solution, pympf.Solution) else solution[0]).plan
+    return None if plan is None else plan.as_dict()
+
+
+def _given_plan(args: argparse.Namespace) -> pympf.Plan | None:
+    """Read a plan, or the report of an earlier solve that has one."""
+    if args.plan is None:
+        return None
+    with args.ranks.guard():
+        try:
+            return pympf.Plan.from_json(Path(args.plan).read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise ValueError(f"{args.plan}: {error}") from None
 
 
 def _history_of(solution: pympf.Solution | pympf.Solutions) -> Any:
@@ -111,6 +130,7 @@ def _solution(
     for name in ("near_nullspace", "left_near_nullspace"):
         if name in params:
             params[name] = scattered(args, read_vector(args, params[name]), rows)
+    plan = _given_plan(args)
     with stages(args) as progress, iterations(args) as callback:
         return pympf.solve(
             A,
@@ -125,6 +145,7 @@ def _solution(
             side=args.side,
             callback=callback,
             progress=progress,
+            plan=plan,
             **params,
         )
 

@@ -169,6 +169,11 @@ def _add_method(command: argparse.ArgumentParser) -> None:
         "--factorization", metavar="F.h5", help="precondition by a saved factorization"
     )
     command.add_argument(
+        "--plan",
+        metavar="FILE",
+        help="build what this plan says: the output of an earlier --json, and choose nothing",
+    )
+    command.add_argument(
         "--near-nullspace",
         metavar="FILE",
         default=argparse.SUPPRESS,

@@ -8,9 +8,9 @@
 
 #include "precond_matrices.hpp"
 #include "pympf/la/sparse.hpp"
+#include "pympf/precond/choice/probe.hpp"
 #include "pympf/precond/nodes.hpp"
 #include "pympf/precond/ordering.hpp"
-#include "pympf/precond/probe.hpp"
 #include "pympf/precond/product.hpp"
 #include "pympf/precond/saddle.hpp"
 

@@ -492,7 +492,9 @@ def test_near_nullspace_and_block_size(rng):
     A = gallery.elasticity((40, 40))
     b = rng.standard_normal(3200)
     modes = pympf.rigid_body_modes(np.indices((40, 40)).reshape(2, -1).T)
-    solution = pympf.solve(A, b, near_nullspace=modes, block_size=2)
+    known = {"near_nullspace": modes, "block_size": 2}
+    check(A, b, pympf.solve(A, b, **known))
+    solution = pympf.solve(A, b, preconditioner="multilevel", **known)
     check(A, b, solution)
     assert solution.iterations <= 10
     for name in ("ict", "classic", "jacobi", "none", pympf.factorize(A)):

@@ -51,6 +51,7 @@ constexpr Named<Reason> kReasons[] = {
     {Reason::diverged_indefinite_preconditioner, "diverged_indefinite_preconditioner"},
     {Reason::diverged_nan, "diverged_nan"},
     {Reason::stopped_by_callback, "stopped_by_callback"},
+    {Reason::stopped_by_watch, "stopped_by_watch"},
 };
 
 constexpr Named<ResidualNorm> kNorms[] = {
@@ -300,7 +301,9 @@ class Judge {
 
   Reason verdict(Reason reason, double norm) {
     const double before = std::exchange(before_, norm);
-    if (reason == Reason::diverged_nan || reason == Reason::stopped_by_callback) return reason;
+    const bool stopped =
+        reason == Reason::stopped_by_callback || reason == Reason::stopped_by_watch;
+    if (reason == Reason::diverged_nan || stopped) return reason;
     if (!std::isfinite(norm)) return Reason::diverged_nan;
     if (norm <= run_.tolerance) return run_.met();
     if (has_converged(reason) && norm <= kDrift * run_.tolerance) return reason;

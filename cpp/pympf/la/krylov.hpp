@@ -62,6 +62,7 @@ enum class Reason {
   diverged_indefinite_preconditioner,  // cg, fcg, minres: r^T M r <= 0, r != 0
   diverged_nan,  // NaN or overflow in A, M or a recurrence; x is the last good iterate
   stopped_by_callback,
+  stopped_by_watch,  // another preconditioner is cheaper; x is the last iterate
 };
 
 // Of the stopping test.
@@ -82,6 +83,15 @@ Side side_from_name(std::string_view);
 // How far b - A x may be above the tolerance that its recurrence has met.
 inline constexpr double kDrift = 10;
 
+// What a step of cg or fcg tells of itself.
+struct KrylovStep {
+  double decrease = 0;              // of ||e||_A^2
+  double residual = 0, target = 0;  // of the stopping test
+};
+
+// True to stop a run of cg or fcg. The same on all ranks.
+using KrylovWatch = std::function<bool(const KrylovStep&)>;
+
 struct KrylovParams {
   Method method = Method::cg;
   double rtol = 1e-8;          // in [0, 1)
@@ -90,6 +100,7 @@ struct KrylovParams {
   int restart = 30;            // gmres, fgmres: basis vectors of a cycle; 0: never restart
   Side side = Side::right;     // gmres
   bool symmetric = false;      // A is; cg, fcg and minres take it for granted
+  KrylovWatch watch{};
 };
 
 struct KrylovResult {
@@ -140,6 +151,7 @@ template <class T>
 std::vector<KrylovResult> solve(const DistRows<T>& A, const std::type_identity_t<Operator<T>>* M,
                                 const std::vector<const T*>& b, const std::vector<T*>& x,
                                 const KrylovParams& params,
-                                const std::vector<KrylovCallback<T>>& callbacks = {});
+                                const std::vector<KrylovCallback<T>>& callbacks = {},
+                                const std::vector<KrylovWatch>& watches = {});
 
 }  // namespace pympf

@@ -282,14 +282,17 @@ struct ScaledMatrix {
 template <class T>
 class MatrixSolve {
  public:
-  MatrixSolve(const ScaledMatrix<T>& matrix, krylov::Way<T>& way, const KrylovCallback<T>& callback)
+  MatrixSolve(const ScaledMatrix<T>& matrix, krylov::Way<T>& way, const KrylovCallback<T>& callback,
+              const KrylovWatch& watch)
       : A_(matrix.A),
         scaled_A_(matrix.scaled_A),
         M_(matrix.M),
         params_(matrix.params),
         matrix_(matrix),
         way_(way),
-        callback_(callback) {}
+        callback_(callback) {
+    if (watch) params_.watch = watch;
+  }
 
   Task<KrylovResult> run(const T* b, T* x) {
     if (!matrix_.is_symmetric()) {
@@ -337,7 +340,7 @@ class MatrixSolve {
 
   static bool may_be_singular(Reason reason) {
     return !has_converged(reason) && reason != Reason::stopped_by_callback &&
-           reason != Reason::diverged_range;
+           reason != Reason::stopped_by_watch && reason != Reason::diverged_range;
   }
 
   // Preconditioned, where the least residual is another one in the norm of M.
@@ -451,7 +454,7 @@ class MatrixSolve {
 
   const DistRows<T>&A_, &scaled_A_;
   const Operator<T>* const M_;
-  const KrylovParams& params_;
+  KrylovParams params_;
   const ScaledMatrix<T>& matrix_;
   krylov::Way<T>& way_;
   const KrylovCallback<T> callback_;
@@ -463,12 +466,14 @@ template <class T>
 std::vector<KrylovResult> solve(const DistRows<T>& A, const std::type_identity_t<Operator<T>>* M,
                                 const std::vector<const T*>& b, const std::vector<T*>& x,
                                 const KrylovParams& params,
-                                const std::vector<KrylovCallback<T>>& callbacks) {
+                                const std::vector<KrylovCallback<T>>& callbacks,
+                                const std::vector<KrylovWatch>& watches) {
   const ScaledMatrix<T> matrix(A, M, params);
   std::vector<MatrixSolve<T>> solves;
   solves.reserve(b.size());
   return krylov::run_all<T>(static_cast<Index>(b.size()), [&](Index c, krylov::Way<T>& way) {
-    solves.emplace_back(matrix, way, callbacks.empty() ? KrylovCallback<T>{} : callbacks[c]);
+    solves.emplace_back(matrix, way, callbacks.empty() ? KrylovCallback<T>{} : callbacks[c],
+                        watches.empty() ? KrylovWatch{} : watches[c]);
     return solves.back().run(b[c], x[c]);
   });
 }
@@ -480,11 +485,12 @@ KrylovResult solve(const DistRows<T>& A, const std::type_identity_t<Operator<T>>
   return solve<T>(A, M, std::vector{b}, std::vector{x}, params, {callback})[0];
 }
 
-#define PYMPF_INSTANTIATE(T)                                                               \
-  template std::vector<KrylovResult> solve(                                                \
-      const DistRows<T>&, const Operator<T>*, const std::vector<const T*>&,                \
-      const std::vector<T*>&, const KrylovParams&, const std::vector<KrylovCallback<T>>&); \
-  template KrylovResult solve(const DistRows<T>&, const Operator<T>*, const T*, T*,        \
+#define PYMPF_INSTANTIATE(T)                                                              \
+  template std::vector<KrylovResult> solve(                                               \
+      const DistRows<T>&, const Operator<T>*, const std::vector<const T*>&,               \
+      const std::vector<T*>&, const KrylovParams&, const std::vector<KrylovCallback<T>>&, \
+      const std::vector<KrylovWatch>&);                                                   \
+  template KrylovResult solve(const DistRows<T>&, const Operator<T>*, const T*, T*,       \
                               const KrylovParams&, const KrylovCallback<T>&);
 PYMPF_INSTANTIATE(float)
 PYMPF_INSTANTIATE(double)

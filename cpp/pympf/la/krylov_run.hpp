@@ -157,6 +157,11 @@ struct Run {
   Reason record(double norm, const T* iterate);  // settles where the iterate is needed
   Reason met() const;                            // the converged_... of the tolerance
 
+  // Whether the watch says so after a step.
+  bool is_left(double decrease, double norm) const {
+    return params.watch && params.watch({decrease, norm, target()});
+  }
+
   // Whether the iterations have long brought nothing, and b - A x is what rounding leaves of it.
   bool is_at_floor(const T* iterate);
 

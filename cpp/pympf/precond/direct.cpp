@@ -6,7 +6,7 @@
 
 #include "pympf/common/error.hpp"
 #include "pympf/la/sparse.hpp"
-#include "pympf/precond/probe.hpp"
+#include "pympf/precond/choice/probe.hpp"
 
 namespace pympf::precond {
 namespace {
@@ -106,7 +106,7 @@ void describe(const SparseFactor& factor, Global nnz, LevelReport& line, Report&
   line.bytes = static_cast<std::size_t>(factor.bytes());
 }
 
-Direct::Direct(const CsrView<double>& A, std::unique_ptr<SparseFactor> factor, Report& report)
+Direct::Direct(const CsrView<double>& A, std::shared_ptr<SparseFactor> factor, Report& report)
     : rows_(A.rows), factor_(std::move(factor)) {
   report.method = "direct";
   const double share = factor_->analysis().fill.entries / std::max<Index>(1, A.nnz());
@@ -121,7 +121,7 @@ Direct::Direct(const CsrView<double>& A, std::unique_ptr<SparseFactor> factor, R
   report.levels = {line};
 }
 
-std::unique_ptr<SparseFactor> Direct::analysis(const CsrView<double>& A, const Params& params,
+std::shared_ptr<SparseFactor> Direct::analysis(const CsrView<double>& A, const Params& params,
                                                double most_entries) {
   FactorRequest request = request_for(MatrixKind::definite, params);
   request.most_entries = most_entries;
@@ -129,12 +129,12 @@ std::unique_ptr<SparseFactor> Direct::analysis(const CsrView<double>& A, const P
 }
 
 std::optional<Direct> Direct::analyzed(const CsrView<double>& A,
-                                       std::unique_ptr<SparseFactor> factor, Report& report) {
+                                       std::shared_ptr<SparseFactor> factor, Report& report) {
   return of(A, raised(A, 1), std::move(factor), report);
 }
 
 std::optional<Direct> Direct::of(const CsrView<double>& A, const CsrView<double>& raised,
-                                 std::unique_ptr<SparseFactor> factor, Report& report) {
+                                 std::shared_ptr<SparseFactor> factor, Report& report) {
   if (!is_small_enough(*factor, report)) return {};
   if (factor->factor(raised)) return Direct(A, std::move(factor), report);
   report.reason = "A is singular to rounding";

@@ -37,10 +37,10 @@ class Direct {
 
   // The same for a definite or semidefinite A, in two steps. The first one is null where nothing
   // factors such a matrix.
-  static std::unique_ptr<SparseFactor> analysis(const CsrView<double>& A, const Params& params,
+  static std::shared_ptr<SparseFactor> analysis(const CsrView<double>& A, const Params& params,
                                                 double most_entries = most_factor_entries);
   static std::optional<Direct> analyzed(const CsrView<double>& A,
-                                        std::unique_ptr<SparseFactor> factor, Report& report);
+                                        std::shared_ptr<SparseFactor> factor, Report& report);
 
   template <class T>
   void apply(const T* r, T* z) const;
@@ -49,15 +49,15 @@ class Direct {
  private:
   // By a factor of `raised`, which is A but for its diagonal.
   static std::optional<Direct> of(const CsrView<double>& A, const CsrView<double>& raised,
-                                  std::unique_ptr<SparseFactor> factor, Report& report);
+                                  std::shared_ptr<SparseFactor> factor, Report& report);
   static std::optional<Direct> definite(const CsrView<double>& A, const Params& params,
                                         Report& report);
   // x^T A x / x^T D x for x = A^-1 b, b of random signs.
   double least_quotient(const CsrView<double>& A) const;
-  Direct(const CsrView<double>& A, std::unique_ptr<SparseFactor> factor, Report& report);
+  Direct(const CsrView<double>& A, std::shared_ptr<SparseFactor> factor, Report& report);
 
   Index rows_;
-  std::unique_ptr<SparseFactor> factor_;
+  std::shared_ptr<SparseFactor> factor_;
   // Behind a pointer: a pool does not move.
   std::unique_ptr<Pool<std::vector<double>>> spaces_ =
       std::make_unique<Pool<std::vector<double>>>();

@@ -2,7 +2,7 @@
 
 #include <type_traits>
 
-#include "pympf/precond/choose.hpp"
+#include "pympf/precond/choice/probes.hpp"
 #include "pympf/precond/smoother.hpp"
 #include "pympf/precond/stage.hpp"
 

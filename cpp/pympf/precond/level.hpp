@@ -77,6 +77,7 @@ struct Levels {
   bool complete = false;  // the factorization may drop nothing: it is cheap
   bool finer = false;     // it drops less than asked for
   bool foretold = false;  // a probe has found that the factor alone is enough
+  bool poor = false;      // no near-nullspace was known then
   bool lowered = false;   // it lowers the diagonal where the matrix is fit for it
 };
 

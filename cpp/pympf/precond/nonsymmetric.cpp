@@ -7,7 +7,7 @@
 #include "pympf/la/blas1.hpp"
 #include "pympf/la/matching.hpp"
 #include "pympf/la/symmetry.hpp"
-#include "pympf/precond/probe.hpp"
+#include "pympf/precond/choice/probe.hpp"
 
 namespace pympf::precond {
 namespace {

@@ -7,7 +7,7 @@
 #include "pympf/common/clock.hpp"
 #include "pympf/la/blas1.hpp"
 #include "pympf/la/krylov.hpp"
-#include "pympf/precond/probe.hpp"
+#include "pympf/precond/choice/probe.hpp"
 
 namespace pympf::precond {
 namespace {

@@ -50,6 +50,10 @@ std::vector<Field<Params>> fields_of_setup() {
       field(
           "fill", &Params::fill, 0, big,
           "The incomplete Cholesky keeps this many entries of a column more than the matrix has."),
+      field("compensation", &Params::compensation, {"raise", "lower"},
+            "With method ict alone, what is dropped raises the diagonal, so that the factor is "
+            "positive definite, or lowers it, so that the row sums are kept: where no entry off "
+            "the diagonal is positive and no row sum negative, on one rank; else it raises."),
       field("degree", &Params::degree, 1, 100, "Degree of the Chebyshev polynomial."),
       field("coarse_size", &Params::coarse_size, 0, 20000,
             "Rows at which the hierarchy ends with a dense solve; 0: max(64, cbrt(20 nnz))."),
@@ -71,10 +75,10 @@ std::vector<Field<Params>> fields_of_setup() {
             "What auto makes for an indefinite matrix: true: |M| as far as it can, for MINRES; "
             "false: M with the signs of A (two_level or direct), for GMRES."),
       field("solves", &Params::solves, 1, big,
-            "Systems that one M is for: auto weighs its setup against so many. A block of another "
-            "preconditioner, applied once in each outer iteration (fieldsplit under preonly), is "
-            "to be good: give 100, and auto takes the factor alone only where it is as good as "
-            "levels."),
+            "Systems that one M is for: auto weighs its setup against so many (pympf.solve: 1 by "
+            "default). A block of another preconditioner, applied once in each outer iteration "
+            "(fieldsplit under preonly), is to be good: give 100, and auto takes the factor alone "
+            "only where it is as good as levels."),
       field("repartition", &Params::repartition, 0, 1,
             "On several ranks: move the rows to the ranks that a graph partitioner of PETSc gives "
             "them. For matrices whose ranges of rows are not compact, such as graphs in random "

@@ -24,11 +24,12 @@ enum class Shape { star, triple, pair };
 enum class Ordering { rcm, natural };
 enum class FactorBackend { automatic, cholmod, mumps, superlu };
 enum class Precision { automatic, single, working };
+enum class Compensation { raise, lower };
 
 struct Params {
   Method method = Method::automatic;
   bool definite = true;
-  double solves = 1;
+  double solves = 10;
   CycleKind cycle = CycleKind::v;
   SmootherKind smoother = SmootherKind::incomplete_cholesky;
   int sweeps = 1;
@@ -42,6 +43,7 @@ struct Params {
   double overcorrection = 1.05;
   double drop_tolerance = 0.01;
   int fill = 1;
+  Compensation compensation = Compensation::raise;
   int degree = 2;
   int coarse_size = 0;
   int max_levels = 30;

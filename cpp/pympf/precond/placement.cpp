@@ -5,7 +5,7 @@
 #include <cstdio>
 
 #include "pympf/common/error.hpp"
-#include "pympf/precond/choose.hpp"
+#include "pympf/precond/choice/facts.hpp"
 #include "pympf/precond/nodes.hpp"
 
 namespace pympf::precond {
@@ -33,9 +33,8 @@ std::string percent(double share) {
 // Alone it needs no neighbours.
 template <class T>
 bool is_diagonal_enough(const DistRows<T>& A, const Params& params) {
-  Report report;
   return params.method == Method::jacobi ||
-         diagonal_is_enough(A, diagonal(A), NearNullspace{}, params, report);
+         choose(look_at(A, diagonal(A), NearNullspace{}, params), params).method == "jacobi";
 }
 
 }  // namespace

@@ -9,29 +9,27 @@
 #include "pympf/common/pool.hpp"
 #include "pympf/la/blas1.hpp"
 #include "pympf/la/range.hpp"
-#include "pympf/la/repartition.hpp"
 #include "pympf/la/sparse.hpp"
 #include "pympf/la/symmetry.hpp"
-#include "pympf/precond/choose.hpp"
+#include "pympf/precond/choice/facts.hpp"
+#include "pympf/precond/choice/probe.hpp"
+#include "pympf/precond/choice/probes.hpp"
 #include "pympf/precond/classic.hpp"
 #include "pympf/precond/cycle.hpp"
 #include "pympf/precond/direct.hpp"
 #include "pympf/precond/nonsymmetric_choice.hpp"
 #include "pympf/precond/placement.hpp"
-#include "pympf/precond/probe.hpp"
+#include "pympf/precond/repartitioned.hpp"
 #include "pympf/precond/saddle.hpp"
 #include "pympf/precond/two_level.hpp"
 
 namespace pympf::precond {
 namespace {
 
-// Entries of a matrix whose hierarchy stays in the caches: float32 would not make it faster.
-constexpr Global most_cached = 100000;
-
-// Entries of the factor L for each entry of A, below which it is lighter than a hierarchy: it is
-// made by dense columns, some 70 ns for an entry, where a hierarchy with its solution takes 200 to
-// 800 for an entry of such matrices (`is_factored_first`).
-constexpr double light_fill = 2.5;
+// Entries of a complete factor for each of A: below the first it is lighter than anything but the
+// diagonal (of networks and structures of few rows, `is_factored_first`); at the second counting
+// stops, as no offer costs so much.
+constexpr double light_fill = 2.5, most_fill = 8;
 
 // Of CG, for a setup that may have lost the sign of M.
 constexpr int steps_in_doubt = 16;
@@ -99,42 +97,6 @@ std::size_t hash(const DistRows<T>& matrix) {
   return sum;
 }
 
-// Where the rows are worked on when that is not where the caller has them.
-template <class T>
-struct Repartitioned {
-  Repartition repartition;
-  ExchangeSpace<T> exchange;
-  std::vector<T> r, z, moved_r, moved_z;  // panels of the caller, and of the rows that moved
-
-  Repartitioned(const Communicator& comm, const std::vector<int>& parts)
-      : repartition(comm, parts) {}
-
-  // The columns of a panel by `M`, which works on the rows that have moved.
-  template <class M>
-  void apply(const Block<const T>& R, const Block<T>& Z, Index first, Index count, Index lanes,
-             const M& moved) {
-    const auto k = static_cast<std::size_t>(lanes);
-    r.resize(k * R.n);
-    z.resize(k * R.n);
-    moved_r.resize(k * repartition.own());
-    moved_z.resize(k * repartition.own());
-    to_panel(R, first, count, lanes, r.data());
-    repartition.forward(r.data(), moved_r.data(), lanes, exchange);
-    const Block<T> out(repartition.own(), moved_z.data(), lanes);
-    moved.apply(Block<const T>(repartition.own(), moved_r.data(), lanes), out);
-    repartition.backward(moved_z.data(), z.data(), lanes, exchange);
-    from_panel(z.data(), lanes, Z, first, count);
-  }
-
-  NearNullspace forward(const NearNullspace& B) const {
-    NearNullspace out{B.vectors, {}};
-    out.values.resize(static_cast<std::size_t>(repartition.own()) * B.vectors);
-    ExchangeSpace<double> space;
-    repartition.forward(B.values.data(), out.values.data(), B.vectors, space);
-    return out;
-  }
-};
-
 }  // namespace
 
 template <class T>
@@ -146,6 +108,7 @@ struct Preconditioner<T>::Impl {
   Index block = 1;
   Report report;
   bool negative = false;         // is_negative
+  Facts facts;                   // what the choice knows of A
   std::vector<Index> null_rows;  // z_i = r_i
   bool is_companion = false;     // built for the matrix of saddle.hpp
   std::variant<Jacobi<T>, std::unique_ptr<Cycles<float>>, std::unique_ptr<Cycles<double>>, Direct,
@@ -158,11 +121,11 @@ struct Preconditioner<T>::Impl {
   std::unique_ptr<Repartitioned<T>> repartitioned;
   bool whole = true;  // not while new values come in, nor after that was interrupted
 
-  void take(const DistRows<T>& given) {
+  void take(const DistRows<T>& given, const Known& known) {
     const std::vector<T> d = diagonal(given);
     const std::optional<DistRows<T>> kept = within_range(given, d);
     const DistRows<T>& A = kept ? *kept : given;
-    build(A, kept ? diagonal(A) : d);
+    build(A, kept ? diagonal(A) : d, known);
     finish(A);
     verify(A);
   }
@@ -283,9 +246,7 @@ struct Preconditioner<T>::Impl {
   void refresh_diagonal(const DistRows<T>& A, const std::vector<T>& d) {
     kind = jacobi(d);
     if (params.method != Method::automatic || report.indefinite || rung != Rung::chosen) return;
-    Report found;
-    if (!diagonal_is_enough(A, d, near_nullspace, params, found, steps_of_update))
-      build_anew(A, "the new values need more");
+    if (!takes_diagonal(A, d)) build_anew(A, "the new values need more");
   }
 
   void build_general(const DistRows<T>& A) {
@@ -333,10 +294,11 @@ struct Preconditioner<T>::Impl {
     report.reason += concat("; chosen anew in place of ", before, ": ", why);
   }
 
-  void build(const DistRows<T>& A, const std::vector<T>& d) {
+  void build(const DistRows<T>& A, const std::vector<T>& d, const Known& known = {}) {
     negative = !A.general && is_negative(A.comm, d);
     used = params;
     report = {};
+    facts = sizes_of(A);
     rung = Rung::chosen;
     failures.clear();
     if (params.method == Method::jacobi) {
@@ -364,10 +326,13 @@ struct Preconditioner<T>::Impl {
       if (is_companion) return;
       report = {};
     } else {
-      if (build_diagonal(A, d)) return;
-      seen_negative = is_automatic && !negative && has_negative_curvature(A, d);
-      if (!seen_negative && is_factored_first(A, params) && build_light(A)) return;
+      facts = known.facts ? *known.facts : look_at(A, d, near_nullspace, used);
+      if (known.analysis && build_analyzed(A, known.analysis)) return;
+      if (!known.diagonal_was_left && build_diagonal(d)) return;
+      seen_negative = is_automatic && !negative && is_seen_negative(A, d);
+      if (!seen_negative && !known.diagonal_was_left && build_direct(A)) return;
     }
+    if (known.factor_was_left) used.method = Method::multilevel;
     if (!seen_negative) {
       build_levels_of(A);
       if (!report.indefinite || !is_automatic) return;
@@ -393,12 +358,34 @@ struct Preconditioner<T>::Impl {
     const CsrView<T>& A = matrix.rows;
     report.indefinite = report.indefinite || negative;
     report.work = work();
+    tell_plan();
     const bool needs_neighbours = !std::holds_alternative<Jacobi<T>>(kind);
     if (needs_neighbours || repartitioned) report.placement = placement;
     null_rows.clear();
     for (Index i = 0; i < A.rows; ++i)
       if (std::all_of(A.data + A.indptr[i], A.data + A.indptr[i + 1], [](T v) { return v == 0; }))
         null_rows.push_back(i);
+  }
+
+  // What became of the plan.
+  void tell_plan() {
+    Plan& plan = report.plan;
+    if (plan.offers.empty()) plan = choose(facts, params);
+    plan.method = report.method;
+    plan.reason = report.reason;
+    plan.precision = report.single ? "single" : "working";
+    plan.krylov = !report.definite ? "gmres" : report.indefinite ? "minres" : "cg";
+    const auto tell = [&](const auto& cycles) {
+      const auto& levels = cycles->levels;
+      plan.variant = levels.lowered          ? "lowered"
+                     : levels.complete       ? "complete"
+                     : levels.finer          ? "finer"
+                     : levels.levels.empty() ? ""
+                                             : "raised";
+    };
+    plan.variant.clear();
+    if (const auto* single = std::get_if<std::unique_ptr<Cycles<float>>>(&kind)) tell(*single);
+    if (const auto* full = std::get_if<std::unique_ptr<Cycles<double>>>(&kind)) tell(*full);
   }
 
   // A sparse direct factor, of A or of the next stage.
@@ -418,10 +405,24 @@ struct Preconditioner<T>::Impl {
     return rows;
   }
 
-  bool build_diagonal(const DistRows<T>& A, const std::vector<T>& d) {
-    const bool enough = diagonal_is_enough(A, d, near_nullspace, params, report);
-    if (enough) kind = jacobi(d);
-    return enough;
+  bool takes_diagonal(const DistRows<T>& A, const std::vector<T>& d) {
+    facts = look_at(A, d, near_nullspace, used);
+    return choose(facts, used).method == "jacobi";
+  }
+
+  bool build_diagonal(const std::vector<T>& d) {
+    const Plan plan = choose(facts, used);
+    if (plan.method != "jacobi") return false;
+    report.method = plan.method;
+    report.reason = plan.reason;
+    kind = jacobi(d);
+    return true;
+  }
+
+  // What was not looked at, as few rows or a choice of the caller, is looked at now.
+  bool is_seen_negative(const DistRows<T>& A, const std::vector<T>& d) {
+    if (facts.diagonal_steps) return facts.has_negative_eigenvalue;
+    return has_negative_sums(A) && has_negative_curvature(A, d);
   }
 
   // For a saddle point whose part F is definite, as far as the setup can see.
@@ -429,23 +430,41 @@ struct Preconditioner<T>::Impl {
     report = {};
     // What M of F leaves undone costs MINRES more than CG: a hierarchy is asked for, by its size.
     used.coarse_size = coarse_size(companion.nnz(), params);
-    if (!build_diagonal(companion, diagonal(companion))) build_levels_of(companion);
+    const std::vector<T> d = diagonal(companion);
+    if (!takes_diagonal(companion, d) || !build_diagonal(d)) build_levels_of(companion);
     used.coarse_size = params.coarse_size;
     if (std::exchange(report.indefinite, true)) return false;
     report.reason = "saddle point, each part for itself: " + report.reason;
     return true;
   }
 
-  // A sparse factor of A, with the sign that makes it positive definite where there is one, if it
-  // is lighter than a hierarchy.
-  bool build_light(const DistRows<T>& A) {
+  // A complete factor where it costs least: of networks and structures of few rows, and where the
+  // near-nullspace is not known, so that levels promise little.
+  bool build_direct(const DistRows<T>& A) {
+    if (!facts.diagonal_steps || !facts.is_double) return false;
+    const bool is_small = is_factored_first(A, params);
+    if (!is_small && !may_be_direct(A)) return false;
+    const double most = (is_small ? light_fill : most_fill) * static_cast<double>(A.nnz());
+    const std::shared_ptr<SparseFactor> factor =
+        Direct::analysis(working_copy(A, negative).rows, params, most);
+    if (!factor || factor->analysis().fill.entries > most) return false;
+    facts.fill = factor->analysis().fill;
+    return (is_small || choose(facts, params).method == "direct") &&
+           build_analyzed(A, std::move(factor));
+  }
+
+  // By a guess, where levels promise little; with few rows a finer factor is better.
+  bool may_be_direct(const DistRows<T>& A) const {
+    return facts.far_from_null && facts.rows > few_rows &&
+           guessed_total_of_direct(A, facts, params) < total_of_others(facts, params);
+  }
+
+  // With the sign that makes A positive definite where there is one.
+  bool build_analyzed(const DistRows<T>& A, std::shared_ptr<SparseFactor> factor) {
     const auto begin = Clock::now();
     const auto copy = working_copy(A, negative);
-    const double most = light_fill * A.nnz();
-    auto analysis = Direct::analysis(copy.rows, params, most);
-    if (!analysis || analysis->analysis().fill.entries > most) return false;
     Report found;
-    auto M = Direct::analyzed(copy.rows, std::move(analysis), found);
+    auto M = Direct::analyzed(copy.rows, std::move(factor), found);
     if (!M && !params.definite) M = Direct::factor(copy.rows, MatrixKind::symmetric, params, found);
     if (!M) return false;
     keep(std::move(*M), std::move(found), begin);
@@ -583,7 +602,7 @@ template <class T>
 Preconditioner<T>::Preconditioner(const DistRows<T>& A, const Params& params,
                                   NearNullspace near_nullspace, Index block,
                                   const std::vector<int>& parts, NearNullspace left,
-                                  const mmf::Progress& progress)
+                                  const Known& known, const mmf::Progress& progress)
     : impl_(std::make_unique<Impl>()) {
   check(params);
   const Index rows = A.own();
@@ -624,7 +643,7 @@ Preconditioner<T>::Preconditioner(const DistRows<T>& A, const Params& params,
   }
   impl.placement = describe_placement(A, params, parts);
   if (!moves) {
-    impl.take(A);
+    impl.take(A, known);
     return;
   }
   impl.repartitioned = std::make_unique<Repartitioned<T>>(A.comm, parts);
@@ -634,7 +653,7 @@ Preconditioner<T>::Preconditioner(const DistRows<T>& A, const Params& params,
     impl.near_nullspace = impl.repartitioned->forward(impl.near_nullspace);
   if (A.comm.max(Global{!impl.left.values.empty()}) > 0)
     impl.left = impl.repartitioned->forward(impl.left);
-  impl.take(impl.repartitioned->repartition.forward(A));
+  impl.take(impl.repartitioned->repartition.forward(A), known);
 }
 
 template <class T>

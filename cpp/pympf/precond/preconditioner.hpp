@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "pympf/mmf/mmf.hpp"
+#include "pympf/precond/choice/known.hpp"
 #include "pympf/precond/setup.hpp"
 
 namespace pympf::precond {
@@ -28,10 +29,11 @@ class Preconditioner {
   // rows are to move (placement.hpp): the rank where own row i shall be worked on; the rows of a
   // node go together. Collective over the ranks of A, as update and apply are; vectors hold own
   // entries. The pattern of A must be symmetric (la/symmetry.hpp). `left`, for a general A: the
-  // near-nullspace of A^T. `progress` is called after each stage of the method `classic`.
+  // near-nullspace of A^T. `known`: what a solve has found before. `progress` is called after each
+  // stage of the method `classic`.
   Preconditioner(const DistRows<T>& A, const Params& params, NearNullspace near_nullspace = {},
                  Index block = 1, const std::vector<int>& parts = {}, NearNullspace left = {},
-                 const mmf::Progress& progress = {});
+                 const Known& known = {}, const mmf::Progress& progress = {});
   // |F|^-1, as the method `classic` makes it of the matrix of F. Collective over the ranks of F.
   explicit Preconditioner(std::shared_ptr<const mmf::Mmf<T>> F);
   ~Preconditioner();

@@ -6,7 +6,7 @@
 
 #include "pympf/common/clock.hpp"
 #include "pympf/la/sparse.hpp"
-#include "pympf/precond/choose.hpp"
+#include "pympf/precond/choice/probes.hpp"
 #include "pympf/precond/coarse_solve.hpp"
 #include "pympf/precond/fill.hpp"
 #include "pympf/precond/near_nullspace.hpp"
@@ -100,8 +100,8 @@ bool is_still_enough(const CsrView<double>& A, const Levels<T>& levels, const Pa
   const auto side = side_for_factor<T>(A, B, level.border, params);
   Report report;
   return factor_is_enough(A, side, level.border, level, params,
-                          levels.lowered ? Dropped::lowers_diagonal : Dropped::raises_diagonal,
-                          report, steps_of_update);
+                          most_factor_steps(A, level.border, params, levels.poor), report,
+                          steps_of_update);
 }
 
 }  // namespace
@@ -125,7 +125,8 @@ void refresh_levels(const DistRows<double>& matrix, const Params& given, Levels<
     } else {
       Level<T>& level = levels.levels[l];
       level.factor = {};  // the new one gets its memory
-      const bool lowers = levels.lowered && may_lower_diagonal(A.view, level.border, params);
+      const bool lowers = levels.lowered && (may_lower_diagonal(A.view, level.border, params) ||
+                                             lowers_as_asked(A.view, level.border, params));
       fill_level(A.view, level.border, Domains{{}, level.strips}, params, level, line, report,
                  lowers ? Dropped::lowers_diagonal : Dropped::raises_diagonal);
       if (report.rounds_off) return;

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "pympf/precond/choice/plan.hpp"
 #include "pympf/precond/level.hpp"
 
 namespace pympf::precond {
@@ -30,6 +31,7 @@ struct Report {
   std::string method, reason, placement;  // placement: of the rows on the ranks
   DirectReport direct;
   std::string direct_text;  // the same in words, behind the reason
+  Plan plan;
   double seconds = 0;
   double work = 0;  // multiply-adds of an application on this rank
   // Multiply-adds of the setup on this rank, probes and all; 0 where they are not counted: for

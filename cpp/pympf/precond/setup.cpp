@@ -12,7 +12,7 @@
 #include "pympf/common/clock.hpp"
 #include "pympf/common/progress.hpp"
 #include "pympf/la/sparse.hpp"
-#include "pympf/precond/choose.hpp"
+#include "pympf/precond/choice/probes.hpp"
 #include "pympf/precond/coarse_solve.hpp"
 #include "pympf/precond/coarsen.hpp"
 #include "pympf/precond/fill.hpp"
@@ -120,10 +120,15 @@ class Setup {
     fill_level(stage_.A, stage_.border, stage_.domains, with, level, line, report_, dropped);
   }
 
+  Dropped dropped() const {
+    return out_.lowered ? Dropped::lowers_diagonal : Dropped::raises_diagonal;
+  }
+
   // Returns whether it is the last one.
   bool add_level(Level<T>& level, LevelReport& line) {
     const bool first = line.level == 1;
-    if (first || !additive()) fill(level, line, params_, Dropped::raises_diagonal);
+    out_.lowered = first && lowers_as_asked(stage_.A, stage_.border, params_);
+    if (first || !additive()) fill(level, line, params_, dropped());
     rounds_off_ = report_.rounds_off;
     if (rounds_off_) return true;
     bool last = line.level == params_.max_levels || params_.method == Method::incomplete_cholesky;
@@ -147,7 +152,7 @@ class Setup {
       params_.strips = facing_strips;
       order_rows();
       level = {};
-      fill(level, line, params_, Dropped::raises_diagonal);
+      fill(level, line, params_, dropped());
     }
     if (!last) last = smoother_is_exact(stage_.border, level, params_, out_.complete, report_);
     if (!last) last = take_factor_alone(level, line);
@@ -159,28 +164,38 @@ class Setup {
   bool take_factor_alone(Level<T>& level, LevelReport& line) {
     Found found = first_vectors(near_nullspace_, stage_, level, params_);
     stage_.B = std::move(found.B);
-    const Border& border = stage_.border;
-    const auto side = side_for_factor<T>(stage_.A, stage_.B, border, params_);
-    const auto enough = [&](Dropped dropped) {
-      return factor_is_enough(stage_.A, side, border, level, params_, dropped, report_);
-    };
-    bool last = false;
-    const bool may_lower = !out_.finer && may_lower_diagonal(stage_.A, border, params_);
-    if (may_lower && lowered_may_be_enough(side, border, level, params_)) {
-      LevelReport raised_line = line;
-      IncompleteCholesky<T> raised = std::move(level.factor);
-      fill(level, line, params_, Dropped::lowers_diagonal);
-      out_.lowered = last = enough(Dropped::lowers_diagonal);
-      if (!last) level.factor = std::move(raised), line = std::move(raised_line);
-    }
-    if (!last && (!may_lower || raised_may_be_enough(stage_.rows(), params_)))
-      last = enough(Dropped::raises_diagonal);
+    const double few = most_factor_steps(stage_.A, stage_.border, params_, found.poor);
+    bool last = out_.finer ? is_enough(level, few) : raised_or_lowered(level, line, few);
     out_.foretold = last;
+    out_.poor = found.poor;
     if (!last && prefers_finer_factor(stage_.rows(), found.poor, params_, report_)) {
       if (!out_.finer) fill(level, line, with_fewer_drops(params_), Dropped::raises_diagonal);
       last = out_.finer = true;
     }
-    return last;
+    return last || prefers_factor(A_.comm, found.poor, params_, report_);
+  }
+
+  bool is_enough(const Level<T>& level, double few) {
+    const auto side = side_for_factor<T>(stage_.A, stage_.B, stage_.border, params_);
+    return factor_is_enough(stage_.A, side, stage_.border, level, params_, few, report_);
+  }
+
+  // The lowered one is worth its making where the raised one takes many steps. Where smooth errors
+  // fall fast, the rough ones that the probe sees last are few.
+  bool raised_or_lowered(Level<T>& level, LevelReport& line, double few) {
+    constexpr double many = 30, more = 1.25;
+    const double smooth = smooth_factor_steps(stage_.A, stage_.border, level, params_);
+    if (!(smooth <= few)) return false;
+    if (smooth <= many) return is_enough(level, more * few);
+    if (may_lower_diagonal(stage_.A, stage_.border, params_)) {
+      LevelReport raised_line = line;
+      IncompleteCholesky<T> raised = std::move(level.factor);
+      fill(level, line, params_, Dropped::lowers_diagonal);
+      out_.lowered = is_enough(level, few);
+      if (out_.lowered) return true;
+      level.factor = std::move(raised), line = std::move(raised_line);
+    }
+    return is_enough(level, few);
   }
 
   void take_functions(Next& next, Level<T>& level, LevelReport& line) {

@@ -23,7 +23,7 @@ namespace pympf::precond {
 
 namespace probing {
 
-inline constexpr int longest = 16;
+inline constexpr int longest = 16, shortest = 8;
 inline constexpr double target = 1e-8;
 
 // -1 or 1 by the parity of a scrambled index (the finalizer of the generator splitmix64).
@@ -108,8 +108,8 @@ std::optional<int> predict_iterations(const Communicator& comm, std::vector<T> r
   std::vector<T> z(n), p(n, T(0)), q(n);
   double before = 0, first = 0;
   std::array<double, probing::longest + 1> rho;
-  // A short probe is judged by its end alone.
-  for (int k = 0, check = longest < probing::longest ? longest : 2; k <= longest; ++k) {
+  // One that is shorter than `shortest` is judged by its end alone.
+  for (int k = 0, check = longest < probing::shortest ? longest : 2; k <= longest; ++k) {
     precondition(r.data(), z.data());
     const double now = dot(r, z);
     if (k == 0) first = now;

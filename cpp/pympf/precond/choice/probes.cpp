@@ -1,4 +1,4 @@
-#include "pympf/precond/choose.hpp"
+#include "pympf/precond/choice/probes.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -7,31 +7,17 @@
 #include <type_traits>
 
 #include "pympf/la/sparse.hpp"
+#include "pympf/precond/choice/smooth_look.hpp"
 #include "pympf/precond/smoother.hpp"
 
 namespace pympf::precond {
 namespace {
 
-// Iterations below which the diagonal alone, or the smoother alone, costs less than building and
-// running what comes after it. A hierarchy and the solution with it cost about 200 products, an
-// iteration with the diagonal 2, one with the factor 4, the factor itself 25.
-constexpr int few_with_diagonal = 50;
-constexpr int few_with_smoother = 35;
-// With a lowered diagonal: for each entry of a mean row, since a hierarchy costs its square in the
-// products of the setup; at least what plane grids have, and at most.
-constexpr double few_with_lowered = 8.5, least_with_lowered = 45, most_with_lowered = 60;
-// Small systems lie in the cache, where an iteration costs half as much against a hierarchy.
-constexpr Index small_rows = 12'000;
-constexpr int few_on_small = 60;
 // With few rows a factor that drops less is made from the start; with fewer still where the rows
 // are short, as there it triples the entries. Once it is there, a few iterations are less than a
 // long probe.
-constexpr Index few_rows = 5000, few_short_rows = 3000;
+constexpr Index few_short_rows = 3000;
 constexpr int steps_on_few_rows = 6;
-constexpr int few_for_hierarchy = 12;  // on few rows, where that is wanted
-constexpr double many_solves = 10;     // from here on the setup hardly counts
-// With fewer rows the diagonal alone is not worth a thought.
-constexpr Index least_rows = 600;
 constexpr double little_sum = 1e-4;  // of a row, to the diagonal
 // Entries of a row of structural matrices, at least, and of networks, at most.
 constexpr Global long_rows = 15, short_rows = 4;
@@ -40,21 +26,10 @@ constexpr double not_rounding = 1e-6;
 // Two steps find a negative eigenvalue of a shifted Laplacian on 46^3 cells, four on 22^3.
 constexpr int steps_from_constant = 8;
 
-bool may_choose(const Params& params) {
-  return params.method == Method::automatic && params.max_levels > 1 &&
-         params.cycle != CycleKind::additive &&
-         params.smoother == SmootherKind::incomplete_cholesky;
-}
-
 // Who asks for a size of the dense solve wants a hierarchy for few iterations, not for its time.
 // Over ranks, whose couplings the factor has not, its iterations would grow with the ranks.
 bool wants_hierarchy(const Communicator& comm, const Params& params) {
   return params.coarse_size > 0 || comm.size() > 1 || params.solves >= many_solves;
-}
-
-// What is saved in the setup counts once; what an iteration costs, in every solve.
-double few_for(const Params& params, double few) {
-  return std::min(few, few_for_hierarchy + (few - few_for_hierarchy) / params.solves);
 }
 
 // Sum of |row sum| over the trace: rounding for a Laplacian, little for one that is shifted a
@@ -115,7 +90,30 @@ std::string few_iterations(const char* what, int iterations) {
   return concat(what, " alone needs about ", iterations, " iterations to 1e-8 by a probe");
 }
 
+// No entry off the diagonal is positive, no row sum negative.
+bool is_m_matrix(const CsrView<double>& A) {
+  const auto fits = [&](Index i) {
+    constexpr double rounding = 1e-13;
+    double sum = 0, size = 0;
+    for (Index p = A.indptr[i]; p < A.indptr[i + 1]; ++p) {
+      if (A.indices[p] != i && A.data[p] > 0) return false;
+      sum += A.data[p];
+      size += std::abs(A.data[p]);
+    }
+    return sum >= -rounding * size;
+  };
+  Index i = 0;
+  while (i < A.rows && fits(i)) ++i;
+  return i == A.rows;
+}
+
 }  // namespace
+
+bool may_choose(const Params& params) {
+  return params.method == Method::automatic && params.max_levels > 1 &&
+         params.cycle != CycleKind::additive &&
+         params.smoother == SmootherKind::incomplete_cholesky;
+}
 
 Index coarse_size(Global nnz, const Params& params) {
   if (params.coarse_size > 0) return params.coarse_size;
@@ -123,35 +121,26 @@ Index coarse_size(Global nnz, const Params& params) {
 }
 
 template <class T>
-bool diagonal_is_enough(const DistRows<T>& A, const std::vector<T>& diagonal,
-                        const NearNullspace& near_nullspace, const Params& params, Report& report,
-                        int longest) {
-  const Communicator& comm = A.comm;
-  if (!may_choose(params) || A.layout.total() <= std::max(least_rows, coarse_size(A.nnz(), params)))
-    return false;
+std::optional<int> steps_with_diagonal(const DistRows<T>& A, const std::vector<T>& diagonal,
+                                       const NearNullspace& near_nullspace, int most, int longest) {
   std::vector<T> inverse = diagonal;
   const bool negative = std::any_of(inverse.begin(), inverse.end(), [](T d) { return d < 0; });
-  if (comm.max(Global{negative}) > 0) return false;
+  if (A.comm.max(Global{negative}) > 0) return {};
   RowProduct<T> multiply(A);
   const auto constants = [&](Index i) {
     return near_nullspace.values.empty() ? 1 : near_nullspace.sum(i);
   };
   auto side = probe_side<T>(
-      comm, A.own(), [&](Index i) { return double{inverse[i]}; }, constants);
+      A.comm, A.own(), [&](Index i) { return double{inverse[i]}; }, constants);
   for (T& d : inverse) d = d > 0 ? 1 / d : T(0);
-  const auto iterations = predict_iterations(
-      comm, std::move(side), static_cast<int>(few_for(params, few_with_diagonal)),
-      [&](const T* x, T* y) { multiply(x, y); },
+  return predict_iterations(
+      A.comm, std::move(side), most, [&](const T* x, T* y) { multiply(x, y); },
       [&](const T* r, T* z) {
         for_chunks(inverse.size(), [&](std::size_t, std::size_t begin, std::size_t end) {
           for (std::size_t i = begin; i < end; ++i) z[i] = inverse[i] * r[i];
         });
       },
       longest);
-  if (!iterations) return false;
-  report.method = "jacobi";
-  report.reason = few_iterations("the diagonal", *iterations);
-  return true;
 }
 
 // The order of minimum degree takes up to a quarter of the time of a hierarchy. It is worth that in
@@ -168,8 +157,7 @@ bool is_factored_first(const DistRows<T>& A, const Params& params) {
 }
 
 template <class T>
-bool has_negative_curvature(const DistRows<T>& A, const std::vector<T>& d) {
-  const Communicator& comm = A.comm;
+bool has_negative_sums(const DistRows<T>& A) {
   const CsrView<T>& rows = A.rows;
   Global negative = 0;
   for (Index i = 0; i < rows.rows; ++i) {
@@ -178,7 +166,12 @@ bool has_negative_curvature(const DistRows<T>& A, const std::vector<T>& d) {
       sum += rows.data[p], size += std::abs(rows.data[p]);
     negative += sum < -not_rounding * size;
   }
-  if (2 * comm.sum(negative) <= A.layout.total()) return false;
+  return 2 * A.comm.sum(negative) > A.layout.total();
+}
+
+template <class T>
+bool has_negative_curvature(const DistRows<T>& A, const std::vector<T>& d) {
+  const Communicator& comm = A.comm;
   const auto n = static_cast<Index>(d.size());
   std::vector<T> r = d, z(n), p(n, T(0)), q(n);
   RowProduct<T> multiply(A);
@@ -229,6 +222,13 @@ bool begins_with_finer_factor(const Communicator& comm, Global rows, Global entr
 // Levels without a near-nullspace took 12 to 325 iterations on the structural matrices that were
 // measured (1000 to 4000 rows), this factor 10 to 164, in at most the same time; on larger systems
 // levels may still be better.
+bool prefers_factor(const Communicator& comm, bool is_poor, const Params& params, Report& report) {
+  if (!may_choose(params) || wants_hierarchy(comm, params)) return false;
+  if (!is_poor || report.indefinite) return false;
+  report.reason = "no near-nullspace is known: levels promise little";
+  return true;
+}
+
 bool prefers_finer_factor(Global rows, bool is_poor, const Params& params, Report& report) {
   if (!may_choose(params) || !is_poor || report.indefinite || rows > few_rows) return false;
   report.reason =
@@ -249,19 +249,12 @@ bool may_lower_diagonal(const CsrView<double>& A, const Border& border, const Pa
   // iterations for 32).
   const double sums = relative_row_sums(A);
   if (sums > no_sum<double> && sums < little_sum) return false;
-  const auto fits = [&](Index i) {
-    constexpr double rounding = 1e-13;
-    double sum = 0, size = 0;
-    for (Index p = A.indptr[i]; p < A.indptr[i + 1]; ++p) {
-      if (A.indices[p] != i && A.data[p] > 0) return false;
-      sum += A.data[p];
-      size += std::abs(A.data[p]);
-    }
-    return sum >= -rounding * size;
-  };
-  Index i = 0;
-  while (i < A.rows && fits(i)) ++i;
-  return i == A.rows;
+  return is_m_matrix(A);
+}
+
+bool lowers_as_asked(const CsrView<double>& A, const Border& border, const Params& params) {
+  return params.method == Method::incomplete_cholesky &&
+         params.compensation == Compensation::lower && border.comm.size() == 1 && is_m_matrix(A);
 }
 
 template <class T>
@@ -289,27 +282,42 @@ std::vector<T> side_for_factor(const CsrView<double>& A, const NearNullspace& B,
 }
 
 template <class T>
-bool lowered_may_be_enough(const std::vector<T>& side, const Border& border, const Level<T>& level,
+double smooth_factor_steps(const CsrView<double>& A, const Border& border, const Level<T>& level,
                            const Params& params) {
-  constexpr int most = 40, steps = 2;
-  return predict_factor_iterations(side, border, level, params, most, steps).has_value();
+  if (!may_choose(params)) return Offer::unknown;
+  // The constants of the parts of a Laplacian are for the probe, which looks for them.
+  constexpr double small_sums = 1e-3;
+  const bool is_shifted = relative_row_sums(A) >= small_sums;  // on this rank
+  if (border.comm.max(Global{is_shifted}) == 0) return 0;
+  constexpr int steps = 2;
+  constexpr double of_bound = 1.1;  // of what two steps see
+  const std::vector<double> d = diagonal(A);
+  std::vector<T> work(2 * static_cast<std::size_t>(level.rows()));
+  SmoothLook look(
+      border.comm, std::vector<T>(d.begin(), d.end()), false,
+      [&](const T* x, T* y) { spmv(level.A.view(), level.A_off, x, y); },
+      [&](const T* r, T* z) { smooth_from_zero(level, params, r, z, work.data()); });
+  return of_bound * look.steps_after(steps);
+}
+
+double most_factor_steps(const CsrView<double>& A, const Border& border, const Params& params,
+                         bool poor) {
+  Facts facts;
+  facts.rows = border.comm.sum(Global{A.rows});
+  facts.entries = border.comm.sum(Global{A.nnz()});
+  facts.far_from_null = poor;
+  const bool is_wanted = wants_hierarchy(border.comm, params) &&
+                         (facts.rows <= few_rows || params.solves >= many_solves);
+  return is_wanted ? few_for_hierarchy : break_even_of_factor(facts, params);
 }
 
 template <class T>
 bool factor_is_enough(const CsrView<double>& A, const std::vector<T>& side, const Border& border,
-                      const Level<T>& level, const Params& params, Dropped dropped, Report& report,
+                      const Level<T>& level, const Params& params, double few, Report& report,
                       int longest) {
   if (!may_choose(params)) return false;
   const Global rows = border.comm.sum(Global{A.rows});
   const Global entries = border.comm.sum(Global{A.nnz()});
-  const bool is_small = rows <= (wants_hierarchy(border.comm, params) ? few_rows : small_rows);
-  double few = few_with_smoother;
-  if (dropped == Dropped::lowers_diagonal)
-    few = std::clamp(few_with_lowered * static_cast<double>(entries) / static_cast<double>(rows),
-                     least_with_lowered, most_with_lowered);
-  else if (is_small)
-    few = wants_hierarchy(border.comm, params) ? few_for_hierarchy : few_on_small;
-  few = few_for(params, few);
   const bool briefly = begins_with_finer_factor(border.comm, rows, entries, params);
   const auto iterations =
       predict_factor_iterations(side, border, level, params, static_cast<int>(few),
@@ -317,10 +325,6 @@ bool factor_is_enough(const CsrView<double>& A, const std::vector<T>& side, cons
   if (!iterations) return false;
   report.reason = few_iterations("the incomplete Cholesky factorization", *iterations);
   return true;
-}
-
-bool raised_may_be_enough(Global rows, const Params& params) {
-  return params.coarse_size == 0 && rows <= small_rows;
 }
 
 std::string reason_for(const Report& report, const Params& params) {
@@ -340,16 +344,17 @@ std::string reason_for(const Report& report, const Params& params) {
 
 #define PYMPF_CHOOSE(T)                                                                          \
   template bool is_factored_first(const DistRows<T>&, const Params&);                            \
+  template bool has_negative_sums(const DistRows<T>&);                                           \
   template bool has_negative_curvature(const DistRows<T>&, const std::vector<T>&);               \
-  template bool diagonal_is_enough(const DistRows<T>&, const std::vector<T>&,                    \
-                                   const NearNullspace&, const Params&, Report&, int);           \
   template bool smoother_is_exact(const Border&, const Level<T>&, const Params&, bool, Report&); \
   template std::vector<T> side_for_factor(const CsrView<double>&, const NearNullspace&,          \
                                           const Border&, const Params&);                         \
-  template bool lowered_may_be_enough(const std::vector<T>&, const Border&, const Level<T>&,     \
+  template double smooth_factor_steps(const CsrView<double>&, const Border&, const Level<T>&,    \
                                       const Params&);                                            \
   template bool factor_is_enough(const CsrView<double>&, const std::vector<T>&, const Border&,   \
-                                 const Level<T>&, const Params&, Dropped, Report&, int);
+                                 const Level<T>&, const Params&, double, Report&, int);          \
+  template std::optional<int> steps_with_diagonal(const DistRows<T>&, const std::vector<T>&,     \
+                                                  const NearNullspace&, int, int);
 PYMPF_CHOOSE(float)
 PYMPF_CHOOSE(double)
 #undef PYMPF_CHOOSE

@@ -1,0 +1,34 @@
+// What the choice has to know of a matrix before anything is built.
+#pragma once
+
+#include "pympf/la/dist_rows.hpp"
+#include "pympf/precond/choice/plan.hpp"
+#include "pympf/precond/transfer.hpp"
+
+namespace pympf::precond {
+
+// Its rows and entries alone. Collective, as all of these are.
+template <class T>
+Facts sizes_of(const DistRows<T>& A);
+
+// One pass over A. Most rows may be far from annihilating constants, which
+// are a near-nullspace of every M-matrix, but not of rows with positive entries off the diagonal
+// and a sum that is not small.
+template <class T>
+Facts facts_of(const DistRows<T>& A, bool has_near_nullspace);
+
+// That, and where auto may choose the diagonal the steps of CG with it (diagonal_steps.hpp).
+template <class T>
+Facts look_at(const DistRows<T>& A, const std::vector<T>& diagonal,
+              const NearNullspace& near_nullspace, const Params& params);
+
+// What a complete factor would cost for one solve, before it is analyzed, to see whether the
+// analysis is worth its time; infinite where there is none. Separators are about as wide as the
+// levels of the breadth-first search from a far row (A. George, J. W. H. Liu, "An automatic nested
+// dissection algorithm for irregular finite element problems", SIAM J. Numer. Anal. 15, 1978); with
+// w rows in the first one, L has about 2.5 log2 w entries for each row, for 2 w^3 multiply-adds. On
+// this rank.
+template <class T>
+double guessed_total_of_direct(const DistRows<T>& A, const Facts& facts, const Params& params);
+
+}  // namespace pympf::precond

@@ -1,0 +1,38 @@
+"""The steps that the diagonal needs, foretold: the numbers behind the choice."""
+
+import numpy as np
+import pytest
+
+from pympf import gallery
+from pympf.ref.precond.diagonal_steps import lanczos_matrix, smooth_error, smooth_steps
+
+
+def eigenvalues(A):
+    d = A.diagonal() ** -0.5
+    return np.linalg.eigvalsh(d[:, None] * A.toarray() * d)
+
+
+@pytest.mark.parametrize("shape", [(20, 20), (8, 8, 8), (300,)])
+def test_ritz_values_lie_within_the_spectrum_and_grow_with_the_steps(shape):
+    A = gallery.poisson(shape)
+    spectrum = eigenvalues(A)
+    widths = []
+    for steps in (1, 2, 4, 8):
+        theta = np.linalg.eigvalsh(lanczos_matrix(A, smooth_error(A), steps))
+        assert spectrum[0] * (1 - 1e-9) <= theta[0] <= theta[-1] <= spectrum[-1] * (1 + 1e-9)
+        widths.append(theta[-1] / theta[0])
+    assert widths == sorted(widths)
+    assert smooth_steps(A, 8) <= 0.85 * np.log(2e8) / 2 * np.sqrt(spectrum[-1] / spectrum[0]) + 1e-6
+
+
+def test_a_laplacian_is_looked_at_without_its_constant():
+    A = gallery.laplacian(gallery.barabasi_albert(400, seed=2))
+    w = smooth_error(A)
+    assert abs(A.diagonal() @ w) <= 1e-10 * np.abs(A.diagonal()) @ np.abs(w)
+    assert np.isfinite(smooth_steps(A, 4))
+
+
+def test_more_steps_are_foretold_where_the_grid_is_finer():
+    told = [smooth_steps(gallery.poisson((m, m)), 4) for m in (10, 20, 40, 80)]
+    assert told == sorted(told)
+    assert smooth_steps(gallery.shifted(gallery.poisson((80, 80)), 4), 4) < 25
