@@ -17,11 +17,13 @@
 #include "pympf/precond/classic.hpp"
 #include "pympf/precond/cycle.hpp"
 #include "pympf/precond/direct.hpp"
+#include "pympf/precond/jacobi.hpp"
 #include "pympf/precond/nonsymmetric_choice.hpp"
 #include "pympf/precond/placement.hpp"
 #include "pympf/precond/repartitioned.hpp"
 #include "pympf/precond/saddle.hpp"
 #include "pympf/precond/two_level.hpp"
+#include "pympf/precond/working_copy.hpp"
 
 namespace pympf::precond {
 namespace {
@@ -38,12 +40,6 @@ constexpr int steps_in_doubt = 16;
 // levels in float64, the incomplete factor alone, the diagonal.
 enum class Rung { chosen, levels, factor, diagonal };
 
-// z = D^-1 r with |a_ii|, and 1 for a zero.
-template <class T>
-struct Jacobi {
-  std::vector<T> inverse;
-};
-
 template <class S>
 struct Cycles {
   Levels<S> levels;
@@ -51,51 +47,6 @@ struct Cycles {
 
   explicit Cycles(Levels<S>&& from) : levels(std::move(from)) {}
 };
-
-template <class T>
-Jacobi<T> jacobi(const std::vector<T>& diagonal) {
-  Jacobi<T> out{diagonal};
-  for (T& d : out.inverse) d = d != 0 ? T(1) / std::abs(d) : T(1);
-  return out;
-}
-
-// No diagonal entry is positive, and some are negative. Collective.
-template <class T>
-bool is_negative(const Communicator& comm, const std::vector<T>& diagonal) {
-  Global negative = 0, positive = 0;
-  for (T d : diagonal) {
-    if (d < 0) ++negative;
-    if (d > 0) ++positive;
-  }
-  return comm.sum(negative) > 0 && comm.sum(positive) == 0;
-}
-
-// The matrix in double precision, positive if it is definite; without a copy where that can be.
-template <class T>
-DistRows<double> working_copy(const DistRows<T>& A, bool negative) {
-  if constexpr (std::is_same_v<T, double>)
-    if (!negative) return view_of(A);
-  const double sign = negative ? -1 : 1;
-  return with_values<double>(A, [&](Index, Index p) { return sign * A.rows.data[p]; });
-}
-
-// Of the pattern: to see whether it is the same one. A sum of scrambled (place, number), so that no
-// term waits for another.
-template <class T>
-std::size_t hash(const DistRows<T>& matrix) {
-  const CsrView<T>& A = matrix.rows;
-  const auto scrambled = [](std::size_t place, Index v) {
-    const std::size_t h =
-        (place * 0x9E3779B97F4A7C15ull ^ static_cast<std::size_t>(v)) * 0xBF58476D1CE4E5B9ull;
-    return h ^ h >> 32;
-  };
-  std::size_t sum = static_cast<std::size_t>(A.rows);
-  for (Index i = 0; i <= A.rows; ++i) sum += scrambled(i, A.indptr[i]);
-  for (Index p = 0; p < A.nnz(); ++p) sum += 3 * scrambled(p, A.indices[p]);
-  for (std::size_t c = 0; c < matrix.columns.size(); ++c)
-    sum += 5 * scrambled(c, static_cast<Index>(matrix.columns[c]));
-  return sum;
-}
 
 }  // namespace
 
@@ -200,18 +151,7 @@ struct Preconditioner<T>::Impl {
     if (classic()) return classic()->apply(R, Z);
     if (const auto* general = std::get_if<std::unique_ptr<Nonsymmetric>>(&kind))
       for_columns(R, Z, [&](const T* r, T* z) { (*general)->apply(transposed, r, z); });
-    if (const auto* jacobi = std::get_if<Jacobi<T>>(&kind)) {
-      const T* inverse = jacobi->inverse.data();
-      for (Index c = 0; c < R.count(); ++c) {
-        const T* r = R.at(c);
-        T* z = Z.at(c);
-        for_chunks(static_cast<std::size_t>(rows),
-                   [&](std::size_t, std::size_t i, std::size_t end) {
-                     for (; i < end; ++i) z[i * Z.stride] = inverse[i] * r[i * R.stride];
-                   });
-      }
-      return;
-    }
+    if (const auto* jacobi = std::get_if<Jacobi<T>>(&kind)) return jacobi->apply(R, Z);
     if (const auto* direct = std::get_if<Direct>(&kind))
       return for_columns(R, Z, [&](const T* r, T* z) { direct->apply(r, z); });
     if (const auto* two_level = std::get_if<TwoLevel>(&kind))
@@ -244,7 +184,7 @@ struct Preconditioner<T>::Impl {
 
  private:
   void refresh_diagonal(const DistRows<T>& A, const std::vector<T>& d) {
-    kind = jacobi(d);
+    kind = Jacobi<T>(d);
     if (params.method != Method::automatic || report.indefinite || rung != Rung::chosen) return;
     if (!takes_diagonal(A, d)) build_anew(A, "the new values need more");
   }
@@ -256,7 +196,7 @@ struct Preconditioner<T>::Impl {
 
   void refresh_general(const DistRows<T>& A, const std::vector<T>& d) {
     if (std::holds_alternative<Jacobi<T>>(kind)) {
-      kind = jacobi(d);
+      kind = Jacobi<T>(d);
     } else {
       Nonsymmetric& M = *std::get<std::unique_ptr<Nonsymmetric>>(kind);
       const DistRows<double> matrix = working_copy(A, false);
@@ -282,7 +222,7 @@ struct Preconditioner<T>::Impl {
     report.method = "jacobi";
     report.symmetric = false;
     report.reason = failures;
-    kind = jacobi(diagonal(A));
+    kind = Jacobi<T>(diagonal(A));
     finish(A);
     return true;
   }
@@ -305,7 +245,7 @@ struct Preconditioner<T>::Impl {
       report.method = "jacobi";
       report.reason = "asked for";
       report.symmetric = !A.general;
-      kind = jacobi(d);
+      kind = Jacobi<T>(d);
       return;
     }
     if (A.general) return build_general(A);
@@ -332,12 +272,20 @@ struct Preconditioner<T>::Impl {
       seen_negative = is_automatic && !negative && is_seen_negative(A, d);
       if (!seen_negative && !known.diagonal_was_left && build_direct(A)) return;
     }
+    build_hierarchy(A, known, seen_negative, why_not);
+  }
+
+  // Levels or the incomplete factor; where A shows negative eigenvalues, what can live with them.
+  void build_hierarchy(const DistRows<T>& A, const Known& known, bool seen_negative,
+                       std::string why_no_factor) {
+    const bool is_automatic = params.method == Method::automatic;
+    const bool with_signs = is_automatic && !params.definite;
     if (known.factor_was_left) used.method = Method::multilevel;
     if (!seen_negative) {
       build_levels_of(A);
       if (!report.indefinite || !is_automatic) return;
     }
-    if (with_signs && build_indefinite(A, why_not)) return;
+    if (with_signs && build_indefinite(A, why_no_factor)) return;
     if (params.smoother == SmootherKind::incomplete_cholesky) {
       // Stage after stage a factor that is far from A blows negative modes up; this one cannot.
       used.method = Method::multilevel;
@@ -350,7 +298,7 @@ struct Preconditioner<T>::Impl {
     if (used.smoother == params.smoother) return;
     report.reason =
         "A has negative eigenvalues: l1-Jacobi smoother, absolute values of the coarse matrix";
-    if (with_signs) report.reason += "; no sparse LU: " + why_not;
+    if (with_signs) report.reason += "; no sparse LU: " + why_no_factor;
   }
 
   // What is the same for a first matrix and for new values.
@@ -415,7 +363,7 @@ struct Preconditioner<T>::Impl {
     if (plan.method != "jacobi") return false;
     report.method = plan.method;
     report.reason = plan.reason;
-    kind = jacobi(d);
+    kind = Jacobi<T>(d);
     return true;
   }
 
@@ -492,7 +440,7 @@ struct Preconditioner<T>::Impl {
       report.indefinite = true;
       report.method = "jacobi";
       report.reason = "A has negative eigenvalues; no sparse LU: " + why_not;
-      kind = jacobi(diagonal(A));
+      kind = Jacobi<T>(diagonal(A));
       return true;
     }
     why_not = build_with_signs(A);
@@ -543,7 +491,7 @@ struct Preconditioner<T>::Impl {
       report = {};
       report.indefinite = indefinite;
       report.method = "jacobi";
-      kind = jacobi(diagonal(A));
+      kind = Jacobi<T>(diagonal(A));
       return;
     }
     if (params.method == Method::direct || params.method == Method::two_level)
