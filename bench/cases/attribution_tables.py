@@ -49,6 +49,7 @@ def _tiny() -> Iterator[dict[str, Any]]:
     size = {"tables": 48, "epochs": 8}
     yield {"part": "training", "programs": 1.0, "seed": 0, **size}
     yield {"part": "network", "mixture": "balanced", "questions": 12, "attacks": 10, **size}
+    yield {"part": "synonyms", "seed": 0, **size}
     yield {"part": "reorder", "seen": "programs", "seed": 0, **size}
     yield {"part": "pruning", "questions": 4}
     yield {"part": "lots", "pruned_by": 1, **size}
@@ -64,6 +65,8 @@ def _full() -> Iterator[dict[str, Any]]:
     for mixture in ("balanced", "zipf"):
         count = {"questions": 1000 if mixture == "balanced" else 300, "attacks": 1000}
         yield {"part": "network", "mixture": mixture, **count, "epochs": 10, **size}
+    for seed in range(5):
+        yield {"part": "synonyms", "seed": seed, "epochs": 10, **size}
     for seen, epochs in (("programs", 10), ("answers", 15), ("answers, fictitious", 15)):
         yield {"part": "reorder", "seen": seen, "seed": 0, "epochs": epochs, "tables": 240}
     yield {"part": "pruning", "questions": 120}
@@ -167,6 +170,16 @@ def _synonyms(good: list, others: list) -> dict[str, Any]:
         "stems": stems,
         "extracted": extracted,
     }
+
+
+def run_synonyms(seed: int, tables: int, epochs: int) -> dict[str, Any]:
+    """Table 3.5 on networks that began with other weights."""
+    model = _programmer(0.1, epochs, seed).fit(generate_questions(tables, 1))
+    test = [q for q in generate_questions(max(6, tables // 6), 2) if q.intent != "VAGUE"]
+    good = [q for q, a in zip(test, model.predict(test), strict=True) if a == q.answer]
+    found = model.attribute(good, paths=COLUMN_PATHS)
+    scores = qa.score_synonyms(found, [None, *COLUMN_PATHS], SYNONYMS, numbers_only=True)
+    return {"right": len(good) / len(test), "numbers": scores.rows}
 
 
 def _attacks(model: NeuralProgrammer, good: list, test: list) -> dict[str, Any]:
@@ -282,7 +295,7 @@ def run_wtq(questions: int) -> dict[str, Any]:
 
 # ---- the page ------------------------------------------------------------------------------------
 def render(rows: list[tables.Row]) -> str:
-    parts = [_training, _networks, _reorders, _pruned, _rules]
+    parts = [_training, _networks, _synonym_seeds, _reorders, _pruned, _rules]
     return "\n\n".join(text for part in parts if (text := part(rows)))
 
 
@@ -315,6 +328,17 @@ def _networks(rows: list[tables.Row]) -> str:
             lines += _network_lines(row)
         texts.append(tables.markdown(("network", "here", "thesis"), lines))
     return "\n\n".join(texts)
+
+
+def _synonym_seeds(rows: list[tables.Row]) -> str:
+    header = ("columns of numbers, seed", "answers right", "paths", "selections", "first word")
+    lines = [
+        [row["seed"], row["right"], *scores]
+        for row in tables.only(rows, part="synonyms")
+        for scores in row["numbers"]
+    ]
+    more = ("precision", "recall", "first of header right")
+    return tables.markdown((*header, *more), lines) if lines else ""
 
 
 def _network_lines(row: tables.Row) -> Iterator[list[Any]]:
