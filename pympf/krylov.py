@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pympf._columns import Columns
-from pympf._options_of_solve import METHOD_OF, METHODS, PRECONDITIONERS, SIDES, Options
+from pympf._options_of_solve import Options
 from pympf.la import Matrix, as_vector
 from pympf.la.matrix import ranks_of
 from pympf.mmf import Progress
 from pympf.plan import Plan
 from pympf.solution import Solution, Solutions
 
-__all__ = ["METHODS", "METHOD_OF", "PRECONDITIONERS", "SIDES", "Solution", "Solutions", "solve"]
+__all__ = ["Solution", "Solutions", "solve"]
 
 
 def solve(

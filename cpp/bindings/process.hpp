@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <chrono>
 #include <string>
+#include <utility>
 
 #include "pympf/common/interrupt.hpp"
 #include "pympf/common/parallel.hpp"
@@ -36,6 +37,27 @@ inline std::string raised_text() {
   return text;
 }
 
+// What a signal handler raised while the progress was told, for the next look: it must not be lost.
+// Guarded by the interpreter's lock.
+struct Kept {
+  PyObject *kind = nullptr, *value = nullptr, *trace = nullptr;
+
+  void keep() {
+    if (kind)
+      PyErr_Clear();
+    else
+      PyErr_Fetch(&kind, &value, &trace);
+  }
+  // True with the exception set again, where there is one.
+  bool raise() {
+    if (!kind) return false;
+    PyErr_Restore(std::exchange(kind, nullptr), std::exchange(value, nullptr),
+                  std::exchange(trace, nullptr));
+    return true;
+  }
+};
+inline Kept kept;
+
 // Ctrl-C ends long work: signal handlers of Python run in the main thread, every 50 ms, or less
 // often where the interpreter's lock is hard to get.
 inline void look_for_signals() {
@@ -46,7 +68,7 @@ inline void look_for_signals() {
   bool raised = false;
   if (getpid() == gettid()) {
     const PyGILState_STATE lock = PyGILState_Ensure();
-    raised = !PyErr_Occurred() && PyErr_CheckSignals() < 0;
+    raised = !PyErr_Occurred() && (kept.raise() || PyErr_CheckSignals() < 0);
     PyGILState_Release(lock);
   }
   const auto end = Clock::now();
@@ -54,14 +76,20 @@ inline void look_for_signals() {
   if (raised) throw Raised();
 }
 
-// Tells `pympf._progress.tell` how far the work of this thread is. What is shown never ends it.
+// Tells `pympf._progress.tell` how far the work of this thread is. What is shown never ends it, but a
+// signal whose handler runs meanwhile, in the main thread, does: at the next look, or back in Python.
 inline void tell_progress(const char* unit, long number, double share) {
   const PyGILState_STATE lock = PyGILState_Ensure();
   if (!PyErr_Occurred()) {
     PyObject* const module = PyImport_ImportModule("pympf._progress");
     PyObject* const done =
         module ? PyObject_CallMethod(module, "tell", "sld", unit, number, share) : nullptr;
-    if (!done) PyErr_WriteUnraisable(module);
+    if (!done && getpid() == gettid()) {
+      kept.keep();
+      Py_AddPendingCall([](void*) { return kept.raise() ? -1 : 0; }, nullptr);
+    } else if (!done) {
+      PyErr_WriteUnraisable(module);
+    }
     Py_XDECREF(done);
     Py_XDECREF(module);
   }

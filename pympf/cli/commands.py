@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 import pympf
 from pympf import approx, io
+from pympf._options_of_solve import METHOD_OF
 from pympf.cli import rotations
 from pympf.cli.codes import NOT_CONVERGED
 from pympf.cli.output import iterations, print_report, stages, table_of, write_history
 from pympf.cli.process import check_is_not_read, gathered, read_vector, scattered
-from pympf.krylov import METHOD_OF
 from pympf.precond import CLASSIC
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pympf
+from pympf._options_of_solve import METHODS, PRECONDITIONERS, SIDES
 from pympf.cli import commands as run
 from pympf.cli import comparison, rotations
 from pympf.cli.codes import EXIT_CODES
 from pympf.cli.completion import SHELLS, completion
-from pympf.krylov import METHODS, PRECONDITIONERS, SIDES
 from pympf.la import checks
 from pympf.precond import CLASSIC
 

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from pympf._options_of_solve import METHOD_OF
 from pympf.comparison.solver import SMALL, SYMMETRIC, Answer, Prepare, Setup, Solver, arguments
 from pympf.comparison.system import System
-from pympf.krylov import METHOD_OF, solve
+from pympf.krylov import solve
 from pympf.precond import CLASSIC
 from pympf.solution import Solution
 

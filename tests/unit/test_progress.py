@@ -187,3 +187,19 @@ def test_what_the_core_says_goes_to_the_innermost_work_of_its_thread():
     with progress.working("setup", 5) as work:
         progress.tell("level", 3, -1.0)  # no share: the words alone
         assert (work.text, work.total) == ("level 3", 5)
+
+
+def test_a_signal_that_comes_while_progress_is_told_ends_the_work(monkeypatch):
+    """Its handler runs inside `tell`, which must not swallow what it raises."""
+    told = []
+
+    def tell(unit, number, share):
+        told.append(unit)
+        raise KeyboardInterrupt  # as a handler would
+
+    monkeypatch.setattr(progress, "tell", tell)
+    A = pympf.gallery.poisson((200, 200))
+    with pytest.raises(KeyboardInterrupt):
+        for _ in range(1000):
+            pympf.solve(A, np.ones(40000), preconditioner="jacobi", rtol=0.0, maxiter=10**5)
+    assert told
