@@ -341,7 +341,7 @@ def test_view_counts_ranks(options, tmp_path):
     pc = make_pc(distributed(pympf.gallery.poisson((60, 60))))
     pc.setUp()
     text = view_of(pc, tmp_path)
-    ranks = [int(n) for n in re.findall(r"^ +\d+ +(\d+) +\d+ +\d+ +\d+ +(?:yes|no) ", text, re.M)]
+    ranks = [int(n) for n in re.findall(r"^ +\d+ +\d+ +\d+ +\d+ +(\d+) +(?:yes|no) ", text, re.M)]
     assert ranks[0] == COMM.size
     assert ranks[-1] == 1
     assert f" MB on {COMM.size} ranks" in text
