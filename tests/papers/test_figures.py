@@ -109,11 +109,11 @@ def test_table_2_1_with_mmf(problem, side):
 
 @pytest.mark.parametrize("problem", PUBLISHED, ids=str)
 @pytest.mark.parametrize("side", ["right", "left"])
-@pytest.mark.parametrize("preconditioner", ["mmf", "multilevel"])
-def test_table_2_1_with_the_hierarchy(problem, side, preconditioner):
+def test_table_2_1_with_the_hierarchy(problem, side):
+    """Asked for: left to choose, `solve` weighs setups, and takes the diagonal for 4096 rows in 3-D."""
     ones, noise = np.ones(problem[1]), np.random.default_rng(0).standard_normal(problem[1])
     for b in (None, ones, noise):
-        count = iterations(problem, preconditioner, b, side=side, coarse_size=100)
+        count = iterations(problem, "multilevel", b, side=side, coarse_size=100)
         assert count <= PUBLISHED[problem]
 
 
