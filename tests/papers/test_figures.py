@@ -110,7 +110,7 @@ def test_table_2_1_with_mmf(problem, side):
 @pytest.mark.parametrize("problem", PUBLISHED, ids=str)
 @pytest.mark.parametrize("side", ["right", "left"])
 def test_table_2_1_with_the_hierarchy(problem, side):
-    """Asked for: left to choose, `solve` weighs setups, and takes the diagonal for 4096 rows in 3-D."""
+    """Asked for: left to choose, `solve` takes the diagonal for the 4096 rows in 3-D."""
     ones, noise = np.ones(problem[1]), np.random.default_rng(0).standard_normal(problem[1])
     for b in (None, ones, noise):
         count = iterations(problem, "multilevel", b, side=side, coarse_size=100)
