@@ -198,8 +198,12 @@ def test_a_signal_that_comes_while_progress_is_told_ends_the_work(monkeypatch):
         raise KeyboardInterrupt  # as a handler would
 
     monkeypatch.setattr(progress, "tell", tell)
-    A = pympf.gallery.poisson((200, 200))
-    with pytest.raises(KeyboardInterrupt):
+    A, b = pympf.gallery.poisson((200, 200)), np.ones(40000)
+
+    def solve_on_and_on():
         for _ in range(1000):
-            pympf.solve(A, np.ones(40000), preconditioner="jacobi", rtol=0.0, maxiter=10**5)
+            pympf.solve(A, b, preconditioner="jacobi", rtol=0.0, maxiter=10**5)
+
+    with pytest.raises(KeyboardInterrupt):
+        solve_on_and_on()
     assert told
