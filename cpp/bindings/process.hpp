@@ -76,8 +76,9 @@ inline void look_for_signals() {
   if (raised) throw Raised();
 }
 
-// Tells `pympf._progress.tell` how far the work of this thread is. What is shown never ends it, but a
-// signal whose handler runs meanwhile, in the main thread, does: at the next look, or back in Python.
+// Tells `pympf._progress.tell` how far the work of this thread is. What is shown never ends it, but
+// a signal whose handler runs meanwhile, in the main thread, does: at the next look, or back in
+// Python.
 inline void tell_progress(const char* unit, long number, double share) {
   const PyGILState_STATE lock = PyGILState_Ensure();
   if (!PyErr_Occurred()) {
