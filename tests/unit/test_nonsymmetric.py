@@ -69,7 +69,9 @@ def test_where_diffusion_rules_no_factor_alone_is_tried(rng):
     b = rng.standard_normal(4096)
     slow = pympf.solve(gallery.convection_diffusion(64, 1.0), b)
     assert slow.choice.startswith("multilevel")
-    assert slow.operator.report().setup_work <= 40 * 20224  # 37, and 42 with it
+    # 37, and 42 with it; 52 and 57 where no sparse LU ends the levels.
+    most = 40 if pympf._core.factor_backends()["general"] else 54
+    assert slow.operator.report().setup_work <= most * 20224
     fast = pympf.solve(gallery.convection_diffusion(64, 1e5, flow="constant"), b)
     assert fast.choice.startswith("ilu")
 
