@@ -1,8 +1,10 @@
-// A sort on several threads.
+// Sorts: on several threads, and of a few values.
 #pragma once
 
 #include <algorithm>
 #include <cstddef>
+#include <functional>
+#include <utility>
 #include <vector>
 
 #include "pympf/common/parallel.hpp"
@@ -27,6 +29,20 @@ void sort_pieces(std::vector<T>& values, const Less& less) {
       const std::size_t first = 2 * width * k;
       std::inplace_merge(at(first), at(first + width), at(first + 2 * width), less);
     });
+}
+
+// As std::sort, which a row of a sparse matrix, of a few entries that are nearly in order, calls for
+// nothing.
+template <class T, class Less = std::less<>>
+void sort_few(std::vector<T>& values, const Less& less = {}) {
+  constexpr std::size_t few = 24;
+  if (values.size() > few) return std::sort(values.begin(), values.end(), less);
+  for (std::size_t i = 1; i < values.size(); ++i) {
+    T value = std::move(values[i]);
+    std::size_t at = i;
+    for (; at > 0 && less(value, values[at - 1]); --at) values[at] = std::move(values[at - 1]);
+    values[at] = std::move(value);
+  }
 }
 
 }  // namespace pympf

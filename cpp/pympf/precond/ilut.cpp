@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "pympf/common/error.hpp"
+#include "pympf/common/sort.hpp"
 
 namespace pympf::precond {
 namespace {
@@ -18,10 +19,9 @@ class Elimination {
       : A_(A),
         rule_(rule),
         most_(most),
-        value_(A.rows, 0),
-        mark_(A.rows, -1),
+        column_(A.rows),
         pivot_(A.rows),
-        next_(A.rows) {
+        inverse_(A.rows) {
     for (Csr<double>* part : {&L, &U}) {
       *part = {A.rows, A.rows, {0}, {}, {}};
       part->indices.reserve(A.nnz());
@@ -45,38 +45,44 @@ class Elimination {
   const std::vector<double>& pivots() const { return pivot_; }
 
  private:
+  struct Column {
+    double value = 0;
+    Index row = -1;   // that has an entry here
+    Index next = -1;  // of the columns to be eliminated
+  };
+
+  // The columns left of the diagonal are a list in ascending order, which ends with i.
   void load(Index i) {
     upper_.clear(), kept_.clear();
-    first_ = i;
     double sum = 0;
-    Index count = 0, lower = 0;
-    value_[i] = 0, mark_[i] = i;
-    for (Index p = A_.indptr[i + 1] - 1; p >= A_.indptr[i]; --p) {
+    Index count = 0, lower = 0, *link = &first_;
+    column_[i].value = 0, column_[i].row = i;
+    for (Index p = A_.indptr[i]; p < A_.indptr[i + 1]; ++p) {
       const Index j = A_.indices[p];
       if (j >= A_.rows || (A_.data[p] == 0 && !rule_.pattern)) continue;
-      value_[j] = A_.data[p];
-      mark_[j] = i;
+      Column& column = column_[j];
+      column.value = A_.data[p];
+      column.row = i;
       sum += std::abs(A_.data[p]);
       ++count;
       if (j > i) upper_.push_back(j);
       if (j >= i) continue;
-      next_[j] = first_;
-      first_ = j;
+      *link = j;
+      link = &column.next;
       ++lower;
     }
+    *link = i;
     size_ = count > 0 ? sum / count : 0;
     most_lower_ = lower + rule_.more;
     most_upper_ = static_cast<Index>(upper_.size()) + rule_.more;
   }
 
-  // The columns left of the diagonal are a list in ascending order, which ends with i.
   void eliminate(Index i) {
-    for (Index k = first_; k < i; k = next_[k]) {
-      const double factor = value_[k] / pivot_[k];
+    for (Index k = first_; k < i; k = column_[k].next) {
+      const double factor = column_[k].value * inverse_[k];
       ++work;
-      if (!rule_.pattern && std::abs(factor) < rule_.drop) continue;
-      if (factor == 0 && !rule_.pattern) continue;
-      value_[k] = factor;
+      if (!rule_.pattern && (std::abs(factor) < rule_.drop || factor == 0)) continue;
+      column_[k].value = factor;
       kept_.push_back(k);
       subtract(i, k, factor);
     }
@@ -91,53 +97,59 @@ class Elimination {
     for (Index q = begin; q < end; ++q) {
       const Index j = U.indices[q];
       const double v = -factor * U.data[q];
-      if (mark_[j] == i) {
-        value_[j] += v;
+      Column& column = column_[j];
+      if (column.row == i) {
+        column.value += v;
         continue;
       }
       if (rule_.pattern || std::abs(v) < least) continue;
-      value_[j] = v;
-      mark_[j] = i;
+      column.value = v;
+      column.row = i;
       if (j > i) {
         upper_.push_back(j);
         continue;
       }
-      while (next_[before] < j) before = next_[before];
-      next_[j] = next_[before];
-      next_[before] = j;
+      while (column_[before].next < j) before = column_[before].next;
+      column.next = column_[before].next;
+      column_[before].next = j;
     }
   }
 
   void keep(Index i) {
     if (!rule_.pattern) {
       const double least = rule_.drop * size_;
-      std::erase_if(upper_, [&](Index j) { return std::abs(value_[j]) < least; });
+      std::erase_if(upper_, [&](Index j) { return std::abs(column_[j].value) < least; });
     }
     append(kept_, most_lower_, L);
     append(upper_, most_upper_, U);
-    double pivot = value_[i];
+    double pivot = column_[i].value;
     if (!(std::abs(pivot) >= least_pivot * size_) || pivot == 0) {
       const double raised = (1e-4 + rule_.drop) * size_;
       pivot = raised > 0 ? std::copysign(raised, pivot) : 1;
       ++replaced;
     }
     pivot_[i] = pivot;
+    inverse_[i] = 1 / pivot;
   }
 
   // The largest `most` of a row, in the order of their columns.
   void append(std::vector<Index>& columns, Index most, Csr<double>& out) {
-    if (!rule_.pattern && static_cast<Index>(columns.size()) > most) {
-      const auto larger = [&](Index a, Index b) {
-        const double x = std::abs(value_[a]), y = std::abs(value_[b]);
-        return x != y ? x > y : a < b;
-      };
+    constexpr Index few = 4;
+    const auto larger = [&](Index a, Index b) {
+      const double x = std::abs(column_[a].value), y = std::abs(column_[b].value);
+      return x != y ? x > y : a < b;
+    };
+    Index excess = rule_.pattern ? 0 : static_cast<Index>(columns.size()) - most;
+    for (; 0 < excess && excess <= few; --excess)
+      columns.erase(std::max_element(columns.begin(), columns.end(), larger));
+    if (excess > 0) {
       std::nth_element(columns.begin(), columns.begin() + most, columns.end(), larger);
       columns.resize(most);
     }
-    std::sort(columns.begin(), columns.end());
+    sort_few(columns);
     for (const Index j : columns) {
       out.indices.push_back(j);
-      out.data.push_back(value_[j]);
+      out.data.push_back(column_[j].value);
     }
     out.indptr.push_back(static_cast<Index>(out.data.size()));
   }
@@ -145,50 +157,40 @@ class Elimination {
   const CsrView<double> A_;
   const IlutRule rule_;
   const std::size_t most_;
-  std::vector<double> value_;
-  std::vector<Index> mark_;
-  std::vector<double> pivot_;
-  std::vector<Index> next_;          // of the columns to be eliminated
+  std::vector<Column> column_;
+  std::vector<double> pivot_, inverse_;
   std::vector<Index> upper_, kept_;  // columns right of the diagonal; of multipliers
   Index first_ = 0;
   double size_ = 0;
   Index most_lower_ = 0, most_upper_ = 0;
 };
 
+// The strict triangle without the entries next to the diagonal, (i, i - 1) or (i, i + 1), which go
+// to `near`; row i is divided by pivot[i].
 template <class T>
-Csr<T> in_precision(Csr<double>&& A) {
-  return {
-      A.rows, A.cols, std::move(A.indptr), std::move(A.indices), {A.data.begin(), A.data.end()}};
-}
-
-// Pieces of so many rows keep what is read at hand. A triangle with more entries than the second
-// comes from memory, which takes longer than the processor waits, and likes to be read from one end
-// to the other.
-constexpr Index rows_of_a_piece = 1024;
-constexpr std::size_t most_in_waves = 1 << 17;
-
-// Piece after piece of rows, each in waves: by the number of its rows that have to come one after
-// the other before a row. Empty: row after row.
-template <class T>
-std::vector<Index> in_waves(const Csr<T>& A, bool upper) {
-  if (A.data.size() > most_in_waves) return {};
-  const auto row_at = [&](Index step) { return upper ? A.rows - 1 - step : step; };
-  std::vector<Index> wave(A.rows, 0), begin, order(A.rows);
-  for (Index first = 0; first < A.rows; first += rows_of_a_piece) {
-    const Index end = std::min(first + rows_of_a_piece, A.rows);
-    begin.assign(1, first);
-    for (Index step = first; step < end; ++step) {
-      const Index i = row_at(step);
-      for (Index p = A.indptr[i]; p < A.indptr[i + 1]; ++p)
-        if (const Index j = A.indices[p]; row_at(j) >= first)
-          wave[i] = std::max(wave[i], wave[j] + 1);
-      if (static_cast<Index>(begin.size()) < wave[i] + 2) begin.resize(wave[i] + 2, 0);
-      ++begin[wave[i] + 1];
+Csr<T> take_near(Csr<double>&& A, Index step, const double* pivot, std::vector<T>& near) {
+  Csr<T> out{A.rows, A.cols, std::move(A.indptr), std::move(A.indices), {}};
+  out.data.resize(A.data.size());
+  near.assign(A.rows, T(0));
+  Index end = 0, begin = 0;
+  for (Index i = 0; i < A.rows; ++i) {
+    const double d = pivot ? 1 / pivot[i] : 1;
+    const Index last = out.indptr[i + 1];
+    for (Index p = begin; p < last; ++p) {
+      const T v = static_cast<T>(A.data[p] * d);
+      if (out.indices[p] == i + step) {
+        near[i] = v;
+        continue;
+      }
+      out.indices[end] = out.indices[p];
+      out.data[end++] = v;
     }
-    for (std::size_t w = 1; w < begin.size(); ++w) begin[w] += begin[w - 1];
-    for (Index step = first; step < end; ++step) order[begin[wave[row_at(step)]]++] = row_at(step);
+    begin = last;
+    out.indptr[i + 1] = end;
   }
-  return order;
+  out.indices.resize(end);
+  out.data.resize(end);
+  return out;
 }
 
 }  // namespace
@@ -199,27 +201,31 @@ Ilut<T>::Ilut(const CsrView<double>& A, const IlutRule& rule, std::size_t most) 
   elimination.run();
   work_ = elimination.work;
   replaced_ = elimination.replaced;
-  for (const double pivot : elimination.pivots()) inverse_.push_back(static_cast<T>(1 / pivot));
-  L_ = in_precision<T>(std::move(elimination.L));
-  U_ = in_precision<T>(std::move(elimination.U));
-  L_order_ = in_waves(L_, false);
-  U_order_ = in_waves(U_, true);
+  const std::vector<double>& pivots = elimination.pivots();
+  inverse_.reserve(pivots.size());
+  for (const double pivot : pivots) inverse_.push_back(static_cast<T>(1 / pivot));
+  nnz_ = elimination.L.data.size() + elimination.U.data.size() + pivots.size();
+  L_ = take_near<T>(std::move(elimination.L), -1, nullptr, before_);
+  U_ = take_near<T>(std::move(elimination.U), 1, pivots.data(), after_);
 }
 
 template <class T>
 void Ilut<T>::solve(T* x) const {
   const CsrView<T> L = L_, U = U_;
-  for (Index step = 0; step < L.rows; ++step) {
-    const Index i = L_order_.empty() ? step : L_order_[step];
+  const T *before = before_.data(), *after = after_.data(), *inverse = inverse_.data();
+  T known = 0;  // of the row before
+  for (Index i = 0; i < L.rows; ++i) {
     T sum = x[i];
     for (Index p = L.indptr[i]; p < L.indptr[i + 1]; ++p) sum -= L.data[p] * x[L.indices[p]];
-    x[i] = sum;
+    known = sum - before[i] * known;
+    x[i] = known;
   }
-  for (Index step = 0; step < U.rows; ++step) {
-    const Index i = U_order_.empty() ? U.rows - 1 - step : U_order_[step];
-    T sum = x[i];
+  known = 0;
+  for (Index i = U.rows - 1; i >= 0; --i) {
+    T sum = x[i] * inverse[i];
     for (Index p = U.indptr[i]; p < U.indptr[i + 1]; ++p) sum -= U.data[p] * x[U.indices[p]];
-    x[i] = sum * inverse_[i];
+    known = sum - after[i] * known;
+    x[i] = known;
   }
 }
 
@@ -227,12 +233,15 @@ template <class T>
 void Ilut<T>::solve_transposed(T* x) const {
   const CsrView<T> L = L_, U = U_;
   for (Index i = 0; i < U.rows; ++i) {
-    const T v = x[i] * inverse_[i];
-    x[i] = v;
+    const T v = x[i];
     for (Index p = U.indptr[i]; p < U.indptr[i + 1]; ++p) x[U.indices[p]] -= U.data[p] * v;
+    if (i + 1 < U.rows) x[i + 1] -= after_[i] * v;
+    x[i] = v * inverse_[i];
   }
-  for (Index i = L.rows - 1; i >= 0; --i)
+  for (Index i = L.rows - 1; i >= 0; --i) {
     for (Index p = L.indptr[i]; p < L.indptr[i + 1]; ++p) x[L.indices[p]] -= L.data[p] * x[i];
+    if (i > 0) x[i - 1] -= before_[i] * x[i];
+  }
 }
 
 template class Ilut<float>;

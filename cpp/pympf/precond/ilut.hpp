@@ -11,9 +11,8 @@
 //   p         IlutRule::more    L and U keep as many entries of a row as A has there, and p more
 //   ILU(0)    IlutRule::pattern what A has, nothing else
 //
-// Triangles that stay in the cache are solved in waves of rows that need nothing of each other, so
-// that the processor works on several at once: in the order of the rows each would wait for the one
-// before it. The bits are the same.
+// The entries next to the diagonal are kept apart: the unknown that they wait for is at hand, where
+// it would be read from what was only just written.
 //
 // Cost: the multiply-adds that `work` counts; a solution takes one for each entry of L and U.
 #pragma once
@@ -48,15 +47,16 @@ class Ilut {
   void solve_transposed(T* x) const;  // x <- (L U)^-T x
 
   Index rows() const { return static_cast<Index>(inverse_.size()); }
-  std::size_t nnz() const { return L_.data.size() + U_.data.size() + inverse_.size(); }
+  std::size_t nnz() const { return nnz_; }
   std::size_t bytes() const { return nnz() * (sizeof(T) + sizeof(Index)); }
   double work() const { return work_; }
   Index pivots_replaced() const { return replaced_; }
 
  private:
-  Csr<T> L_, U_;  // strict parts
-  std::vector<Index> L_order_, U_order_;
-  std::vector<T> inverse_;
+  // Strict parts but for what is next to the diagonal, D^-1 U in the place of U, D^-1.
+  Csr<T> L_, U_;
+  std::vector<T> before_, after_, inverse_;
+  std::size_t nnz_ = 0;
   double work_ = 0;
   Index replaced_ = 0;
 };

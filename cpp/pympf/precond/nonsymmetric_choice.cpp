@@ -8,6 +8,7 @@
 #include "pympf/la/blas1.hpp"
 #include "pympf/la/krylov.hpp"
 #include "pympf/precond/choice/probe.hpp"
+#include "pympf/precond/choice/probes.hpp"
 
 namespace pympf::precond {
 namespace {
@@ -91,13 +92,14 @@ Facts facts_of(const DistRows<double>& A) {
   double good = 0, all = 0, excess = 0;
   for (Index i = 0; i < A.own(); ++i) {
     const double before = all;
-    double row = 0, size = std::abs(d[i]);
+    const double size = std::abs(d[i]), unit = size > 0 ? 1 / size : 0;
+    double row = 0;
     for (Index p = A.rows.indptr[i]; p < A.rows.indptr[i + 1]; ++p) {
       const double v = A.rows.data[p];
       row = std::max(row, std::abs(v));
       if (A.rows.indices[p] == i + A.shift || size == 0) continue;
-      all += std::abs(v) / size;
-      if (v * d[i] < 0) good += std::abs(v) / size;
+      all += std::abs(v) * unit;
+      if (v * d[i] < 0) good += std::abs(v) * unit;
     }
     excess += std::max(0.0, 1 - (all - before));
     // Of a column only the entries of own rows are known here.
@@ -258,7 +260,8 @@ class Choice {
     Recipe out;
     out.rules.smoother = {params_.drop_tolerance, static_cast<Index>(params_.fill), false};
     out.sign = facts_.sign;
-    out.single = params_.precision == Precision::single;
+    out.single = params_.precision == Precision::single ||
+                 (params_.precision == Precision::automatic && A_.nnz() > most_cached);
     return out;
   }
 

@@ -155,12 +155,15 @@ double product_work(const Border& border, const Csr<double>& A, const Csr<double
 }
 
 double negative_share(const Border& border, const Csr<double>& A) {
-  const std::vector<double> d = diagonal(A.view()), ones(A.rows, 1.0);
-  std::vector<double> sums(A.rows);
-  border.multiply(A, ones.data(), sums.data());
   double share = 0;
-  for (Index i = 0; i < A.rows; ++i)
-    if (d[i] > 0) share += std::max(0.0, -sums[i] / d[i]);
+  for (Index i = 0; i < A.rows; ++i) {
+    double sum = 0, d = 0;
+    for (Index p = A.indptr[i]; p < A.indptr[i + 1]; ++p) {
+      sum += A.data[p];
+      if (A.indices[p] == i) d = A.data[p];
+    }
+    if (d > 0 && sum < 0) share -= sum / d;
+  }
   return border.comm.sum(share) / std::max(border.comm.sum(static_cast<double>(A.rows)), 1.0);
 }
 
@@ -225,10 +228,13 @@ class Coarsening {
 
  private:
   bool project_within(Global most) {
-    Csr<double> P = next_.P, L = next_.L;
-    auto product = project(border_, stage_.A, known_, stage_.right.vectors, most, P, &L);
+    const bool alone = border_.alone();
+    Csr<double> P, L;  // over ranks they get columns, also when it fails
+    if (!alone) P = next_.P, L = next_.L;
+    auto product = project(border_, stage_.A, known_, stage_.right.vectors, most,
+                           alone ? next_.P : P, alone ? &next_.L : &L);
     if (!product) return false;
-    next_.P = std::move(P), next_.L = std::move(L);
+    if (!alone) next_.P = std::move(P), next_.L = std::move(L);
     next_.stage.border = std::move(product->border);
     next_.stage.A = std::move(product->A);
     next_.R = std::move(product->R);

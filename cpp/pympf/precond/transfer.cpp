@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "pympf/common/sort.hpp"
 #include "pympf/la/sparse.hpp"
 #include "pympf/precond/radius.hpp"
 #include "pympf/precond/rows.hpp"
@@ -191,10 +192,13 @@ class ScalarRow {
       e.weight = std::abs(e.value * coarse_[e.cluster]);
       total += e.weight;
     }
-    std::sort(entries_.begin(), entries_.end(), [](const Entry& x, const Entry& y) {
+    double left = delta * total;
+    if (std::none_of(entries_.begin(), entries_.end(),
+                     [&](const Entry& e) { return e.weight <= left; }))
+      return;
+    sort_few(entries_, [](const Entry& x, const Entry& y) {
       return x.weight != y.weight ? x.weight < y.weight : x.cluster > y.cluster;
     });
-    double left = delta * total;
     std::size_t dropped = 0;
     while (dropped + 1 < entries_.size() && (left -= entries_[dropped].weight) >= 0)
       slot_[entries_[dropped++].cluster] = -1;
@@ -205,8 +209,7 @@ class ScalarRow {
   }
 
   void flush(Entries& out) {
-    std::sort(entries_.begin(), entries_.end(),
-              [](const Entry& x, const Entry& y) { return x.cluster < y.cluster; });
+    sort_few(entries_, [](const Entry& x, const Entry& y) { return x.cluster < y.cluster; });
     for (const Entry& e : entries_) {
       if (e.value != 0) out.emplace_back(e.cluster, e.value);
       slot_[e.cluster] = -1;
