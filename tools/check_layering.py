@@ -79,9 +79,8 @@ def breaks_wings(path: Path, included: Path) -> str | None:
     at = WINGS.index(wing(path))
     if WINGS.index(wing(included)) <= at:
         return None
-    return (
-        f"{wing(path)} of precond includes {wing(included)}; allowed: {', '.join(WINGS[: at + 1])}"
-    )
+    allowed = ", ".join(WINGS[: at + 1])
+    return f"{wing(path)} of precond includes {wing(included)}; allowed: {allowed}"
 
 
 def check_cxx(path: Path, source: str) -> Iterator[Violation]:
