@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from pympf._described import Described
 from pympf.explain.tables.lexicon import MATCHES, TRIGGERS, Item, lexical_items
 from pympf.la import checks
 from pympf.nets.programmer import Answer, Program, Question, execute
@@ -151,7 +152,7 @@ COLUMNS = {
 }
 
 
-class RuleBased:
+class RuleBased(Described):
     """Answers questions by matches, triggers and a grammar.
 
     Parameters

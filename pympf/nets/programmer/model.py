@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from pympf._described import Described
 from pympf._progress import each, working
 from pympf.la import checks
 from pympf.nets._checks import Array
@@ -36,7 +37,7 @@ AT_ONCE = 250
 Self = TypeVar("Self", bound="NeuralProgrammer")
 
 
-class NeuralProgrammer:
+class NeuralProgrammer(Described):
     """Answers questions over tables.
 
     Parameters

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from pympf._described import Described
 from pympf.la import checks
 from pympf.nets._checks import Array, random_numbers
 from pympf.nets.graph import Node, log_softmax, value
@@ -45,7 +46,7 @@ BLOCK = 256
 """Sentences that are translated or scored at once."""
 
 
-class Seq2Seq:
+class Seq2Seq(Described):
     """A GRU or LSTM encoder-decoder with additive attention [1]_.
 
     Parameters
