@@ -380,6 +380,7 @@ def _on_ranks(
     else:
         with learner:
             failure = work(link, plan, blocks, learner, losses)
+    link.flush()
     with ranks.guard():
         if failure is not None:
             raise failure
