@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
-__all__ = ["Described"]
+from pympf.la.checks import unknown
+
+__all__ = ["Described", "Parameterized"]
+
+Self = TypeVar("Self", bound="Parameterized")
 
 MOST = 4
 """Entries of a sequence that are still shown one by one."""
@@ -36,6 +40,68 @@ class Described:
             bare = default is parameter.empty and parameter.kind is not parameter.KEYWORD_ONLY
             parts.append(_text(value) if bare else f"{name}={_text(value)}")
         return f"{type(self).__name__}({', '.join(parts)})"
+
+
+class Parameterized(Described):
+    """What keeps the arguments of its constructor as they came, as scikit-learn asks for."""
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Give the arguments of the constructor.
+
+        Not collective.
+
+        Parameters
+        ----------
+        deep : bool
+            Without effect; scikit-learn passes it.
+
+        Returns
+        -------
+        dict
+            By name.
+
+        Examples
+        --------
+        >>> from pympf.nets.seq2seq import Seq2Seq
+        >>> Seq2Seq(cell="lstm").get_params()["cell"]
+        'lstm'
+        """
+        return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
+
+    def set_params(self: Self, **parameters: Any) -> Self:
+        """Change arguments of the constructor, for the next `fit`; what was learned stays.
+
+        Not collective.
+
+        Parameters
+        ----------
+        **parameters
+            Some of those of `get_params`, by name.
+
+        Returns
+        -------
+        Parameterized
+            This one.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If there is no such argument, or the constructor refuses its value. Nothing changes.
+
+        Examples
+        --------
+        >>> from pympf.nets.programmer import NeuralProgrammer
+        >>> NeuralProgrammer().set_params(width=8).width
+        8
+        """
+        known = self.get_params()
+        for name in parameters:
+            if name not in known:
+                raise ValueError(f"{type(self).__name__}: {unknown(name, known)}")
+        made = type(self)(**known | parameters)
+        for name in parameters:
+            setattr(self, name, getattr(made, name))
+        return self
 
 
 def _kept(made: Any, name: str) -> Any:

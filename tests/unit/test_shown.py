@@ -12,6 +12,7 @@ import pympf
 from pympf._described import Described
 from pympf.comparison import Comparison, Trial
 from pympf.explain import IntegratedGradients, ResultTable
+from pympf.explain.tables import NeuralProgrammer, RuleBased
 from pympf.lsh import HyperplaneHash, Table
 from pympf.nets import DSM, Hypercube, Layer, TopK
 from pympf.nets.graph import Graph, variable
@@ -156,6 +157,34 @@ def test_what_objects_were_made_with():
     )
     assert text == "Kept(float32, sizes=9 entries, function=norm, other=str(…))"
     assert repr(Kept(sp.eye(3), sizes=(1,))) == "Kept(array of 3 × 3, sizes=(1,))"
+
+
+@pytest.mark.parametrize(
+    ("made", "name", "value", "wrong"),
+    [
+        (Seq2Seq(hidden=12), "hidden", 8, 0),
+        (NeuralProgrammer(16, epochs=2), "width", 8, None),
+        (RuleBased(["exact"]), "matches", ("exact", "edit"), ("exat",)),
+    ],
+)
+def test_parameters_are_those_of_scikit_learn(made, name, value, wrong):
+    before = made.get_params()
+    twin = pytest.importorskip("sklearn.base").clone(made)
+    assert twin.get_params() == before
+    assert twin.set_params(**{name: value}) is twin
+    assert twin.get_params() == before | {name: value}
+    assert made.get_params() == before
+    with pytest.raises(ValueError, match=r"did you mean seed|known: matches"):
+        twin.set_params(sed=1)
+    if wrong is not None:
+        with pytest.raises(ValueError, match=r"exat|hidden = 0"):
+            twin.set_params(**{name: wrong})
+    assert twin.get_params() == before | {name: value}  # a refused one changes nothing
+
+
+def test_a_network_keeps_what_it_learned_when_parameters_change():
+    net = Seq2Seq(epochs=1, hidden=4).fit([["un"]], [["one"]])
+    assert net.set_params(epochs=2).predict([["un"]]) == net.predict([["un"]])
 
 
 def test_what_other_objects_say():
