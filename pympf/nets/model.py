@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from pympf._described import Described
 from pympf.la import checks
 from pympf.nets._checks import Array, as_points, as_values, random_numbers
 from pympf.nets.cost import Cost
@@ -37,7 +38,7 @@ OPTIMIZERS: dict[str, type[SGD] | type[RMSProp] | type[Adam]] = {
 }
 
 
-class Model(ABC):
+class Model(Described, ABC):
     """A model that is linear in the weights of its units: g(x) = weights · rows(x) + intercept.
 
     Points are arrays of shape (n, d) in float32 or float64, which is also the precision of the
