@@ -281,5 +281,5 @@ def test_bad_architectures():
 
 @pytest.mark.parametrize("width", [0, -1, np.nan])
 def test_bad_widths(width):
-    with pytest.raises(ValueError, match="width = .* is not a number in .0, inf"):
+    with pytest.raises(ValueError, match=r"width = .* is not a number in .0, inf"):
         mobilenet_v2((3, 32, 32), 10, width)
