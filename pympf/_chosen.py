@@ -64,6 +64,8 @@ def krylov_method(
     if asked != "auto":
         return asked, "asked for"
     if not symmetric:
+        if operator is not None and operator.method == "multilevel":
+            return "fgmres", "A is not symmetric, and M costs more than to keep what it gives"
         return "gmres", "A is not symmetric"
     if operator is not None and not operator.definite:
         return "gmres", "A has negative eigenvalues, and M has its signs"

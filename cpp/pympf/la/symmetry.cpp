@@ -136,18 +136,25 @@ void take(Asymmetry& most, const Asymmetry& other) {
 template <class T>
 Asymmetry judged(const DistRows<T>& A, const RowSizes<T>& sizes) {
   constexpr double t = tolerance<T>;
+  constexpr double log2_of_e = 1.4426950408889634;
   constexpr double least = 8.0 * std::numeric_limits<T>::denorm_min();
   Asymmetry most;
-  double most_log_relative = std::log2(t);
+  double most_log_relative = std::log2(t), most_log_gap = unknown;
   const auto refuse_unless_small = [&](Index i, Global j, double larger, double gap, double size) {
+    // Logarithms take long, and where nearly all pairs differ few of them say anything new: log x
+    // is at most x - 1.
+    const Global row = A.layout.first() + i, first = std::min(row, j), second = std::max(row, j);
+    const bool is_first = std::pair(first, second) < std::pair(most.row, most.column);
+    const bool is_less = gap < most.gap || (gap == most.gap && !is_first);
+    const double log_gap = most_log_gap + (gap / most.gap - 1) * log2_of_e + 1e-12;
+    if (is_less && log_gap - (sizes(i) + size) <= most_log_relative) return;
     const double log_scale = std::max(std::log2(larger), sizes(i) + size);
     const double log_relative = std::log2(gap) - log_scale;
     if (log_relative <= std::log2(t)) return;
-    if (gap < most.gap && log_relative <= most_log_relative) return;
+    if (is_less && log_relative <= most_log_relative) return;
     most_log_relative = std::max(most_log_relative, log_relative);
-    const Global row = A.layout.first() + i;
-    take(most, {gap, t * std::exp2(log_scale), std::min(row, j), std::max(row, j),
-                std::exp2(log_relative), false});
+    if (gap > most.gap) most_log_gap = std::log2(gap);
+    take(most, {gap, t * std::exp2(log_scale), first, second, std::exp2(log_relative), false});
   };
   for_pairs(A, sizes, [&](Index i, Global j, double a, double mirror, Stored stored, auto&& size) {
     if (stored != Stored::both) most.one_sided = true;

@@ -507,6 +507,8 @@ struct Preconditioner<T>::Impl {
   // What is promised positive definite must be it: a probe where the setup came near to rounding.
   void verify(const DistRows<T>& A) {
     if (std::holds_alternative<Jacobi<T>>(kind)) return;
+    const auto* M = std::get_if<std::unique_ptr<Nonsymmetric>>(&kind);
+    if (M && (*M)->is_known_finite) return;
     if (is_companion || A.general ||
         report.indefinite) {  // incomplete factors of such a matrix may grow without bound
       if (!is_finite(A)) fall_back(A, "is not finite");

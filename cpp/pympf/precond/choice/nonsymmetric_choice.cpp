@@ -81,14 +81,17 @@ double skewness(const DistRows<double>& A) {
 
 Facts facts_of(const DistRows<double>& A) {
   const std::vector<double> d = diagonal(A);
-  std::vector<double> column(A.column_count(), 0);
+  std::vector<double> column;  // largest entries, when asked for
+  const auto is_largest_of_column = [&](Index i, double size) {
+    if (column.empty()) {
+      column.assign(A.column_count(), 0);
+      for (Index p = 0; p < A.rows.nnz(); ++p)
+        column[A.rows.indices[p]] = std::max(column[A.rows.indices[p]], std::abs(A.rows.data[p]));
+    }
+    return size >= column[i + A.shift];
+  };
   Global negative = 0, zero = 0, matched = 0;
-  for (Index i = 0; i < A.own(); ++i) {
-    negative += d[i] < 0;
-    zero += d[i] == 0;
-    for (Index p = A.rows.indptr[i]; p < A.rows.indptr[i + 1]; ++p)
-      column[A.rows.indices[p]] = std::max(column[A.rows.indices[p]], std::abs(A.rows.data[p]));
-  }
+  for (const double v : d) negative += v < 0, zero += v == 0;
   double good = 0, all = 0, excess = 0;
   for (Index i = 0; i < A.own(); ++i) {
     const double before = all;
@@ -103,7 +106,7 @@ Facts facts_of(const DistRows<double>& A) {
     }
     excess += std::max(0.0, 1 - (all - before));
     // Of a column only the entries of own rows are known here.
-    matched += size > 0 && (size >= row || size >= column[i + A.shift]);
+    matched += size > 0 && (size >= row || is_largest_of_column(i, size));
   }
   const Global rows = A.layout.total();
   negative = A.comm.sum(negative), zero = A.comm.sum(zero), matched = A.comm.sum(matched);
@@ -317,6 +320,7 @@ class Choice {
     Probe probe(A_, *M);
     // One step tells of nearly all of them; where the first is a bad one the second counts.
     double rate = probe.rate(1, 1);
+    M->is_known_finite = std::isfinite(rate);
     if (rate > levels_rate && std::isfinite(rate)) rate = probe.rate(2, 1);
     report_.setup_work += probe.work();
     if (M->is_unstable() || rate > levels_rate) {

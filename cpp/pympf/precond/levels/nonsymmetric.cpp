@@ -86,6 +86,7 @@ void Nonsymmetric::refresh(const DistRows<double>& A, Report& report) {
   std::visit(
       [&](auto& cycles) { refresh_petrov(working(A), recipe_.rules, cycles->levels, report); },
       cycles_);
+  is_known_finite = false;
   tell(report);
 }
 

@@ -56,6 +56,7 @@ class Nonsymmetric {
   double multiply_adds() const;
 
   const Recipe& recipe() const { return recipe_; }
+  bool is_known_finite = false;  // a probe has seen one application
   bool is_singular() const;
   bool is_unstable() const;
   double lu_work() const;  // multiply-adds

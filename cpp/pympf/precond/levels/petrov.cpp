@@ -40,13 +40,25 @@ constexpr double truncated_more = 1.5;
 // distribution is none.
 constexpr double most_negative = 0.01;
 constexpr int relaxing_steps = 2;
+// Up to this skewness both sides have the functions that are lifted with T: as many iterations on
+// all flows (0.11 costs one in space), for half of the liftings. There ILU(0) smooths, too: an
+// iteration more at most, each for less, after a quarter of ILUT's setup.
+constexpr double nearly_symmetric = 0.08;
+// Up to this one, where diffusion rules, a level as good as an LU costs less: more than so many
+// multiply-adds for each entry of the first matrix (256^2, |v| = 1 and 10^2: 19 to 22 of 50 of a
+// setup) are not spent on it. Beyond, flows take an iteration more without it, or diverge.
+constexpr double diffusion_rules = 0.5, most_lu_work_of_diffusion = 10;
 
 struct PetrovStage {
+  bool same_pattern = false;  // of A and A^T
   Csr<double> A, At;  // own rows of A and of A^T, in one numbering
+  Csr<double> T;      // (A + A^T) / 2, where it is used for both
   Graph W;
   NearNullspace right, left;
   Border border;
   Index block = 1;
+  double skewness = 0;
+  bool one_side = false;  // both sides have the functions of T
 
   Global rows() const { return border.alone() ? A.rows : border.layout.total(); }
   Global nnz() const { return border.comm.sum(Global{A.nnz()}); }
@@ -74,25 +86,30 @@ GlobalRows<double> transposed_rows(const Border& border, const Csr<double>& A) {
   return add_rows(border.comm, border.layout, rows, numbers);
 }
 
-// Makes A^T, and a border that knows the columns of both.
-void add_transpose(PetrovStage& stage) {
-  if (stage.border.alone()) {
-    stage.At = transpose(stage.A.view());
-    return;
-  }
-  const GlobalRows<double> own = with_global_columns(stage.border, stage.A);
-  const GlobalRows<double> mirrored = transposed_rows(stage.border, stage.A);
-  std::vector<Global> columns = own.indices, nodes;
-  columns.insert(columns.end(), mirrored.indices.begin(), mirrored.indices.end());
-  for (std::size_t g = 0; g < stage.border.ghosts.size(); g += stage.block)
-    nodes.push_back(stage.border.ghosts[g] / stage.block);
-  stage.border = border_of(stage.border.comm, stage.border.layout, columns, nodes, stage.block);
-  stage.A = localized(stage.border, own);
-  stage.At = localized(stage.border, mirrored);
+// A^T where A has a symmetric pattern: in that one, so nothing but numbers moves. Else false.
+bool transpose_in_place(PetrovStage& stage) {
+  const Csr<double>& A = stage.A;
+  Csr<double> T{A.rows, A.cols, A.indptr, A.indices, std::vector<double>(A.data.size())};
+  std::vector<Index> next(A.indptr.begin(), A.indptr.end() - 1);
+  for (Index i = 0; i < A.rows; ++i)
+    for (Index p = A.indptr[i]; p < A.indptr[i + 1]; ++p) {
+      const Index j = A.indices[p], q = next[j]++;
+      if (q == A.indptr[j + 1] || A.indices[q] != i) return false;
+      T.data[q] = A.data[p];
+    }
+  stage.At = std::move(T);
+  stage.same_pattern = true;
+  return true;
 }
 
 // (A + A^T) / 2
-Csr<double> symmetric_part(const CsrView<double>& A, const CsrView<double>& At) {
+Csr<double> symmetric_part(const PetrovStage& stage) {
+  const Csr<double>&A = stage.A, &At = stage.At;
+  if (stage.same_pattern) {
+    Csr<double> T = A;
+    for (Index p = 0; p < A.nnz(); ++p) T.data[p] = (A.data[p] + At.data[p]) / 2;
+    return T;
+  }
   return build_rows(A.rows, std::max(A.cols, At.cols), [&] {
     return [&](Index i, Entries& out) {
       Index p = A.indptr[i], q = At.indptr[i];
@@ -126,6 +143,33 @@ double skewness(const PetrovStage& stage) {
   }
   skew = stage.border.comm.sum(skew), sum = stage.border.comm.sum(sum);
   return sum > 0 ? std::min(skew / sum, 1.0) : 0;
+}
+
+// Makes A^T, a border that knows the columns of both, and what they say.
+void add_transpose(PetrovStage& stage) {
+  if (stage.border.alone()) {
+    if (!transpose_in_place(stage)) stage.At = transpose(stage.A.view());
+    stage.skewness = skewness(stage);
+    return;
+  }
+  const GlobalRows<double> own = with_global_columns(stage.border, stage.A);
+  const GlobalRows<double> mirrored = transposed_rows(stage.border, stage.A);
+  std::vector<Global> columns = own.indices, nodes;
+  columns.insert(columns.end(), mirrored.indices.begin(), mirrored.indices.end());
+  for (std::size_t g = 0; g < stage.border.ghosts.size(); g += stage.block)
+    nodes.push_back(stage.border.ghosts[g] / stage.block);
+  stage.border = border_of(stage.border.comm, stage.border.layout, columns, nodes, stage.block);
+  stage.A = localized(stage.border, own);
+  stage.At = localized(stage.border, mirrored);
+  stage.skewness = skewness(stage);
+}
+
+// Where both sides may have the same functions, T: their vectors must be the same, too.
+void take_symmetric_part(PetrovStage& stage) {
+  if (stage.skewness > nearly_symmetric || stage.right.vectors > 1 || stage.block > 1) return;
+  const bool same = stage.right.values == stage.left.values;
+  stage.one_side = stage.border.comm.min(Global{same}) > 0;
+  if (stage.one_side) stage.T = symmetric_part(stage);
 }
 
 // Whether the incomplete factors amplify what they are given. Collective.
@@ -195,7 +239,7 @@ struct Next {
   Border known;
   PetrovStage stage;
   Index clusters = 0;
-  bool lifted = false;
+  bool lifted = false, one_side = false;
   double work = 0;
 };
 
@@ -212,14 +256,17 @@ class Coarsening {
     const Global coarse_rows = border_.comm.sum(Global{clusters_.count} * m);
     if (coarse_rows == 0 || coarse_rows > least_reduction * stage_.rows()) return false;
     right_ = rotate(stage_.right, clusters_, stage_.block);
-    left_functions_ = rotate(stage_.left, clusters_, stage_.block);
     known_ = reach(border_, stage_.block, clusters_);
     share(border_, known_, right_);
-    share(border_, known_, left_functions_);
+    if (!one_side_) {
+      left_functions_ = rotate(stage_.left, clusters_, stage_.block);
+      share(border_, known_, left_functions_);
+    }
     if (params_.lift) lift();
     if (!next_.lifted) {
       next_.P = prolongation(right_, clusters_, stage_.block, stage_.A.rows);
-      next_.L = prolongation(left_functions_, clusters_, stage_.block, stage_.A.rows);
+      if (!one_side_)
+        next_.L = prolongation(left_functions_, clusters_, stage_.block, stage_.A.rows);
       if (!project_within(std::min(left_, entries_))) return false;
     }
     finish();
@@ -232,7 +279,7 @@ class Coarsening {
     Csr<double> P, L;  // over ranks they get columns, also when it fails
     if (!alone) P = next_.P, L = next_.L;
     auto product = project(border_, stage_.A, known_, stage_.right.vectors, most,
-                           alone ? next_.P : P, alone ? &next_.L : &L);
+                           alone ? next_.P : P, one_side_ ? nullptr : alone ? &next_.L : &L);
     if (!product) return false;
     if (!alone) next_.P = std::move(P), next_.L = std::move(L);
     next_.stage.border = std::move(product->border);
@@ -250,13 +297,17 @@ class Coarsening {
     const double left_radius = several ? largest_eigenvalue(border_, stage_.At) : 0;
     Params lifting = params_;
     lifting.truncation = std::min(truncated_more * lifting.truncation, 0.99);
-    if (damping_ > 0) lifting.lift_weight = lifting.lift_weight * (1 - damping_ * skewness(stage_));
+    if (damping_ > 0) lifting.lift_weight = lifting.lift_weight * (1 - damping_ * stage_.skewness);
     for (int attempt = 0; attempt < lift_attempts && !next_.lifted; ++attempt) {
-      next_.P = lifted_prolongation(stage_.A, stage_.right, right_, clusters_, stage_.block,
-                                    lifting, radius);
-      next_.L = lifted_prolongation(stage_.At, stage_.left, left_functions_, clusters_,
-                                    stage_.block, lifting, left_radius);
-      next_.work += 2.0 * static_cast<double>(stage_.A.nnz());
+      const Csr<double>& A = one_side_ ? stage_.T : stage_.A;
+      next_.P = lifted_prolongation(A, stage_.right, right_, clusters_, stage_.block, lifting,
+                                    radius);
+      next_.work += static_cast<double>(stage_.A.nnz());
+      if (!one_side_) {
+        next_.L = lifted_prolongation(stage_.At, stage_.left, left_functions_, clusters_,
+                                      stage_.block, lifting, left_radius);
+        next_.work += static_cast<double>(stage_.A.nnz());
+      }
       const double work = product_work(border_, stage_.A, next_.P);
       if (work <= most_work * static_cast<double>(entries_))
         next_.lifted =
@@ -271,18 +322,25 @@ class Coarsening {
     to.block = m;
     next_.clusters = clusters_.count;
     next_.known = clusters_known_to(known_, to.border, m);
-    next_.exact_P = next_.P, next_.exact_L = next_.L;
+    next_.exact_P = next_.P;
     if (!border_.alone()) {
+      Csr<double> L = one_side_ ? next_.P : next_.L;
       next_.P_off = split(to.border, to.border.layout, next_.P);
-      next_.L_off = split(to.border, to.border.layout, next_.L);
-      next_.R = transpose(next_.L.view());
+      next_.L_off = split(to.border, to.border.layout, L);
+      next_.R = transpose(L.view());
     }
+    next_.exact_L = std::move(next_.L);
+    next_.one_side = one_side_;
     add_transpose(to);
     const auto known = clusters_.count + static_cast<Index>(known_.ghosts.size());
     to.W = contract(stage_.W, clusters_, known);
     renumber(known_, clusters_known_to(known_, to.border, m), to.W);
     take(right_, to.right);
-    take(left_functions_, to.left);
+    if (one_side_)
+      to.left = to.right;
+    else
+      take(left_functions_, to.left);
+    take_symmetric_part(to);
   }
 
   void take(Rotated& functions, NearNullspace& B) {
@@ -298,6 +356,7 @@ class Coarsening {
   const Global left_;
   Next& next_;
   const Border& border_ = stage_.border;
+  const bool one_side_ = stage_.one_side;
   const Global entries_ = stage_.nnz();
   Clustering clusters_;
   Rotated right_, left_functions_;
@@ -403,7 +462,7 @@ class Setup {
       line.level = static_cast<int>(out_.levels.size()) + 1;
       say_progress("level", out_.levels.size() + 1);
       left_ -= stage_.nnz();
-      last = factor_within(rules_.most_lu_work, line) || add_level(line);
+      last = factor_within(most_lu_work(), line) || add_level(line);
       line.seconds = seconds_since(start);
       report_.levels.push_back(line);
     }
@@ -426,6 +485,11 @@ class Setup {
     if (!rules_.factor_alone) add_transpose(stage_);
   }
 
+  double most_lu_work() const {
+    if (rules_.direct || stage_.skewness > diffusion_rules) return rules_.most_lu_work;
+    return std::min(rules_.most_lu_work, most_lu_work_of_diffusion);
+  }
+
   // A sparse LU, when it costs at most so many multiply-adds for each entry of the first matrix.
   bool factor_within(double most_work, LevelReport& line) {
     if (rules_.factor_alone) return false;
@@ -446,7 +510,10 @@ class Setup {
   // Returns whether it is the last one.
   bool add_level(LevelReport& line) {
     out_.levels.emplace_back();
-    fill_level(stage_, rules_.smoother, out_.levels.back(), line);
+    const bool is_nearly = stage_.skewness <= nearly_symmetric && !rules_.factor_alone;
+    PetrovLevel<S>& made = out_.levels.back();
+    made.smoother = is_nearly ? IlutRule::zero_fill() : rules_.smoother;
+    fill_level(stage_, made.smoother, made, line);
     report_.setup_work += out_.levels.back().factor.work();
     if (line.level > 1 && is_unstable(stage_, out_.levels.back().factor)) {
       out_.is_unstable = !lift_less(line);
@@ -491,6 +558,7 @@ class Setup {
     take(next, out_.levels.back(), report_.levels.back());
     stage_ = std::move(next.stage);
     out_.levels.emplace_back();
+    out_.levels.back().smoother = rules_.smoother;
     fill_level(stage_, rules_.smoother, out_.levels.back(), line);
     out_.remedy = concat("the incomplete factor of level ", line.level,
                          " would grow without bound: the functions from there on are lifted less "
@@ -509,7 +577,9 @@ class Setup {
   }
 
   void first_couplings() {
-    const Csr<double> T = symmetric_part(stage_.A, stage_.At);
+    take_symmetric_part(stage_);
+    const Csr<double> made = stage_.one_side ? Csr<double>() : symmetric_part(stage_);
+    const Csr<double>& T = stage_.one_side ? stage_.T : made;
     std::vector<double> d = diagonal(T.view());
     stage_.border.share(d, 1);
     stage_.W = couplings(T, stage_.right.values.data(), stage_.block, stage_.right.vectors, d);
@@ -527,6 +597,7 @@ class Setup {
     level.L_off = cast<S>(std::move(next.L_off));
     level.exact_P = std::move(next.exact_P);
     level.exact_L = std::move(next.exact_L);
+    level.one_side = next.one_side;
     level.clusters = std::move(next.known);
     level.width = next.stage.block;
     level.is_last = false;
@@ -565,10 +636,11 @@ void refresh_petrov(const DistRows<double>& A, const PetrovRules& rules, PetrovL
   stage.A = ordered(A, levels.order, levels.block, levels.scale, stage.border);
   for (std::size_t l = 0; l < levels.levels.size(); ++l) {
     PetrovLevel<S>& level = levels.levels[l];
-    fill_level(stage, rules.smoother, level, report.levels[l]);
+    fill_level(stage, level.smoother, level, report.levels[l]);
     if (level.is_last) break;
     auto product = project(stage.border, stage.A, level.clusters, level.width,
-                           std::numeric_limits<Index>::max(), level.exact_P, &level.exact_L);
+                           std::numeric_limits<Index>::max(), level.exact_P,
+                           level.one_side ? nullptr : &level.exact_L);
     stage.A = std::move(product->A);
     stage.border = std::move(product->border);
     stage.block = level.width;

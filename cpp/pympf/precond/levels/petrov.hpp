@@ -22,6 +22,9 @@
 // smoothed: it is made again by functions that are lifted less where A is one-sided, or else, where
 // that costs at most `most_lu_work_in_need`, a sparse LU takes its place.
 //
+// Where A is nearly symmetric, both sides have the functions of T. Where diffusion rules, an LU waits
+// for a level on which it costs less (petrov.cpp).
+//
 // Cost per application: 2 nnz(A) + 2 nnz(S) + nnz(P) + nnz(R) on each level, and the entries of LU.
 #pragma once
 
@@ -52,8 +55,10 @@ struct PetrovLevel {
   Csr<S> P, R;  // own blocks; R is that of L, transposed
   OffDiagonal<S> A_off, P_off, L_off;
   Ilut<S> factor;
+  IlutRule smoother;  // of `factor`
   // For new values: functions in double precision, over own clusters and those of `clusters`.
   Csr<double> exact_P, exact_L;
+  bool one_side = false;  // L = P, in exact_P
   Border clusters;
   Index width = 1;
   bool is_last = true;  // the same on every rank: one may have no rows

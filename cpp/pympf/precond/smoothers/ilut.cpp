@@ -30,6 +30,7 @@ class Elimination {
   }
 
   void run() {
+    if (rule_.pattern) return run_in_pattern();
     for (Index i = 0; i < A_.rows; ++i) {
       load(i);
       eliminate(i);
@@ -45,6 +46,55 @@ class Elimination {
   const std::vector<double>& pivots() const { return pivot_; }
 
  private:
+  // Without fill rows are made where they stay: what row i has of column j is at *entry.
+  void run_in_pattern() {
+    struct Place {
+      double* entry = nullptr;
+      Index row = -1;
+    };
+    std::vector<Place> places(A_.rows);
+    for (Csr<double>* part : {&L, &U}) {
+      part->indptr.resize(A_.rows + 1);
+      part->indices.resize(A_.nnz());
+      part->data.resize(A_.nnz());
+    }
+    Index lower = 0, upper = 0;
+    for (Index i = 0; i < A_.rows; ++i) {
+      double sum = 0, pivot = 0;
+      Index count = 0;
+      places[i] = {&pivot, i};
+      for (Index p = A_.indptr[i]; p < A_.indptr[i + 1]; ++p) {
+        const Index j = A_.indices[p];
+        if (j >= A_.rows) continue;
+        sum += std::abs(A_.data[p]);
+        ++count;
+        if (j != i) {
+          Csr<double>& part = j < i ? L : U;
+          const Index at = j < i ? lower++ : upper++;
+          part.indices[at] = j;
+          places[j] = {&part.data[at], i};
+        }
+        *places[j].entry = A_.data[p];
+      }
+      for (Index p = L.indptr[i]; p < lower; ++p) {
+        const Index k = L.indices[p], begin = U.indptr[k], end = U.indptr[k + 1];
+        const double factor = L.data[p] *= inverse_[k];
+        work += 1 + end - begin;
+        for (Index q = begin; q < end; ++q)
+          if (const Place& place = places[U.indices[q]]; place.row == i)
+            *place.entry -= factor * U.data[q];
+      }
+      size_ = count > 0 ? sum / count : 0;
+      take_pivot(i, pivot);
+      L.indptr[i + 1] = lower;
+      U.indptr[i + 1] = upper;
+    }
+    for (Csr<double>* part : {&L, &U}) {
+      part->indices.resize(part->indptr.back());
+      part->data.resize(part->indptr.back());
+    }
+  }
+
   struct Column {
     double value = 0;
     Index row = -1;   // that has an entry here
@@ -59,7 +109,7 @@ class Elimination {
     column_[i].value = 0, column_[i].row = i;
     for (Index p = A_.indptr[i]; p < A_.indptr[i + 1]; ++p) {
       const Index j = A_.indices[p];
-      if (j >= A_.rows || (A_.data[p] == 0 && !rule_.pattern)) continue;
+      if (j >= A_.rows || A_.data[p] == 0) continue;
       Column& column = column_[j];
       column.value = A_.data[p];
       column.row = i;
@@ -81,7 +131,7 @@ class Elimination {
     for (Index k = first_; k < i; k = column_[k].next) {
       const double factor = column_[k].value * inverse_[k];
       ++work;
-      if (!rule_.pattern && (std::abs(factor) < rule_.drop || factor == 0)) continue;
+      if (std::abs(factor) < rule_.drop || factor == 0) continue;
       column_[k].value = factor;
       kept_.push_back(k);
       subtract(i, k, factor);
@@ -102,7 +152,7 @@ class Elimination {
         column.value += v;
         continue;
       }
-      if (rule_.pattern || std::abs(v) < least) continue;
+      if (std::abs(v) < least) continue;
       column.value = v;
       column.row = i;
       if (j > i) {
@@ -116,13 +166,14 @@ class Elimination {
   }
 
   void keep(Index i) {
-    if (!rule_.pattern) {
-      const double least = rule_.drop * size_;
-      std::erase_if(upper_, [&](Index j) { return std::abs(column_[j].value) < least; });
-    }
+    const double least = rule_.drop * size_;
+    std::erase_if(upper_, [&](Index j) { return std::abs(column_[j].value) < least; });
     append(kept_, most_lower_, L);
     append(upper_, most_upper_, U);
-    double pivot = column_[i].value;
+    take_pivot(i, column_[i].value);
+  }
+
+  void take_pivot(Index i, double pivot) {
     if (!(std::abs(pivot) >= least_pivot * size_) || pivot == 0) {
       const double raised = (1e-4 + rule_.drop) * size_;
       pivot = raised > 0 ? std::copysign(raised, pivot) : 1;
@@ -139,7 +190,7 @@ class Elimination {
       const double x = std::abs(column_[a].value), y = std::abs(column_[b].value);
       return x != y ? x > y : a < b;
     };
-    Index excess = rule_.pattern ? 0 : static_cast<Index>(columns.size()) - most;
+    Index excess = static_cast<Index>(columns.size()) - most;
     for (; 0 < excess && excess <= few; --excess)
       columns.erase(std::max_element(columns.begin(), columns.end(), larger));
     if (excess > 0) {
