@@ -94,7 +94,7 @@ Vector times(const Csr<double>& A, const Vector& x) {
 }  // namespace
 
 TEST_CASE("a complete LU by rows is the inverse, and so is its transpose") {
-  for (const Index n : {13, 40, 60}) {  // one piece of waves, two, row after row
+  for (const Index n : {13, 40, 60}) {
     const Csr<double> A = recirculation(n, 500);
     const Ilut<double> factor(A, IlutRule::complete());
     const Vector x = random_vector(A.rows);

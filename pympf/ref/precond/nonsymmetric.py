@@ -5,6 +5,7 @@ petrov.hpp                      code
 ==============================  ============================
 T = (A + Aᵀ) / 2, clusters      `petrov`: W, label
 b ← b − S A b                   `relaxed`
+nearly symmetric: L = P, ILU(0) `skewness`, `smoother`
 P = lift(A) Q, L = lift(Aᵀ) Q   `petrov`: P, L
 A' = Lᵀ A P                     `petrov`: A
 S, the cycle                    `ilut`, `PetrovHierarchy.apply`
@@ -31,6 +32,7 @@ KEPT_FILL = 0.1  # of the drop tolerance: smaller fill is not even begun
 TRUNCATED_MORE = 1.5  # in the unit of `truncation`, as both sides are lifted
 MOST_NEGATIVE = 0.01  # negative row sums beside the diagonal, on average
 RELAXING_STEPS = 2
+NEARLY_SYMMETRIC = 0.08  # up to this skewness T is lifted, for both sides, and ILU(0) smooths
 
 
 def ilut(
@@ -144,20 +146,33 @@ def petrov(A: Array, levels: int, params: Params | None = None) -> PetrovHierarc
     params = params or Params()
     params = replace(params, truncation=min(TRUNCATED_MORE * params.truncation, 0.99))
     made: list[tuple[Array, Array, Array, Array]] = []
-    L0, U0 = ilut(A, params.drop_tolerance, params.fill)
-    S = np.asarray(np.linalg.inv(L0 @ U0), np.float64)
+    S = smoother(A, params)
     right, left = relaxed(A, S), relaxed(A.T, S.T)
     W = couplings((A + A.T) / 2, right, 1)
     for _ in range(levels):
         label = cluster(W, params.shape, params.strength, params.cluster_size)
+        one_side = skewness(A) <= NEARLY_SYMMETRIC and np.array_equal(right, left)
+        sides = ((A + A.T) / 2,) * 2 if one_side else (A, A.T)
         (Q, right_coarse), (Q_left, left_coarse) = rotate(right, label), rotate(left, label)
-        P = lifted_prolongation(A, right, Q, right_coarse, label, 1, params)
-        L = lifted_prolongation(A.T, left, Q_left, left_coarse, label, 1, params)
-        lower, upper = ilut(A, params.drop_tolerance, params.fill)
-        made.append((A, P, L, np.asarray(np.linalg.inv(lower @ upper), np.float64)))
+        P = lifted_prolongation(sides[0], right, Q, right_coarse, label, 1, params)
+        L = lifted_prolongation(sides[1], left, Q_left, left_coarse, label, 1, params)
+        made.append((A, P, L, smoother(A, params)))
         A, W = L.T @ A @ P, contract(W, label)
         right, left = right_coarse, left_coarse
     return PetrovHierarchy(made, A)
+
+
+def skewness(A: Array) -> float:
+    """Return Σ |a_ij − a_ji| / Σ |a_ij + a_ji| off the diagonal: 0 symmetric, 1 one-sided."""
+    total = float(np.abs(A + A.T - 2 * np.diag(A.diagonal())).sum())
+    return min(float(np.abs(A - A.T).sum()) / total, 1.0) if total > 0 else 0.0
+
+
+def smoother(A: Array, params: Params) -> Array:
+    """Return the inverse of the incomplete factors of a level."""
+    pattern = skewness(A) <= NEARLY_SYMMETRIC
+    L, U = ilut(A, params.drop_tolerance, params.fill, pattern=pattern)
+    return np.asarray(np.linalg.inv(L @ U), np.float64)
 
 
 def relaxed(A: Array, S: Array) -> Array:

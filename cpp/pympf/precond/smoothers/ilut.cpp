@@ -35,8 +35,7 @@ class Elimination {
       load(i);
       eliminate(i);
       keep(i);
-      require(L.data.size() + U.data.size() <= most_, "the LU factorization has more than ", most_,
-              " entries");
+      check_size();
     }
   }
 
@@ -93,6 +92,12 @@ class Elimination {
       part->indices.resize(part->indptr.back());
       part->data.resize(part->indptr.back());
     }
+    check_size();
+  }
+
+  void check_size() const {
+    require(L.data.size() + U.data.size() <= most_, "the LU factorization has more than ", most_,
+            " entries");
   }
 
   struct Column {
