@@ -52,7 +52,7 @@ class Chosen:
 
 
 def krylov_method(
-    asked: str, rows: Any, symmetric: bool, operator: Preconditioner | None
+    asked: str, side: str, rows: Any, symmetric: bool, operator: Preconditioner | None
 ) -> tuple[str, str]:
     """Return the Krylov method and why it is taken."""
     varies = operator is not None and operator.varies
@@ -64,7 +64,7 @@ def krylov_method(
     if asked != "auto":
         return asked, "asked for"
     if not symmetric:
-        if operator is not None and operator.method == "multilevel":
+        if side == "right" and operator is not None and operator.method == "multilevel":
             return "fgmres", "A is not symmetric, and M costs more than to keep what it gives"
         return "gmres", "A is not symmetric"
     if operator is not None and not operator.definite:

@@ -89,7 +89,8 @@ class Columns:
 
     def method(self, M: Chosen) -> tuple[str, str]:
         """Return the Krylov method for M, and why."""
-        return krylov_method(self.options.method, self.rows, self.symmetric, M.operator)
+        asked, side = self.options.method, self.options.side
+        return krylov_method(asked, side, self.rows, self.symmetric, M.operator)
 
     def _choose(self) -> Any:
         """Choose by predicted cost, for all columns; None where nothing is to be chosen."""

@@ -425,7 +425,8 @@ def test_asymmetric_with_a_preconditioner_that_is_built_from_it(rng, name, metho
     for M in (name, of_symmetric_part):
         solution = pympf.solve(A, b, method=method, preconditioner=M)
         check(A, b, solution)
-        assert solution.method == ("gmres" if method == "auto" else method)
+        chosen = "fgmres" if solution.operator.method == "multilevel" else "gmres"
+        assert solution.method == (chosen if method == "auto" else method)
 
 
 @pytest.mark.parametrize(

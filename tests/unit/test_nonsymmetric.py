@@ -54,6 +54,13 @@ def test_every_method_with_every_preconditioner(method, preconditioner, rng):
     assert np.linalg.norm(b - A @ solution.x) <= 1e-7 * np.linalg.norm(b)
 
 
+def test_from_the_left_it_is_gmres(rng):
+    A = gallery.convection_diffusion(30, 10.0)
+    solution = pympf.solve(A, rng.standard_normal(900), side="left")
+    assert solution.converged
+    assert (solution.operator.method, solution.method) == ("multilevel", "gmres")
+
+
 def test_central_differences_beyond_a_cell_peclet_number_of_one(rng):
     A = gallery.convection_diffusion(64, 1e3, differences="central")
     solution = pympf.solve(A, rng.standard_normal(4096))

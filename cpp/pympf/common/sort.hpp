@@ -31,8 +31,8 @@ void sort_pieces(std::vector<T>& values, const Less& less) {
     });
 }
 
-// As std::sort, which a row of a sparse matrix, of a few entries that are nearly in order, calls for
-// nothing.
+// As std::sort, which a row of a sparse matrix, of a few entries that are nearly in order, calls
+// for nothing.
 template <class T, class Less = std::less<>>
 void sort_few(std::vector<T>& values, const Less& less = {}) {
   constexpr std::size_t few = 24;

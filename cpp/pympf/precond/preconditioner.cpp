@@ -322,7 +322,11 @@ struct Preconditioner<T>::Impl {
     plan.method = report.method;
     plan.reason = report.reason;
     plan.precision = report.single ? "single" : "working";
-    plan.krylov = !report.definite ? "gmres" : report.indefinite ? "minres" : "cg";
+    const bool keeps = !report.symmetric && report.method == "multilevel";  // what M gives
+    plan.krylov = keeps               ? "fgmres"
+                  : !report.definite  ? "gmres"
+                  : report.indefinite ? "minres"
+                                      : "cg";
     const auto tell = [&](const auto& cycles) {
       const auto& levels = cycles->levels;
       plan.variant = levels.lowered          ? "lowered"

@@ -163,9 +163,13 @@ def petrov(A: Array, levels: int, params: Params | None = None) -> PetrovHierarc
 
 
 def skewness(A: Array) -> float:
-    """Return Σ |a_ij − a_ji| / Σ |a_ij + a_ji| off the diagonal: 0 symmetric, 1 one-sided."""
-    total = float(np.abs(A + A.T - 2 * np.diag(A.diagonal())).sum())
-    return min(float(np.abs(A - A.T).sum()) / total, 1.0) if total > 0 else 0.0
+    """Return the mean of rows of Σ |a_ij − a_ji| / Σ |a_ij + a_ji| off the diagonal.
+
+    It is 0 for symmetric matrices, 1 for one-sided ones.
+    """
+    sums = np.where(A != 0, np.abs(A + A.T - 2 * np.diag(A.diagonal())), 0).sum(axis=1)
+    skew = np.where(A != 0, np.abs(A - A.T), 0).sum(axis=1)
+    return float(np.minimum(skew / np.where(sums > 0, sums, np.inf), 1).mean())
 
 
 def smoother(A: Array, params: Params) -> Array:

@@ -51,8 +51,8 @@ constexpr double diffusion_rules = 0.5, most_lu_work_of_diffusion = 10;
 
 struct PetrovStage {
   bool same_pattern = false;  // of A and A^T
-  Csr<double> A, At;  // own rows of A and of A^T, in one numbering
-  Csr<double> T;      // (A + A^T) / 2, where it is used for both
+  Csr<double> A, At;          // own rows of A and of A^T, in one numbering
+  Csr<double> T;              // (A + A^T) / 2, where it is used for both
   Graph W;
   NearNullspace right, left;
   Border border;
@@ -126,10 +126,12 @@ Csr<double> symmetric_part(const PetrovStage& stage) {
   });
 }
 
-// sum |a_ij - a_ji| / sum |a_ij + a_ji| off the diagonal, over all rows: 0 symmetric, 1 one-sided.
+// sum_j |a_ij - a_ji| / sum_j |a_ij + a_ji| off the diagonal, the mean of all rows: 0 symmetric, 1
+// one-sided. (Of sums over all rows, where the largest coefficients are would decide.)
 double skewness(const PetrovStage& stage) {
-  double skew = 0, sum = 0;
+  double total = 0;
   for (Index i = 0; i < stage.A.rows; ++i) {
+    double skew = 0, sum = 0;
     Index q = stage.At.indptr[i];
     const Index end = stage.At.indptr[i + 1];
     for (Index p = stage.A.indptr[i]; p < stage.A.indptr[i + 1]; ++p) {
@@ -140,9 +142,10 @@ double skewness(const PetrovStage& stage) {
       skew += std::abs(stage.A.data[p] - mirror);
       sum += std::abs(stage.A.data[p] + mirror);
     }
+    if (sum > 0) total += std::min(skew / sum, 1.0);
   }
-  skew = stage.border.comm.sum(skew), sum = stage.border.comm.sum(sum);
-  return sum > 0 ? std::min(skew / sum, 1.0) : 0;
+  const Global rows = stage.rows();
+  return rows > 0 ? stage.border.comm.sum(total) / static_cast<double>(rows) : 0;
 }
 
 // Makes A^T, a border that knows the columns of both, and what they say.
@@ -278,8 +281,11 @@ class Coarsening {
     const bool alone = border_.alone();
     Csr<double> P, L;  // over ranks they get columns, also when it fails
     if (!alone) P = next_.P, L = next_.L;
-    auto product = project(border_, stage_.A, known_, stage_.right.vectors, most,
-                           alone ? next_.P : P, one_side_ ? nullptr : alone ? &next_.L : &L);
+    auto product =
+        project(border_, stage_.A, known_, stage_.right.vectors, most, alone ? next_.P : P,
+                one_side_ ? nullptr
+                : alone   ? &next_.L
+                          : &L);
     if (!product) return false;
     if (!alone) next_.P = std::move(P), next_.L = std::move(L);
     next_.stage.border = std::move(product->border);
@@ -300,8 +306,8 @@ class Coarsening {
     if (damping_ > 0) lifting.lift_weight = lifting.lift_weight * (1 - damping_ * stage_.skewness);
     for (int attempt = 0; attempt < lift_attempts && !next_.lifted; ++attempt) {
       const Csr<double>& A = one_side_ ? stage_.T : stage_.A;
-      next_.P = lifted_prolongation(A, stage_.right, right_, clusters_, stage_.block, lifting,
-                                    radius);
+      next_.P =
+          lifted_prolongation(A, stage_.right, right_, clusters_, stage_.block, lifting, radius);
       next_.work += static_cast<double>(stage_.A.nnz());
       if (!one_side_) {
         next_.L = lifted_prolongation(stage_.At, stage_.left, left_functions_, clusters_,

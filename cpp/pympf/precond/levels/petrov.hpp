@@ -22,8 +22,8 @@
 // smoothed: it is made again by functions that are lifted less where A is one-sided, or else, where
 // that costs at most `most_lu_work_in_need`, a sparse LU takes its place.
 //
-// Where A is nearly symmetric, both sides have the functions of T. Where diffusion rules, an LU waits
-// for a level on which it costs less (petrov.cpp).
+// Where A is nearly symmetric, both sides have the functions of T. Where diffusion rules, an LU
+// waits for a level on which it costs less (petrov.cpp).
 //
 // Cost per application: 2 nnz(A) + 2 nnz(S) + nnz(P) + nnz(R) on each level, and the entries of LU.
 #pragma once

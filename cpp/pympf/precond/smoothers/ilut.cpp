@@ -16,12 +16,7 @@ constexpr double kept_fill = 0.1;     // of the drop tolerance: smaller fill is 
 class Elimination {
  public:
   Elimination(const CsrView<double>& A, const IlutRule& rule, std::size_t most)
-      : A_(A),
-        rule_(rule),
-        most_(most),
-        column_(A.rows),
-        pivot_(A.rows),
-        inverse_(A.rows) {
+      : A_(A), rule_(rule), most_(most), column_(A.rows), pivot_(A.rows), inverse_(A.rows) {
     for (Csr<double>* part : {&L, &U}) {
       *part = {A.rows, A.rows, {0}, {}, {}};
       part->indices.reserve(A.nnz());
