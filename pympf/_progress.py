@@ -85,6 +85,7 @@ class Work:
             now = time.monotonic()
             if now >= self._logged + LOG_S:
                 self._logged = now
+                _screen.clear()  # a handler may write to the same terminal
                 logger.info("%s", self.line(now), extra={"seconds": now - self.begin})
 
     def line(self, now: float, bar: int = 0) -> str:
@@ -118,6 +119,7 @@ def working(what: str, total: float | None = None) -> Iterator[Work]:
             ended = "ended by an error after" if sys.exc_info()[0] else "done in"
             text = f"{work.text}, " if work.text else ""
             seconds = time.monotonic() - work.begin
+            _screen.clear()
             logger.info("%s: %s%s %.2f s", what, text, ended, seconds, extra={"seconds": seconds})
 
 
@@ -180,11 +182,15 @@ class _Screen:
     def remove(self, work: Work) -> None:
         with self._lock:
             self._works.remove(work)
-            if self._drawn and (not self._works or self._works[0].begin > work.begin):
-                self._write("\r\x1b[K")
-                self._drawn = False
+            if not self._works or self._works[0].begin > work.begin:
+                self._erase()
             if not self._works:
                 self._any.clear()
+
+    def clear(self) -> None:
+        """Take the bar away, until it is drawn again."""
+        with self._lock:
+            self._erase()
 
     def _run(self) -> None:
         while self._any.wait():
@@ -195,6 +201,11 @@ class _Screen:
                     room = shutil.get_terminal_size().columns - 1
                     self._write("\r\x1b[K" + self._works[0].line(now, BAR)[:room])
                     self._drawn = True
+
+    def _erase(self) -> None:
+        if self._drawn:
+            self._write("\r\x1b[K")
+            self._drawn = False
 
     def _write(self, text: str) -> None:
         try:

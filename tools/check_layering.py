@@ -162,8 +162,8 @@ def is_in(name: str, module: str) -> bool:
 
 
 def is_allowed_in_explain(name: str) -> bool:
-    """Tell whether a module is in explain, a public one of nets, or a gate for arguments."""
-    if is_in(name, "pympf.la.checks"):
+    """Tell whether a module is in explain, a public one of nets, a gate, or what objects show."""
+    if any(is_in(name, f"pympf.{common}") for common in ("la.checks", "_described", "_html")):
         return True
     private = any(part.startswith("_") for part in name.split(".") if part != "_checks")
     return is_in(name, "pympf.explain") or (is_in(name, "pympf.nets") and not private)

@@ -6,13 +6,15 @@ that sees 10 % of the programs, all analyses of sections 3.2 to 3.4 on the first
 test. *Reordering*: accuracy before and after the rows are reordered, by what the training saw.
 *Pruning*: spurious programs that fictitious tables rule out; what is learned from one program by
 lot of each question. *Rules*: appendix B. *WikiTableQuestions*: needs its files. The numbers of the
-thesis are on WikiTableQuestions, where it has one.
+thesis are on WikiTableQuestions, where it has one. *Completeness*: the largest |δ| of a trained
+network by method; the left sum and Gauss take the points of the adaptive method (`tol` 1e-3).
 """
 
 import os
 import tarfile
 import tempfile
 import time
+import warnings
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
@@ -22,6 +24,7 @@ import measure
 import numpy as np
 import tables
 
+from pympf.explain import IncompleteWarning
 from pympf.explain import tables as qa
 from pympf.explain.tables import (
     COLUMN_PATHS,
@@ -50,6 +53,7 @@ def _tiny() -> Iterator[dict[str, Any]]:
     yield {"part": "training", "programs": 1.0, "seed": 0, **size}
     yield {"part": "network", "mixture": "balanced", "questions": 12, "attacks": 10, **size}
     yield {"part": "synonyms", "seed": 0, **size}
+    yield {"part": "completeness", "questions": 3, **size}
     yield {"part": "reorder", "seen": "programs", "seed": 0, **size}
     yield {"part": "pruning", "questions": 4}
     yield {"part": "lots", "pruned_by": 1, **size}
@@ -67,6 +71,7 @@ def _full() -> Iterator[dict[str, Any]]:
         yield {"part": "network", "mixture": mixture, **count, "epochs": 10, **size}
     for seed in range(5):
         yield {"part": "synonyms", "seed": seed, "epochs": 10, **size}
+    yield {"part": "completeness", "questions": 60, "epochs": 10, **size}
     for seen, epochs in (("programs", 10), ("answers", 15), ("answers, fictitious", 15)):
         yield {"part": "reorder", "seen": seen, "seed": 0, "epochs": epochs, "tables": 240}
     yield {"part": "pruning", "questions": 120}
@@ -182,6 +187,35 @@ def run_synonyms(seed: int, tables: int, epochs: int) -> dict[str, Any]:
     return {"right": len(good) / len(test), "numbers": scores.rows}
 
 
+def run_completeness(questions: int, tables: int, epochs: int) -> dict[str, Any]:
+    """|δ| of selections of a trained network, by method and number of gradients."""
+    small = {"batch": 10, "least": 3} if tables < 100 else {}
+    model = _programmer(1.0 if small else 0.1, epochs, 0, **small)
+    model.fit(generate_questions(tables, 1))
+    test = generate_questions(max(6, tables // 6), 2)
+    good = [q for q, a in zip(test, model.predict(test), strict=True) if a == q.answer]
+    good = [q for q in good if q.intent != "VAGUE"][:questions]
+    warnings.simplefilter("ignore", IncompleteWarning)
+    adaptive = {tol: model.attribute(good, tol=tol) for tol in (1e-2, 1e-3)}
+    rows = [_deltas(f"adaptive, tol {tol}", found) for tol, found in adaptive.items()]
+    for method in ("riemann_left", "gausslegendre"):
+        equal = [
+            found
+            for q, one in zip(good, adaptive[1e-3], strict=True)
+            for found in model.attribute([q], method=method, n_steps=max(1, one.n_points))
+        ]
+        rows.append(_deltas(f"{method}, points of tol 0.001", equal))
+    for n in (16, 32):
+        some = model.attribute(good, method="gausslegendre", n_steps=n)
+        rows.append(_deltas(f"gausslegendre, {n}", some))
+    return {"rows": rows}
+
+
+def _deltas(method: str, found: list) -> list[Any]:
+    deltas = [abs(selection.delta) for one in found for selection in one.selections]
+    return [method, float(np.mean([one.n_points for one in found])), max(deltas, default=0.0)]
+
+
 def _attacks(model: NeuralProgrammer, good: list, test: list) -> dict[str, Any]:
     phrases = qa.propose_phrases(good, leave_out=SYNONYMS)
     attacks, baselines = qa.concatenation(model, test, phrases)
@@ -295,7 +329,7 @@ def run_wtq(questions: int) -> dict[str, Any]:
 
 # ---- the page ------------------------------------------------------------------------------------
 def render(rows: list[tables.Row]) -> str:
-    parts = [_training, _networks, _synonym_seeds, _reorders, _pruned, _rules]
+    parts = [_training, _networks, _synonym_seeds, _completeness, _reorders, _pruned, _rules]
     return "\n\n".join(text for part in parts if (text := part(rows)))
 
 
@@ -339,6 +373,16 @@ def _synonym_seeds(rows: list[tables.Row]) -> str:
     ]
     more = ("precision", "recall", "first of header right")
     return tables.markdown((*header, *more), lines) if lines else ""
+
+
+def _completeness(rows: list[tables.Row]) -> str:
+    lines = [
+        [method, round(points), f"{delta:.1e}"]
+        for row in tables.only(rows, part="completeness")
+        for method, points, delta in row["rows"]
+    ]
+    header = ("completeness, trained network", "gradients on average", "largest |δ|")
+    return tables.markdown(header, lines) if lines else ""
 
 
 def _network_lines(row: tables.Row) -> Iterator[list[Any]]:

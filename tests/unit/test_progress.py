@@ -57,6 +57,25 @@ def test_a_terminal_shows_a_bar_and_is_clean_afterwards(terminal):
     assert shown.endswith("\r\x1b[K")
 
 
+def test_a_log_line_on_the_same_terminal_begins_where_the_bar_was(terminal, monkeypatch):
+    monkeypatch.setattr(progress, "LOG_S", 0.0)
+    handler = logging.StreamHandler(terminal)
+    level = progress.logger.level
+    progress.logger.addHandler(handler)
+    progress.logger.setLevel(logging.INFO)
+    try:
+        with progress.working("train", 4) as work:
+
+            def logged():
+                work.step(2, "epoch 2 of 4")
+                return "\r\x1b[Ktrain:  50 %  epoch 2 of 4" in terminal.getvalue()
+
+            wait_for(logged)
+    finally:
+        progress.logger.removeHandler(handler)
+        progress.logger.setLevel(level)
+
+
 def test_of_works_inside_each_other_the_outermost_is_shown(terminal):
     with progress.working("outer"), progress.working("inner"):
         wait_for(lambda: "outer" in terminal.getvalue())
