@@ -22,6 +22,9 @@ inline bool worth_dissection(const Fill& by_amd, Index rows, const FactorRequest
 // another order in each run.
 std::vector<Index> dissection(const CsrView<double>& A);
 
+// The same by AMD; empty without CHOLMOD, which has it.
+std::vector<Index> approximate_minimum_degree(const CsrView<double>& A);
+
 // Whether `solve` solves A x = b for some b, to a tenth: a Krylov method does the rest. Where A is
 // singular, its last pivot is rounding, and x drowns in the nullspace.
 bool is_accurate(const CsrView<double>& A, const std::function<void(double*)>& solve);
