@@ -35,6 +35,15 @@ BELOW = {
     "sketch": {"common", "mpi", "la"},
     "lsh": {"common", "mpi", "la"},
 }
+# The wings of precond from the ground up: a file includes its own wing and those before it.
+WINGS = ("ground", "smoothers", "levels", "choice", "preconditioner")
+GROUND = {"params", "plan", "probe", "report"}  # files of precond itself; its others are on top
+NOT_YET = {
+    "cpp/pympf/precond/smoothers/smoother.hpp",
+    "cpp/pympf/precond/levels/setup.cpp",
+    "cpp/pympf/precond/levels/refresh.cpp",
+    "cpp/pympf/precond/levels/fill.cpp",
+}
 # What only one folder may use.
 ONLY_IN = {
     "cpp/petsc": re.compile(r'^\s*#\s*include\s*[<"](petsc[^">]*)|extern from [<"](petsc[^">]*)'),
@@ -44,7 +53,7 @@ ONLY_IN = {
     ),
     "cpp/pympf/mpi": re.compile(r'^\s*#\s*include\s*[<"](mpi\.h)|\b(P?MPI_[A-Z]\w*)\s*\('),
 }
-INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]pympf/(\w+)/')
+INCLUDE = re.compile(r'^\s*#\s*include\s*[<"](pympf/(\w+)/[\w/.]+)')
 BLOCK_COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 LINE_COMMENT = re.compile(r"//.*")
 
@@ -53,6 +62,25 @@ def without_comments(source: str) -> str:
     """Blank out the comments of C++ and keep the line numbers."""
     source = BLOCK_COMMENT.sub(lambda comment: "\n" * comment.group().count("\n"), source)
     return LINE_COMMENT.sub("", source)
+
+
+def wing(path: Path) -> str:
+    """The wing of a file of precond, whose path begins with pympf/precond."""
+    if len(path.parts) > 3:
+        return path.parts[2]
+    return "ground" if path.stem in GROUND else "preconditioner"
+
+
+def breaks_wings(path: Path, included: Path) -> str | None:
+    """Tell what is wrong with an include from one file of precond in another, if anything is."""
+    for file in (path, included):
+        if wing(file) not in WINGS:
+            return f"wing {wing(file)} of precond has no place in the rules of dependency"
+    at = WINGS.index(wing(path))
+    if WINGS.index(wing(included)) <= at:
+        return None
+    allowed = ", ".join(WINGS[: at + 1])
+    return f"{wing(path)} of precond includes {wing(included)}; allowed: {allowed}"
 
 
 def check_cxx(path: Path, source: str) -> Iterator[Violation]:
@@ -68,10 +96,16 @@ def check_cxx(path: Path, source: str) -> Iterator[Violation]:
                 used = next(filter(None, match.groups()))
                 yield Violation(path, number, f"uses {used}; that is allowed in {home} only")
         include = INCLUDE.match(line)
-        if folder and include and include.group(1) not in BELOW[folder] | {folder}:
+        if not folder or not include:
+            continue
+        if include.group(2) not in BELOW[folder] | {folder}:
             allowed = ", ".join(sorted(BELOW[folder] | {folder}))
-            text = f"{folder} includes {include.group(1)}; allowed: {allowed}"
+            text = f"{folder} includes {include.group(2)}; allowed: {allowed}"
             yield Violation(path, number, text)
+        elif folder == include.group(2) == "precond" and path.as_posix() not in NOT_YET:
+            broken = breaks_wings(path.relative_to("cpp"), Path(include.group(1)))
+            if broken:
+                yield Violation(path, number, broken)
 
 
 # ---- Python --------------------------------------------------------------------------------------

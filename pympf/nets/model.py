@@ -192,7 +192,7 @@ class Model(Described, ABC):
 
 
 def make_optimizer(method: str, options: dict[str, Any]) -> Optimizer:
-    """Make the optimizer of a method and take its option out of the others.
+    """Make the optimizer of a method and take its option out of the others, which `descend` knows.
 
     Not collective.
 
@@ -208,6 +208,11 @@ def make_optimizer(method: str, options: dict[str, Any]) -> Optimizer:
     Optimizer
         A fresh one.
 
+    Raises
+    ------
+    TypeError
+        If an option is neither that nor one of `descend`.
+
     Examples
     --------
     >>> from pympf.nets.model import make_optimizer
@@ -217,4 +222,8 @@ def make_optimizer(method: str, options: dict[str, Any]) -> Optimizer:
     """
     kind = OPTIMIZERS[checks.choice(method, "method", ("lstsq", *OPTIMIZERS))]
     rate = options.pop("learning_rate", None)
+    known = ["learning_rate", *(descend.__kwdefaults__ or ())]
+    for name in options:
+        if name not in known:
+            raise TypeError(checks.unknown(name, known))
     return kind() if rate is None else kind(rate)

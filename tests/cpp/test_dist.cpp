@@ -15,9 +15,9 @@
 #include "pympf/la/krylov.hpp"
 #include "pympf/la/repartition.hpp"
 #include "pympf/mmf/mmf.hpp"
-#include "pympf/precond/border.hpp"
-#include "pympf/precond/domains.hpp"
+#include "pympf/precond/levels/border.hpp"
 #include "pympf/precond/preconditioner.hpp"
+#include "pympf/precond/smoothers/domains.hpp"
 
 using namespace pympf;
 using namespace pympf::mmf;

@@ -10,9 +10,9 @@
 #include "pympf/la/krylov.hpp"
 #include "pympf/la/sparse_factor/backends.hpp"
 #include "pympf/precond/choice/probes.hpp"
-#include "pympf/precond/direct.hpp"
+#include "pympf/precond/levels/direct.hpp"
+#include "pympf/precond/levels/two_level.hpp"
 #include "pympf/precond/preconditioner.hpp"
-#include "pympf/precond/two_level.hpp"
 
 using namespace pympf;
 using namespace pympf::precond;

@@ -8,7 +8,7 @@
 
 #include "pympf/la/sparse.hpp"
 #include "pympf/precond/choice/smooth_look.hpp"
-#include "pympf/precond/smoother.hpp"
+#include "pympf/precond/smoothers/smoother.hpp"
 
 namespace pympf::precond {
 namespace {

@@ -2,12 +2,12 @@
 // and products, never seconds, so it decides the same on every machine.
 #pragma once
 
-#include "pympf/precond/border.hpp"
 #include "pympf/precond/choice/plan.hpp"
-#include "pympf/precond/choice/probe.hpp"
-#include "pympf/precond/level.hpp"
+#include "pympf/precond/levels/border.hpp"
+#include "pympf/precond/levels/level.hpp"
+#include "pympf/precond/levels/transfer.hpp"
+#include "pympf/precond/probe.hpp"
 #include "pympf/precond/report.hpp"
-#include "pympf/precond/transfer.hpp"
 
 namespace pympf::precond {
 
