@@ -195,3 +195,17 @@ def test_rows_that_are_nearly_full_do_not_slow_the_order_down():
     b = np.ones(n)
     np.testing.assert_allclose(M @ b, spsolve(A.tocsc(), b), rtol=1e-8)
     assert M.report().direct["stored"] < 3 * A.nnz
+
+
+@pytest.mark.parametrize("backend", SYMMETRIC)
+def test_two_leaves_on_one_vertex_make_an_adjacency_matrix_singular(rng, backend):
+    """Nothing is factored for it, and minres takes what is in the range."""
+    n = 700
+    A = sp.diags_array([np.ones(n - 1), np.ones(n - 1)], offsets=(1, -1)).tolil()
+    A[0, 1] = A[1, 0] = 0
+    A[0, 2] = A[2, 0] = 1  # 0 and 1 have 2 alone
+    A = sp.csr_array(A)
+    A.eliminate_zeros()
+    with pytest.raises(np.linalg.LinAlgError, match="A is singular to rounding"):
+        direct(A, backend)
+    assert pympf.solve(A, A @ rng.standard_normal(n), factor_backend=backend).converged

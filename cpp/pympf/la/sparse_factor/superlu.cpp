@@ -243,14 +243,6 @@ std::vector<Index> order_by(colperm_t method, const CsrView<double>& A) {
   return order;
 }
 
-bool has_zero_row(const CsrView<double>& A) {
-  for (Index i = 0; i < A.rows; ++i)
-    if (std::all_of(A.data + A.indptr[i], A.data + A.indptr[i + 1],
-                    [](double v) { return v == 0; }))
-      return true;
-  return false;
-}
-
 bool has_full_diagonal(const CsrView<double>& A) {
   const std::vector<double> d = diagonal(A);
   return std::find(d.begin(), d.end(), 0.0) == d.end();
@@ -276,7 +268,7 @@ class Superlu final : public SparseFactor {
   Superlu(const CsrView<double>& A, const FactorRequest& request)
       : SparseFactor(A.rows), kind_(request.kind) {
     analysis_ = {"superlu", "minimum degree", {}, true};
-    if (has_zero_row(A)) return;
+    if (is_plainly_singular(A)) return;
     is_on_diagonal_ = kind_ == MatrixKind::symmetric || has_full_diagonal(A);
     if (kind_ == MatrixKind::symmetric)
       plan(with_pivots(A), request.most_entries);
@@ -295,7 +287,7 @@ class Superlu final : public SparseFactor {
   bool decompose(const CsrView<double>& A) override {
     lu_.reset();
     work_.resize(static_cast<std::size_t>(A.rows));
-    if (order_.empty() || has_zero_row(A)) return false;
+    if (order_.empty()) return false;
     switch (kind_) {
       case MatrixKind::definite:
         return decompose_definite(A);
