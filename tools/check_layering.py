@@ -161,9 +161,13 @@ def is_in(name: str, module: str) -> bool:
     return name == module or name.startswith(module + ".")
 
 
+IN_ALL_PARTS = ("la.checks", "_described", "_html", "_progress")
+"""The gate for arguments, and what shows objects and long work."""
+
+
 def is_allowed_in_explain(name: str) -> bool:
-    """Tell whether a module is in explain, a public one of nets, a gate, or what objects show."""
-    if any(is_in(name, f"pympf.{common}") for common in ("la.checks", "_described", "_html")):
+    """Tell whether a module is in explain, a public one of nets, or one that all parts have."""
+    if any(is_in(name, f"pympf.{module}") for module in IN_ALL_PARTS):
         return True
     private = any(part.startswith("_") for part in name.split(".") if part != "_checks")
     return is_in(name, "pympf.explain") or (is_in(name, "pympf.nets") and not private)

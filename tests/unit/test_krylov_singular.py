@@ -42,6 +42,28 @@ def test_singular_but_consistent(rng, make, method, name):
     check(A, b, solution)
 
 
+@pytest.mark.parametrize("preconditioner", ["mmf", "jacobi", "ict"])
+def test_a_nullspace_of_many_vectors_leaves_the_least_residual(rng, preconditioner):
+    """B B^T of rank 40 in 100 dimensions, some of its rows empty."""
+    B = sp.random_array((100, 40), density=0.05, rng=rng)
+    A, b = sp.csr_array(B @ B.T), rng.standard_normal(100)
+    solution = pympf.solve(A, b, preconditioner=preconditioner)
+    least = np.linalg.lstsq(A.toarray(), b, rcond=1e-12)[0]
+    assert solution.reason == "diverged_inconsistent"
+    residual = np.linalg.norm(b - A @ solution.x)
+    assert residual <= (1 + 1e-6) * np.linalg.norm(b - A @ least)
+    assert pympf.solve(A, A @ b, preconditioner=preconditioner).converged
+
+
+def test_converged_is_said_of_a_residual_that_meets_the_tolerance(rng):
+    """A factor with rough pivots: the recurrence of gmres met the tolerance, b - A x did not."""
+    A, C = gallery.poisson((40, 40)), sp.eye_array(200, 1600)
+    kkt = sp.csr_array(sp.block_array([[A, C.T], [C, None]]))
+    solution = pympf.solve(kkt, kkt @ np.ones(1800))
+    assert solution.converged
+    assert solution.true_residual <= 1.01e-8
+
+
 def test_singular_and_inconsistent(rng):
     A, _ = neumann(rng)
     solution = pympf.solve(A, np.ones(169), preconditioner="none")
