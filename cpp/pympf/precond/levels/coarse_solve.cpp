@@ -70,6 +70,11 @@ void solve_coarse(const Border& border, const Csr<double>& own, Levels<T>& out, 
 
 }  // namespace
 
+Index coarse_size(Global nnz, const Params& params) {
+  if (params.coarse_size > 0) return params.coarse_size;
+  return std::max<Index>(64, static_cast<Index>(std::cbrt(20.0 * static_cast<double>(nnz))));
+}
+
 template <class T>
 void fill_coarse(const Border& border, const Csr<double>& A, Levels<T>& out, LevelReport& line,
                  Report& report) {

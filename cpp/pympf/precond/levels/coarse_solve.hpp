@@ -12,4 +12,7 @@ template <class T>
 void fill_coarse(const Border& border, const Csr<double>& A, Levels<T>& out, LevelReport& line,
                  Report& report);
 
+// Rows at which the hierarchy ends with a dense solve.
+Index coarse_size(Global nnz, const Params& params);
+
 }  // namespace pympf::precond

@@ -2,7 +2,6 @@
 
 #include <type_traits>
 
-#include "pympf/precond/choice/probes.hpp"
 #include "pympf/precond/levels/stage.hpp"
 #include "pympf/precond/smoothers/smoother.hpp"
 
@@ -15,6 +14,22 @@ namespace {
 // strong clusters) and CG some iterations at 7e-6; grids, jumps and inclusions have 5e-3 and more.
 // In float64 it is less than doubtful.
 constexpr double least_pivot_of_float = 2e-5, doubtful_pivot = 1e-8;
+
+// Why the method of the report was taken, where nothing else has said it.
+std::string reason_for(const Report& report, const Params& params) {
+  if (report.method == "dense") return "few enough rows for a dense solve";
+  if (report.method != "multilevel") {
+    if (params.method == Method::incomplete_cholesky) return "asked for";
+    return params.max_levels == 1 ? "asked for one level"
+                                  : "a coarser level would not be small enough to be worth it";
+  }
+  const std::string nodes =
+      report.node_size > 1 ? concat("; found nodes of ", report.node_size, " rows") : "";
+  if (params.method == Method::multilevel) return "asked for" + nodes;
+  if (params.smoother != SmootherKind::incomplete_cholesky)
+    return "only the incomplete Cholesky smoother is tried alone" + nodes;
+  return "the incomplete Cholesky factorization alone would need too many iterations" + nodes;
+}
 
 }  // namespace
 
@@ -54,6 +69,27 @@ void fill_level(const CsrView<double>& A, const Border& border, const Domains& d
   report.rounds_off =
       report.rounds_off || (std::is_same_v<T, float> && pivot < least_pivot_of_float);
   report.doubtful = report.doubtful || pivot < doubtful_pivot;
+}
+
+bool is_m_matrix(const CsrView<double>& A) {
+  const auto fits = [&](Index i) {
+    constexpr double rounding = 1e-13;
+    double sum = 0, size = 0;
+    for (Index p = A.indptr[i]; p < A.indptr[i + 1]; ++p) {
+      if (A.indices[p] != i && A.data[p] > 0) return false;
+      sum += A.data[p];
+      size += std::abs(A.data[p]);
+    }
+    return sum >= -rounding * size;
+  };
+  Index i = 0;
+  while (i < A.rows && fits(i)) ++i;
+  return i == A.rows;
+}
+
+bool lowers_as_asked(const CsrView<double>& A, const Border& border, const Params& params) {
+  return params.method == Method::incomplete_cholesky &&
+         params.compensation == Compensation::lower && border.comm.size() == 1 && is_m_matrix(A);
 }
 
 void sum_up(const Params& params, Report& report) {

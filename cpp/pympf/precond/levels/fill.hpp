@@ -21,4 +21,10 @@ void fill_level(const CsrView<double>& A, const Border& border, const Domains& d
 
 void sum_up(const Params& params, Report& report);
 
+// No entry off the diagonal is positive, no row sum negative.
+bool is_m_matrix(const CsrView<double>& A);
+
+// The factor of the first level lowers the diagonal, as is asked for.
+bool lowers_as_asked(const CsrView<double>& A, const Border& border, const Params& params);
+
 }  // namespace pympf::precond

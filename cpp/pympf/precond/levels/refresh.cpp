@@ -6,7 +6,6 @@
 
 #include "pympf/common/clock.hpp"
 #include "pympf/la/sparse.hpp"
-#include "pympf/precond/choice/probes.hpp"
 #include "pympf/precond/levels/coarse_solve.hpp"
 #include "pympf/precond/levels/fill.hpp"
 #include "pympf/precond/levels/near_nullspace.hpp"
@@ -92,23 +91,11 @@ Renewed renewed(const DistRows<double>& matrix, const Levels<T>& levels) {
   return Renewed(ordered(matrix, levels.order, levels.block, levels.scale, border));
 }
 
-// Whether a probe of the new values would choose the factor alone again.
-template <class T>
-bool is_still_enough(const CsrView<double>& A, const Levels<T>& levels, const Params& params) {
-  const Level<T>& level = levels.levels.front();
-  const NearNullspace B = constants(A.rows, 1);
-  const auto side = side_for_factor<T>(A, B, level.border, params);
-  Report report;
-  return factor_is_enough(A, side, level.border, level, params,
-                          most_factor_steps(A, level.border, params, levels.poor), report,
-                          steps_of_update);
-}
-
 }  // namespace
 
 template <class T>
 void refresh_levels(const DistRows<double>& matrix, const Params& given, Levels<T>& levels,
-                    Report& report) {
+                    Report& report, const FirstLevelRule<T>& rule) {
   const auto begin = Clock::now();
   const Params params = levels.complete ? without_drops(given)
                         : levels.finer  ? with_fewer_drops(given)
@@ -125,8 +112,9 @@ void refresh_levels(const DistRows<double>& matrix, const Params& given, Levels<
     } else {
       Level<T>& level = levels.levels[l];
       level.factor = {};  // the new one gets its memory
-      const bool lowers = levels.lowered && (may_lower_diagonal(A.view, level.border, params) ||
-                                             lowers_as_asked(A.view, level.border, params));
+      const bool lowers =
+          levels.lowered && (rule.may_lower_diagonal(A.view, level.border, params) ||
+                             lowers_as_asked(A.view, level.border, params));
       fill_level(A.view, level.border, Domains{{}, level.strips}, params, level, line, report,
                  lowers ? Dropped::lowers_diagonal : Dropped::raises_diagonal);
       if (report.rounds_off) return;
@@ -138,12 +126,14 @@ void refresh_levels(const DistRows<double>& matrix, const Params& given, Levels<
     }
     line.seconds = seconds_since(start);
   }
-  report.outgrown = levels.foretold && !is_still_enough(A.view, levels, params);
+  report.outgrown = levels.factor_alone && !rule.is_still_enough(A.view, levels, params);
   sum_up(params, report);
   report.seconds = seconds_since(begin);
 }
 
-template void refresh_levels(const DistRows<double>&, const Params&, Levels<float>&, Report&);
-template void refresh_levels(const DistRows<double>&, const Params&, Levels<double>&, Report&);
+template void refresh_levels(const DistRows<double>&, const Params&, Levels<float>&, Report&,
+                             const FirstLevelRule<float>&);
+template void refresh_levels(const DistRows<double>&, const Params&, Levels<double>&, Report&,
+                             const FirstLevelRule<double>&);
 
 }  // namespace pympf::precond
