@@ -13,14 +13,16 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 from pympf.la.launcher import launched
 
-__all__ = ["Work", "each", "is_watched", "logger", "set_progress", "tell", "working"]
+__all__ = ["Work", "each", "is_watched", "logger", "set_progress", "tell", "through", "working"]
+
+Item = TypeVar("Item")
 
 logger = logging.getLogger("pympf")
 logger.addHandler(logging.NullHandler())
@@ -121,6 +123,14 @@ def working(what: str, total: float | None = None) -> Iterator[Work]:
             seconds = time.monotonic() - work.begin
             _screen.clear()
             logger.info("%s: %s%s %.2f s", what, text, ended, seconds, extra={"seconds": seconds})
+
+
+def through(what: str, unit: str, items: Sequence[Item]) -> Iterator[Item]:
+    """Give items one by one, and say how many are done."""
+    with working(what, len(items)) as work:
+        for number, item in enumerate(items, 1):
+            yield item
+            work.step(number, f"{unit} {number} of {len(items)}")
 
 
 def tell(unit: str, number: int, share: float) -> None:

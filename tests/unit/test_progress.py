@@ -14,8 +14,11 @@ import pytest
 
 import pympf
 import pympf._progress as progress
+from pympf.explain.alignments import align_text
+from pympf.explain.tables import NeuralProgrammer, generate_questions
 from pympf.lsh import HyperplaneHash, Table
 from pympf.nets import SGD, descend
+from pympf.nets.seq2seq import Seq2Seq
 
 
 class Terminal(io.StringIO):
@@ -119,6 +122,21 @@ def test_the_log_has_lines_of_everything_that_may_take_long(lines):
         "train: epoch 3 of 3, loss 0.*, done in",
     ):
         assert re.search(expected, text), (expected, text)
+
+
+def test_analyses_and_compression_say_how_far_they_are(lines):
+    net = Seq2Seq(epochs=1, hidden=4).fit([["un"]], [["one"]])
+    align_text(net, [(["un"], ["one"])] * 2)
+    questions = generate_questions(20, seed=1, vague=0.0)
+    NeuralProgrammer(8, epochs=1, least=2).fit(questions).attribute(questions[:3])
+    pympf.compress(pympf.gallery.poisson((12, 12)), 4000)
+    text = "\n".join(lines())
+    for expected in (
+        "align: pair 2 of 2",
+        "attribute: question 3 of 3",
+        r"compress: trial \d+, .*",
+    ):
+        assert re.search(expected + ", done in", text), (expected, text)
 
 
 def test_the_log_says_that_an_error_ended_the_work(lines):

@@ -12,11 +12,13 @@
 #include "pympf/la/sparse.hpp"
 #include "pympf/la/symmetry.hpp"
 #include "pympf/precond/choice/facts.hpp"
+#include "pympf/precond/choice/first_factor.hpp"
 #include "pympf/precond/choice/nonsymmetric_choice.hpp"
 #include "pympf/precond/choice/placement.hpp"
 #include "pympf/precond/choice/probes.hpp"
 #include "pympf/precond/choice/saddle.hpp"
 #include "pympf/precond/classic.hpp"
+#include "pympf/precond/levels/coarse_solve.hpp"
 #include "pympf/precond/levels/cycle.hpp"
 #include "pympf/precond/levels/direct.hpp"
 #include "pympf/precond/levels/two_level.hpp"
@@ -100,8 +102,8 @@ struct Preconditioner<T>::Impl {
     if (kept) d = diagonal(A);
     if (A.general) return refresh_general(A, d);
     negative = is_negative(A.comm, d);
-    const auto refreshed = [&](auto& cycles) {
-      refresh_levels(working_copy(A, negative), used, cycles->levels, report);
+    const auto refreshed = [&]<class S>(std::unique_ptr<Cycles<S>>& cycles) {
+      refresh_levels(working_copy(A, negative), used, cycles->levels, report, FirstFactor<S>());
     };
     if (is_companion || params.cycle == CycleKind::additive || has_factor())
       build(A, d);
@@ -532,10 +534,10 @@ struct Preconditioner<T>::Impl {
     const std::vector<T> d = diagonal(A);
     RowProduct<T> multiply(A);
     const T sign = negative ? T(-1) : T(1);
-    auto side = probe_side<T>(
+    auto rhs = probe_rhs<T>(
         A.comm, rows, [&](Index i) { return std::abs(double{d[i]}); }, [](Index) { return 1.0; });
     return precond::is_positive(
-        A.comm, std::move(side), steps_in_doubt,
+        A.comm, std::move(rhs), steps_in_doubt,
         [&](const T* x, T* y) {
           multiply(x, y);
           scale(rows, sign, y, y);
@@ -546,8 +548,8 @@ struct Preconditioner<T>::Impl {
   template <class S>
   void build_cycles(const DistRows<T>& A) {
     report = {};
-    kind = std::make_unique<Cycles<S>>(
-        build_levels<S>(working_copy(A, negative), near_nullspace, block, used, report));
+    kind = std::make_unique<Cycles<S>>(build_levels<S>(working_copy(A, negative), near_nullspace,
+                                                       block, used, report, FirstFactor<S>()));
     report.single = sizeof(S) < sizeof(T);
   }
 };

@@ -7,6 +7,7 @@
 #include "pympf/precond/choice/diagonal_steps.hpp"
 #include "pympf/precond/choice/probes.hpp"
 #include "pympf/precond/choice/unit_costs.hpp"
+#include "pympf/precond/levels/coarse_solve.hpp"
 #include "pympf/precond/levels/direct.hpp"
 
 namespace pympf::precond {

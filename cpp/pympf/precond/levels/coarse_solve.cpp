@@ -70,9 +70,14 @@ void solve_coarse(const Border& border, const Csr<double>& own, Levels<T>& out, 
 
 }  // namespace
 
+Index coarse_size(Global nnz, const Params& params) {
+  if (params.coarse_size > 0) return params.coarse_size;
+  return std::max<Index>(64, static_cast<Index>(std::cbrt(20.0 * static_cast<double>(nnz))));
+}
+
 template <class T>
-void fill_coarse(const Border& border, const Csr<double>& A, Levels<T>& out, LevelReport& line,
-                 Report& report) {
+void build_coarse(const Border& border, const Csr<double>& A, Levels<T>& out, LevelReport& line,
+                  Report& report) {
   solve_coarse(border, A, out, report);
   line.rows = out.coarse_rows;
   if (!border.alone()) line.ranks = border.layout.ranks_with_rows();
@@ -80,8 +85,9 @@ void fill_coarse(const Border& border, const Csr<double>& A, Levels<T>& out, Lev
   line.bytes = out.coarse.size() * sizeof(T);
 }
 
-template void fill_coarse(const Border&, const Csr<double>&, Levels<float>&, LevelReport&, Report&);
-template void fill_coarse(const Border&, const Csr<double>&, Levels<double>&, LevelReport&,
-                          Report&);
+template void build_coarse(const Border&, const Csr<double>&, Levels<float>&, LevelReport&,
+                           Report&);
+template void build_coarse(const Border&, const Csr<double>&, Levels<double>&, LevelReport&,
+                           Report&);
 
 }  // namespace pympf::precond

@@ -4,33 +4,27 @@
 #include <cmath>
 #include <vector>
 
-#include "pympf/la/dist_csr.hpp"
-#include "pympf/precond/levels/border.hpp"
+#include "pympf/la/border.hpp"
 #include "pympf/precond/params.hpp"
-#include "pympf/precond/smoothers/incomplete_cholesky.hpp"
+#include "pympf/precond/smoothers/smoother.hpp"
 
 namespace pympf::precond {
 
 template <class T>
-struct Level {
-  Csr<T> A;
-  Csr<T> P, R;                  // lifted scaling functions as columns, as rows
-  OffDiagonal<T> A_off, P_off;  // what own rows have in columns of other ranks
-  std::vector<Index> strips;    // Domains::ptr
-  IncompleteCholesky<T> factor;
-  std::vector<T> inverse;  // of the diagonal, or of the l1 norms of the rows; 0 for a zero row
-  Csr<T> Z;                // of the wavelets; all that the additive cycle needs besides P and R
-  T radius = 0;            // of D^-1 A, from above (Chebyshev)
+struct Level : Smoothed<T> {
+  Csr<T> P, R;           // lifted scaling functions as columns, as rows
+  OffDiagonal<T> P_off;  // what own rows have in columns of other ranks
+  Csr<T> Z;              // of the wavelets; all that the additive cycle needs besides P and R
   // For refresh_levels. Scaling functions before they were rounded to float, for rounded ones would
   // no longer reproduce the nullspace of a singular A, and its coarse matrix would lose that: on
   // one rank the numbers of P and R, unless T is double; over ranks a matrix with `width` columns
   // for each of `clusters`.
-  std::vector<double> exact_P_data, exact_R_data;
-  Csr<double> exact_P;
+  std::vector<double> unrounded_P_data, unrounded_R_data;
+  Csr<double> unrounded_P;
   Border border, clusters;
   Index width = 1;
 
-  Index rows() const { return Z.rows > 0 ? Z.rows : A.rows; }
+  Index rows() const { return Z.rows > 0 ? Z.rows : this->A.rows; }
 };
 
 // The power of two that brings a number to [1, 2), exactly; 1 for 0.
@@ -59,12 +53,12 @@ struct Levels {
   std::shared_ptr<const Exchange> coarse_halo;
   Index coarse_first = 0;  // of the own rows
   Border coarse_border;
-  double scale = 1;       // of the matrix: a power of two, for the range of T
-  bool complete = false;  // the factorization may drop nothing: it is cheap
-  bool finer = false;     // it drops less than asked for
-  bool foretold = false;  // a probe has found that the factor alone is enough
-  bool poor = false;      // no near-nullspace was known then
-  bool lowered = false;   // it lowers the diagonal where the matrix is fit for it
+  double scale = 1;           // of the matrix: a power of two, for the range of T
+  bool complete = false;      // the factorization may drop nothing: it is cheap
+  bool finer = false;         // it drops less than asked for
+  bool factor_alone = false;  // a probe has found that it is enough
+  bool poor = false;          // no near-nullspace was known then
+  bool lowered = false;       // it lowers the diagonal where the matrix is fit for it
 };
 
 }  // namespace pympf::precond

@@ -6,9 +6,8 @@
 
 #include "pympf/common/clock.hpp"
 #include "pympf/la/sparse.hpp"
-#include "pympf/precond/choice/probes.hpp"
+#include "pympf/precond/levels/build_level.hpp"
 #include "pympf/precond/levels/coarse_solve.hpp"
-#include "pympf/precond/levels/fill.hpp"
 #include "pympf/precond/levels/near_nullspace.hpp"
 #include "pympf/precond/levels/product.hpp"
 #include "pympf/precond/levels/setup.hpp"
@@ -24,7 +23,7 @@ CsrView<double> with_data(const Csr<T>& pattern, const std::vector<double>& data
 
 // P or R before it was rounded.
 template <class T>
-CsrView<double> exact(const Csr<T>& functions, const std::vector<double>& data) {
+CsrView<double> unrounded(const Csr<T>& functions, const std::vector<double>& data) {
   if constexpr (std::is_same_v<T, double>)
     return functions.view();
   else
@@ -52,11 +51,12 @@ template <class T>
 Renewed projected(const CsrView<double>& A, const Level<T>& level, const Csr<T>* known,
                   const Border& next) {
   if (next.alone()) {
-    const auto P = exact(level.P, level.exact_P_data), R = exact(level.R, level.exact_R_data);
+    const auto P = unrounded(level.P, level.unrounded_P_data),
+               R = unrounded(level.R, level.unrounded_R_data);
     if (!known) return Renewed(*coarse_product(A, P, R));
     return {*known, coarse_product(A, P, R, known->indptr, known->indices)};
   }
-  Csr<double> P = level.exact_P;
+  Csr<double> P = level.unrounded_P;
   Projection product = *project(level.border, A, level.clusters, level.width,
                                 std::numeric_limits<Global>::max() - 1, P);
   if (product.border.layout.starts == next.layout.starts) return Renewed(std::move(product.A));
@@ -92,23 +92,11 @@ Renewed renewed(const DistRows<double>& matrix, const Levels<T>& levels) {
   return Renewed(ordered(matrix, levels.order, levels.block, levels.scale, border));
 }
 
-// Whether a probe of the new values would choose the factor alone again.
-template <class T>
-bool is_still_enough(const CsrView<double>& A, const Levels<T>& levels, const Params& params) {
-  const Level<T>& level = levels.levels.front();
-  const NearNullspace B = constants(A.rows, 1);
-  const auto side = side_for_factor<T>(A, B, level.border, params);
-  Report report;
-  return factor_is_enough(A, side, level.border, level, params,
-                          most_factor_steps(A, level.border, params, levels.poor), report,
-                          steps_of_update);
-}
-
 }  // namespace
 
 template <class T>
 void refresh_levels(const DistRows<double>& matrix, const Params& given, Levels<T>& levels,
-                    Report& report) {
+                    Report& report, const FirstLevelRule<T>& rule) {
   const auto begin = Clock::now();
   const Params params = levels.complete ? without_drops(given)
                         : levels.finer  ? with_fewer_drops(given)
@@ -121,14 +109,15 @@ void refresh_levels(const DistRows<double>& matrix, const Params& given, Levels<
     const auto start = Clock::now();
     LevelReport& line = report.levels[l];
     if (l == levels.levels.size()) {
-      fill_coarse(levels.coarse_border, A.whole, levels, line, report);
+      build_coarse(levels.coarse_border, A.whole, levels, line, report);
     } else {
       Level<T>& level = levels.levels[l];
       level.factor = {};  // the new one gets its memory
-      const bool lowers = levels.lowered && (may_lower_diagonal(A.view, level.border, params) ||
-                                             lowers_as_asked(A.view, level.border, params));
-      fill_level(A.view, level.border, Domains{{}, level.strips}, params, level, line, report,
-                 lowers ? Dropped::lowers_diagonal : Dropped::raises_diagonal);
+      const bool lowers =
+          levels.lowered && (rule.may_lower_diagonal(A.view, level.border, params) ||
+                             lowers_as_asked(A.view, level.border, params));
+      build_level(A.view, level.border, Domains{{}, level.strips}, params, level, line, report,
+                  lowers ? Dropped::lowers_diagonal : Dropped::raises_diagonal);
       if (report.rounds_off) return;
       if (l + 1 < report.levels.size()) {
         const bool last = l + 1 == levels.levels.size();
@@ -138,12 +127,14 @@ void refresh_levels(const DistRows<double>& matrix, const Params& given, Levels<
     }
     line.seconds = seconds_since(start);
   }
-  report.outgrown = levels.foretold && !is_still_enough(A.view, levels, params);
+  report.outgrown = levels.factor_alone && !rule.is_still_enough(A.view, levels, params);
   sum_up(params, report);
   report.seconds = seconds_since(begin);
 }
 
-template void refresh_levels(const DistRows<double>&, const Params&, Levels<float>&, Report&);
-template void refresh_levels(const DistRows<double>&, const Params&, Levels<double>&, Report&);
+template void refresh_levels(const DistRows<double>&, const Params&, Levels<float>&, Report&,
+                             const FirstLevelRule<float>&);
+template void refresh_levels(const DistRows<double>&, const Params&, Levels<double>&, Report&,
+                             const FirstLevelRule<double>&);
 
 }  // namespace pympf::precond

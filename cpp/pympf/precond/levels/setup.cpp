@@ -12,10 +12,9 @@
 #include "pympf/common/clock.hpp"
 #include "pympf/common/progress.hpp"
 #include "pympf/la/sparse.hpp"
-#include "pympf/precond/choice/probes.hpp"
+#include "pympf/precond/levels/build_level.hpp"
 #include "pympf/precond/levels/coarse_solve.hpp"
 #include "pympf/precond/levels/coarsen.hpp"
-#include "pympf/precond/levels/fill.hpp"
 #include "pympf/precond/levels/near_nullspace.hpp"
 #include "pympf/precond/levels/nodes.hpp"
 #include "pympf/precond/levels/setup.hpp"
@@ -29,8 +28,8 @@ constexpr double most_cut_loss = 10;
 
 // For the additive cycle the wavelets' solves take the place of both.
 template <class T>
-void fill_additive(const Stage& stage, const Clustering& clusters, Level<T>& level,
-                   LevelReport& line) {
+void build_additive(const Stage& stage, const Clustering& clusters, Level<T>& level,
+                    LevelReport& line) {
   Level<T> kept;
   kept.P = std::move(level.P), kept.R = std::move(level.R);
   kept.P_off = std::move(level.P_off), kept.strips = std::move(level.strips);
@@ -60,20 +59,19 @@ template <class T>
 class Setup {
  public:
   Setup(const DistRows<double>& A, const NearNullspace& near_nullspace, Index block,
-        const Params& given, Report& report)
-      : A_(A), near_nullspace_(near_nullspace), params_(tuned(given)), report_(report) {
+        const Params& given, Report& report, const FirstLevelRule<T>& rule)
+      : A_(A),
+        near_nullspace_(near_nullspace),
+        params_(tuned(given)),
+        report_(report),
+        rule_(rule) {
     out_.comm = A.comm;
     out_.rows = A.own();
     out_.scale = range_factor(A.comm, A.rows);
     out_.block = block_of(block);
     order_rows();
     const Global entries = A.nnz();
-    out_.complete = stage_.border.alone() && is_complete_cheap(stage_.A, params_);
-    if (out_.complete) params_ = without_drops(params_);
-    if (!out_.complete && begins_with_finer_factor(A.comm, A.layout.total(), entries, params_)) {
-      params_ = with_fewer_drops(params_);
-      out_.finer = true;
-    }
+    rule_.prepare(stage_, entries, params_, out_);
     smallest_ = coarse_size(entries, params_);
     left_ = static_cast<Global>(params_.max_complexity * static_cast<double>(entries));
   }
@@ -87,7 +85,7 @@ class Setup {
       left_ -= stage_.nnz();
       if (stage_.rows() <= smallest_ && params_.method != Method::incomplete_cholesky) {
         out_.coarse_border = std::move(stage_.border);
-        fill_coarse(out_.coarse_border, stage_.A, out_, line, report_);
+        build_coarse(out_.coarse_border, stage_.A, out_, line, report_);
         last = true;
       } else {
         last = add_level(out_.levels.emplace_back(), line);
@@ -116,8 +114,8 @@ class Setup {
     out_.order = stage_.domains.order;
   }
 
-  void fill(Level<T>& level, LevelReport& line, const Params& with, Dropped dropped) {
-    fill_level(stage_.A, stage_.border, stage_.domains, with, level, line, report_, dropped);
+  void build(Level<T>& level, LevelReport& line, const Params& with, Dropped dropped) {
+    build_level(stage_.A, stage_.border, stage_.domains, with, level, line, report_, dropped);
   }
 
   Dropped dropped() const {
@@ -128,7 +126,7 @@ class Setup {
   bool add_level(Level<T>& level, LevelReport& line) {
     const bool first = line.level == 1;
     out_.lowered = first && lowers_as_asked(stage_.A, stage_.border, params_);
-    if (first || !additive()) fill(level, line, params_, dropped());
+    if (first || !additive()) build(level, line, params_, dropped());
     rounds_off_ = report_.rounds_off;
     if (rounds_off_) return true;
     bool last = line.level == params_.max_levels || params_.method == Method::incomplete_cholesky;
@@ -139,7 +137,7 @@ class Setup {
       next.clusters.label.assign(stage_.nodes(), -1);
     else
       take_functions(next, level, line);
-    if (additive()) fill_additive(stage_, next.clusters, level, line);
+    if (additive()) build_additive(stage_, next.clusters, level, line);
     line.bytes = bytes_of(level);
     level.border = std::move(stage_.border);
     if (!last) stage_ = std::move(next.stage);
@@ -152,64 +150,31 @@ class Setup {
       params_.strips = facing_strips;
       order_rows();
       level = {};
-      fill(level, line, params_, dropped());
+      build(level, line, params_, dropped());
     }
-    if (!last) last = smoother_is_exact(stage_.border, level, params_, out_.complete, report_);
-    if (!last) last = take_factor_alone(level, line);
-    if (!last) stage_.W = first_couplings(stage_);
-    return last;
-  }
-
-  // Whether the factor is enough: that which raises the diagonal, one that lowers it, a finer one.
-  bool take_factor_alone(Level<T>& level, LevelReport& line) {
+    if (last) return true;
+    const FirstLevel<T> first{stage_, params_, out_, line, report_};
+    if (rule_.is_exact(first)) return true;
     Found found = first_vectors(near_nullspace_, stage_, level, params_);
     stage_.B = std::move(found.B);
-    const double few = most_factor_steps(stage_.A, stage_.border, params_, found.poor);
-    bool last = out_.finer ? is_enough(level, few) : raised_or_lowered(level, line, few);
-    out_.foretold = last;
     out_.poor = found.poor;
-    if (!last && prefers_finer_factor(stage_.rows(), found.poor, params_, report_)) {
-      if (!out_.finer) fill(level, line, with_fewer_drops(params_), Dropped::raises_diagonal);
-      last = out_.finer = true;
-    }
-    return last || prefers_factor(A_.comm, found.poor, params_, report_);
-  }
-
-  bool is_enough(const Level<T>& level, double few) {
-    const auto side = side_for_factor<T>(stage_.A, stage_.B, stage_.border, params_);
-    return factor_is_enough(stage_.A, side, stage_.border, level, params_, few, report_);
-  }
-
-  // The lowered one is worth its making where the raised one takes many steps. Where smooth errors
-  // fall fast, the rough ones that the probe sees last are few.
-  bool raised_or_lowered(Level<T>& level, LevelReport& line, double few) {
-    constexpr double many = 30, more = 1.25;
-    const double smooth = smooth_factor_steps(stage_.A, stage_.border, level, params_);
-    if (!(smooth <= few)) return false;
-    if (smooth <= many) return is_enough(level, more * few);
-    if (may_lower_diagonal(stage_.A, stage_.border, params_)) {
-      LevelReport raised_line = line;
-      IncompleteCholesky<T> raised = std::move(level.factor);
-      fill(level, line, params_, Dropped::lowers_diagonal);
-      out_.lowered = is_enough(level, few);
-      if (out_.lowered) return true;
-      level.factor = std::move(raised), line = std::move(raised_line);
-    }
-    return is_enough(level, few);
+    if (rule_.is_enough(first)) return true;
+    stage_.W = first_couplings(stage_);
+    return false;
   }
 
   void take_functions(Next& next, Level<T>& level, LevelReport& line) {
     const Communicator& comm = A_.comm;
     const bool keeps = stage_.border.alone() && !additive();
-    level.R = cast<T>(std::move(next.R), keeps ? &level.exact_R_data : nullptr);
-    if (!additive()) level.exact_P = std::move(next.exact_P);
+    level.R = cast<T>(std::move(next.R), keeps ? &level.unrounded_R_data : nullptr);
+    if (!additive()) level.unrounded_P = std::move(next.unrounded_P);
     level.clusters = std::move(next.known);
     level.width = next.stage.block;
     line.clusters = comm.sum(Global{next.clusters.count});
     line.lifted = next.lifted;
     const Global functions = comm.sum(Global{next.P.nnz()} + next.P_off.block.nnz());
     line.prolongation = static_cast<double>(functions) / static_cast<double>(stage_.rows());
-    level.P = cast<T>(std::move(next.P), keeps ? &level.exact_P_data : nullptr);
+    level.P = cast<T>(std::move(next.P), keeps ? &level.unrounded_P_data : nullptr);
     level.P_off = cast<T>(std::move(next.P_off));
   }
 
@@ -217,6 +182,7 @@ class Setup {
   const NearNullspace& near_nullspace_;
   Params params_;
   Report& report_;
+  const FirstLevelRule<T>& rule_;
   Levels<T> out_;
   Stage stage_;
   Index smallest_ = 0;
@@ -228,16 +194,16 @@ class Setup {
 
 template <class T>
 Levels<T> build_levels(const DistRows<double>& A, const NearNullspace& near_nullspace, Index block,
-                       const Params& given, Report& report) {
+                       const Params& given, Report& report, const FirstLevelRule<T>& rule) {
   const auto begin = Clock::now();
-  Levels<T> out = Setup<T>(A, near_nullspace, block, given, report).run();
+  Levels<T> out = Setup<T>(A, near_nullspace, block, given, report, rule).run();
   report.seconds = seconds_since(begin);
   return out;
 }
 
 template Levels<float> build_levels(const DistRows<double>&, const NearNullspace&, Index,
-                                    const Params&, Report&);
+                                    const Params&, Report&, const FirstLevelRule<float>&);
 template Levels<double> build_levels(const DistRows<double>&, const NearNullspace&, Index,
-                                     const Params&, Report&);
+                                     const Params&, Report&, const FirstLevelRule<double>&);
 
 }  // namespace pympf::precond

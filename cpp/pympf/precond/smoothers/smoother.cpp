@@ -70,7 +70,7 @@ std::vector<double> raised_diagonal(const CsrView<double>& A, const Border& bord
 
 // b - (what x has on other ranks).
 template <class T>
-const T* without_ghosts(const Level<T>& level, const T* b, const T* x, T* work, Index lanes) {
+const T* without_ghosts(const Smoothed<T>& level, const T* b, const T* x, T* work, Index lanes) {
   if (!level.A_off.halo) return b;
   subtract_ghosts(level.A_off, level.rows(), x, b, work, lanes);
   return work;
@@ -78,7 +78,7 @@ const T* without_ghosts(const Level<T>& level, const T* b, const T* x, T* work, 
 
 // Rows of the strips side by side, then the interface: Gauss-Seidel in the order of the rows.
 template <class T, int K, bool from_zero>
-void gauss_seidel(const Level<T>& level, const T* b, T* x, bool forward) {
+void gauss_seidel(const Smoothed<T>& level, const T* b, T* x, bool forward) {
   const CsrView<T> A = level.A;
   const Index strips = static_cast<Index>(level.strips.size()) - 1, interior = level.strips.back();
   const auto row = [&](Index i) {
@@ -117,7 +117,7 @@ void for_rows(Index n, Index lanes, const Body& body) {
 
 // x += p(D^-1 A) D^-1 r, r = b - A x: the Chebyshev polynomial on [radius / 4, radius].
 template <class T>
-void chebyshev(const Level<T>& level, int degree, const T* r, T* x, T* work, Index lanes) {
+void chebyshev(const Smoothed<T>& level, int degree, const T* r, T* x, T* work, Index lanes) {
   const Index n = level.rows();
   const T high = level.radius, low = high / 4, center = (high + low) / 2, half = (high - low) / 2;
   const T* inverse = level.inverse.data();
@@ -150,7 +150,7 @@ void add_scaled(Index n, const T* factor, const T* r, T* x, Index lanes) {
 
 template <class T>
 void build_smoother(const CsrView<double>& A, const Border& border, const Domains& domains,
-                    const Params& params, Level<T>& level, Dropped dropped) {
+                    const Params& params, Smoothed<T>& level, Dropped dropped) {
   level.strips = domains.ptr;
   if (params.smoother != SmootherKind::incomplete_cholesky) {
     level.inverse = inverse_diagonal<T>(A, params.smoother);
@@ -163,7 +163,7 @@ void build_smoother(const CsrView<double>& A, const Border& border, const Domain
 }
 
 template <class T>
-void smooth_from_zero(const Level<T>& level, const Params& params, const T* b, T* x, T* work,
+void smooth_from_zero(const Smoothed<T>& level, const Params& params, const T* b, T* x, T* work,
                       Index lanes) {
   const Index n = level.rows(), size = lanes * n;
   switch (params.smoother) {
@@ -188,7 +188,7 @@ void smooth_from_zero(const Level<T>& level, const Params& params, const T* b, T
 }
 
 template <class T>
-void smooth(const Level<T>& level, const Params& params, const T* b, T* x, T* work, bool forward,
+void smooth(const Smoothed<T>& level, const Params& params, const T* b, T* x, T* work, bool forward,
             Index lanes) {
   const Index n = level.rows();
   if (params.smoother == SmootherKind::gauss_seidel) {
@@ -207,11 +207,11 @@ void smooth(const Level<T>& level, const Params& params, const T* b, T* x, T* wo
   }
 }
 
-#define PYMPF_SMOOTHER(T)                                                                  \
-  template void build_smoother(const CsrView<double>&, const Border&, const Domains&,      \
-                               const Params&, Level<T>&, Dropped);                         \
-  template void smooth_from_zero(const Level<T>&, const Params&, const T*, T*, T*, Index); \
-  template void smooth(const Level<T>&, const Params&, const T*, T*, T*, bool, Index);
+#define PYMPF_SMOOTHER(T)                                                                     \
+  template void build_smoother(const CsrView<double>&, const Border&, const Domains&,         \
+                               const Params&, Smoothed<T>&, Dropped);                         \
+  template void smooth_from_zero(const Smoothed<T>&, const Params&, const T*, T*, T*, Index); \
+  template void smooth(const Smoothed<T>&, const Params&, const T*, T*, T*, bool, Index);
 PYMPF_SMOOTHER(float)
 PYMPF_SMOOTHER(double)
 #undef PYMPF_SMOOTHER

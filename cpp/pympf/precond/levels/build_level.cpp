@@ -1,8 +1,7 @@
-#include "pympf/precond/levels/fill.hpp"
+#include "pympf/precond/levels/build_level.hpp"
 
 #include <type_traits>
 
-#include "pympf/precond/choice/probes.hpp"
 #include "pympf/precond/levels/stage.hpp"
 #include "pympf/precond/smoothers/smoother.hpp"
 
@@ -16,21 +15,37 @@ namespace {
 // In float64 it is less than doubtful.
 constexpr double least_pivot_of_float = 2e-5, doubtful_pivot = 1e-8;
 
+// Why the method of the report was taken, where nothing else has said it.
+std::string reason_for(const Report& report, const Params& params) {
+  if (report.method == "dense") return "few enough rows for a dense solve";
+  if (report.method != "multilevel") {
+    if (params.method == Method::incomplete_cholesky) return "asked for";
+    return params.max_levels == 1 ? "asked for one level"
+                                  : "a coarser level would not be small enough to be worth it";
+  }
+  const std::string nodes =
+      report.node_size > 1 ? concat("; found nodes of ", report.node_size, " rows") : "";
+  if (params.method == Method::multilevel) return "asked for" + nodes;
+  if (params.smoother != SmootherKind::incomplete_cholesky)
+    return "only the incomplete Cholesky smoother is tried alone" + nodes;
+  return "the incomplete Cholesky factorization alone would need too many iterations" + nodes;
+}
+
 }  // namespace
 
 template <class T>
 std::size_t bytes_of(const Level<T>& level) {
   return (level.A.data.size() + level.P.data.size() + level.R.data.size() + level.Z.data.size()) *
              (sizeof(T) + sizeof(Index)) +
-         level.exact_P.data.size() * (sizeof(double) + sizeof(Index)) +
-         (level.exact_P_data.size() + level.exact_R_data.size()) * sizeof(double) +
+         level.unrounded_P.data.size() * (sizeof(double) + sizeof(Index)) +
+         (level.unrounded_P_data.size() + level.unrounded_R_data.size()) * sizeof(double) +
          level.factor.bytes();
 }
 
 template <class T>
-void fill_level(const CsrView<double>& A, const Border& border, const Domains& domains,
-                const Params& params, Level<T>& level, LevelReport& line, Report& report,
-                Dropped dropped) {
+void build_level(const CsrView<double>& A, const Border& border, const Domains& domains,
+                 const Params& params, Level<T>& level, LevelReport& line, Report& report,
+                 Dropped dropped) {
   const Communicator& comm = border.comm;
   if (!border.alone()) {
     pympf::split(A, A.rows, level.A, level.A_off);
@@ -56,6 +71,27 @@ void fill_level(const CsrView<double>& A, const Border& border, const Domains& d
   report.doubtful = report.doubtful || pivot < doubtful_pivot;
 }
 
+bool is_m_matrix(const CsrView<double>& A) {
+  const auto fits = [&](Index i) {
+    constexpr double rounding = 1e-13;
+    double sum = 0, size = 0;
+    for (Index p = A.indptr[i]; p < A.indptr[i + 1]; ++p) {
+      if (A.indices[p] != i && A.data[p] > 0) return false;
+      sum += A.data[p];
+      size += std::abs(A.data[p]);
+    }
+    return sum >= -rounding * size;
+  };
+  Index i = 0;
+  while (i < A.rows && fits(i)) ++i;
+  return i == A.rows;
+}
+
+bool lowers_as_asked(const CsrView<double>& A, const Border& border, const Params& params) {
+  return params.method == Method::incomplete_cholesky &&
+         params.compensation == Compensation::lower && border.comm.size() == 1 && is_m_matrix(A);
+}
+
 void sum_up(const Params& params, Report& report) {
   double entries = 0, rows = 0;
   for (const LevelReport& line : report.levels) {
@@ -71,10 +107,10 @@ void sum_up(const Params& params, Report& report) {
   if (report.reason.empty()) report.reason = reason_for(report, params);
 }
 
-#define PYMPF_FILL(T)                                                                            \
-  template std::size_t bytes_of(const Level<T>&);                                                \
-  template void fill_level(const CsrView<double>&, const Border&, const Domains&, const Params&, \
-                           Level<T>&, LevelReport&, Report&, Dropped);
+#define PYMPF_FILL(T)                                                                             \
+  template std::size_t bytes_of(const Level<T>&);                                                 \
+  template void build_level(const CsrView<double>&, const Border&, const Domains&, const Params&, \
+                            Level<T>&, LevelReport&, Report&, Dropped);
 PYMPF_FILL(float)
 PYMPF_FILL(double)
 #undef PYMPF_FILL
