@@ -64,8 +64,8 @@ def solve(
         'auto': CG when the diagonal is positive (but for rows of zeros) and the preconditioner
         found no negative eigenvalue, else, and when CG meets one, MINRES; where the
         preconditioner varies (``cycle='k'``), flexible CG [3]_ in the place of CG and FGMRES in
-        that of MINRES; GMRES when `A` is not symmetric, with levels FGMRES from the right. 'bicgstab'
-        [4]_ keeps few vectors, and multiplies twice in a step.
+        that of MINRES; GMRES when `A` is not symmetric, FGMRES with levels. 'bicgstab' [4]_ keeps
+        few vectors, and multiplies twice in a step.
     preconditioner : str, Preconditioner, Mmf, LinearOperator or callable
         'mmf': chosen by predicted cost. Where A looks positive definite, CG with the diagonal
         begins, and the fall of its own error says when the preconditioner of

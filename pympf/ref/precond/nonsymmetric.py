@@ -174,7 +174,8 @@ def skewness(A: Array) -> float:
 
 def smoother(A: Array, params: Params) -> Array:
     """Return the inverse of the incomplete factors of a level."""
-    pattern = skewness(A) <= NEARLY_SYMMETRIC
+    is_default = (params.drop_tolerance, params.fill) == (Params().drop_tolerance, Params().fill)
+    pattern = is_default and skewness(A) <= NEARLY_SYMMETRIC
     L, U = ilut(A, params.drop_tolerance, params.fill, pattern=pattern)
     return np.asarray(np.linalg.inv(L @ U), np.float64)
 

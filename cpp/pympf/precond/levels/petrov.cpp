@@ -13,6 +13,7 @@
 #include "pympf/la/sparse.hpp"
 #include "pympf/precond/levels/direct.hpp"
 #include "pympf/precond/levels/near_nullspace.hpp"
+#include "pympf/precond/levels/petrov_stage.hpp"
 #include "pympf/precond/levels/stage.hpp"
 
 namespace pympf::precond {
@@ -40,140 +41,10 @@ constexpr double truncated_more = 1.5;
 // distribution is none.
 constexpr double most_negative = 0.01;
 constexpr int relaxing_steps = 2;
-// Up to this skewness both sides have the functions that are lifted with T: as many iterations on
-// all flows (0.11 costs one in space), for half of the liftings. There ILU(0) smooths, too: an
-// iteration more at most, each for less, after a quarter of ILUT's setup.
-constexpr double nearly_symmetric = 0.08;
-// Up to this one, where diffusion rules, a level as good as an LU costs less: more than so many
-// multiply-adds for each entry of the first matrix (256^2, |v| = 1 and 10^2: 19 to 22 of 50 of a
-// setup) are not spent on it. Beyond, flows take an iteration more without it, or diverge.
+// Up to this skewness, where diffusion rules, a level as good as an LU costs less: more than so
+// many multiply-adds for each entry of the first matrix (256^2, |v| = 1 and 10^2: 19 to 22 of 50 of
+// a setup) are not spent on it. Beyond, flows take an iteration more without it, or diverge.
 constexpr double diffusion_rules = 0.5, most_lu_work_of_diffusion = 10;
-
-struct PetrovStage {
-  bool same_pattern = false;  // of A and A^T
-  Csr<double> A, At;          // own rows of A and of A^T, in one numbering
-  Csr<double> T;              // (A + A^T) / 2, where it is used for both
-  Graph W;
-  NearNullspace right, left;
-  Border border;
-  Index block = 1;
-  double skewness = 0;
-  bool one_side = false;  // both sides have the functions of T
-
-  Global rows() const { return border.alone() ? A.rows : border.layout.total(); }
-  Global nnz() const { return border.comm.sum(Global{A.nnz()}); }
-};
-
-GlobalRows<double> with_global_columns(const Border& border, const Csr<double>& A) {
-  GlobalRows<double> out{A.indptr, {}, A.data};
-  for (const Index c : A.indices) out.indices.push_back(border.number(c));
-  return out;
-}
-
-GlobalRows<double> transposed_rows(const Border& border, const Csr<double>& A) {
-  const Csr<double> T = transpose(A.view());
-  GlobalRows<double> rows;
-  std::vector<Global> numbers;
-  for (Index c = 0; c < T.rows; ++c) {
-    if (T.indptr[c] == T.indptr[c + 1]) continue;
-    numbers.push_back(border.number(c));
-    for (Index p = T.indptr[c]; p < T.indptr[c + 1]; ++p) {
-      rows.indices.push_back(border.layout.first() + T.indices[p]);
-      rows.data.push_back(T.data[p]);
-    }
-    rows.indptr.push_back(static_cast<Index>(rows.data.size()));
-  }
-  return add_rows(border.comm, border.layout, rows, numbers);
-}
-
-// A^T where A has a symmetric pattern: in that one, so nothing but numbers moves. Else false.
-bool transpose_in_place(PetrovStage& stage) {
-  const Csr<double>& A = stage.A;
-  Csr<double> T{A.rows, A.cols, A.indptr, A.indices, std::vector<double>(A.data.size())};
-  std::vector<Index> next(A.indptr.begin(), A.indptr.end() - 1);
-  for (Index i = 0; i < A.rows; ++i)
-    for (Index p = A.indptr[i]; p < A.indptr[i + 1]; ++p) {
-      const Index j = A.indices[p], q = next[j]++;
-      if (q == A.indptr[j + 1] || A.indices[q] != i) return false;
-      T.data[q] = A.data[p];
-    }
-  stage.At = std::move(T);
-  stage.same_pattern = true;
-  return true;
-}
-
-// (A + A^T) / 2
-Csr<double> symmetric_part(const PetrovStage& stage) {
-  const Csr<double>&A = stage.A, &At = stage.At;
-  if (stage.same_pattern) {
-    Csr<double> T = A;
-    for (Index p = 0; p < A.nnz(); ++p) T.data[p] = (A.data[p] + At.data[p]) / 2;
-    return T;
-  }
-  return build_rows(A.rows, std::max(A.cols, At.cols), [&] {
-    return [&](Index i, Entries& out) {
-      Index p = A.indptr[i], q = At.indptr[i];
-      const Index p_end = A.indptr[i + 1], q_end = At.indptr[i + 1];
-      while (p < p_end || q < q_end) {
-        const Index c = p < p_end ? A.indices[p] : At.indices[q];
-        const Index j = q < q_end ? std::min(c, At.indices[q]) : c;
-        double sum = 0;
-        if (p < p_end && A.indices[p] == j) sum += A.data[p++];
-        if (q < q_end && At.indices[q] == j) sum += At.data[q++];
-        out.emplace_back(j, sum / 2);
-      }
-    };
-  });
-}
-
-// sum_j |a_ij - a_ji| / sum_j |a_ij + a_ji| off the diagonal, the mean of all rows: 0 symmetric, 1
-// one-sided. (Of sums over all rows, where the largest coefficients are would decide.)
-double skewness(const PetrovStage& stage) {
-  double total = 0;
-  for (Index i = 0; i < stage.A.rows; ++i) {
-    double skew = 0, sum = 0;
-    Index q = stage.At.indptr[i];
-    const Index end = stage.At.indptr[i + 1];
-    for (Index p = stage.A.indptr[i]; p < stage.A.indptr[i + 1]; ++p) {
-      const Index j = stage.A.indices[p];
-      while (q < end && stage.At.indices[q] < j) ++q;
-      const double mirror = q < end && stage.At.indices[q] == j ? stage.At.data[q] : 0;
-      if (j == i) continue;
-      skew += std::abs(stage.A.data[p] - mirror);
-      sum += std::abs(stage.A.data[p] + mirror);
-    }
-    if (sum > 0) total += std::min(skew / sum, 1.0);
-  }
-  const Global rows = stage.rows();
-  return rows > 0 ? stage.border.comm.sum(total) / static_cast<double>(rows) : 0;
-}
-
-// Makes A^T, a border that knows the columns of both, and what they say.
-void add_transpose(PetrovStage& stage) {
-  if (stage.border.alone()) {
-    if (!transpose_in_place(stage)) stage.At = transpose(stage.A.view());
-    stage.skewness = skewness(stage);
-    return;
-  }
-  const GlobalRows<double> own = with_global_columns(stage.border, stage.A);
-  const GlobalRows<double> mirrored = transposed_rows(stage.border, stage.A);
-  std::vector<Global> columns = own.indices, nodes;
-  columns.insert(columns.end(), mirrored.indices.begin(), mirrored.indices.end());
-  for (std::size_t g = 0; g < stage.border.ghosts.size(); g += stage.block)
-    nodes.push_back(stage.border.ghosts[g] / stage.block);
-  stage.border = border_of(stage.border.comm, stage.border.layout, columns, nodes, stage.block);
-  stage.A = localized(stage.border, own);
-  stage.At = localized(stage.border, mirrored);
-  stage.skewness = skewness(stage);
-}
-
-// Where both sides may have the same functions, T: their vectors must be the same, too.
-void take_symmetric_part(PetrovStage& stage) {
-  if (stage.skewness > nearly_symmetric || stage.right.vectors > 1 || stage.block > 1) return;
-  const bool same = stage.right.values == stage.left.values;
-  stage.one_side = stage.border.comm.min(Global{same}) > 0;
-  if (stage.one_side) stage.T = symmetric_part(stage);
-}
 
 // Whether the incomplete factors amplify what they are given. Collective.
 template <class S>
@@ -491,6 +362,14 @@ class Setup {
     if (!rules_.factor_alone) add_transpose(stage_);
   }
 
+  // Thinner on a level that is nearly symmetric, unless it is asked for.
+  IlutRule smoother() const {
+    const bool is_asked_for = rules_.factor_alone || rules_.smoother != IlutRule();
+    const bool is_scalar = stage_.block == 1 && stage_.right.vectors == 1;
+    const bool is_nearly = is_scalar && stage_.skewness <= nearly_symmetric;
+    return is_nearly && !is_asked_for ? IlutRule::zero_fill() : rules_.smoother;
+  }
+
   double most_lu_work() const {
     if (rules_.direct || stage_.skewness > diffusion_rules) return rules_.most_lu_work;
     return std::min(rules_.most_lu_work, most_lu_work_of_diffusion);
@@ -516,10 +395,8 @@ class Setup {
   // Returns whether it is the last one.
   bool add_level(LevelReport& line) {
     out_.levels.emplace_back();
-    const bool is_nearly = stage_.skewness <= nearly_symmetric && !rules_.factor_alone;
-    PetrovLevel<S>& made = out_.levels.back();
-    made.smoother = is_nearly ? IlutRule::zero_fill() : rules_.smoother;
-    fill_level(stage_, made.smoother, made, line);
+    out_.levels.back().smoother = smoother();
+    fill_level(stage_, smoother(), out_.levels.back(), line);
     report_.setup_work += out_.levels.back().factor.work();
     if (line.level > 1 && is_unstable(stage_, out_.levels.back().factor)) {
       out_.is_unstable = !lift_less(line);

@@ -30,6 +30,7 @@ struct IlutRule {
   Index more = 1;
   bool pattern = false;
 
+  bool operator==(const IlutRule&) const = default;
   static IlutRule zero_fill() { return {0, 0, true}; }
   static IlutRule complete() { return {0, std::numeric_limits<Index>::max() / 4, false}; }
 };
