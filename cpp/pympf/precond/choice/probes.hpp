@@ -18,7 +18,7 @@ inline constexpr Global most_cached = 100000;
 bool may_choose(const Params& params);
 
 // Rows from which auto thinks of less than a hierarchy.
-inline constexpr Index least_rows = 600;
+inline constexpr Index least_rows = 400;
 
 // Up to so many rows finer and complete factors are looked at.
 inline constexpr Index few_rows = 5000;
