@@ -13,14 +13,16 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 from pympf.la.launcher import launched
 
-__all__ = ["Work", "each", "is_watched", "logger", "set_progress", "tell", "working"]
+__all__ = ["Work", "each", "is_watched", "logger", "set_progress", "tell", "through", "working"]
+
+Item = TypeVar("Item")
 
 logger = logging.getLogger("pympf")
 logger.addHandler(logging.NullHandler())
@@ -85,6 +87,7 @@ class Work:
             now = time.monotonic()
             if now >= self._logged + LOG_S:
                 self._logged = now
+                _screen.clear()  # a handler may write to the same terminal
                 logger.info("%s", self.line(now), extra={"seconds": now - self.begin})
 
     def line(self, now: float, bar: int = 0) -> str:
@@ -118,7 +121,16 @@ def working(what: str, total: float | None = None) -> Iterator[Work]:
             ended = "ended by an error after" if sys.exc_info()[0] else "done in"
             text = f"{work.text}, " if work.text else ""
             seconds = time.monotonic() - work.begin
+            _screen.clear()
             logger.info("%s: %s%s %.2f s", what, text, ended, seconds, extra={"seconds": seconds})
+
+
+def through(what: str, unit: str, items: Sequence[Item]) -> Iterator[Item]:
+    """Give items one by one, and say how many are done."""
+    with working(what, len(items)) as work:
+        for number, item in enumerate(items, 1):
+            yield item
+            work.step(number, f"{unit} {number} of {len(items)}")
 
 
 def tell(unit: str, number: int, share: float) -> None:
@@ -180,11 +192,15 @@ class _Screen:
     def remove(self, work: Work) -> None:
         with self._lock:
             self._works.remove(work)
-            if self._drawn and (not self._works or self._works[0].begin > work.begin):
-                self._write("\r\x1b[K")
-                self._drawn = False
+            if not self._works or self._works[0].begin > work.begin:
+                self._erase()
             if not self._works:
                 self._any.clear()
+
+    def clear(self) -> None:
+        """Take the bar away, until it is drawn again."""
+        with self._lock:
+            self._erase()
 
     def _run(self) -> None:
         while self._any.wait():
@@ -195,6 +211,11 @@ class _Screen:
                     room = shutil.get_terminal_size().columns - 1
                     self._write("\r\x1b[K" + self._works[0].line(now, BAR)[:room])
                     self._drawn = True
+
+    def _erase(self) -> None:
+        if self._drawn:
+            self._write("\r\x1b[K")
+            self._drawn = False
 
     def _write(self, text: str) -> None:
         try:

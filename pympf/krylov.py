@@ -87,7 +87,8 @@ def solve(
         Initial guess; zero by default.
     rtol, atol : float
         Stop when ‖b − A x‖ ≤ max(rtol ‖b‖, atol), in the norm that ``norm`` names (see Returns).
-        `rtol` is 1e-8 by default, 1e-5 in float32.
+        `rtol` is 1e-8 by default, 1e-5 in float32. The norm is that of the returned x; where
+        rounding lets a new start bring nothing, up to 10 times the tolerance is taken for it.
     maxiter : int, optional
         Most iterations; by default 10 000. When they are spent, ``x`` is the last iterate; but
         preconditioned MINRES, whose residual may grow in the 2-norm while it falls in that of the

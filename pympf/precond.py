@@ -65,6 +65,7 @@ class Preconditioner(Operator):
         ranks: Ranks | None = None,
         origin: _Origin | None = None,
     ) -> None:
+        checks.compiled(core, "Preconditioner", "pympf.as_preconditioner(A)")
         ranks = (Ranks(None) if ranks is None else ranks).own()
         n, own = ranks.sum(core.rows), core.rows
         super().__init__(core.dtype, (n, n), ranks=ranks, local_shape=(own, own))

@@ -35,6 +35,9 @@ BELOW = {
     "sketch": {"common", "mpi", "la"},
     "lsh": {"common", "mpi", "la"},
 }
+# The wings of precond from the ground up: a file includes its own wing and those before it.
+WINGS = ("ground", "smoothers", "levels", "choice", "preconditioner")
+GROUND = {"params", "plan", "probe", "report"}  # files of precond itself; its others are on top
 # What only one folder may use.
 ONLY_IN = {
     "cpp/petsc": re.compile(r'^\s*#\s*include\s*[<"](petsc[^">]*)|extern from [<"](petsc[^">]*)'),
@@ -44,7 +47,7 @@ ONLY_IN = {
     ),
     "cpp/pympf/mpi": re.compile(r'^\s*#\s*include\s*[<"](mpi\.h)|\b(P?MPI_[A-Z]\w*)\s*\('),
 }
-INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]pympf/(\w+)/')
+INCLUDE = re.compile(r'^\s*#\s*include\s*[<"](pympf/(\w+)/[\w/.]+)')
 BLOCK_COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 LINE_COMMENT = re.compile(r"//.*")
 
@@ -53,6 +56,25 @@ def without_comments(source: str) -> str:
     """Blank out the comments of C++ and keep the line numbers."""
     source = BLOCK_COMMENT.sub(lambda comment: "\n" * comment.group().count("\n"), source)
     return LINE_COMMENT.sub("", source)
+
+
+def wing(path: Path) -> str:
+    """The wing of a file of precond, whose path begins with pympf/precond."""
+    if len(path.parts) > 3:
+        return path.parts[2]
+    return "ground" if path.stem in GROUND else "preconditioner"
+
+
+def breaks_wings(path: Path, included: Path) -> str | None:
+    """Tell what is wrong with an include from one file of precond in another, if anything is."""
+    for file in (path, included):
+        if wing(file) not in WINGS:
+            return f"wing {wing(file)} of precond has no place in the rules of dependency"
+    at = WINGS.index(wing(path))
+    if WINGS.index(wing(included)) <= at:
+        return None
+    allowed = ", ".join(WINGS[: at + 1])
+    return f"{wing(path)} of precond includes {wing(included)}; allowed: {allowed}"
 
 
 def check_cxx(path: Path, source: str) -> Iterator[Violation]:
@@ -68,10 +90,16 @@ def check_cxx(path: Path, source: str) -> Iterator[Violation]:
                 used = next(filter(None, match.groups()))
                 yield Violation(path, number, f"uses {used}; that is allowed in {home} only")
         include = INCLUDE.match(line)
-        if folder and include and include.group(1) not in BELOW[folder] | {folder}:
+        if not folder or not include:
+            continue
+        if include.group(2) not in BELOW[folder] | {folder}:
             allowed = ", ".join(sorted(BELOW[folder] | {folder}))
-            text = f"{folder} includes {include.group(1)}; allowed: {allowed}"
+            text = f"{folder} includes {include.group(2)}; allowed: {allowed}"
             yield Violation(path, number, text)
+        elif folder == include.group(2) == "precond":
+            broken = breaks_wings(path.relative_to("cpp"), Path(include.group(1)))
+            if broken:
+                yield Violation(path, number, broken)
 
 
 # ---- Python --------------------------------------------------------------------------------------
@@ -133,9 +161,13 @@ def is_in(name: str, module: str) -> bool:
     return name == module or name.startswith(module + ".")
 
 
+IN_ALL_PARTS = ("la.checks", "_described", "_html", "_progress")
+"""The gate for arguments, and what shows objects and long work."""
+
+
 def is_allowed_in_explain(name: str) -> bool:
-    """Tell whether a module is in explain, a public one of nets, or a gate for arguments."""
-    if is_in(name, "pympf.la.checks"):
+    """Tell whether a module is in explain, a public one of nets, or one that all parts have."""
+    if any(is_in(name, f"pympf.{module}") for module in IN_ALL_PARTS):
         return True
     private = any(part.startswith("_") for part in name.split(".") if part != "_checks")
     return is_in(name, "pympf.explain") or (is_in(name, "pympf.nets") and not private)

@@ -1,8 +1,9 @@
 """The job on three ranks that `patches_tasks` starts with a point as JSON; rank 0 prints a line.
 
-Speed: a short training of one task, by one worker and by two, in turns, so that what else the
-machine does meets all alike. Accuracies and staleness: a whole asynchronous training of both tasks,
-one worker each; a synchronous one has the bits of the training in one process (table 4.4).
+Speed: a short training of one task, by one worker and by two, with batches of several sizes, in
+turns, so that what else the machine does meets all alike. Accuracies and staleness: a whole
+asynchronous training of both tasks, one worker each; a synchronous one has the bits of the training
+in one process (table 4.4).
 """
 
 import json
@@ -28,24 +29,25 @@ def wait_for_all() -> None:
         time.sleep(1e-3)
 
 
-def speeds(data: list[str], n: int, turns: int, steps: int) -> dict[str, Any]:
+def speeds(data: list[str], n: int, turns: int, steps: int, batches: list[int]) -> dict[str, Any]:
     """Images per second of each way in each turn, shares of waiting, and processor seconds."""
     task = patches_tasks.make(data[:1], n)[0][0]
     pair = COMM.Split(0 if COMM.rank < 2 else MPI.UNDEFINED)
-    names = [f"{mode}, {workers}" for workers, mode in WAYS]
+    ways = [(workers, mode, batch) for batch in batches for workers, mode in WAYS]
+    names = [f"{mode}, {workers}, {batch}" for workers, mode, batch in ways]
     found: dict[str, Any] = {"images_per_s": {name: [] for name in names}}
     found |= {"waited": {}, "cpu": {name: [] for name in names}}
     for turn in range(turns + 1):
-        for (workers, mode), name in zip(WAYS, names, strict=True):
+        for (workers, mode, batch), name in zip(ways, names, strict=True):
             wait_for_all()
             comm = pair if workers == 1 else COMM
             if comm == MPI.COMM_NULL:
                 continue
             start = time.process_time()
-            told = patches.train_tasks([task], comm=comm, mode=mode, steps=steps)
+            told = patches.train_tasks([task], comm=comm, mode=mode, steps=steps, batch=batch)
             cpu = comm.gather(time.process_time() - start)
             if turn:  # the first one warms up
-                found["images_per_s"][name].append(64 * steps / told.wall_s)
+                found["images_per_s"][name].append(batch * steps / told.wall_s)
                 found["cpu"][name].append(cpu)
                 found["waited"][name] = (told.waited_s / told.wall_s).tolist()
                 found["message_bytes"] = told.message_bytes

@@ -69,8 +69,11 @@ def points(tiny: bool) -> list[dict[str, Any]]:
         found += [real | _kind(bidirectional=way) for way in both]
     for other in ({"query": "after"}, {"cell": "lstm"}):
         found += [synthetic | _kind(bidirectional=way, **other) for way in both]
-    found += [synthetic | _kind(bidirectional=way) | {"seed": 1} for way in both]
-    return found
+    found += [synthetic | _kind(bidirectional=way) | {"seed": n} for n in (1, 2, 3) for way in both]
+    longer = [{"seed": n, "epochs": epochs} for epochs in (3, 10) for n in (0, 1)]
+    # After all others: a row of one of these has all entries of a point with the usual rate.
+    longer += [{"seed": n, "epochs": e, "learning_rate": 2e-3} for e in (5, 10) for n in range(4)]
+    return found + [synthetic | _kind(bidirectional=False) | more for more in longer]
 
 
 def _kind(cell: str = "gru", bidirectional: bool = True, query: str = "before") -> dict[str, Any]:
@@ -189,7 +192,10 @@ def _thesis() -> str:
 def _name(row: tables.Row) -> str:
     way = "bidirectional" if row["bidirectional"] else "unidirectional"
     cell = "" if row["cell"] == "gru" else ", LSTM"
-    return f"{row['text']}, {way}, query {row['query']}{cell}, seed {row['seed']}"
+    usual = (10 if row["text"] == "tatoeba" else 5, 4e-3)
+    epochs, rate = row["epochs"], row.get("learning_rate", usual[1])
+    trained = "" if (epochs, rate) == usual else f", {epochs} epochs at rate {rate:g}"
+    return f"{row['text']}, {way}, query {row['query']}{cell}{trained}, seed {row['seed']}"
 
 
 def _scores(rows: list[tables.Row]) -> str:
@@ -271,6 +277,7 @@ def _groups(rows: list[tables.Row]) -> dict[str, list[dict[str, Any]]]:
         word = "bidirectional" if way else "unidirectional"
         for text, cell in (("synthetic", "gru"), ("synthetic", "lstm"), ("tatoeba", "gru")):
             some = tables.only(rows, text=text, cell=cell, bidirectional=way, query="before")
+            some = [row for row in some if "epochs" not in _name(row)]
             if some:
                 found[f"{text}, {cell.upper()}\n{word}"] = [row["scores"] for row in some]
     return found

@@ -6,13 +6,15 @@ that sees 10 % of the programs, all analyses of sections 3.2 to 3.4 on the first
 test. *Reordering*: accuracy before and after the rows are reordered, by what the training saw.
 *Pruning*: spurious programs that fictitious tables rule out; what is learned from one program by
 lot of each question. *Rules*: appendix B. *WikiTableQuestions*: needs its files. The numbers of the
-thesis are on WikiTableQuestions, where it has one.
+thesis are on WikiTableQuestions, where it has one. *Completeness*: the largest |δ| of a trained
+network by method; the left sum takes the points of the adaptive method with `tol` 1e-3.
 """
 
 import os
 import tarfile
 import tempfile
 import time
+import warnings
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
@@ -22,6 +24,7 @@ import measure
 import numpy as np
 import tables
 
+from pympf.explain import IncompleteWarning
 from pympf.explain import tables as qa
 from pympf.explain.tables import (
     COLUMN_PATHS,
@@ -50,6 +53,7 @@ def _tiny() -> Iterator[dict[str, Any]]:
     yield {"part": "training", "programs": 1.0, "seed": 0, **size}
     yield {"part": "network", "mixture": "balanced", "questions": 12, "attacks": 10, **size}
     yield {"part": "synonyms", "seed": 0, **size}
+    yield {"part": "completeness", "questions": 3, **size}
     yield {"part": "reorder", "seen": "programs", "seed": 0, **size}
     yield {"part": "pruning", "questions": 4}
     yield {"part": "lots", "pruned_by": 1, **size}
@@ -67,6 +71,7 @@ def _full() -> Iterator[dict[str, Any]]:
         yield {"part": "network", "mixture": mixture, **count, "epochs": 10, **size}
     for seed in range(5):
         yield {"part": "synonyms", "seed": seed, "epochs": 10, **size}
+    yield {"part": "completeness", "questions": 60, "epochs": 10, **size}
     for seen, epochs in (("programs", 10), ("answers", 15), ("answers, fictitious", 15)):
         yield {"part": "reorder", "seen": seen, "seed": 0, "epochs": epochs, "tables": 240}
     yield {"part": "pruning", "questions": 120}
@@ -88,6 +93,16 @@ def _programmer(programs: float, epochs: int, seed: int, **more: Any) -> NeuralP
     return NeuralProgrammer(epochs=epochs, program_share=programs, seed=seed, **more)
 
 
+def _trained(tables: int, epochs: int, seed: int = 0, intents: Any = None) -> Any:
+    """A network that has seen 10 % of the programs (all where there are few), and the test."""
+    train, test = (
+        generate_questions(n, k, intents=intents)
+        for k, n in ((1, tables), (2, max(6, tables // 6)))
+    )
+    small = {"batch": 10, "least": 3} if tables < 100 else {}
+    return _programmer(1.0 if small else 0.1, epochs, seed, **small).fit(train), test
+
+
 def run_training(programs: float, seed: int, tables: int, epochs: int) -> dict[str, Any]:
     train, test = generate_questions(tables, 1), generate_questions(max(6, tables // 6), 2)
     model = _programmer(programs, epochs, seed).fit(train, test)
@@ -104,11 +119,7 @@ def run_training(programs: float, seed: int, tables: int, epochs: int) -> dict[s
 def run_network(
     mixture: str, questions: int, attacks: int, tables: int, epochs: int
 ) -> dict[str, Any]:
-    intents = qa.zipf() if mixture == "zipf" else None
-    train = generate_questions(tables, 1, intents=intents)
-    test = generate_questions(max(6, tables // 6), 2, intents=intents)
-    small = {"batch": 10, "least": 3} if tables < 100 else {}
-    model = _programmer(1.0 if small else 0.1, epochs, 0, **small).fit(train)
+    model, test = _trained(tables, epochs, intents=qa.zipf() if mixture == "zipf" else None)
     start = time.process_time()
     every = model.attribute(test[:questions], paths=COLUMN_PATHS)
     spent = time.process_time() - start
@@ -174,12 +185,34 @@ def _synonyms(good: list, others: list) -> dict[str, Any]:
 
 def run_synonyms(seed: int, tables: int, epochs: int) -> dict[str, Any]:
     """Table 3.5 on networks that began with other weights."""
-    model = _programmer(0.1, epochs, seed).fit(generate_questions(tables, 1))
-    test = [q for q in generate_questions(max(6, tables // 6), 2) if q.intent != "VAGUE"]
+    model, test = _trained(tables, epochs, seed)
+    test = [q for q in test if q.intent != "VAGUE"]
     good = [q for q, a in zip(test, model.predict(test), strict=True) if a == q.answer]
     found = model.attribute(good, paths=COLUMN_PATHS)
     scores = qa.score_synonyms(found, [None, *COLUMN_PATHS], SYNONYMS, numbers_only=True)
     return {"right": len(good) / len(test), "numbers": scores.rows}
+
+
+def run_completeness(questions: int, tables: int, epochs: int) -> dict[str, Any]:
+    """|δ| of selections of a trained network, by method and number of gradients."""
+    model, test = _trained(tables, epochs)
+    good = [q for q, a in zip(test, model.predict(test), strict=True) if a == q.answer]
+    good = [q for q in good if q.intent != "VAGUE"][:questions]
+    warnings.simplefilter("ignore", IncompleteWarning)
+    adaptive = {tol: model.attribute(good, tol=tol) for tol in (1e-2, 1e-3)}
+    rows = [_deltas(f"adaptive, tol {tol}", found) for tol, found in adaptive.items()]
+    equal = zip(good, (max(1, one.n_points) for one in adaptive[1e-3]), strict=True)
+    left = [model.attribute([q], method="riemann_left", n_steps=n)[0] for q, n in equal]
+    rows.append(_deltas("left sum, the points of tol 0.001", left))
+    for n in (16, 32):
+        some = model.attribute(good, method="gausslegendre", n_steps=n)
+        rows.append(_deltas(f"Gauss, {n} points", some))
+    return {"rows": rows}
+
+
+def _deltas(method: str, found: list) -> list[Any]:
+    deltas = [abs(selection.delta) for one in found for selection in one.selections]
+    return [method, float(np.mean([one.n_points for one in found])), max(deltas, default=0.0)]
 
 
 def _attacks(model: NeuralProgrammer, good: list, test: list) -> dict[str, Any]:
@@ -295,7 +328,7 @@ def run_wtq(questions: int) -> dict[str, Any]:
 
 # ---- the page ------------------------------------------------------------------------------------
 def render(rows: list[tables.Row]) -> str:
-    parts = [_training, _networks, _synonym_seeds, _reorders, _pruned, _rules]
+    parts = [_training, _networks, _synonym_seeds, _completeness, _reorders, _pruned, _rules]
     return "\n\n".join(text for part in parts if (text := part(rows)))
 
 
@@ -339,6 +372,16 @@ def _synonym_seeds(rows: list[tables.Row]) -> str:
     ]
     more = ("precision", "recall", "first of header right")
     return tables.markdown((*header, *more), lines) if lines else ""
+
+
+def _completeness(rows: list[tables.Row]) -> str:
+    lines = [
+        [method, round(points), f"{delta:.1e}"]
+        for row in tables.only(rows, part="completeness")
+        for method, points, delta in row["rows"]
+    ]
+    header = ("completeness, trained network", "gradients on average", "largest |δ|")
+    return tables.markdown(header, lines) if lines else ""
 
 
 def _network_lines(row: tables.Row) -> Iterator[list[Any]]:

@@ -6,17 +6,19 @@ MobileNetV2, which are not reproducible here.
 of 64. *Table 4.5*: Fashion-MNIST at 16, 12 and 8 pixels (bilinear, anti-aliased), 5000 images, 702
 batches. The network has 39 370 parameters; Adam at 0.005 falling along a cosine; means over seeds.
 `PYMPF_IMAGES` names the folder of the images; without it the tasks are shape and texture of
-generated scenes. *Server*: CIFAR-10 over MPI, one thread a rank, batches of 64 images by one and by
-two workers in turns: medians, the median of the turns' ratios, the ratio that the ranks' processor
-seconds would allow on two free cores, and the share of time that ranks waited. Both tasks'
-asynchronous training, one worker each, compares with the first line of table 4.4, which is what
-synchronous training gives, too.
+generated scenes. *Server*: CIFAR-10 over MPI, one thread a rank, by one worker and by two in turns:
+medians, the median of the turns' ratios, the ratio that the ranks' processor seconds would allow on
+two free cores, and the share of time that ranks waited. Two synchronous workers take half of a
+batch each; the ratio over one worker with half the batch gives each as many images as that one has.
+Asynchronous ones take a whole batch each. Both tasks' asynchronous training, one worker each,
+compares with the first line of table 4.4, which is what synchronous training gives, too.
 *Figure 4.3*: components of F⁻¹[0.2, 0.4] over the first bias. *Figure 4.4*: a 2-D network that is
 trained on two discs (a), then on the right one alone (b): means over seeds on 8192 points.
 """
 
 import functools
 import importlib.util
+import itertools
 import json
 import os
 import shutil
@@ -84,9 +86,9 @@ def points(tiny: bool) -> list[dict[str, Any]]:
     mpirun = shutil.which(os.environ.get("MPIRUN", "mpirun"))
     if mpirun and importlib.util.find_spec("mpi4py"):
         server = {"data": two, "n": n}
-        found.append(
-            {"part": "speed", **server, "turns": 1 if tiny else 7, "steps": 3 if tiny else 10}
-        )
+        speed = {"turns": 1, "steps": 3} if tiny else {"turns": 5, "steps": 60}
+        batches = [16, 32] if tiny else [64, 128, 256]
+        found.append({"part": "speed", **server, **speed, "batches": batches})
         found.append({"part": "asynchronous", **server, "steps": 2 if tiny else 312})
     found.append({"part": "folds", "k": 2 if tiny else 3})
     found += [
@@ -250,15 +252,18 @@ def _closed(rows: list[tables.Row]) -> str:
 
 
 def _server(rows: list[tables.Row]) -> str:
-    header = ("server", "images/s of one worker", "of two", "ratio", "by processor seconds")
+    header = ("server", "batch", "images/s of one worker", "of two", "ratio")
+    header += ("by processor seconds", "over one with half the batch")
     header += ("workers waited", "server waited", "message, KiB")
     lines: list[list[Any]] = []
     for row in tables.only(rows, part="speed"):
-        for mode in ("synchronous", "asynchronous"):
-            one, two = (row["images_per_s"][f"{mode}, {workers}"] for workers in (1, 2))
-            waited = [f"{100 * share:.0f} %" for share in row["waited"][f"{mode}, 2"]]
-            line = [mode, float(np.median(one)), float(np.median(two))]
-            line += [f"{np.median(np.divide(two, one)):.2f}", f"{_quiet(row, mode):.2f}"]
+        speed = row["images_per_s"]
+        for mode, batch in itertools.product(("synchronous", "asynchronous"), row["batches"]):
+            one, two = (speed[f"{mode}, {workers}, {batch}"] for workers in (1, 2))
+            half = speed.get(f"{mode}, 1, {batch // 2}") if mode == "synchronous" else None
+            waited = [f"{100 * share:.0f} %" for share in row["waited"][f"{mode}, 2, {batch}"]]
+            line = [mode, batch, float(np.median(one)), float(np.median(two)), _ratio(two, one)]
+            line += [f"{_quiet(row, mode, batch):.2f}", _ratio(two, half) if half else None]
             line += [f"{waited[1]}, {waited[2]}", waited[0], f"{row['message_bytes'] / 1024:.0f}"]
             lines.append(line)
     text = tables.markdown(header, lines) if lines else ""
@@ -270,13 +275,17 @@ def _server(rows: list[tables.Row]) -> str:
     return text.strip()
 
 
-def _quiet(row: tables.Row, mode: str) -> float:
+def _ratio(more: list[float], less: list[float]) -> str:
+    return f"{np.median(np.divide(more, less)):.2f}"
+
+
+def _quiet(row: tables.Row, mode: str, batch: int) -> float:
     """The ratio that the ranks' processor seconds allow on two free cores.
 
     Synchronous: workers work at the same time, and the server before and after them. Asynchronous:
     all at the same time, on two cores.
     """
-    one, two = (np.median(row["cpu"][f"{mode}, {workers}"], axis=0) for workers in (1, 2))
+    one, two = (np.median(row["cpu"][f"{mode}, {workers}, {batch}"], axis=0) for workers in (1, 2))
     if mode == "synchronous":
         return float(one.sum() / (two[0] + two[1:].max()))
     return float(max(one.sum() / 2, *one) / max(two.sum() / 2, *two))

@@ -19,7 +19,7 @@
 #include "pympf/mmf/routes.hpp"
 #include "pympf/mpi/comm.hpp"
 #include "pympf/precond/choice/chooser.hpp"
-#include "pympf/precond/placement.hpp"
+#include "pympf/precond/choice/placement.hpp"
 #include "pympf/precond/preconditioner.hpp"
 
 namespace pympf::python {

@@ -18,7 +18,7 @@
 #include "modes.hpp"
 #include "options.hpp"
 #include "partition.hpp"
-#include "pympf/precond/placement.hpp"
+#include "pympf/precond/choice/placement.hpp"
 #include "solver.hpp"
 #include "view.hpp"
 

@@ -13,6 +13,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from pympf._engine import approx as _engine
+from pympf._progress import working
 from pympf._report import Column, table
 from pympf.approx._storage import save_tree
 from pympf.approx.factorization import DirectFactorization, relative_error
@@ -254,11 +255,13 @@ def compress(A: Any, nbytes: int) -> Compressed:
     limit = _limit(csr, nbytes)
     best: dict[str, Trial] = {}
     made: dict[str, Any] = {}
-    for trial, make in _trials(csr, [limit]):
-        if trial.kind not in best or trial.error < best[trial.kind].error:
-            best[trial.kind] = trial
-            if all(trial.error < made[kind][0].error for kind in made):
-                made = {trial.kind: (trial, *make(trial))}
+    with working("compress") as work:
+        for number, (trial, make) in enumerate(_trials(csr, [limit]), 1):
+            work.step(number, f"trial {number}, {trial.kind}")
+            if trial.kind not in best or trial.error < best[trial.kind].error:
+                best[trial.kind] = trial
+                if all(trial.error < made[kind][0].error for kind in made):
+                    made = {trial.kind: (trial, *make(trial))}
     (trial, low_rank, rest), *_ = made.values()
     trials = sorted(best.values(), key=lambda t: (t.error, t.nbytes))
     return Compressed(csr.shape, low_rank, rest, trial, trials)

@@ -25,6 +25,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from pympf._engine import approx as _engine
+from pympf._progress import working
 from pympf.approx._gates import square
 from pympf.approx._storage import save_tree
 from pympf.approx.wavelet import Wavelets
@@ -281,7 +282,8 @@ def _made(kind: str, A: Any, W: Wavelets, solver: str, make: Any) -> SparseInver
     csr = square(checked(A), kind)
     if csr.shape != W.shape:
         raise ValueError(f"{kind}: A has {csr.shape[0]} rows and the wavelets {W.shape[0]}")
-    found = make(rows_of(csr), W._wavelets)
+    with working(kind):
+        found = make(rows_of(csr), W._wavelets)
     indptr, indices, data, n, _ = found.pop("M")
     M = sp.csc_array((data, indices, indptr), shape=(n, n))
     size = 12 * M.nnz + 4 * (n + 1)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from pympf._html import card, html_table
 from pympf.comparison._ours import PYMPF
 
 __all__ = ["CONVERGED", "FASTEST", "NOT_SUITED", "Comparison", "Trial"]
@@ -73,7 +74,7 @@ class Trial:
 HEAD = ("solver", "setup, s", "solve, s", "total, s", "iter.", "residual", "MB", "verdict")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Comparison(Sequence[Trial]):
     """What came of `pympf.compare`: a sequence of trials, the fastest first.
 
@@ -195,6 +196,14 @@ class Comparison(Sequence[Trial]):
         from pympf.comparison.figure import draw
 
         return draw(self, path)
+
+    def __repr__(self) -> str:
+        return f"<Comparison of {len(self)} solvers on {self.matrix['rows']} rows. {self.advice}>"
+
+    def _repr_html_(self) -> str:
+        asked = [_cells(trial) for trial in self.trials if trial.verdict != NOT_SUITED]
+        facts = {"system": _heading(self), "advice": self.advice, "call": self.call}
+        return card("Which solver", facts, html_table(HEAD, asked))
 
     def __str__(self) -> str:
         asked = [trial for trial in self.trials if trial.verdict != NOT_SUITED]

@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from pympf._described import Described
 from pympf.explain.adaptive import Integral, Jump, Piece
 from pympf.explain.line import Line, Paths, Target, plus
 from pympf.explain.rules import FIXED_RULES, quadrature
@@ -43,7 +44,7 @@ class IncompleteWarning(UserWarning):
     """Attributions do not sum to the change of the output."""
 
 
-@dataclass
+@dataclass(repr=False)
 class Attribution:
     """Attributions and how far they can be trusted; unpacks into attributions and delta.
 
@@ -88,8 +89,16 @@ class Attribution:
     def __iter__(self) -> Iterator[Any]:
         return iter((self.attributions, self.delta))
 
+    def __repr__(self) -> str:
+        change = np.atleast_1d(self.change)
+        few = ", ".join(f"{c:.4g}" for c in change[:4]) + ", …" * (len(change) > 4)
+        return (
+            f"<Attribution of F(x) - F(x') = {few}, |delta| <= {np.abs(self.delta).max():.1e}, "
+            f"{self.n_points} gradients, {len(self.jumps)} jumps, groups: {list(self.paths)}>"
+        )
 
-class IntegratedGradients:
+
+class IntegratedGradients(Described):
     """Attribute an output of a dataflow graph to its inputs.
 
     Parameters

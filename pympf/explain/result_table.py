@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from html import escape
 from typing import Any
 
 import numpy as np
 
+from pympf._html import html_table
+
 __all__ = ["ResultTable"]
 
 
-@dataclass
+@dataclass(repr=False)
 class ResultTable:
     """Rows with named columns.
 
@@ -49,6 +52,15 @@ class ResultTable:
                 raise ValueError(
                     f"expected rows of {len(self.columns)} entries, got one of {len(row)}: {row}"
                 )
+
+    def __repr__(self) -> str:
+        return f"<ResultTable {self.title!r}: {len(self)} rows of {', '.join(self.columns)}>"
+
+    def _repr_html_(self) -> str:
+        notes = "".join(f"<p>{escape(note)}</p>" for note in self.notes)
+        rows = [[_text(entry) for entry in row] for row in self.rows]
+        title = f"<strong>{escape(self.title)}</strong>"
+        return f"<div>{title}{html_table(self.columns, rows)}{notes}</div>"
 
     def __len__(self) -> int:
         return len(self.rows)

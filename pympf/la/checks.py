@@ -17,6 +17,7 @@ import numpy as np
 
 __all__ = [
     "choice",
+    "compiled",
     "fields",
     "function",
     "integer",
@@ -179,6 +180,38 @@ def function(value: Any, name: str) -> None:
     """
     if value is not None and not callable(value):
         raise TypeError(f"{name} is a {type(value).__name__}, expected a callable")
+
+
+def compiled(value: Any, name: str, made_by: str) -> None:
+    """Refuse arguments of a class that only functions of the package make.
+
+    Not collective.
+
+    Parameters
+    ----------
+    value : object of the compiled core
+    name : str
+        The class.
+    made_by : str
+        The call that makes one.
+
+    Raises
+    ------
+    TypeError
+        If it is something else.
+
+    Examples
+    --------
+    >>> from pympf.la import checks
+    >>> checks.compiled([[1.0]], "Mmf", "pympf.factorize(A)")
+    Traceback (most recent call last):
+    ...
+    TypeError: expected pympf.factorize(A), which makes an Mmf; got Mmf(list)
+    """
+    if not type(value).__module__.startswith("pympf._float"):
+        article = "an" if name[0] in "AEIOM" else "a"
+        got = f"{name}({type(value).__name__})"
+        raise TypeError(f"expected {made_by}, which makes {article} {name}; got {got}")
 
 
 def choice(value: Any, name: str, allowed: Sequence[str]) -> str:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pympf._html import card
 from pympf._params import Params, from_text
 from pympf._report import Report
-from pympf.la import Operator, Ranks
+from pympf.la import Operator, Ranks, checks
 
 __all__ = ["Factored"]
 
@@ -22,6 +22,7 @@ class Factored(Operator):
     is_symmetric = True
 
     def __init__(self, factors: Any, ranks: Ranks) -> None:
+        checks.compiled(factors, "Mmf", "pympf.factorize(A) or pympf.load(file)")
         n, own = factors.total_rows, factors.rows
         super().__init__(factors.dtype, (n, n), ranks=ranks.own(), local_shape=(own, own))
         self._factors = factors

@@ -13,6 +13,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike
 
+from pympf._described import Described
 from pympf.la import checks
 from pympf.nets._checks import Array, as_points, as_values, random_numbers
 from pympf.nets.routing import Routing
@@ -28,7 +29,7 @@ ACTIVATIONS: dict[str, tuple[Callable[[Array], Array], Callable[[Array], Array]]
 """Each σ with its derivative."""
 
 
-class Layer:
+class Layer(Described):
     """A layer of which each input activates s of t units: x -> mask(x) ∘ σ(Bx + c).
 
     Parameters

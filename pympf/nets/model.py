@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from pympf._described import Described
 from pympf.la import checks
 from pympf.nets._checks import Array, as_points, as_values, random_numbers
 from pympf.nets.cost import Cost
@@ -37,7 +38,7 @@ OPTIMIZERS: dict[str, type[SGD] | type[RMSProp] | type[Adam]] = {
 }
 
 
-class Model(ABC):
+class Model(Described, ABC):
     """A model that is linear in the weights of its units: g(x) = weights · rows(x) + intercept.
 
     Points are arrays of shape (n, d) in float32 or float64, which is also the precision of the
@@ -191,7 +192,7 @@ class Model(ABC):
 
 
 def make_optimizer(method: str, options: dict[str, Any]) -> Optimizer:
-    """Make the optimizer of a method and take its option out of the others.
+    """Make the optimizer of a method and take its option out of the others, which `descend` knows.
 
     Not collective.
 
@@ -207,6 +208,11 @@ def make_optimizer(method: str, options: dict[str, Any]) -> Optimizer:
     Optimizer
         A fresh one.
 
+    Raises
+    ------
+    TypeError
+        If an option is neither that nor one of `descend`.
+
     Examples
     --------
     >>> from pympf.nets.model import make_optimizer
@@ -216,4 +222,8 @@ def make_optimizer(method: str, options: dict[str, Any]) -> Optimizer:
     """
     kind = OPTIMIZERS[checks.choice(method, "method", ("lstsq", *OPTIMIZERS))]
     rate = options.pop("learning_rate", None)
+    known = ["learning_rate", *(descend.__kwdefaults__ or ())]
+    for name in options:
+        if name not in known:
+            raise TypeError(checks.unknown(name, known))
     return kind() if rate is None else kind(rate)

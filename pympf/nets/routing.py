@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.spatial import cKDTree
 
+from pympf._described import Described
 from pympf.la import checks
 from pympf.nets._checks import Array, as_points
 
@@ -56,7 +57,7 @@ def _largest(key: Array, count: int) -> Array:
     return np.sort(chosen.astype(np.int32), axis=1)
 
 
-class TopK:
+class TopK(Described):
     """The K largest pre-activations, or the K largest in absolute value.
 
     Parameters
@@ -93,7 +94,7 @@ class TopK:
         return 2 * n_features * (width - self._active)
 
 
-class Separate:
+class Separate(Described):
     """The K largest entries of Rx, where the routing has a projection R of its own.
 
     Parameters
@@ -137,7 +138,7 @@ def _mixed(x: Array) -> Array:
     return x ^ (x >> np.uint64(31))
 
 
-class RandomHash:
+class RandomHash(Described):
     """K units chosen uniformly by a hash of the input, section D.1.
 
     The same input always has the same units; inputs that differ in any bit have independent ones.
@@ -179,7 +180,7 @@ class RandomHash:
         return 0  # integers only
 
 
-class OnePerBlock:
+class OnePerBlock(Described):
     """The unit of the largest pre-activation in each of s blocks of units: Scaling Transformers.
 
     Parameters
@@ -218,7 +219,7 @@ class OnePerBlock:
         return 2 * n_features * (width - self._blocks)
 
 
-class Expert:
+class Expert(Described):
     """All units of one of L blocks of equal size, the experts: Switch Transformers.
 
     Parameters
@@ -257,7 +258,7 @@ class Expert:
         return 2 * n_features * len(self.router)
 
 
-class Nearest:
+class Nearest(Described):
     """The one unit whose point is nearest to the input: interpolation, section 3.
 
     Parameters
@@ -288,7 +289,7 @@ class Nearest:
         return 3 * n_features * width
 
 
-class Mask:
+class Mask(Described):
     """Any function of the input as a routing: the general DSM(d, s, t).
 
     Parameters

@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import scipy.sparse as sp
 
+from pympf._described import Described
 from pympf.nets._checks import Array
 
 __all__ = ["Rows"]
 
 
-class Rows:
+class Rows(Described):
     """mask(x) ∘ φ(x) for n inputs: the values of the active units, and which they are.
 
     Every row has the same number s of active units, so nothing but two arrays is kept; s = t (all

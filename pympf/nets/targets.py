@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import linprog
 
+from pympf._described import Described
 from pympf.la import checks
 from pympf.nets._checks import Array, as_points, random_numbers
 
@@ -82,7 +83,7 @@ def _products(X: Array, factors: Array) -> Array:
     return result
 
 
-class Polynomial:
+class Polynomial(Described):
     """A random polynomial p(x) of degree D, section 5.1.
 
     Coefficients are uniform on [-1, 1], then scaled so that their absolute values sum up to
@@ -138,7 +139,7 @@ class Polynomial:
         return _in_chunks(lambda part: _products(part, self._factors) @ self.coefficients, X)
 
 
-class Hypercube:
+class Hypercube(Described):
     """A random hypercube function, section 5.1: signs at the corners, multilinear between.
 
     f(x) = sum over corners y of v_y prod_i (1 + y_i x_i)/2 with v_y = +-1. On the uniform cube its
@@ -179,7 +180,7 @@ class Hypercube:
         return table[:, 0]
 
 
-class Lipschitz:
+class Lipschitz(Described):
     """A function with Lipschitz constant L: f(x) = min_i (v_i + L |x - c_i|).
 
     McShane's extension of random values at random centres of [-1, 1]^d. It has slope L almost
@@ -226,7 +227,7 @@ class Lipschitz:
         return result
 
 
-class Cube:
+class Cube(Described):
     """The cube [-1, 1]^d with the uniform distribution.
 
     Parameters
@@ -279,7 +280,7 @@ def _accepted(n: int, draw: Callable[[int], Array]) -> Array:
     return np.concatenate(found)[:n]
 
 
-class Subspace:
+class Subspace(Described):
     """The cut of a random k-dimensional subspace with [-1, 1]^d, uniformly distributed.
 
     Parameters
@@ -349,7 +350,7 @@ class Subspace:
         return _accepted(n, draw)
 
 
-class Manifold:
+class Manifold(Described):
     """A curved k-dimensional surface in [-1, 1]^d with the uniform distribution, section B.
 
     x(z) = c (U z + (bend/pi) V sin(pi z)) for z in [-1, 1]^k, with [U V] of 2k orthonormal
@@ -446,7 +447,7 @@ class Manifold:
         return self.embed(_accepted(n, draw))
 
 
-class Bumps:
+class Bumps(Described):
     """A member of the family behind the lower bound of theorem 4.3, section A.2.
 
     The subspace is cut into cubes of side 2 eps/L; in each stands a cone of height +eps or -eps

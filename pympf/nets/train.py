@@ -16,6 +16,7 @@ from typing import Protocol
 
 import numpy as np
 
+from pympf._described import Described
 from pympf._progress import each, working
 from pympf.la import checks
 from pympf.nets._checks import Array, random_numbers
@@ -46,7 +47,7 @@ class Optimizer(Protocol):
         """Change the parameters in place."""
 
 
-class SGD:
+class SGD(Described):
     """Plain gradient steps: w -= rate g.
 
     Parameters
@@ -87,7 +88,7 @@ class SGD:
             w -= self.learning_rate * g
 
 
-class RMSProp:
+class RMSProp(Described):
     """Steps divided by a running root mean square of the gradients [1]_.
 
     v = ρ v + (1 - ρ) g², w -= rate g/(√v + eps).
@@ -144,7 +145,7 @@ class RMSProp:
             w -= self.learning_rate * g / (np.sqrt(v) + self.eps)
 
 
-class Adam:
+class Adam(Described):
     """Steps along running means of the gradients, divided by their running size [1]_.
 
     Parameters
@@ -214,7 +215,7 @@ class Adam:
             w -= self.learning_rate / first * m / (np.sqrt(v / second) + self.eps)
 
 
-class _Falling:
+class _Falling(Described):
     """An optimizer whose rate is multiplied by a function of the steps done."""
 
     def __init__(self, optimizer: Optimizer) -> None:

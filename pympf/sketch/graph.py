@@ -58,6 +58,9 @@ class Graph:
         self.objects: dict[Hashable, Object] = {}
         self.output: tuple[Edge, ...] = ()
 
+    def __repr__(self) -> str:
+        return f"<Graph of {len(self.objects)} objects>"
+
     def add(
         self,
         name: Hashable,

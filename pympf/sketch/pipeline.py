@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pympf._described import Described
 from pympf.sketch.graph import Graph
 
 __all__ = ["Pipeline", "Scene", "make_scene"]
@@ -93,7 +94,7 @@ def make_scene(
     return Scene(scene, digits, sizes)
 
 
-class Pipeline:
+class Pipeline(Described):
     """Edges, parts, objects, scene: from an image to its communication graph.
 
     Examples

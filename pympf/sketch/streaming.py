@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from pympf._described import Described
 from pympf.sketch._sketch import Sketch
 from pympf.sketch.graph import (
     Edge,
@@ -29,7 +30,7 @@ from pympf.sketch.scheme import Scheme
 __all__ = ["StreamingSketch"]
 
 
-class StreamingSketch:
+class StreamingSketch(Described):
     """The overall sketch of a graph that changes.
 
     Collective, if the scheme is. An index of an input tuple that has become free is not used again.

@@ -10,7 +10,7 @@
 #include "matrices.hpp"
 #include "pympf/la/dense.hpp"
 #include "pympf/la/sparse.hpp"
-#include "pympf/precond/setup.hpp"
+#include "pympf/precond/levels/setup.hpp"
 
 namespace pympf::test {
 

@@ -8,7 +8,7 @@
 #include "pympf/la/dist_csr.hpp"
 #include "pympf/la/krylov.hpp"
 #include "pympf/precond/preconditioner.hpp"
-#include "pympf/precond/smoother.hpp"
+#include "pympf/precond/smoothers/smoother.hpp"
 
 using namespace pympf;
 using namespace pympf::test;

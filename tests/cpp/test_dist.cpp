@@ -15,9 +15,9 @@
 #include "pympf/la/krylov.hpp"
 #include "pympf/la/repartition.hpp"
 #include "pympf/mmf/mmf.hpp"
-#include "pympf/precond/border.hpp"
-#include "pympf/precond/domains.hpp"
+#include "pympf/precond/levels/border.hpp"
 #include "pympf/precond/preconditioner.hpp"
+#include "pympf/precond/smoothers/domains.hpp"
 
 using namespace pympf;
 using namespace pympf::mmf;
@@ -287,10 +287,10 @@ void test_projection(const Communicator& comm) {
   const auto rows = number_columns(comm, layout, part(A, layout));
   std::vector<Index> order(layout.own()), number;
   std::iota(order.begin(), order.end(), 0);
-  precond::Border border;
+  Border border;
   Csr<double> own = A;
   if (comm.size() > 1) {
-    border = precond::border_of(rows, order, 1, number);
+    border = border_of(rows, order, 1, number);
     const Index cols = layout.own() + static_cast<Index>(border.ghosts.size());
     own = precond::permuted(rows.rows, order, number, cols, 1);
   }
@@ -305,7 +305,7 @@ void test_projection(const Communicator& comm) {
   P_own = precond::lifted_prolongation(own, B, Q_own, clusters, 1, params);
   const auto made = precond::project(border, own, known, 1, alone->A.nnz(), P_own);
   REQUIRE(made.has_value());
-  const Csr<double> product = precond::gathered(made->border, made->A);
+  const Csr<double> product = gathered(made->border, made->A);
   REQUIRE(product.indptr == alone->A.indptr);
   for (Index i = 0; i < product.rows; ++i)
     for (Index p = product.indptr[i]; p < product.indptr[i + 1]; ++p) {
@@ -320,7 +320,7 @@ void test_projection(const Communicator& comm) {
   // All coarse rows on the last rank, as after agglomeration.
   Layout to = made->border.layout;
   std::fill(to.starts.begin(), to.starts.end() - 1, 0);
-  const auto off = precond::split(made->border, to, P_own);
+  const auto off = split(made->border, to, P_own);
   const auto x = ramp<double>(P.cols);
   std::vector<double> Px(P.rows), y(layout.own());
   spmv(P.view(), x.data(), Px.data());

@@ -12,7 +12,7 @@
 #include "pympf/la/krylov.hpp"
 #include "pympf/la/sparse.hpp"
 #include "pympf/la/symmetry.hpp"
-#include "pympf/precond/petrov.hpp"
+#include "pympf/precond/levels/petrov.hpp"
 #include "pympf/precond/preconditioner.hpp"
 
 using namespace pympf;

@@ -7,7 +7,7 @@
 
 #include "pympf/mmf/factorize.hpp"
 #include "pympf/mmf/params.hpp"
-#include "pympf/precond/level.hpp"
+#include "pympf/precond/report.hpp"
 
 using namespace pympf;
 using namespace pympf::mmf;

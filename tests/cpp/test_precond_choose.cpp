@@ -8,11 +8,11 @@
 
 #include "precond_matrices.hpp"
 #include "pympf/la/sparse.hpp"
-#include "pympf/precond/choice/probe.hpp"
-#include "pympf/precond/nodes.hpp"
-#include "pympf/precond/ordering.hpp"
-#include "pympf/precond/product.hpp"
-#include "pympf/precond/saddle.hpp"
+#include "pympf/precond/choice/saddle.hpp"
+#include "pympf/precond/levels/nodes.hpp"
+#include "pympf/precond/levels/product.hpp"
+#include "pympf/precond/probe.hpp"
+#include "pympf/precond/smoothers/ordering.hpp"
 
 using namespace pympf;
 using namespace pympf::precond;

@@ -3,7 +3,7 @@
 #include <doctest/doctest.h>
 
 #include "precond_matrices.hpp"
-#include "pympf/precond/smoother.hpp"
+#include "pympf/precond/smoothers/smoother.hpp"
 
 using namespace pympf;
 using namespace pympf::precond;

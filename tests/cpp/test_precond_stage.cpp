@@ -5,10 +5,10 @@
 #include <numeric>
 
 #include "precond_matrices.hpp"
-#include "pympf/precond/couplings.hpp"
-#include "pympf/precond/domains.hpp"
-#include "pympf/precond/ordering.hpp"
-#include "pympf/precond/transfer.hpp"
+#include "pympf/precond/levels/couplings.hpp"
+#include "pympf/precond/levels/transfer.hpp"
+#include "pympf/precond/smoothers/domains.hpp"
+#include "pympf/precond/smoothers/ordering.hpp"
 
 using namespace pympf;
 using namespace pympf::precond;

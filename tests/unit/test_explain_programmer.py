@@ -324,5 +324,7 @@ def test_every_command_gives_a_table(model, tmp_path, capsys):
         assert title
         assert len(columns.split()) >= 2
     assert "<table>" in (tmp_path / "page.html").read_text()
+    assert main(["explain", "triggers", str(tmp_path / "new.h5"), *with_model]) == 3
+    assert "answers none of 8; train it longer" in capsys.readouterr().err
     assert NeuralProgrammer.load(tmp_path / "new.h5").width == 4
     assert {command[0] for command in commands} == {name for name, *_ in TABLE_COMMANDS}

@@ -166,3 +166,46 @@ print("good")
         [sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path
     )
     assert (done.stdout, done.returncode) == ("good\n", 0), done.stderr
+
+
+def test_pivots_that_are_too_small_keep_the_factor_sparse(rng):
+    """Where SuperLU has to leave the diagonal, its order is COLAMD, as that of SciPy."""
+    if "superlu" not in SYMMETRIC:
+        pytest.skip("no SuperLU")
+    A = sp.csr_array(gallery.poisson((40, 40)) - 4 * sp.eye_array(1600))  # no diagonal
+    A = sp.csr_array(A + sp.diags_array(1e-12 * rng.choice([-1.0, 1.0], 1600)))
+    x = rng.standard_normal(1600)
+    M = direct(A, "superlu")
+    solution = pympf.solve(A, A @ x, preconditioner=M)
+    assert solution.converged
+    from scipy.sparse.linalg import splu
+
+    assert M.report().direct["stored"] < 2 * splu(A.tocsc()).nnz
+
+
+def test_rows_that_are_nearly_full_do_not_slow_the_order_down():
+    """An arrow pointing away from its hub, and rows of hubs: the factor stays as sparse as A."""
+    n = 400
+    hubs = sp.csr_array((n, n)).tolil()
+    hubs[:3, :] = 0.01
+    hubs[:, :3] = 0.01
+    A = sp.csr_array(hubs.tocsr() + sp.diags_array(np.arange(1.0, n + 1)) * 10)
+    A = sp.csr_array(A + sp.eye_array(n, k=1))  # not symmetric
+    M = direct(A)
+    b = np.ones(n)
+    np.testing.assert_allclose(M @ b, spsolve(A.tocsc(), b), rtol=1e-8)
+    assert M.report().direct["stored"] < 3 * A.nnz
+
+
+@pytest.mark.parametrize("backend", SYMMETRIC)
+def test_two_leaves_on_one_vertex_make_an_adjacency_matrix_singular(rng, backend):
+    """Nothing is factored for it, and minres takes what is in the range."""
+    n = 700
+    A = sp.diags_array([np.ones(n - 1), np.ones(n - 1)], offsets=(1, -1)).tolil()
+    A[0, 1] = A[1, 0] = 0
+    A[0, 2] = A[2, 0] = 1  # 0 and 1 have 2 alone
+    A = sp.csr_array(A)
+    A.eliminate_zeros()
+    with pytest.raises(np.linalg.LinAlgError, match="A is singular to rounding"):
+        direct(A, backend)
+    assert pympf.solve(A, A @ rng.standard_normal(n), factor_backend=backend).converged

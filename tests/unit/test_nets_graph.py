@@ -163,6 +163,13 @@ def differences(f, arrays, place, h=1e-6):
     return result
 
 
+def test_every_operator_is_among_them():
+    no_operators = {"Graph", "Node", "Value", "grad", "network", "record", "value", "variable"}
+    assert set(G.__all__) - no_operators <= {
+        name.replace(",", " ").split()[0] for name in OPERATORS
+    }
+
+
 @pytest.mark.parametrize("name", OPERATORS)
 def test_adjoints_are_derivatives(name):
     """Of every argument, on its own and with the others."""

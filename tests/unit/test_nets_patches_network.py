@@ -247,6 +247,9 @@ def test_bad_images_and_labels(change, error, text):
         ({"method": "lbfgs"}, ValueError, "adam, rmsprop, sgd"),
         ({"schedule": "none"}, ValueError, "cosine"),
         ({"epochs": -1}, ValueError, "epochs"),
+        ({"batch": 0}, ValueError, "batch = 0 is not an integer"),
+        ({"batch": 1.5}, TypeError, "batch = 1.5 is not an integer"),
+        ({"learning_rat": 0.1}, TypeError, "unknown parameter.*did you mean learning_rate"),
         ({"learning_rate": 0}, ValueError, "learning_rate"),
     ],
 )
@@ -274,3 +277,9 @@ def test_bad_architectures():
         Network(SHAPE, [("pooling", 2)])
     with pytest.raises(ValueError, match="dtype"):
         residual_network(SHAPE, 3, dtype=np.float16)
+
+
+@pytest.mark.parametrize("width", [0, -1, np.nan])
+def test_bad_widths(width):
+    with pytest.raises(ValueError, match=r"width = .* is not a number in .0, inf"):
+        mobilenet_v2((3, 32, 32), 10, width)

@@ -280,6 +280,7 @@ def test_no_gradient_is_staler_than_the_bound_and_nobody_waits_for_ever(counts, 
     [
         ({"mode": "eventually"}, "mode = .* is not one of synchronous, asynchronous"),
         ({"max_staleness": -1}, "max_staleness = .* integer in .0, inf"),
+        ({"max_staleness": 1}, "max_staleness with mode 'asynchronous' only, got 1"),
         ({"private": ("scales",)}, "group = .* is not one of"),
         ({"private": ("scale-bias",)}, "'last' in tasks 0 and 1.*last.weights of shapes"),
         ({"steps": 0}, "steps = .* integer in .1, inf"),

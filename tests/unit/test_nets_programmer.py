@@ -211,7 +211,7 @@ def test_what_cannot_be_done_is_said():
         NeuralProgrammer().fit([])
     with pytest.raises(ValueError, match="expected a network that was trained"):
         NeuralProgrammer().predict(QUESTIONS)
-    with pytest.raises(ValueError, match=r"expected a parameter of width, epochs.*got 'depth'"):
+    with pytest.raises(ValueError, match=r"unknown parameter depth.*known: width, epochs"):
         NeuralProgrammer().set_params(depth=3)
     model = NeuralProgrammer(**SMALL).fit(QUESTIONS)
     with pytest.raises(ValueError, match="expected questions of at most"):

@@ -14,8 +14,11 @@ import pytest
 
 import pympf
 import pympf._progress as progress
+from pympf.explain.alignments import align_text
+from pympf.explain.tables import NeuralProgrammer, generate_questions
 from pympf.lsh import HyperplaneHash, Table
 from pympf.nets import SGD, descend
+from pympf.nets.seq2seq import Seq2Seq
 
 
 class Terminal(io.StringIO):
@@ -55,6 +58,25 @@ def test_a_terminal_shows_a_bar_and_is_clean_afterwards(terminal):
     bar = "#" * (progress.BAR // 2) + "." * (progress.BAR // 2)
     assert f"\r\x1b[Ktrain  [{bar}]  50 %  epoch 2 of 4" in shown
     assert shown.endswith("\r\x1b[K")
+
+
+def test_a_log_line_on_the_same_terminal_begins_where_the_bar_was(terminal, monkeypatch):
+    monkeypatch.setattr(progress, "LOG_S", 0.0)
+    handler = logging.StreamHandler(terminal)
+    level = progress.logger.level
+    progress.logger.addHandler(handler)
+    progress.logger.setLevel(logging.INFO)
+    try:
+        with progress.working("train", 4) as work:
+
+            def logged():
+                work.step(2, "epoch 2 of 4")
+                return "\r\x1b[Ktrain:  50 %  epoch 2 of 4" in terminal.getvalue()
+
+            wait_for(logged)
+    finally:
+        progress.logger.removeHandler(handler)
+        progress.logger.setLevel(level)
 
 
 def test_of_works_inside_each_other_the_outermost_is_shown(terminal):
@@ -100,6 +122,21 @@ def test_the_log_has_lines_of_everything_that_may_take_long(lines):
         "train: epoch 3 of 3, loss 0.*, done in",
     ):
         assert re.search(expected, text), (expected, text)
+
+
+def test_analyses_and_compression_say_how_far_they_are(lines):
+    net = Seq2Seq(epochs=1, hidden=4).fit([["un"]], [["one"]])
+    align_text(net, [(["un"], ["one"])] * 2)
+    questions = generate_questions(20, seed=1, vague=0.0)
+    NeuralProgrammer(8, epochs=1, least=2).fit(questions).attribute(questions[:3])
+    pympf.compress(pympf.gallery.poisson((12, 12)), 4000)
+    text = "\n".join(lines())
+    for expected in (
+        "align: pair 2 of 2",
+        "attribute: question 3 of 3",
+        r"compress: trial \d+, .*",
+    ):
+        assert re.search(expected + ", done in", text), (expected, text)
 
 
 def test_the_log_says_that_an_error_ended_the_work(lines):

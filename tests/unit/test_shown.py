@@ -1,5 +1,7 @@
 """What objects show of themselves: pictures, short texts, tables in notebooks."""
 
+import importlib
+import inspect
 from html.parser import HTMLParser
 
 import numpy as np
@@ -7,7 +9,16 @@ import pytest
 import scipy.sparse as sp
 
 import pympf
+from pympf._described import Described
+from pympf.comparison import Comparison, Trial
+from pympf.explain import IntegratedGradients, ResultTable
+from pympf.explain.tables import NeuralProgrammer, RuleBased
 from pympf.lsh import HyperplaneHash, Table
+from pympf.nets import DSM, Hypercube, Layer, TopK
+from pympf.nets.graph import Graph, variable
+from pympf.nets.patches import residual_network
+from pympf.nets.seq2seq import Seq2Seq
+from pympf.nets.train import SGD, Cosine
 from pympf.sketch import Sketch
 
 pyplot = pytest.importorskip("matplotlib.pyplot")
@@ -112,6 +123,115 @@ def test_a_repr_is_short_and_says_what_and_how_large(thing):
     assert "\n" not in text
     assert len(text) < 200
     assert any(character.isdigit() for character in text)
+
+
+PACKAGES = ("", ".approx", ".comparison", ".lsh", ".sketch", ".nets", ".nets.graph", ".nets.depth")
+PACKAGES += (".nets.modular", ".nets.patches", ".nets.programmer", ".nets.seq2seq", ".nets.train")
+PACKAGES += (".explain", ".explain.tables", ".explain.alignments")
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_no_public_class_leaves_its_objects_without_a_text(package):
+    module = importlib.import_module(f"pympf{package}")
+    found = [value for value in map(module.__dict__.get, module.__all__) if inspect.isclass(value)]
+    for kind in found:
+        interface = getattr(kind, "_is_protocol", False) or kind is pympf.Params
+        assert interface or kind.__repr__ is not object.__repr__, kind
+
+
+def test_what_objects_were_made_with():
+    layer = Layer(np.ones((8, 2)), routing=TopK(3))
+    assert repr(DSM(layer)).startswith("DSM([Layer(array of 8 × 2, ")
+    assert "routing=TopK(3)" in repr(layer)
+    assert repr(Seq2Seq(hidden=24, cell="lstm")) == "Seq2Seq(cell='lstm', hidden=24)"
+    assert repr(Hypercube(4, seed=1)) == "Hypercube(4)"  # the seed is not kept
+    assert repr(Cosine(SGD(0.5), 7)) == "Cosine(SGD(learning_rate=0.5), 7)"
+    assert repr(eval(repr(TopK(5, by="absolute")))) == "TopK(5, by='absolute')"
+
+    class Kept(Described):
+        def __init__(self, kind, *, sizes=(), function=None, other=None):
+            self.kind, self.sizes, self.function, self.other = kind, sizes, function, other
+
+    text = repr(
+        Kept(np.dtype("f4"), sizes=list(range(9)), function=np.linalg.norm, other="a" * 200)
+    )
+    assert text == "Kept(float32, sizes=9 entries, function=norm, other=str(…))"
+    assert repr(Kept(sp.eye(3), sizes=(1,))) == "Kept(array of 3 × 3, sizes=(1,))"
+
+
+@pytest.mark.parametrize(
+    ("made", "name", "value", "wrong"),
+    [
+        (Seq2Seq(hidden=12), "hidden", 8, 0),
+        (NeuralProgrammer(16, epochs=2), "width", 8, None),
+        (RuleBased(["exact"]), "matches", ("exact", "edit"), ("exat",)),
+    ],
+)
+def test_parameters_are_those_of_scikit_learn(made, name, value, wrong):
+    before = made.get_params()
+    twin = pytest.importorskip("sklearn.base").clone(made)
+    assert twin.get_params() == before
+    assert twin.set_params(**{name: value}) is twin
+    assert twin.get_params() == before | {name: value}
+    assert made.get_params() == before
+    with pytest.raises(ValueError, match=r"did you mean seed|known: matches"):
+        twin.set_params(sed=1)
+    if wrong is not None:
+        with pytest.raises(ValueError, match=r"exat|hidden = 0"):
+            twin.set_params(**{name: wrong})
+    assert twin.get_params() == before | {name: value}  # a refused one changes nothing
+
+
+def test_a_network_keeps_what_it_learned_when_parameters_change():
+    net = Seq2Seq(epochs=1, hidden=4).fit([["un"]], [["one"]])
+    assert net.set_params(epochs=2).predict([["un"]]) == net.predict([["un"]])
+
+
+def test_what_other_objects_say():
+    net = residual_network((3, 16, 16), 10)
+    count = sum(values.size for values in net.parameters().values())
+    assert (
+        repr(net) == f"<Network of {count} parameters, 10 classes of 3 × 16 × 16 images, float32>"
+    )
+    assert repr(Graph(variable(np.ones((1, 2)), "x") * 2)) == "<Graph of 2 nodes, 1 with names>"
+    result = IntegratedGradients(lambda x: x[:, 0] * x[:, 1]).attribute(np.array([2.0, 3.0]))
+    assert repr(result).startswith("<Attribution of F(x) - F(x') = 6, |delta| <= ")
+
+
+@pytest.mark.parametrize(
+    "made", [(pympf.Mmf, "factorize"), (pympf.Preconditioner, "as_preconditioner")]
+)
+def test_classes_that_functions_make_name_these(made):
+    kind, name = made
+    with pytest.raises(TypeError, match=rf"expected pympf.{name}\(A\).*got {kind.__name__}\(csr"):
+        kind(A, None)
+
+
+def comparison():
+    trials = (Trial("a <b>", "b", "fastest", total_s=0.5, iterations=3), Trial("c", "d", "crashed"))
+    matrix = {"rows": 7, "nnz": 9, "symmetry": "symmetric", "singular": False}
+    return Comparison(
+        trials, matrix, {"rtol": 1e-8, "threads": 1, "clock": "wall", "solves": 1}, {}
+    )
+
+
+def test_a_comparison_and_a_table_are_short_as_texts_and_whole_as_html():
+    table = ResultTable(
+        "Words <1>", ["word", "share"], [["a", 0.25], ["<b>", None]], ["note & end"]
+    )
+    assert repr(table) == "<ResultTable 'Words <1>': 2 rows of word, share>"
+    assert (
+        repr(comparison())
+        == "<Comparison of 2 solvers on 7 rows. Take a <b>: 0.5 s, 3 iterations.>"
+    )
+    for thing, words in (
+        (table, ["<b>", "0.25", "note & end"]),
+        (comparison(), ["a <b>", "crashed"]),
+    ):
+        page = Tags()
+        page.feed(thing._repr_html_())
+        assert page.open == []
+        assert set(words) <= set(page.cells)
 
 
 class Tags(HTMLParser):

@@ -306,9 +306,10 @@ class Judge {
     if (reason == Reason::diverged_nan || stopped) return reason;
     if (!std::isfinite(norm)) return Reason::diverged_nan;
     if (norm <= run_.tolerance) return run_.met();
-    if (has_converged(reason) && norm <= kDrift * run_.tolerance) return reason;
     if (has_converged(reason)) {
-      if (!worth_another(norm)) return Reason::diverged_stagnated;
+      if (norm <= kRounded * run_.tolerance) return reason;
+      if (!worth_another(norm))
+        return best_ <= kDrift * run_.tolerance ? reason : Reason::diverged_stagnated;
     } else if (reason == Reason::diverged_max_iterations) {
       return out_of_iterations(norm);
     } else if (reason != Reason::iterating) {
@@ -321,10 +322,10 @@ class Judge {
     return spent ? out_of_iterations(norm) : Reason::iterating;
   }
 
-  // A failed run ends at the best of the iterates whose residual was computed afresh, the guess
-  // among them. True when x changes.
+  // A run that failed, or came near only, ends at the best of the iterates whose residual was
+  // computed afresh, the guess among them. True when x changes.
   bool restore_best(Reason reason) {
-    if (!has_failed(reason) || before_ <= best_) return false;
+    if (!(has_failed(reason) || has_converged(reason)) || before_ <= best_) return false;
     if (best_x_.empty()) {
       std::fill(run_.x, run_.x + run_.n, T{0});
     } else {

@@ -9,13 +9,13 @@
 //
 // The stopping test is ||b - A x|| <= max(rtol ||b||, atol) in the 2-norm; for gmres from the left
 // it is the same with M(b - A x) and M b. A method updates its residual by recurrence; when that
-// residual passes the test, b - A x is computed afresh and must pass too (up to the factor kDrift).
-// When it does not, the method starts again from it, and ends with diverged_stagnated when that no
-// longer helps. So `converged` always speaks of the x that is returned. A method that fails returns
-// the best x whose residual was computed afresh, the guess among them. Out of iterations, a method
-// returns its last iterate, the best in the norm that it minimizes; but minres, whose norm is that
-// of M, tells and returns that best x where its iterate has the larger residual
-// (diverged_residual_grew).
+// residual passes the test, b - A x is computed afresh and must pass too. When it does not, the
+// method starts again from it. When that no longer helps, a residual of up to kDrift times the
+// tolerance is as good as rounding lets it be, and above that the run ends with diverged_stagnated.
+// So `converged` always speaks of the x that is returned. A method that fails returns the best x
+// whose residual was computed afresh, the guess among them. Out of iterations, a method returns its
+// last iterate, the best in the norm that it minimizes; but minres, whose norm is that of M, tells
+// and returns that best x where its iterate has the larger residual (diverged_residual_grew).
 //
 // Scale: b is divided by a power of two that brings its largest entry near 1, and a matrix by one
 // that brings its largest entry into the middle of the range, so that no square of a residual
@@ -80,8 +80,9 @@ const char* name(ResidualNorm);
 Method method_from_name(std::string_view);
 Side side_from_name(std::string_view);
 
-// How far b - A x may be above the tolerance that its recurrence has met.
-inline constexpr double kDrift = 10;
+// How far b - A x may be above the tolerance that its recurrence has met: by so little at once, and
+// by so much where a new start from it brings nothing.
+inline constexpr double kRounded = 1.01, kDrift = 10;
 
 // What a step of cg or fcg tells of itself.
 struct KrylovStep {

@@ -329,7 +329,18 @@ class MatrixSolve {
     other = guess;
     other.resize(A_.own());
     rest = co_await with_nullspace(b, other.data(), result.iterations);
-    if (rest && rest->converged) keep();
+    if (rest && rest->converged) {
+      keep();
+      co_return result;
+    }
+    other = guess;
+    other.resize(A_.own());
+    KrylovResult least = co_await without_preconditioner(b, other.data(), result.iterations);
+    if (least.reason == Reason::diverged_inconsistent &&
+        least.true_residual < result.true_residual) {
+      std::copy(other.begin(), other.end(), x);
+      result = std::move(least);
+    }
     co_return result;
   }
 
@@ -415,7 +426,7 @@ class MatrixSolve {
     const Index n = A_.own();
     const Operator<T>& multiply = matrix_.multiply;
     KrylovParams params = params_;
-    params.max_iterations = std::min(params_.max_iterations, 2 * iterations + 100);
+    params.max_iterations = std::min(params_.max_iterations, more_than(iterations));
     params.rtol = std::numeric_limits<T>::digits > 24 ? 1e-8 : 1e-4;
     params.atol = 0;
     const auto solve_consistent = [&](const T* side, T* y, const Vectors<T>& V) {
@@ -435,6 +446,22 @@ class MatrixSolve {
     if (apart) rest = co_await for_rest(*apart, x, &M);
     co_return rest;
   }
+
+  // A nullspace of more vectors than are looked for: minres leaves the least residual, in the
+  // 2-norm where there is no M.
+  Task<KrylovResult> without_preconditioner(const T* b, T* x, int iterations) {
+    KrylovParams params = params_;
+    params.method = Method::minres;
+    params.side = Side::right;
+    params.watch = {};
+    params.max_iterations = std::min(params_.max_iterations, more_than(iterations));
+    KrylovResult result = co_await krylov::drive<T>(
+        way_, {matrix_.multiply, nullptr, A_.own(), b, x, A_.comm, matrix_.exponent}, params,
+        callback_);
+    co_return result;
+  }
+
+  static int more_than(int iterations) { return 2 * iterations + 100; }
 
   Task<Rest> for_rest(const Inconsistent<T>& apart, T* x, const Operator<T>* M) {
     KrylovCallback<T> told;

@@ -18,6 +18,7 @@
 #include "pympf/common/pool.hpp"
 #include "pympf/la/block.hpp"
 #include "pympf/mmf/mmf.hpp"
+#include "pympf/precond/params.hpp"
 #include "pympf/precond/report.hpp"
 
 namespace pympf::precond {

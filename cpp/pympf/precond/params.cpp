@@ -152,4 +152,16 @@ void check(const Params& params) {
   mmf::check(params.factorization);
 }
 
+Params without_drops(Params params) {
+  params.drop_tolerance = 0;
+  params.fill = std::numeric_limits<int>::max();
+  return params;
+}
+
+Params with_fewer_drops(Params params) {
+  params.drop_tolerance /= 10;
+  params.fill = std::max(params.fill, 10);
+  return params;
+}
+
 }  // namespace pympf::precond

@@ -63,6 +63,10 @@ struct Params {
 // The additive cycle has best values of its own for what is not given.
 Params tuned(Params params);
 
+// With an incomplete factor that drops nothing, and with one that drops less.
+Params without_drops(Params params);
+Params with_fewer_drops(Params params);
+
 // Their groups: "levels" for every method but `classic`, "classic" for that, and what all take.
 const std::vector<Field<Params>>& fields();
 void check(const Params& params);

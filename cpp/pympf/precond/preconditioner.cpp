@@ -12,17 +12,19 @@
 #include "pympf/la/sparse.hpp"
 #include "pympf/la/symmetry.hpp"
 #include "pympf/precond/choice/facts.hpp"
-#include "pympf/precond/choice/probe.hpp"
+#include "pympf/precond/choice/first_factor.hpp"
+#include "pympf/precond/choice/nonsymmetric_choice.hpp"
+#include "pympf/precond/choice/placement.hpp"
 #include "pympf/precond/choice/probes.hpp"
+#include "pympf/precond/choice/saddle.hpp"
 #include "pympf/precond/classic.hpp"
-#include "pympf/precond/cycle.hpp"
-#include "pympf/precond/direct.hpp"
-#include "pympf/precond/jacobi.hpp"
-#include "pympf/precond/nonsymmetric_choice.hpp"
-#include "pympf/precond/placement.hpp"
+#include "pympf/precond/levels/coarse_solve.hpp"
+#include "pympf/precond/levels/cycle.hpp"
+#include "pympf/precond/levels/direct.hpp"
+#include "pympf/precond/levels/two_level.hpp"
+#include "pympf/precond/probe.hpp"
 #include "pympf/precond/repartitioned.hpp"
-#include "pympf/precond/saddle.hpp"
-#include "pympf/precond/two_level.hpp"
+#include "pympf/precond/smoothers/jacobi.hpp"
 #include "pympf/precond/working_copy.hpp"
 
 namespace pympf::precond {
@@ -100,8 +102,8 @@ struct Preconditioner<T>::Impl {
     if (kept) d = diagonal(A);
     if (A.general) return refresh_general(A, d);
     negative = is_negative(A.comm, d);
-    const auto refreshed = [&](auto& cycles) {
-      refresh_levels(working_copy(A, negative), used, cycles->levels, report);
+    const auto refreshed = [&]<class S>(std::unique_ptr<Cycles<S>>& cycles) {
+      refresh_levels(working_copy(A, negative), used, cycles->levels, report, FirstFactor<S>());
     };
     if (is_companion || params.cycle == CycleKind::additive || has_factor())
       build(A, d);
@@ -541,8 +543,8 @@ struct Preconditioner<T>::Impl {
   template <class S>
   void build_cycles(const DistRows<T>& A) {
     report = {};
-    kind = std::make_unique<Cycles<S>>(
-        build_levels<S>(working_copy(A, negative), near_nullspace, block, used, report));
+    kind = std::make_unique<Cycles<S>>(build_levels<S>(working_copy(A, negative), near_nullspace,
+                                                       block, used, report, FirstFactor<S>()));
     report.single = sizeof(S) < sizeof(T);
   }
 };

@@ -5,7 +5,7 @@
 
 #include "pympf/mmf/mmf.hpp"
 #include "pympf/precond/choice/known.hpp"
-#include "pympf/precond/setup.hpp"
+#include "pympf/precond/levels/setup.hpp"
 
 namespace pympf::precond {
 

@@ -5,7 +5,7 @@
 
 #include "pympf/la/block.hpp"
 #include "pympf/la/repartition.hpp"
-#include "pympf/precond/transfer.hpp"
+#include "pympf/precond/levels/transfer.hpp"
 
 namespace pympf::precond {
 

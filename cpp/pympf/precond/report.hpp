@@ -4,10 +4,24 @@
 #include <string>
 #include <vector>
 
-#include "pympf/precond/choice/plan.hpp"
-#include "pympf/precond/level.hpp"
+#include "pympf/common/column.hpp"
+#include "pympf/la/csr.hpp"
+#include "pympf/precond/plan.hpp"
 
 namespace pympf::precond {
+
+struct LevelReport {
+  int level = 0;
+  Global rows = 0, nnz = 0, clusters = 0;
+  int ranks = 1;  // that hold some of the rows
+  bool lifted = false;
+  double prolongation = 0;  // entries of P per row
+  double factor = 0;        // entries of the smoother's factor over nnz
+  std::size_t bytes = 0;
+  double seconds = 0;
+};
+
+const std::vector<Column<LevelReport>>& columns();
 
 // The sparse direct factor of a matrix, or of the next stage's.
 struct DirectReport {

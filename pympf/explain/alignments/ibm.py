@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pympf._described import Described
 from pympf.explain.alignments.links import Alignment
 from pympf.explain.alignments.symmetrize import SYMMETRIZATIONS, best_sources
 from pympf.la import checks
@@ -31,7 +32,7 @@ __all__ = ["IBM1"]
 Sentences = Sequence[Sequence[str]]
 
 
-class IBM1:
+class IBM1(Described):
     """Both directions of IBM model 1, trained by EM.
 
     Parameters

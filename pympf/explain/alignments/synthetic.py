@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from pympf._described import Described
 from pympf.explain.alignments.links import Link, Links
 from pympf.la import checks
 from pympf.nets._checks import random_numbers
@@ -98,7 +99,7 @@ class _Phrase:
         return len(self.source) - len(part.source)
 
 
-class SyntheticLanguages:
+class SyntheticLanguages(Described):
     """Two made-up languages: their words, and a grammar that draws sentences of both.
 
     Parameters

@@ -7,6 +7,7 @@ from typing import Any
 
 from numpy.typing import ArrayLike, NDArray
 
+from pympf._progress import through
 from pympf.explain.alignments.links import Alignment, Links
 from pympf.explain.alignments.scores import (
     AlignmentScores,
@@ -56,7 +57,7 @@ def align_text(
     {'attention': [array([[1.]])]}
     """
     found: dict[str, list[NDArray[Any]]] = {kind: [] for kind in kinds}
-    for source, target in pairs:
+    for source, target in through("align", "pair", list(pairs)):
         matrices = soft_alignments(network, source, target, kinds=kinds, **options).matrices
         for kind in kinds:
             found[kind].append(matrices[kind])

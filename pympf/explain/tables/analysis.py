@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
+from pympf._described import Described
 from pympf.explain.result_table import ResultTable
 from pympf.explain.tables.programmer import (
     MATCH_TERMS,
@@ -171,7 +172,7 @@ _INTENTS = {
 }
 
 
-class IntentRules:
+class IntentRules(Described):
     """Words that tell an intent, as a classifier: the most frequent rule that a question holds.
 
     Parameters

@@ -94,6 +94,11 @@ def _attributed(
     model = NeuralProgrammer.load(args.model)
     some = _questions(args)[: args.questions]
     good = [q for q, verdict in zip(some, right(model, some), strict=True) if verdict]
+    if not good:
+        raise ValueError(
+            f"expected a network that answers some question right, got one that answers none of "
+            f"{len(some)}; train it longer (explain programmer --epochs), or ask more (--tables)"
+        )
     return model, model.attribute(good, paths=COLUMN_PATHS if paths else None)
 
 

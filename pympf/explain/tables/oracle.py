@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from pympf._progress import through
 from pympf.explain.tables.evaluate import Value, denotation, is_right, normalize, to_values
 from pympf.explain.tables.prune import Programs
 from pympf.explain.tables.wtq import WikiTableQuestions
@@ -52,7 +53,7 @@ def answerable(
     count = min(checks.integer(questions, "questions"), len(every))
     chosen = random_numbers(seed, "sample").choice(len(every), count, replace=False)
     within, hits = 0, np.zeros(steps, dtype=int)
-    for place in chosen:
+    for place in through("answerable", "question", chosen.tolist()):
         question = data.question(every[place])
         n, m = question.table.shape
         if m <= ROWS and n <= COLUMNS:

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from pympf._progress import through
 from pympf.explain.integrated_gradients import Attribution, IntegratedGradients
 from pympf.explain.line import Paths
 from pympf.nets import programmer
@@ -222,9 +223,10 @@ class NeuralProgrammer(programmer.NeuralProgrammer):
         defaults = dict(zip(tables, empties, strict=True))
         programs = self.programs_with_columns(questions)
         options |= {"tol": tol, "max_steps": max_steps}
+        pairs = list(zip(questions, programs, strict=True))
         return [
             self._attribute(question, program, defaults[id(question.table)], every, paths, options)
-            for question, program in zip(questions, programs, strict=True)
+            for question, program in through("attribute", "question", pairs)
         ]
 
     def _attribute(

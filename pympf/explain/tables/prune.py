@@ -76,6 +76,10 @@ class Programs:
         self.shape = (len(self.steps),) * free + (len(self.finals),)
         self.selected, self._places = self._run(free)
 
+    def __repr__(self) -> str:
+        programs, cells = (" × ".join(map(str, x)) for x in (self.shape, self.question.table.shape))
+        return f"<Programs {programs} of a question about {cells} cells>"
+
     def _run(self, free: int) -> tuple[np.ndarray, np.ndarray]:
         """Give the different selections, shape (u, m), and which of them each beginning has."""
         selected = np.ones((1, self.question.table.shape[1]), dtype=bool)

@@ -11,10 +11,11 @@ did (`column_synonyms`, `operator_triggers`).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from pympf._described import Parameterized
 from pympf.explain.tables.lexicon import MATCHES, TRIGGERS, Item, lexical_items
 from pympf.la import checks
 from pympf.nets.programmer import Answer, Program, Question, execute
@@ -151,7 +152,7 @@ COLUMNS = {
 }
 
 
-class RuleBased:
+class RuleBased(Parameterized):
     """Answers questions by matches, triggers and a grammar.
 
     Parameters
@@ -186,33 +187,19 @@ class RuleBased:
         synonyms: Mapping[str, Iterable[str]] | None = None,
         triggers: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
-        self.matches = tuple(checks.choice(kind, "a match", tuple(MATCHES)) for kind in matches)
-        self.synonyms = {word: set(others) for word, others in (synonyms or {}).items()}
-        self.triggers = dict(TRIGGERS)
-        for operator, phrases in (triggers or {}).items():
+        self.matches = matches if isinstance(matches, list | tuple) else tuple(matches)
+        self.synonyms, self.triggers = synonyms, triggers
+        self._lexicon()
+
+    def _lexicon(self) -> tuple[tuple[str, ...], dict[str, set[str]], dict[str, Sequence[str]]]:
+        """Give kinds of match, synonyms and all triggers, checked."""
+        kinds = tuple(checks.choice(kind, "a match", tuple(MATCHES)) for kind in self.matches)
+        synonyms = {word: set(others) for word, others in (self.synonyms or {}).items()}
+        triggers: dict[str, Sequence[str]] = dict(TRIGGERS)
+        for operator, phrases in (self.triggers or {}).items():
             checks.choice(operator, "an operator with triggers", tuple(TRIGGERS))
-            self.triggers[operator] = tuple(dict.fromkeys([*TRIGGERS[operator], *phrases]))
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Give the parameters of the constructor.
-
-        Parameters
-        ----------
-        deep : bool
-            Without effect; scikit-learn passes it.
-
-        Returns
-        -------
-        dict
-            By name.
-
-        Examples
-        --------
-        >>> from pympf.explain.tables import RuleBased
-        >>> RuleBased(["exact"]).get_params()["matches"]
-        ('exact',)
-        """
-        return {"matches": self.matches, "synonyms": self.synonyms, "triggers": self.triggers}
+            triggers[operator] = tuple(dict.fromkeys([*TRIGGERS[operator], *phrases]))
+        return kinds, synonyms, triggers
 
     def program(self, question: Question) -> Program:
         """Parse a question.
@@ -231,7 +218,7 @@ class RuleBased:
         --------
         See the class.
         """
-        items = lexical_items(question, self.matches, self.synonyms, self.triggers)
+        items = lexical_items(question, *self._lexicon())
         meant = {i for item in items for i in range(item.start, item.stop)}
         kinds = _kinds(question)
         best: tuple[float, Program] = (-np.inf, (RESET, RESET, RESET, ("print", 0)))

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from pympf._described import Described
 from pympf.explain.tables.matches import ask
 from pympf.nets.programmer import Question, Table
 
@@ -144,7 +145,7 @@ class Example(NamedTuple):
     target: tuple[str, ...]
 
 
-class WikiTableQuestions:
+class WikiTableQuestions(Described):
     """The data set in a folder.
 
     Parameters

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -37,15 +38,22 @@ class Messages:
         if self.size > 1:
             self.comm.Bcast(buffer, root=root)
 
-    def send(self, array: NDArray[Any], rank: int, tag: int = 0) -> None:
-        """Send an array to a rank, which receives it.
+    def send(self, array: NDArray[Any], rank: int, tag: int = 0) -> Callable[[], bool]:
+        """Begin to send an array to a rank, which receives it.
 
         Not collective.
 
         Parameters
         ----------
         array : numpy.ndarray
+            Nobody may change it until it has gone.
         rank, tag : int
+
+        Returns
+        -------
+        callable
+            Whether it has gone. It must be asked until it says so: messages are on their way only
+            while both ranks call something of MPI.
 
         Examples
         --------
@@ -53,11 +61,14 @@ class Messages:
         >>> from pympf.la import Ranks
         >>> ranks = Ranks.world()  # doctest: +SKIP
         >>> if ranks.rank == 0:  # doctest: +SKIP
-        ...     ranks.send(np.ones(3), 1, tag=7)
+        ...     gone = ranks.send(np.ones(3), 1, tag=7)
+        ...     while not gone():
+        ...         pass
         ... elif ranks.rank == 1 and ranks.probe(0) == (0, 7):
         ...     ranks.receive(np.empty(3), 0, 7)
         """
-        self.comm.Send(np.ascontiguousarray(array), dest=rank, tag=tag)
+        request = self.comm.Isend(np.ascontiguousarray(array), dest=rank, tag=tag)
+        return request.Test
 
     def probe(self, rank: int | None = None) -> tuple[int, int] | None:
         """Return rank and tag of a message that has come, or None.

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike
 
+from pympf._described import Described
 from pympf.la import checks
 from pympf.nets._checks import Array, as_outputs, as_points, random_numbers
 from pympf.nets.depth.parities import corners, random_corners
@@ -32,7 +33,7 @@ class Base(Protocol):
         """Draw points, shape (n, d)."""
 
 
-class Finite:
+class Finite(Described):
     """A distribution on finitely many points.
 
     Parameters
@@ -124,7 +125,7 @@ def _places(points: Array) -> Array:
     return np.unique(rounded, axis=0, return_inverse=True)[1].reshape(-1)
 
 
-class CubeFace:
+class CubeFace(Described):
     """The uniform distribution on {-1, 1}^n × {0}, the D_0 of Theorem 1.
 
     Parameters
@@ -202,7 +203,7 @@ class CubeFace:
         return np.where(distance < 1e-9, 0.5**self.n, 0)
 
 
-class Perturbation:
+class Perturbation(Described):
     """The distribution of x + η s(x) v for x of D_0, or (without s) the family of all of them.
 
     Parameters

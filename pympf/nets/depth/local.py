@@ -27,6 +27,7 @@ from numpy.typing import ArrayLike
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
+from pympf._described import Described
 from pympf.la import checks
 from pympf.nets._checks import Array, as_points, random_numbers
 from pympf.nets.depth.bounded import BoundedNetwork
@@ -41,7 +42,7 @@ RIDGES = (1e-8, 1e-4, 1e-1)
 """Dampings to choose from."""
 
 
-class Ball:
+class Ball(Described):
     """Points of the unit ball whose squared norm is uniform on [0, 1].
 
     Parameters
@@ -85,7 +86,7 @@ class Ball:
         return X * np.sqrt(rng.random((n, 1))) / np.linalg.norm(X, axis=1, keepdims=True)
 
 
-class RadialWave:
+class RadialWave(Described):
     """√2 sin(2πc‖x‖²), of mean square 1 on `Ball` where 2c is a whole number.
 
     Parameters

@@ -27,6 +27,7 @@ from math import ceil, log
 import numpy as np
 from numpy.typing import ArrayLike
 
+from pympf._described import Described
 from pympf.la import checks
 from pympf.nets._checks import Array, as_points
 from pympf.nets.depth.parities import as_cube, corners
@@ -195,7 +196,7 @@ def ruled_out(phi: ArrayLike, tau: float) -> Array:
     return np.abs(np.sqrt(p) - np.sqrt(p_0)) >= tau
 
 
-class Adversarial:
+class Adversarial(Described):
     """The oracle vSTAT(τ) that tells as little as it may: p_0, the same for all parities.
 
     Parameters

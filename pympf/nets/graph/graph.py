@@ -65,6 +65,9 @@ class Graph:
                 raise ValueError(f"expected different names of nodes, got {node.name!r} twice")
         self._reaches: dict[tuple[int, ...], set[int]] = {}
 
+    def __repr__(self) -> str:
+        return f"<Graph of {len(self.nodes)} nodes, {len(self._names)} with names>"
+
     # ---- structure -------------------------------------------------------------------------------
     def named(self) -> dict[str, Node]:
         """Give the nodes that have names.

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from pympf._described import Described
 from pympf.la import checks
 from pympf.nets._checks import Array, as_points, as_values
 from pympf.nets.modular.projections import as_labels
@@ -19,7 +20,7 @@ BLOCK = 2**20
 """Numbers of one layer that are in memory at once when a network is evaluated."""
 
 
-class Network(ABC):
+class Network(Described, ABC):
     """What both share: the gate, the losses and the loop over batches."""
 
     n_features: int

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from pympf._described import Described
 from pympf.la import checks
 from pympf.nets._checks import Array, random_numbers
 
@@ -40,7 +41,7 @@ class Tape(NamedTuple):
     shape: tuple[int, ...]
 
 
-class MLP:
+class MLP(Described):
     """K equal fully connected ReLU networks at once.
 
     Parameters

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from pympf._described import Described
 from pympf.la import checks
 from pympf.nets._checks import Array, as_points, random_numbers
 
@@ -56,7 +57,7 @@ def project(X: Array, U: Array, projection: str) -> Array:
     return np.sqrt(np.stack([np.square(X - u).sum(axis=1) for u in U]))
 
 
-class SineWaves:
+class SineWaves(Described):
     """A sum of k modules, each a sum of τ sine waves of one number that it sees of x.
 
     y(x) = k^{-1/2} Σ_i Σ_{j<=τ} a_ij sin(ω_ij z_i + φ_ij) with z_i = u_i·x, or |x - u_i|;

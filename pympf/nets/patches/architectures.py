@@ -145,6 +145,7 @@ def mobilenet_v2(
     >>> mobilenet_v2().count()["all"]
     3504872
     """
+    width = checks.positive(width, "width")
     blocks = [
         (expansion, _of_eight(width * channels), stride if number == 0 else 1)
         for expansion, channels, repeats, stride in MOBILENET_V2

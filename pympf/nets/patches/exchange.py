@@ -8,8 +8,9 @@ asynchronous training server 0 decides on the order and tells the other servers 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
@@ -24,10 +25,12 @@ VALUES, GRADIENT, STOP, EVENT = 1, 2, 3, 4
 DRAIN, HALT, END = 2, 3, 4
 """Events besides SEND and APPLY: receive and forget; say STOP to a worker; all is done."""
 
-LONGEST_PAUSE = 5e-4
+LONGEST_PAUSE = 2e-4
 """Seconds between two looks for a message, at most: a rank that waits leaves its core to others."""
 
 EMPTY = np.empty(0, np.uint8)
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,9 @@ class Plan:
 
 
 class Link:
-    """Ranks among which receiving sleeps.
+    """Ranks among which sending goes on by itself, and receiving sleeps.
+
+    A rank that waited in MPI would keep a core busy that another one needs.
 
     Parameters
     ----------
@@ -85,20 +90,36 @@ class Link:
     def __init__(self, ranks: Ranks) -> None:
         self.ranks = ranks
         self.waited = 0.0
+        self._sent: list[Callable[[], bool]] = []
 
     def send(self, buffer: Array, rank: int, tag: int) -> None:
-        """Send an array."""
-        self.ranks.send(buffer, rank, tag)
+        """Send an array, which nobody changes any more."""
+        self._all_gone()
+        self._sent.append(self.ranks.send(buffer, rank, tag))
 
     def receive(self, buffer: Array, rank: int | None = None) -> tuple[int, int]:
         """Wait for a message of a rank, or of any; give its rank and tag."""
-        start, pause = time.perf_counter(), 1e-5
-        while (found := self.ranks.probe(rank)) is None:
-            time.sleep(pause)
-            pause = min(2 * pause, LONGEST_PAUSE)
+        start = time.perf_counter()
+        found = _sleep_until(lambda: self.ranks.probe(rank))
         self.ranks.receive(buffer, *found)
         self.waited += time.perf_counter() - start
         return found
+
+    def flush(self) -> None:
+        """Wait until everything that was sent has gone."""
+        _sleep_until(self._all_gone)
+
+    def _all_gone(self) -> bool:
+        self._sent = [gone for gone in self._sent if not gone()]
+        return not self._sent
+
+
+def _sleep_until(look: Callable[[], Found | None]) -> Found:
+    pause = 1e-5
+    while not (found := look()):
+        time.sleep(pause)
+        pause = min(2 * pause, LONGEST_PAUSE)
+    return found
 
 
 # ---- workers -------------------------------------------------------------------------------------

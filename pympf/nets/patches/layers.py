@@ -70,6 +70,10 @@ class Layer:
         self.parameters: dict[str, Array] = {}
         self.statistics: dict[str, Array] = {}
 
+    def __repr__(self) -> str:
+        shapes = [f"{k} {' × '.join(map(str, v.shape))}" for k, v in self.parameters.items()]
+        return f"<{type(self).__name__} {self.name}{': ' if shapes else ''}{', '.join(shapes)}>"
+
     def _leaves(self) -> Iterator[Layer]:
         """Give the layers that are not made of others, from the bottom."""
         yield self
@@ -309,6 +313,9 @@ class Chain(Layer):
     def __init__(self, layers: Sequence[Layer]) -> None:
         super().__init__(dtype=layers[0].dtype)
         self.layers = list(layers)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {len(self.layers)} layers>"
 
     def _leaves(self) -> Iterator[Layer]:
         for layer in self.layers:

@@ -115,6 +115,14 @@ class LayeredModel:
             layer.name = f"{number:02d}.{layer.kind}"
         self._last.name = "last"
 
+    def __repr__(self) -> str:
+        images = " × ".join(map(str, self.shape))
+        count = sum(values.size for values in self.parameters().values())
+        return (
+            f"<{type(self).__name__} of {count} parameters, {self.n_classes} classes of "
+            f"{images} images, {self.dtype}>"
+        )
+
     def _layers(self, structure: Structure, rng: Mapping[str, np.random.Generator]) -> list[Layer]:
         layers: list[Layer] = []
         for kind, *numbers in structure:

@@ -160,7 +160,7 @@ class Network(Patchable):
         options = {"epochs": 10, "batch": 64, "learning_rate": default_rate(wanted)} | options
         if words == "batch":
             options["least"] = 2
-            if min(n, options["batch"]) < 2:
+            if min(n, checks.integer(options["batch"], "batch")) < 2:
                 raise ValueError(
                     f"expected batches of at least 2 images for statistics 'batch', whose variance "
                     f"would be 0, got {min(n, options['batch'])}; 'running' and 'frozen' take 1"

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
+from pympf._described import Described
 from pympf.la import checks
 from pympf.nets._checks import Array, as_points, random_numbers
 from pympf.nets.train import Adam, decaying, descend
@@ -21,7 +22,7 @@ __all__ = ["ScaleBiasNetwork"]
 GROUPS = ("weights", "scales", "biases", "logits")
 
 
-class ScaleBiasNetwork:
+class ScaleBiasNetwork(Described):
     """Layers a' = ReLU(s · (W a) + b); the embedding and the logits are without ReLU.
 
     The loss is the mean of the logistic losses of all outputs, for classes in one-hot coding; the

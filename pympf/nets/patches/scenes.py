@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from pympf._described import Described
 from pympf.la import checks
 from pympf.nets._checks import Array, random_numbers
 
@@ -48,7 +49,7 @@ SHAPES: dict[str, Callable[[Array, Array], Array]] = {
 """Whether the point (u, v) of [-1, 1]² lies in a shape; v points down."""
 
 
-class Scenes:
+class Scenes(Described):
     """Images of one shape on a texture; what is asked of them may be of four kinds.
 
     The shape has a random place, size, colour and contrast; the texture is normal noise filtered by

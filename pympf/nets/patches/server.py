@@ -154,6 +154,11 @@ def train_tasks(
     start, tasks = time.perf_counter(), _checked(tasks)
     checks.choice(mode, "mode", ("synchronous", "asynchronous"))
     bound = None if max_staleness is None else checks.integer(max_staleness, "max_staleness", 0)
+    if bound is not None and mode == "synchronous":
+        raise ValueError(
+            f"expected max_staleness with mode 'asynchronous' only, got {bound}: synchronous "
+            "gradients are never stale"
+        )
     ranks = Ranks(comm)
     plan = Plan(
         _workers(len(tasks), ranks, checks.integer(servers, "servers"), workers),
@@ -380,6 +385,7 @@ def _on_ranks(
     else:
         with learner:
             failure = work(link, plan, blocks, learner, losses)
+    link.flush()
     with ranks.guard():
         if failure is not None:
             raise failure

@@ -6,10 +6,11 @@ import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
+from pympf._described import Parameterized
 from pympf._progress import each, working
 from pympf.la import checks
 from pympf.nets._checks import Array
@@ -36,7 +37,7 @@ AT_ONCE = 250
 Self = TypeVar("Self", bound="NeuralProgrammer")
 
 
-class NeuralProgrammer:
+class NeuralProgrammer(Parameterized):
     """Answers questions over tables.
 
     Parameters
@@ -371,64 +372,6 @@ class NeuralProgrammer:
         return self._validate(questions)[0]
 
     # ---- parameters and files --------------------------------------------------------------------
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Give the parameters of the constructor.
-
-        Not collective.
-
-        Parameters
-        ----------
-        deep : bool
-            Without effect; scikit-learn passes it.
-
-        Returns
-        -------
-        dict
-            By name.
-
-        Examples
-        --------
-        >>> from pympf.nets.programmer import NeuralProgrammer
-        >>> NeuralProgrammer(16).get_params()["width"]
-        16
-        """
-        names = "width epochs batch learning_rate program_share answers dropout word_dropout"
-        names += " least length either entropy clip seed"
-        return {name: getattr(self, name) for name in names.split()}
-
-    def set_params(self: Self, **parameters: Any) -> Self:
-        """Set parameters of the constructor.
-
-        Not collective.
-
-        Parameters
-        ----------
-        **parameters
-            By name.
-
-        Returns
-        -------
-        NeuralProgrammer
-            This one.
-
-        Raises
-        ------
-        ValueError
-            If there is no such parameter.
-
-        Examples
-        --------
-        >>> from pympf.nets.programmer import NeuralProgrammer
-        >>> NeuralProgrammer().set_params(width=8).width
-        8
-        """
-        for name, value in parameters.items():
-            if name not in self.get_params():
-                allowed = ", ".join(self.get_params())
-                raise ValueError(f"expected a parameter of {allowed}, got {name!r}")
-            setattr(self, name, value)
-        return self
-
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the network to an HDF5 file, whole or not at all.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from pympf._described import Described
 from pympf.la import checks
 from pympf.nets.programmer.table import COLUMN_TOKEN, TABLE_TOKEN, read_number
 
@@ -14,7 +15,7 @@ DUMMY, UNKNOWN, NUMBER_WORD = "dummy", "unk", "<num>"
 SPECIAL = (DUMMY, UNKNOWN, NUMBER_WORD, TABLE_TOKEN, COLUMN_TOKEN)
 
 
-class Vocabulary:
+class Vocabulary(Described):
     """Words and their numbers; a number is one word, and all words that are not here are another.
 
     Parameters

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from pympf._described import Parameterized
 from pympf.la import checks
 from pympf.nets._checks import Array, random_numbers
 from pympf.nets.graph import Node, log_softmax, value
@@ -45,7 +45,7 @@ BLOCK = 256
 """Sentences that are translated or scored at once."""
 
 
-class Seq2Seq:
+class Seq2Seq(Parameterized):
     """A GRU or LSTM encoder-decoder with additive attention [1]_.
 
     Parameters
@@ -132,29 +132,6 @@ class Seq2Seq:
             checks.integer(min_count, "min_count"),
             checks.integer(seed, "seed", 0),
         )
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Give the arguments that the network was made with.
-
-        Not collective.
-
-        Parameters
-        ----------
-        deep : bool
-            Of scikit-learn's convention; without effect.
-
-        Returns
-        -------
-        dict
-
-        Examples
-        --------
-        >>> from pympf.nets.seq2seq import Seq2Seq
-        >>> Seq2Seq(cell="lstm").get_params()["cell"]
-        'lstm'
-        """
-        names = list(inspect.signature(type(self).__init__).parameters)[1:]
-        return {name: getattr(self, name) for name in names}
 
     # ---- training --------------------------------------------------------------------------------
     def fit(

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from pympf._described import Described
 from pympf.la import checks
 
 __all__ = ["END", "PAD", "START", "UNKNOWN", "Vocabulary", "length_batches", "padded"]
@@ -25,7 +26,7 @@ SECOND = 100
 """How many words of the target weigh as much as one of the source."""
 
 
-class Vocabulary:
+class Vocabulary(Described):
     """The words of a language that a network knows; all others are one, `<unk>`.
 
     Parameters

@@ -1,4 +1,4 @@
-"""Which rows belong together, the twin of cpp/pympf/precond/couplings.hpp."""
+"""Which rows belong together, the twin of cpp/pympf/precond/levels/couplings.hpp."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Threshold incomplete Cholesky, the twin of cpp/pympf/precond/incomplete_cholesky.hpp."""
+"""Threshold incomplete Cholesky, twin of cpp/pympf/precond/smoothers/incomplete_cholesky.hpp."""
 
 from __future__ import annotations
 

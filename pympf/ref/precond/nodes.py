@@ -1,4 +1,4 @@
-"""Unknowns of one node where nobody has told them, the twin of cpp/pympf/precond/nodes.hpp."""
+"""Unknowns of one node where nobody has told them, twin of cpp/pympf/precond/levels/nodes.hpp."""
 
 from __future__ import annotations
 

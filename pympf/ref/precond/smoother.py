@@ -1,4 +1,4 @@
-"""Smoothers x <- x + S (b - A x), the twin of cpp/pympf/precond/smoother.hpp."""
+"""Smoothers x <- x + S (b - A x), the twin of cpp/pympf/precond/smoothers/smoother.hpp."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rotations and lifted scaling functions, the twin of cpp/pympf/precond/transfer.hpp."""
+"""Rotations and lifted scaling functions, the twin of cpp/pympf/precond/levels/transfer.hpp."""
 
 from __future__ import annotations
 

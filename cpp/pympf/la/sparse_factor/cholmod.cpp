@@ -207,25 +207,34 @@ class Cholmod final : public SparseFactor {
 
 }  // namespace
 
-std::vector<Index> dissection(const CsrView<double>& A) {
+std::vector<Index> order_by(int method, const CsrView<double>& A) {
   cholmod_common common;
   cholmod_start(&common);
   common.print = 0;
   common.metis_memory = memory_of_metis;
-  common.nmethods = 1;
-  common.method[0].ordering = CHOLMOD_METIS;
   cholmod_sparse columns = columns_of(A);
-  cholmod_factor* L = cholmod_analyze(&columns, &common);
-  const int status = common.status;
-  std::vector<Index> order;
-  if (L && status == CHOLMOD_OK) {
-    const auto* first = static_cast<const Index*>(L->Perm);
-    order.assign(first, first + A.rows);
+  std::vector<Index> order(static_cast<std::size_t>(A.rows));
+  bool is_there = false;
+  if (method == CHOLMOD_AMD) {
+    is_there = cholmod_amd(&columns, nullptr, 0, order.data(), &common);
+  } else {
+    common.nmethods = 1;
+    common.method[0].ordering = method;
+    cholmod_factor* L = cholmod_analyze(&columns, &common);
+    is_there = L && common.status == CHOLMOD_OK;  // without METIS it is not
+    if (is_there) std::copy_n(static_cast<const Index*>(L->Perm), A.rows, order.begin());
+    cholmod_free_factor(&L, &common);
   }
-  cholmod_free_factor(&L, &common);
+  const int status = common.status;
   cholmod_finish(&common);
   if (status == CHOLMOD_OUT_OF_MEMORY) throw std::bad_alloc();
+  if (!is_there) order.clear();
   return order;
+}
+
+std::vector<Index> dissection(const CsrView<double>& A) { return order_by(CHOLMOD_METIS, A); }
+std::vector<Index> approximate_minimum_degree(const CsrView<double>& A) {
+  return order_by(CHOLMOD_AMD, A);
 }
 
 bool has_cholmod() { return true; }
@@ -237,6 +246,7 @@ std::unique_ptr<SparseFactor> analyze_cholmod(const CsrView<double>& A,
 #else
 
 std::vector<Index> dissection(const CsrView<double>&) { return {}; }
+std::vector<Index> approximate_minimum_degree(const CsrView<double>&) { return {}; }
 bool has_cholmod() { return false; }
 std::unique_ptr<SparseFactor> analyze_cholmod(const CsrView<double>&, const FactorRequest&) {
   return nullptr;

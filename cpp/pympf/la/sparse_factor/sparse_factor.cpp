@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 #include "pympf/common/error.hpp"
 #include "pympf/la/blas1.hpp"
@@ -22,6 +23,17 @@ bool is_accurate(const CsrView<double>& A, const std::function<void(double*)>& s
   return norm(A.rows, left.data()) <= accurate * norm(A.rows, b.data());
 }
 
+bool is_plainly_singular(const CsrView<double>& A) {
+  std::vector<char> is_taken(A.rows, 0);  // columns, by rows that have no other one
+  for (Index i = 0; i < A.rows; ++i) {
+    Index count = 0, column = 0;
+    for (Index p = A.indptr[i]; p < A.indptr[i + 1] && count < 2; ++p)
+      if (A.data[p] != 0) ++count, column = A.indices[p];
+    if (count == 0 || (count == 1 && std::exchange(is_taken[column], 1))) return true;
+  }
+  return false;
+}
+
 double noise(Index rows) { return rows * std::numeric_limits<double>::epsilon() / 4; }
 
 }  // namespace sparse_factor
@@ -30,7 +42,7 @@ using namespace sparse_factor;
 
 bool SparseFactor::factor(const CsrView<double>& A) {
   factored_ = false;
-  return factored_ = decompose(A);
+  return factored_ = !is_plainly_singular(A) && decompose(A);
 }
 
 namespace {

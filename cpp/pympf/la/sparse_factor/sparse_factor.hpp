@@ -10,7 +10,8 @@
 //             L'Excellent, "A fully asynchronous multifrontal solver", SIAM J. Matrix Anal. Appl.
 //             23, 2001); order: AMD, or METIS if CHOLMOD is there; its build without MPI
 //   superlu   any, as L U (Li, "An overview of SuperLU", ACM Trans. Math. Software 31, 2005);
-//             order: minimum degree of A + A^T, or COLAMD where the diagonal has zeros
+//             order: AMD if CHOLMOD is there, or else its own minimum degree of A + A^T; COLAMD
+//             where the diagonal has zeros, or is too small for pivots
 // AMD comes first. Where it predicts so many flops that nested dissection is worth its time, the
 // one with the fewer predicted flops is taken, and AMD when they are equal.
 //

@@ -7,7 +7,7 @@
 #include "pympf/la/range.hpp"
 #include "pympf/la/sparse.hpp"
 #include "pympf/precond/choice/probes.hpp"
-#include "pympf/precond/direct.hpp"
+#include "pympf/precond/levels/direct.hpp"
 
 namespace pympf::precond {
 

@@ -11,7 +11,7 @@
 
 #include "pympf/la/dist_rows.hpp"
 #include "pympf/precond/choice/plan.hpp"
-#include "pympf/precond/transfer.hpp"
+#include "pympf/precond/levels/transfer.hpp"
 
 namespace pympf::precond {
 

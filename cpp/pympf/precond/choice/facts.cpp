@@ -7,8 +7,9 @@
 #include "pympf/precond/choice/diagonal_steps.hpp"
 #include "pympf/precond/choice/probes.hpp"
 #include "pympf/precond/choice/unit_costs.hpp"
-#include "pympf/precond/direct.hpp"
-#include "pympf/precond/nodes.hpp"
+#include "pympf/precond/levels/coarse_solve.hpp"
+#include "pympf/precond/levels/direct.hpp"
+#include "pympf/precond/levels/nodes.hpp"
 
 namespace pympf::precond {
 namespace {

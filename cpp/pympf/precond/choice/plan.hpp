@@ -15,13 +15,13 @@
 // it, and a probe of it says whether it is enough alone (probes.hpp): the offer `ict`.
 #pragma once
 
-#include <limits>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "pympf/la/sparse_factor/sparse_factor.hpp"
 #include "pympf/precond/params.hpp"
+#include "pympf/precond/plan.hpp"
 
 namespace pympf::precond {
 
@@ -53,24 +53,6 @@ struct Facts {
   double row_entries() const {
     return rows > 0 ? static_cast<double>(entries) / static_cast<double>(rows) : 1;
   }
-};
-
-struct Offer {
-  static constexpr double unknown = std::numeric_limits<double>::infinity();
-
-  std::string method;
-  double setup = unknown, step = unknown, steps = unknown;  // in products with A; predicted
-  std::string note = {};  // why it is not admissible; empty: it is
-
-  double total(double solves) const { return setup / solves + step * steps; }  // of one solve
-};
-
-struct Plan {
-  std::string method, variant, precision, krylov, reason;
-  int strips = 0;
-  std::vector<Offer> offers;
-  std::vector<std::string> then;  // what follows where it fails
-  double spent = 0;               // products with A, by the same costs, on what was left again
 };
 
 // jacobi, ict, multilevel, direct. What the facts do not tell is unknown.

@@ -14,7 +14,7 @@
 
 #include "pympf/la/blas1.hpp"
 #include "pympf/precond/choice/plan.hpp"
-#include "pympf/precond/choice/probe.hpp"
+#include "pympf/precond/probe.hpp"
 
 namespace pympf::precond {
 

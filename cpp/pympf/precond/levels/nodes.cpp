@@ -1,0 +1,75 @@
+#include "pympf/precond/levels/nodes.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace pympf::precond {
+namespace {
+
+constexpr Index largest_node = 6;
+constexpr double least_fill = 0.6;  // of the blocks that have an entry
+constexpr double most_energy = 0.2, most_split = 1.5;
+constexpr double rounding = 1e-12;
+constexpr Index sampled_nodes = 128;
+
+bool divides(const DistRows<double>& A, Index size) {
+  const bool fits = A.own() % size == 0 && A.layout.first() % size == 0;
+  return A.comm.min(Global{fits}) > 0;
+}
+
+// Entries over places of the blocks that have some, in a sample of the nodes.
+double fill(const DistRows<double>& A, Index size) {
+  const Index nodes = A.own() / size, step = std::max<Index>(1, nodes / sampled_nodes);
+  Global entries = 0, blocks = 0;
+  std::vector<Global> columns;
+  for (Index node = 0; node < nodes; node += step) {
+    columns.clear();
+    for (Index p = A.rows.indptr[node * size]; p < A.rows.indptr[(node + 1) * size]; ++p)
+      columns.push_back(A.column(A.rows.indices[p]) / size);
+    entries += static_cast<Global>(columns.size());
+    std::sort(columns.begin(), columns.end());
+    blocks += std::unique(columns.begin(), columns.end()) - columns.begin();
+  }
+  entries = A.comm.sum(entries);
+  blocks = A.comm.sum(blocks);
+  return blocks > 0 ? static_cast<double>(entries) / static_cast<double>(blocks * size * size) : 0;
+}
+
+bool are_translations(const DistRows<double>& A, Index size) {
+  std::vector<double> energy(size, 0.0), mass(size, 0.0);
+  double whole = 0, split = 0, trace = 0;
+  std::vector<unsigned char> unknown(A.column_count());
+  for (Index j = 0; j < A.column_count(); ++j)
+    unknown[j] = static_cast<unsigned char>(A.column(j) % size);
+  for (Index i = 0; i < A.own(); ++i) {
+    const Index c = unknown[A.shift + i];
+    double sum = 0, same = 0;
+    for (Index p = A.rows.indptr[i]; p < A.rows.indptr[i + 1]; ++p) {
+      const Index j = A.rows.indices[p];
+      const double a = A.rows.data[p];
+      sum += a;
+      same += unknown[j] == c ? a : 0;
+      if (j == A.shift + i) mass[c] += std::abs(a);
+    }
+    whole += sum;
+    energy[c] += same;
+  }
+  bool small = true;
+  for (Index c = 0; c < size; ++c) {
+    const double e = A.comm.sum(energy[c]), m = A.comm.sum(mass[c]);
+    small = small && std::abs(e) <= most_energy * m;
+    split += e;
+    trace += m;
+  }
+  return small && split <= most_split * A.comm.sum(whole) + rounding * trace;
+}
+
+}  // namespace
+
+Index find_node_size(const DistRows<double>& A) {
+  for (Index size = largest_node; size > 1; --size)
+    if (divides(A, size) && fill(A, size) >= least_fill && are_translations(A, size)) return size;
+  return 1;
+}
+
+}  // namespace pympf::precond
