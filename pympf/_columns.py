@@ -118,7 +118,9 @@ class Columns:
             known = (options.near_nullspace, options.block_size)
             left = options.left_near_nullspace
             basis = options.basis()
-            self.others[key] = precondition(self.A, self.to_build, *known, given, left, choice, basis)
+            self.others[key] = precondition(
+                self.A, self.to_build, *known, given, left, choice, basis
+            )
         return self.others[key]
 
     def solutions(self, B: NDArray[Any], X: NDArray[Any]) -> list[Solution]:
@@ -227,8 +229,9 @@ class Column:
 
     def _take_diagonal(self) -> None:
         shared = self.shared
-        make = lambda: shared.built({"method": "jacobi"})
-        self.M = Chosen(shared.choice, "mmf", "jacobi", make=make)
+        self.M = Chosen(
+            *(shared.choice, "mmf", "jacobi"), make=lambda: shared.built({"method": "jacobi"})
+        )
         self.krylov, self.why, self.watching = "cg", DIAGONAL_IS_POSITIVE, self.choice
 
     def _take_choice(self) -> None:

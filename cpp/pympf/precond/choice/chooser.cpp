@@ -27,14 +27,13 @@ Chooser<T>::Chooser(const Chooser& other)
   if (other.begins_ || other.has_looked_) begin();
 }
 
-// CG needs a diagonal that is positive but in rows of zeros; who solves often wants to know first.
+// CG needs a positive diagonal; who solves often wants to know first.
 template <class T>
 void Chooser<T>::begin() {
   const auto& d = shared_->diagonal;
-  const bool may = params_.cycle != CycleKind::k && params_.solves < many_solves &&
-                   A_.comm.min(Global{std::all_of(d.begin(), d.end(), [](T v) {
-                     return v > 0;
-                   })}) > 0;
+  const bool may =
+      params_.cycle != CycleKind::k && params_.solves < many_solves &&
+      A_.comm.min(Global{std::all_of(d.begin(), d.end(), [](T v) { return v > 0; })}) > 0;
   if (!may) look();
   begins_ = may || (known_.plan.method == "jacobi" && params_.cycle != CycleKind::k);
   if (!begins_) return;
@@ -54,7 +53,9 @@ void Chooser<T>::look() {
   if (std::exchange(has_looked_, true)) return;
   std::optional<Facts>& facts = shared_->looked_at;
   if (!facts) facts = look_at(A_, shared_->diagonal, shared_->near_nullspace, params_);
+  const bool has_met_negative = facts_.has_negative_eigenvalue;
   facts_ = *facts;
+  facts_.has_negative_eigenvalue = facts_.has_negative_eigenvalue || has_met_negative;
   known_.facts = facts_;
   known_.plan = choose(facts_, params_);
 }
@@ -107,9 +108,7 @@ Operator<T> Chooser<T>::diagonal() const {
 template <class T>
 KrylovWatch Chooser<T>::watch() {
   if (!run_) return {};
-  return [this](const KrylovStep& step) {
-    return has_looked_ ? (*run_)(step) : !goes_on(step);
-  };
+  return [this](const KrylovStep& step) { return has_looked_ ? (*run_)(step) : !goes_on(step); };
 }
 
 // The diagonal is left for the factor, for levels or a direct factor, the factor for the last two,

@@ -19,7 +19,6 @@ constexpr double no_m_matrix = 0.05;   // of a_ii: so much is positive off the d
 constexpr double not_rounding = 1e-6;  // of the terms of a row sum, in float32 neither
 constexpr double little_sum = 1e-3;    // sum of |row sum| to the trace
 
-
 // Of the break-even: who is only just better loses by being wrong.
 constexpr double sure = 0.8;
 

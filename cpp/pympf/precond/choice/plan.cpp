@@ -62,11 +62,10 @@ Offer direct_offer(const Facts& facts) {
   const double entries = entries_of(facts), rows = static_cast<double>(facts.rows);
   const Fill& fill = *facts.fill;
   const CompleteCost& cost = complete_cost(facts.backend);
-  out.setup = cost.order + (cost.row * rows + cost.entry * fill.entries + cost.work * fill.work +
-                            cost.fixed) /
-                               entries;
-  out.step =
-      (cost.step_row * rows + cost.step_entry * fill.entries + cost.step_fixed) / entries;
+  out.setup =
+      cost.order +
+      (cost.row * rows + cost.entry * fill.entries + cost.work * fill.work + cost.fixed) / entries;
+  out.step = (cost.step_row * rows + cost.step_entry * fill.entries + cost.step_fixed) / entries;
   out.steps = 1;
   return out;
 }
