@@ -22,7 +22,7 @@ DIAGONAL_IS_POSITIVE = "the diagonal of A is positive"
 class Chosen:
     """A preconditioner as the compiled solver takes it, with its name and what is known of it."""
 
-    core: Any
+    compiled: Any
     name: str
     choice: str
     operator: Preconditioner | None = None
@@ -48,7 +48,7 @@ class Chosen:
 
     @classmethod
     def of(cls, operator: Preconditioner, name: str) -> Chosen:
-        return cls(operator._core, name, operator.choice, operator)
+        return cls(operator._compiled, name, operator.choice, operator)
 
 
 def krylov_method(
@@ -113,7 +113,7 @@ def given_preconditioner(given: Any, A: Matrix) -> Chosen:
 
 
 def _checked(M: Callable[[NDArray[Any]], Any]) -> Callable[[NDArray[Any]], NDArray[Any]]:
-    """Refuse results that NumPy would broadcast or cast when it copies them into the core."""
+    """Refuse results that NumPy would broadcast or cast when it copies them out."""
 
     def apply(r: NDArray[Any]) -> NDArray[Any]:
         result = np.asarray(M(r))

@@ -44,7 +44,7 @@ class Columns:
         self.falls = 0  # how often M has fallen back
         self.others: dict[str, Preconditioner] = {}  # built again, by their parameters
         start = time.perf_counter()
-        self.rows, self.symmetric = A.core, A.is_symmetric
+        self.rows, self.symmetric = A.compiled, A.is_symmetric
         self.has_rest = not self.symmetric and takes_rest(self.admitted, A.shape[1], options)
         self.symmetric = self.symmetric or self.has_rest
         self._admit()
@@ -96,8 +96,8 @@ class Columns:
         options, ranks = self.options, self.A.ranks
         if not options.is_built or options.preconditioner != "mmf":
             return None
-        core = engine(self.A.dtype)
-        if options.method not in ("auto", "cg") or self.A.shape[1] <= core.LEAST_ROWS:
+        module = engine(self.A.dtype)
+        if options.method not in ("auto", "cg") or self.A.shape[1] <= module.LEAST_ROWS:
             return None
         given = options.to_build()
         with ranks.guard():
@@ -106,7 +106,7 @@ class Columns:
             return None
         ranks.same(sorted(given.items()), "parameters")
         vectors = checked_vectors(options.near_nullspace, len(self.A.rows), ranks, "near_nullspace")
-        return core.Choice(self.rows, given, vectors)
+        return module.Choice(self.rows, given, vectors)
 
     def built(self, other: dict[str, Any], choice: Any = None) -> Preconditioner:
         """Build the preconditioner, with other parameters; once for all columns that want it."""
@@ -150,7 +150,7 @@ class Columns:
         callbacks = [column.callback(count) for column in columns] if options.callback else None
         with working("solve") as work:
             results = engine(self.A.dtype).solve(
-                *(self.rows, B, X, first.M.core, first.krylov, options.side),
+                *(self.rows, B, X, first.M.compiled, first.krylov, options.side),
                 *(first.rtol, first.atol, first.most(), options.restart, self.symmetric),
                 *(callbacks, [column.watching for column in columns]),
             )
@@ -183,7 +183,7 @@ class Column:
         if shared.has_rest:
             start = time.perf_counter()
             tolerances = (self.rtol, self.atol, options.side)
-            self.rest = Rest(shared.admitted, shared.A.core, b, x, *tolerances)
+            self.rest = Rest(shared.admitted, shared.A.compiled, b, x, *tolerances)
             self.b, self.rtol, self.atol = self.rest.b, self.rest.rtol, self.rest.atol
             shared.setup_s += time.perf_counter() - start
         self.guess = x.copy()
@@ -203,7 +203,7 @@ class Column:
 
     def kind(self) -> tuple[Any, ...]:
         """Return what has to be the same in columns that run together."""
-        return (self.krylov, id(self.M.core), self.rtol, self.atol, self.most())
+        return (self.krylov, id(self.M.compiled), self.rtol, self.atol, self.most())
 
     def most(self) -> int:
         """Return the iterations that are left."""
@@ -238,7 +238,7 @@ class Column:
         """Build what the choice says, and let it watch."""
         start = time.perf_counter()
         self.M = Chosen.of(self.shared.built({}, self.choice), "mmf")
-        self.choice.runs(self.M.core)
+        self.choice.runs(self.M.compiled)
         self.watching = self.choice if self.choice.watches else None
         self.follows = True
         self.krylov, self.why = self.shared.method(self.M)
@@ -267,7 +267,7 @@ class Column:
             return self.choice.plan
         M = self.M.operator
         is_planned = M is not None and M.factorization is None and self.M.name in METHOD_OF
-        return self.M.core.plan if is_planned else None
+        return self.M.compiled.plan if is_planned else None
 
     def _join_parts(self) -> None:
         """Count the iterations of the parts that the last one went on from."""
@@ -343,7 +343,7 @@ class Column:
         operator = self.shared.built(other)
         self.follows = False
         self.shared.setup_s += time.perf_counter() - start
-        self.M = Chosen(operator._core, "mmf", f"{_text(other)}: {reason}", operator)
+        self.M = Chosen(operator._compiled, "mmf", f"{_text(other)}: {reason}", operator)
 
     def _fall_back(self) -> Iterator[bool]:
         """Take the preconditioner's next choice where one that should be definite is not.
@@ -354,7 +354,7 @@ class Column:
         while self.M.is_built and self.M.operator and self._has_failed():
             start, reason = time.perf_counter(), self.result["reason"]
             if self.falls == shared.falls:  # else another column has let it fall
-                if not self.M.operator._core.fall_back(shared.to_build, f"ended with {reason}"):
+                if not self.M.operator._compiled.fall_back(shared.to_build, f"ended with {reason}"):
                     return
                 shared.falls += 1
             self.falls = shared.falls

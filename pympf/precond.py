@@ -61,20 +61,20 @@ class Preconditioner(Operator):
 
     def __init__(
         self,
-        core: Any,
+        compiled: Any,
         ranks: Ranks | None = None,
         origin: _Origin | None = None,
     ) -> None:
-        checks.compiled(core, "Preconditioner", "pympf.as_preconditioner(A)")
+        checks.compiled(compiled, "Preconditioner", "pympf.as_preconditioner(A)")
         ranks = (Ranks(None) if ranks is None else ranks).own()
-        n, own = ranks.sum(core.rows), core.rows
-        super().__init__(core.dtype, (n, n), ranks=ranks, local_shape=(own, own))
-        self._core = core
+        n, own = ranks.sum(compiled.rows), compiled.rows
+        super().__init__(compiled.dtype, (n, n), ranks=ranks, local_shape=(own, own))
+        self._compiled = compiled
         self._factorization = self._factorized()
         self._origin = origin
 
     def _factorized(self) -> Mmf | None:
-        factors = self._core.factorization
+        factors = self._compiled.factorization
         return None if factors is None else Mmf(factors, self.ranks)
 
     @staticmethod
@@ -102,7 +102,7 @@ class Preconditioner(Operator):
     @property
     def params(self) -> dict[str, Any]:
         """The parameters that it was made with."""
-        text = self._core.params
+        text = self._compiled.params
         return {
             f["name"]: from_text(f, text[f["name"]]) for f in self.fields() if f["name"] in text
         }
@@ -115,37 +115,37 @@ class Preconditioner(Operator):
     @property
     def indefinite(self) -> bool:
         """Whether the setup found a negative eigenvalue of A."""
-        return self._core.indefinite
+        return self._compiled.indefinite
 
     @property
     def definite(self) -> bool:
         """Whether M is meant to be definite; if not, it has the signs of an indefinite A."""
-        return self._core.definite
+        return self._compiled.definite
 
     @property
     def is_symmetric(self) -> bool:  # type: ignore[override]
         """Whether it was made for a symmetric matrix, and is symmetric."""
-        return self._core.symmetric
+        return self._compiled.symmetric
 
     @property
     def varies(self) -> bool:
         """Whether M changes from one application to the next: it is a K-cycle over levels."""
-        return self._core.varies
+        return self._compiled.varies
 
     @property
     def method(self) -> str:
         """The method that was taken."""
-        return self._core.method
+        return self._compiled.method
 
     @property
     def choice(self) -> str:
         """The method that was taken, and why."""
-        return with_reason(self._core.method, self._core.reason)
+        return with_reason(self._compiled.method, self._compiled.reason)
 
     @property
     def plan(self) -> Plan | None:
         """What was chosen, with all offers and their predicted costs; None for 'classic'."""
-        return None if self._factorization is not None else Plan.of(self._core.plan)
+        return None if self._factorization is not None else Plan.of(self._compiled.plan)
 
     def report(self) -> PreconditionerReport | Report:
         """Return what the setup did, level by level; that of F for ``method='classic'``.
@@ -166,10 +166,10 @@ class Preconditioner(Operator):
         """
         if self._factorization is not None:
             return self._factorization.report()
-        data = self._core.report()
+        data = self._compiled.report()
         return PreconditionerReport(
-            rows=data["levels"][0]["rows"] if data["levels"] else self._core.rows,
-            dtype=str(self._core.dtype),
+            rows=data["levels"][0]["rows"] if data["levels"] else self._compiled.rows,
+            dtype=str(self._compiled.dtype),
             bytes=sum(level["bytes"] for level in data["levels"]),
             params=self.params,
             plan=self.plan,
@@ -194,16 +194,16 @@ class Preconditioner(Operator):
         0
         """
         names = ("messages", "message_bytes", "collectives")
-        return dict(zip(names, self._core.traffic(), strict=True))
+        return dict(zip(names, self._compiled.traffic(), strict=True))
 
     def _apply(self, X: NDArray[Any]) -> NDArray[Any]:
         Z = np.empty_like(X)
-        self._core.apply(X, Z)
+        self._compiled.apply(X, Z)
         return Z
 
     def _apply_transpose(self, Y: NDArray[Any]) -> NDArray[Any]:
         Z = np.empty_like(Y)
-        self._core.apply(Y, Z, True)
+        self._compiled.apply(Y, Z, True)
         return Z
 
     def update(self, A: Any) -> None:
@@ -239,9 +239,9 @@ class Preconditioner(Operator):
         if matrix.dtype != self.dtype:
             raise ValueError(f"expected a matrix of {self.dtype}, got {matrix.dtype}")
         rows = matrix.admitted_rows() if self.is_symmetric else matrix.general_rows()
-        if self.is_symmetric and not matrix.is_symmetric and not self._core.has_pattern(rows):
+        if self.is_symmetric and not matrix.is_symmetric and not self._compiled.has_pattern(rows):
             matrix.symmetric_rows()  # raises
-        self._core.update(rows)
+        self._compiled.update(rows)
         self._factorization = self._factorized()
         if self._origin is not None:
             self._origin = self._origin.with_values(matrix)
@@ -286,14 +286,14 @@ class _Origin:
         cls, A: Matrix, right: Any, left: Any, block_size: int, params: dict[str, Any]
     ) -> _Origin:
         right, left = (None if B is None else np.array(B) for B in (right, left))
-        return cls(A, A.core.checksum(), right, left, block_size, dict(params))
+        return cls(A, A.compiled.checksum(), right, left, block_size, dict(params))
 
     def with_values(self, A: Matrix) -> _Origin:
-        return replace(self, matrix=A, fingerprint=A.core.checksum())
+        return replace(self, matrix=A, fingerprint=A.compiled.checksum())
 
     def arguments(self) -> tuple[Any, ...]:
         """Return them, or raise ValueError if the matrix is no longer the one that was given."""
-        if self.matrix.core.checksum() != self.fingerprint:
+        if self.matrix.compiled.checksum() != self.fingerprint:
             raise ValueError(
                 "a preconditioner is pickled and copied as the matrix that it was made from, and "
                 "the arrays of that have changed in place since: call as_preconditioner again"
@@ -444,8 +444,8 @@ def _parts(
     A: Matrix, rows: Any, params: dict[str, Any], block_size: int
 ) -> NDArray[np.int32] | None:
     """Ask for a better place of the rows where it is asked for, or where they lie badly."""
-    core = engine(A.dtype)
-    block = core.block_to_move(rows, params, block_size)
+    module = engine(A.dtype)
+    block = module.block_to_move(rows, params, block_size)
     if block == 0:
         return None
     try:
@@ -454,7 +454,7 @@ def _parts(
         if params.get("repartition", False):
             raise
         return None  # the report says that it would help
-    return parts if core.is_worth_moving(rows, params, parts) else None
+    return parts if module.is_worth_moving(rows, params, parts) else None
 
 
 def classic(F: Mmf) -> Preconditioner:

@@ -380,7 +380,7 @@ def _completeness(rows: list[tables.Row]) -> str:
         for row in tables.only(rows, part="completeness")
         for method, points, delta in row["rows"]
     ]
-    header = ("completeness, trained network", "gradients on average", "largest |δ|")
+    header = ("completeness, trained network", "gradients on average", "largest δ")
     return tables.markdown(header, lines) if lines else ""
 
 

@@ -470,7 +470,7 @@ void apply_preconditioner(const precond::Preconditioner<T>& M, const Communicato
 
 // A factorization from its parts, as a file holds them; each rank has its own.
 template <class T>
-struct Parts {
+struct Stored {
   mmf::Factorization<T> factors;
   mmf::Hierarchy<T> Q;
   mmf::Routes routes;

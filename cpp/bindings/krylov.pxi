@@ -85,7 +85,7 @@ def solve(Rows A not None, const real[:, ::1] B, real[:, ::1] X, M, str method, 
     cdef Operator[real] P
     cdef const Operator[real]* preconditioner = NULL
     cdef vector[KrylovCallback[real]] reports
-    cdef const real* sides = &B[0, 0] if k and n else NULL
+    cdef const real* rhs = &B[0, 0] if k and n else NULL
     cdef real* solutions = &X[0, 0] if k and n else NULL
     cdef void* function
     cdef cbool watched = callbacks is not None
@@ -110,5 +110,5 @@ def solve(Rows A not None, const real[:, ::1] B, real[:, ::1] X, M, str method, 
         with nogil:
             reports.push_back(make_callback[real](call_callback, function, watched, A.rows.get().comm))
     with nogil:
-        results = solve_columns[real](A.rows.get()[0], preconditioner, k, sides, solutions, params, reports, watches)
+        results = solve_columns[real](A.rows.get()[0], preconditioner, k, rhs, solutions, params, reports, watches)
     return [krylov_dict(results[c]) for c in range(k)]

@@ -27,8 +27,8 @@ cdef extern from "glue.hpp" namespace "pympf::python":
     ctypedef vector[pair[string, string]] Texts
     Params read_mmf_params "pympf::python::read_params"(const vector[Field]&, const Texts&) except +translate
     Texts write_mmf_params "pympf::python::write_params"(const vector[Field]&, const Params&)
-    cdef cppclass Parts[T]:
-        Parts()
+    cdef cppclass Stored[T]:
+        Stored()
         Factorization[T] factors
         Hierarchy[T] Q
         Routes routes
@@ -310,10 +310,10 @@ cdef class Rows:
     def norms(self, const real[::1] b, const real[::1] x):
         """(||b||, ||b - A x||). Collective."""
         cdef pair[double, double] out
-        cdef const real* side = &b[0] if b.shape[0] else NULL
+        cdef const real* rhs = &b[0] if b.shape[0] else NULL
         cdef const real* solution = &x[0] if x.shape[0] else NULL
         with nogil:
-            out = norms[real](self.rows.get()[0], side, solution)
+            out = norms[real](self.rows.get()[0], rhs, solution)
         return out.first, out.second
 
     def checksum(self):
@@ -365,11 +365,11 @@ cdef class Admitted:
 
     def start(self, const real[::1] b, real[::1] x, real[::1] rest_b):
         """x_D of A x = b into x, and the right-hand side of the rest into rest_b. Collective."""
-        cdef const real* side = &b[0] if b.shape[0] else NULL
+        cdef const real* rhs = &b[0] if b.shape[0] else NULL
         cdef real* solution = &x[0] if x.shape[0] else NULL
         cdef real* rest = &rest_b[0] if b.shape[0] else NULL
         with nogil:
-            start_rest[real](self.admission.determined.get()[0], self.given.rows.get().comm, side, solution, rest)
+            start_rest[real](self.admission.determined.get()[0], self.given.rows.get().comm, rhs, solution, rest)
 
 
 def rows_if_canonical(const int32_t[::1] indptr, const int32_t[::1] indices, const real[::1] data, int32_t columns):
@@ -634,27 +634,27 @@ cdef int32_t last_entry(array) except *:
     return array[len(array) - 1]  # -1 would not wrap around
 
 
-cdef void read_parts(Parts[real]& parts, int32_t rows, int32_t core_size, dict arrays, list stages, dict report) except *:
+cdef void read_stored(Stored[real]& stored, int32_t rows, int32_t core_size, dict arrays, list stages, dict report) except *:
     cdef StageReport line
     cdef Stage[real]* stage
     cdef size_t i
-    parts.Q.rows = rows
-    read_longs(parts.routes.order, arrays["order"])
-    read_reals(parts.factors.H.diagonal, arrays["diagonal"])
-    read_reals(parts.factors.scale, arrays["scale"])
-    parts.factors.H.core_size = core_size
+    stored.Q.rows = rows
+    read_longs(stored.routes.order, arrays["order"])
+    read_reals(stored.factors.H.diagonal, arrays["diagonal"])
+    read_reals(stored.factors.scale, arrays["scale"])
+    stored.factors.H.core_size = core_size
     if "core" in arrays:
-        read_reals(parts.factors.H.core, arrays["core"])
+        read_reals(stored.factors.H.core, arrays["core"])
     else:
-        parts.factors.H.sparse_core.rows = parts.factors.H.sparse_core.cols = core_size
-        read_ints(parts.factors.H.sparse_core.indptr, arrays["core_indptr"])
-        read_ints(parts.factors.H.sparse_core.indices, arrays["core_indices"])
-        read_reals(parts.factors.H.sparse_core.data, arrays["core_data"])
+        stored.factors.H.sparse_core.rows = stored.factors.H.sparse_core.cols = core_size
+        read_ints(stored.factors.H.sparse_core.indptr, arrays["core_indptr"])
+        read_ints(stored.factors.H.sparse_core.indices, arrays["core_indices"])
+        read_reals(stored.factors.H.sparse_core.data, arrays["core_data"])
     for arrays_of_stage in stages:
-        stage = &parts.add_stage()
+        stage = &stored.add_stage()
         stage.rows = last_entry(arrays_of_stage["cluster_ptr"])
         stage.kept = last_entry(arrays_of_stage["active_ptr"])
-        read_longs(parts.add_destination(), arrays_of_stage["destination"])
+        read_longs(stored.add_destination(), arrays_of_stage["destination"])
         read_ints(stage.cluster_ptr, arrays_of_stage["cluster_ptr"])
         read_ints(stage.active_ptr, arrays_of_stage["active_ptr"])
         read_ints(stage.rotation_ptr, arrays_of_stage["rotation_ptr"])
@@ -664,23 +664,23 @@ cdef void read_parts(Parts[real]& parts, int32_t rows, int32_t core_size, dict a
         if not stage.pairs:
             read_sizes(stage.index_start, arrays_of_stage["index_start"].astype(np.uintp))
             read_sizes(stage.matrix_start, arrays_of_stage["matrix_start"].astype(np.uintp))
-    parts.factors.params = read_mmf_params(fields(), texts(report["params"]))
-    parts.factors.norm = report["norm"]
-    parts.factors.dropped = report["dropped"]
-    parts.factors.stop = stop_from_name(report["stop"].encode())
-    parts.factors.retire = retire_from_name(report["retire"].encode())
+    stored.factors.params = read_mmf_params(fields(), texts(report["params"]))
+    stored.factors.norm = report["norm"]
+    stored.factors.dropped = report["dropped"]
+    stored.factors.stop = stop_from_name(report["stop"].encode())
+    stored.factors.retire = retire_from_name(report["retire"].encode())
     for s in report["stages"]:
         for i in range(stage_columns().size()):
             stage_columns()[i].set(line, s[stage_columns()[i].name.decode()])
-        parts.factors.stages.push_back(line)
+        stored.factors.stages.push_back(line)
 
 
 def from_state(comm, int32_t rows, int32_t core_rows, dict arrays, list stages, dict report):
     """The inverse of `state` and `report`, for this rank's rows; ValueError when the parts do not fit together. Collective."""
     cdef Factors out = Factors()
-    cdef Parts[real] parts
-    parts.Q.comm = communicator(comm)
-    read_parts(parts, rows, core_rows, arrays, stages, report)
+    cdef Stored[real] stored
+    stored.Q.comm = communicator(comm)
+    read_stored(stored, rows, core_rows, arrays, stages, report)
     with nogil:
-        out.mmf = parts.build()
+        out.mmf = stored.build()
     return out

@@ -297,21 +297,21 @@ PetscErrorCode applies_once(KSP ksp, bool* once) {
 PetscErrorCode make_consistent(PC pc, KSP ksp, Vec b, Vec x) {
   PcMmf& mmf = data(pc);
   PetscBool nonzero;
-  const PetscScalar* side;
+  const PetscScalar* rhs;
   PetscScalar* guess;
 
   PetscFunctionBegin;
   PetscCall(KSPGetInitialGuessNonzero(ksp, &nonzero));
   if (!nonzero) PetscCall(VecSet(x, 0));
-  PetscCall(VecGetArrayRead(b, &side));
+  PetscCall(VecGetArrayRead(b, &rhs));
   PetscCall(VecGetArray(x, &guess));
   PetscCall(guarded(pc, [&] {
-    mmf.determined->solve(side, guess);
-    mmf.settled = mmf.determined->rounding(side, guess);
+    mmf.determined->solve(rhs, guess);
+    mmf.settled = mmf.determined->rounding(rhs, guess);
     return PetscErrorCode(0);
   }));
   PetscCall(VecRestoreArray(x, &guess));
-  PetscCall(VecRestoreArrayRead(b, &side));
+  PetscCall(VecRestoreArrayRead(b, &rhs));
   mmf.made_guess = !nonzero;
   PetscCall(KSPSetInitialGuessNonzero(ksp, PETSC_TRUE));
   PetscFunctionReturn(PetscErrorCode(0));

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from pympf._engine import text as _core
+from pympf._engine import text as compiled
 from pympf.io._files import (
     open_stream,
     packed,
@@ -113,7 +113,7 @@ def numbers(
     smallest, line = 2 * (integers + reals), text.lines + 1
     for piece in text.pieces():
         lines = len(piece) // smallest + 1
-        *arrays, line = _core.read_lines(piece, lines, integers, reals, separator, line)
+        *arrays, line = compiled.read_lines(piece, lines, integers, reals, separator, line)
         parts.append(arrays)
         count += len(arrays[0])
         if announced is not None and count > announced:

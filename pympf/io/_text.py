@@ -12,7 +12,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 
-from pympf._engine import text as _core
+from pympf._engine import text as compiled
 from pympf.io._files import (
     ChoiceError,
     atomic_stream,
@@ -148,7 +148,7 @@ def _named_edge(line: bytes, separator: str, number: int) -> tuple[list[str], fl
 
 def _number(text: str, line: int) -> float:
     """Read a number as `read_lines` does."""
-    _, values, _ = _core.read_lines(text.encode(), 1, 0, 1, " ", line)
+    _, values, _ = compiled.read_lines(text.encode(), 1, 0, 1, " ", line)
     if values.size != 1:
         raise ValueError(f"line {line}: expected a number, got {text!r}")
     return float(values[0, 0])

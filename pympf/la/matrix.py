@@ -23,7 +23,7 @@ __all__ = ["Matrix", "as_csr", "as_rows", "is_symmetric"]
 
 INT = np.dtype(np.int32)
 REALS = (np.dtype(np.float64), np.dtype(np.float32))
-"""The dtypes of the core."""
+"""The dtypes of compiled code."""
 OTHERWISE = "pympf.solve takes it as it is"
 """What to do with a matrix that is not symmetric in any way."""
 
@@ -101,7 +101,7 @@ class Matrix:
         self._place(square)
 
     def _take(self, A: Any) -> bool:
-        """Take over what needs no conversion; the core sees in one pass whether that is so."""
+        """Take over what needs no conversion; compiled code sees in one pass whether that is so."""
         if type(A) not in (sp.csr_array, sp.csr_matrix) or A.ndim != 2:
             return False
         (n, m), arrays = A.shape, (A.indptr, A.indices, A.data)
@@ -110,7 +110,7 @@ class Matrix:
             return False
         rows = engine(dtype).rows_if_canonical(*arrays, n) if len(A.indptr) == n + 1 else None
         if rows is not None:
-            self.core, self._arrays, self.local_shape = rows, arrays, (n, n)
+            self.compiled, self._arrays, self.local_shape = rows, arrays, (n, n)
         return rows is not None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -231,19 +231,19 @@ class Matrix:
         return sp.csr_array((data, indices, indptr), shape=self.local_shape)
 
     @cached_property
-    def core(self) -> Any:
-        """The rows as the compiled core takes them. Collective at the first use."""
-        core = engine(self.dtype)
+    def compiled(self) -> Any:
+        """The rows as compiled code takes them. Collective at the first use."""
+        module = engine(self.dtype)
         indptr, indices, data = self._arrays
         if self.ranks.size == 1:
-            return core.rows_of(indptr, indices, data)
+            return module.rows_of(indptr, indices, data)
         indptr = indptr.astype(np.int32, copy=False)
-        return core.rows_on_ranks(self.ranks.handle, indptr, indices, data)
+        return module.rows_on_ranks(self.ranks.handle, indptr, indices, data)
 
     @cached_property
     def admitted(self) -> Any:
         """What of it is symmetric: all, the rest without Dirichlet rows, or nothing. Collective."""
-        return self.core.admit()
+        return self.compiled.admit()
 
     @property
     def is_symmetric(self) -> bool:
@@ -258,7 +258,7 @@ class Matrix:
     @cached_property
     def has_positive_diagonal(self) -> bool:
         """Whether the diagonal is positive but for rows of zeros. Collective at the first use."""
-        return self.core.has_positive_diagonal()
+        return self.compiled.has_positive_diagonal()
 
     @cached_property
     def is_diagonal(self) -> bool:
@@ -268,7 +268,7 @@ class Matrix:
         return not self.ranks.max(bool(off.any()))
 
     def symmetric_rows(self, otherwise: str = OTHERWISE) -> Any:
-        """Return rows of the core of a symmetric matrix.
+        """Return compiled rows of a symmetric matrix.
 
         Collective.
 
@@ -296,7 +296,7 @@ class Matrix:
         return self.admitted.rows
 
     def admitted_rows(self, otherwise: str = OTHERWISE) -> Any:
-        """Return rows of the core that are symmetric: all, or the rest without Dirichlet rows.
+        """Return compiled rows that are symmetric: all, or the rest without Dirichlet rows.
 
         Collective.
 
@@ -323,7 +323,7 @@ class Matrix:
         return self.admitted.rows
 
     def general_rows(self) -> Any:
-        """Return rows of the core that need not be symmetric, for what takes them as they are.
+        """Return compiled rows that need not be symmetric, for what takes them as they are.
 
         Collective.
 
@@ -332,7 +332,7 @@ class Matrix:
         >>> from pympf.la import Matrix
         >>> rows = Matrix([[2, 1], [0, 2]]).general_rows()
         """
-        return self.core.general()
+        return self.compiled.general()
 
 
 def _is_plain(array: Any, dtype: Any) -> bool:

@@ -104,7 +104,7 @@ class Mmf(Functions, Basis):
                 )
         rows = matrix.symmetric_rows()
         rounded = matrix.astype(self.dtype)
-        return rounded, rows if rounded is matrix else rounded.core.completed()
+        return rounded, rows if rounded is matrix else rounded.compiled.completed()
 
     def refactorize(self, A: Any) -> Mmf:
         """Return the factorization of a matrix with other values and the same rotations Q.

@@ -23,10 +23,10 @@ namespace {
 // Iterations with the diagonal that a probe predicts.
 std::optional<int> with_diagonal(const Csr<double>& A, int most) {
   const std::vector<double> d = diagonal(A.view());
-  const auto side = probe_side<double>(
+  const auto rhs = probe_rhs<double>(
       Communicator::self(), A.rows, [&](Index i) { return d[i]; }, [](Index) { return 1.0; });
   return predict_iterations(
-      Communicator::self(), side, most, [&](const double* x, double* y) { spmv(A.view(), x, y); },
+      Communicator::self(), rhs, most, [&](const double* x, double* y) { spmv(A.view(), x, y); },
       [&](const double* r, double* z) {
         for (Index i = 0; i < A.rows; ++i) z[i] = r[i] / d[i];
       });
@@ -57,7 +57,7 @@ TEST_CASE("a probe stops when it may believe what it sees") {
   int products = 0;
   const auto found = predict_iterations(
       Communicator::self(),
-      probe_side<double>(
+      probe_rhs<double>(
           Communicator::self(), A.rows, [&](Index i) { return d[i]; }, [](Index) { return 1.0; }),
       40,
       [&](const double* x, double* y) {
@@ -73,14 +73,14 @@ TEST_CASE("a probe stops when it may believe what it sees") {
 }
 
 TEST_CASE("a short probe is judged by its end alone") {
-  // By two steps 64 iterations are foretold on a plane grid, by four 100.
+  // By two steps 64 iterations are predicted on a plane grid, by four 100.
   const Csr<double> A = grid({100, 100});
   const std::vector<double> d = diagonal(A.view());
-  const auto foretold = [&](int most, int longest, int& products) {
+  const auto predicted = [&](int most, int longest, int& products) {
     products = 0;
     return predict_iterations(
         Communicator::self(),
-        probe_side<double>(
+        probe_rhs<double>(
             Communicator::self(), A.rows, [&](Index i) { return d[i]; }, [](Index) { return 1.0; }),
         most,
         [&](const double* x, double* y) {
@@ -93,11 +93,11 @@ TEST_CASE("a short probe is judged by its end alone") {
         longest);
   };
   int products = 0;
-  CHECK_FALSE(foretold(50, probing::longest, products).has_value());
+  CHECK_FALSE(predicted(50, probing::longest, products).has_value());
   CHECK(products == 2);
-  CHECK_FALSE(foretold(50, 4, products).has_value());
+  CHECK_FALSE(predicted(50, 4, products).has_value());
   CHECK(products == 4);
-  const auto two = foretold(150, 2, products), four = foretold(150, 4, products);
+  const auto two = predicted(150, 2, products), four = predicted(150, 4, products);
   REQUIRE(two.has_value());
   REQUIRE(four.has_value());
   CHECK(*two < *four);
@@ -105,11 +105,11 @@ TEST_CASE("a short probe is judged by its end alone") {
 
 TEST_CASE("a graph in parts has a constant on each, which a probe leaves out") {
   const Csr<double> A = block_diagonal({laplacian({2}), laplacian({3}), laplacian({40, 2})});
-  Parts parts{3, std::vector<Index>(A.rows, 2)};
+  Components parts{3, std::vector<Index>(A.rows, 2)};
   std::fill_n(parts.label.begin(), 2, 0);
   std::fill_n(parts.label.begin() + 2, 3, 1);
   const std::vector<double> d = diagonal(A.view());
-  const auto r = probe_side<double>(
+  const auto r = probe_rhs<double>(
       Communicator::self(), A.rows, [&](Index i) { return d[i]; }, [](Index) { return 1.0; },
       parts);
   CHECK(std::abs(r[0] + r[1]) <= rounding<double>(2, 2));
@@ -122,10 +122,10 @@ TEST_CASE("a probe of an indefinite matrix predicts nothing") {
   CHECK_FALSE(with_diagonal(shifted(grid({20, 20}), -1), 1000).has_value());
 }
 
-TEST_CASE("the constant is left out of a probe's side") {
+TEST_CASE("the constant is left out of the right-hand side of a probe") {
   const Csr<double> A = laplacian({30, 20});
   const std::vector<double> d = diagonal(A.view());
-  const auto r = probe_side<double>(
+  const auto r = probe_rhs<double>(
       Communicator::self(), A.rows, [&](Index i) { return d[i]; }, [](Index) { return 1.0; });
   CHECK(std::abs(std::accumulate(r.begin(), r.end(), 0.0)) <= rounding<double>(A.rows, 600));
 }

@@ -395,13 +395,13 @@ def test_a_choice_that_fails_is_followed_by_the_next():
     A = gallery.poisson((160, 160)).tocsr()
     rows, b = ranges(25600), np.sin(np.arange(25600))
     M = pympf.as_preconditioner(A[rows], comm=COMM)
-    core = pympf.la.Matrix(A[rows], COMM).core
+    matrix = pympf.la.Matrix(A[rows], COMM).compiled
     for method in ("multilevel", "ict", "jacobi"):
-        assert M._core.fall_back(core, "failed")
+        assert M._compiled.fall_back(matrix, "failed")
         assert M.method == method
         solution = pympf.solve(A[rows], b[rows], comm=COMM, preconditioner=M, method="cg")
         assert solution.converged
-    assert not M._core.fall_back(core, "failed")
+    assert not M._compiled.fall_back(matrix, "failed")
 
 
 # ---- repartitioning ------------------------------------------------------------------------------

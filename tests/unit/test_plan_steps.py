@@ -1,4 +1,4 @@
-"""The steps that the diagonal needs, foretold: the numbers behind the choice."""
+"""The steps that the diagonal needs, predicted: the numbers behind the choice."""
 
 import numpy as np
 import pytest
@@ -32,7 +32,7 @@ def test_a_laplacian_is_looked_at_without_its_constant():
     assert np.isfinite(smooth_steps(A, 4))
 
 
-def test_more_steps_are_foretold_where_the_grid_is_finer():
+def test_more_steps_are_predicted_where_the_grid_is_finer():
     told = [smooth_steps(gallery.poisson((m, m)), 4) for m in (10, 20, 40, 80)]
     assert told == sorted(told)
     assert smooth_steps(gallery.shifted(gallery.poisson((80, 80)), 4), 4) < 25

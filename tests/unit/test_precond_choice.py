@@ -210,19 +210,19 @@ def test_a_choice_that_fails_is_followed_by_the_next(rng):
     b = rng.standard_normal(A.shape[0])
     M = pympf.as_preconditioner(A)
     assert M.report().single
-    rows = pympf.la.Matrix(A).core
+    rows = pympf.la.Matrix(A).compiled
     for method, failed in [
         ("multilevel", "multilevel in float32 failed"),
         ("ict", "multilevel in float32 failed, multilevel failed"),
         ("jacobi", "multilevel in float32 failed, multilevel failed, ict failed"),
     ]:
-        assert M._core.fall_back(rows, "failed")
+        assert M._compiled.fall_back(rows, "failed")
         assert M.choice == f"{method}: {failed}"
         assert not M.report().single
         assert pympf.solve(A, b, preconditioner=M, method="cg").converged
-    assert not M._core.fall_back(rows, "failed")
+    assert not M._compiled.fall_back(rows, "failed")
     M = pympf.as_preconditioner(A.astype(np.float32))
-    assert M._core.fall_back(pympf.la.Matrix(A.astype(np.float32)).core, "failed")
+    assert M._compiled.fall_back(pympf.la.Matrix(A.astype(np.float32)).compiled, "failed")
     assert pympf.solve(A.astype(np.float32), b.astype(np.float32), preconditioner=M).converged
 
 

@@ -393,9 +393,9 @@ class MatrixSolve {
   // Whether |r_i| / (size of row i), about the error of x, leaves x digits.
   bool determines(const T* b, const T* x) const {
     const Index n = A_.own();
-    std::vector<T> side(b, b + n);
-    krylov::scale_by_power(n, -matrix_.exponent, side.data());
-    const auto rows = krylov::row_residuals(scaled_A_, side.data(), x);
+    std::vector<T> rhs(b, b + n);
+    krylov::scale_by_power(n, -matrix_.exponent, rhs.data());
+    const auto rows = krylov::row_residuals(scaled_A_, rhs.data(), x);
     std::vector<double> correction(n, 0.0);
     for (Index i = 0; i < n; ++i)
       if (matrix_.row_size[i] > 0) correction[i] = rows[i].size() / matrix_.row_size[i];
@@ -429,9 +429,9 @@ class MatrixSolve {
     params.max_iterations = std::min(params_.max_iterations, more_than(iterations));
     params.rtol = std::numeric_limits<T>::digits > 24 ? 1e-8 : 1e-4;
     params.atol = 0;
-    const auto solve_consistent = [&](const T* side, T* y, const Vectors<T>& V) {
+    const auto solve_consistent = [&](const T* rhs, T* y, const Vectors<T>& V) {
       const Operator<T> M = deflated(A_.comm, n, *M_, V);
-      return pympf::solve<T>(multiply, &M, n, side, y, params, {}, A_.comm).converged;
+      return pympf::solve<T>(multiply, &M, n, rhs, y, params, {}, A_.comm).converged;
     };
     const auto vectors =
         find_nullspace<T>(A_.comm, n, multiply, largest_row_sum(scaled_A_), solve_consistent);

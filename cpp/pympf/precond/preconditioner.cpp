@@ -529,10 +529,10 @@ struct Preconditioner<T>::Impl {
     const std::vector<T> d = diagonal(A);
     RowProduct<T> multiply(A);
     const T sign = negative ? T(-1) : T(1);
-    auto side = probe_side<T>(
+    auto rhs = probe_rhs<T>(
         A.comm, rows, [&](Index i) { return std::abs(double{d[i]}); }, [](Index) { return 1.0; });
     return precond::is_positive(
-        A.comm, std::move(side), steps_in_doubt,
+        A.comm, std::move(rhs), steps_in_doubt,
         [&](const T* x, T* y) {
           multiply(x, y);
           scale(rows, sign, y, y);

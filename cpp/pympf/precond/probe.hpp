@@ -1,13 +1,13 @@
-// How many iterations CG with a preconditioner needs, foretold by its first steps. The cost is
+// How many iterations CG with a preconditioner needs, predicted from its first steps. The cost is
 // counted in products, never in seconds: the answer is the same on every machine.
 //
-// The side is r = D^(1/2) s, s random signs: of n errors that are orthogonal in the energy of D
-// each has about 1/n of r^T D^-1 r, slow ones too and whatever the scale of their rows. After k
-// steps sqrt(r^T M r) has fallen to rho_k. q slow errors show as a floor of sqrt(q / n), so the
-// rate is believed when rho_k is below that of a single one, or after `longest` steps. What A
+// The right-hand side is r = D^(1/2) s, s random signs: of n errors that are orthogonal in the
+// energy of D each has about 1/n of r^T D^-1 r, slow ones too and whatever the scale of their rows.
+// After k steps sqrt(r^T M r) has fallen to rho_k. q slow errors show as a floor of sqrt(q / n), so
+// the rate is believed when rho_k is below that of a single one, or after `longest` steps. What A
 // nearly annihilates, the near-nullspace b, is taken out of r before: CG passes such an error by,
 // and a singular A is never asked for what is not in its range. A graph has one for each of its
-// parts.
+// connected components.
 #pragma once
 
 #include <algorithm>
@@ -36,38 +36,38 @@ inline double sign(std::uint64_t i) {
 
 }  // namespace probing
 
-// Parts of a graph that nothing couples to each other.
-struct Parts {
+// Connected components of a graph.
+struct Components {
   Index count = 1;
-  std::vector<Index> label;  // of each row; empty: there is one part
+  std::vector<Index> label;  // of each row; empty: there is one
 
   Index of(Index row) const { return label.empty() ? 0 : label[row]; }
 };
 
-// D^(1/2) s - D b (b^T D^(1/2) s) / (b^T D b) on each part, all of the same number on all ranks;
-// zero where d is.
+// D^(1/2) s - D b (b^T D^(1/2) s) / (b^T D b) on each component, all of the same number on all
+// ranks; zero where d is.
 template <class T, class Diagonal, class Vector>
-std::vector<T> probe_side(const Communicator& comm, Index rows, const Diagonal& d, const Vector& b,
-                          const Parts& parts = {}) {
-  std::vector<double> product(parts.count, 0), mass(parts.count, 0);
+std::vector<T> probe_rhs(const Communicator& comm, Index rows, const Diagonal& d, const Vector& b,
+                         const Components& components = {}) {
+  std::vector<double> product(components.count, 0), mass(components.count, 0);
   const auto first = comm.sum_before(Global{rows});
   const auto random = [&](Index i) { return std::sqrt(d(i)) * probing::sign(first + i); };
   for (Index i = 0; i < rows; ++i) {
-    product[parts.of(i)] += b(i) * random(i);
-    mass[parts.of(i)] += b(i) * b(i) * d(i);
+    product[components.of(i)] += b(i) * random(i);
+    mass[components.of(i)] += b(i) * b(i) * d(i);
   }
-  for (Index part = 0; part < parts.count; ++part) {
-    product[part] = comm.sum(product[part]);
-    mass[part] = comm.sum(mass[part]);
-    if (mass[part] > 0) product[part] /= mass[part];
+  for (Index k = 0; k < components.count; ++k) {
+    product[k] = comm.sum(product[k]);
+    mass[k] = comm.sum(mass[k]);
+    if (mass[k] > 0) product[k] /= mass[k];
   }
   std::vector<T> r(rows);
   for (Index i = 0; i < rows; ++i)
-    r[i] = static_cast<T>(random(i) - product[parts.of(i)] * d(i) * b(i));
+    r[i] = static_cast<T>(random(i) - product[components.of(i)] * d(i) * b(i));
   return r;
 }
 
-// Whether r^T M r > 0 on all sides that a few steps of CG on A come by, from r on. It is left to
+// Whether r^T M r > 0 on all vectors that a few steps of CG on A come by, from r on. It is left to
 // others to find that A has a negative eigenvalue.
 template <class T, class Multiply, class Precondition>
 bool is_positive(const Communicator& comm, std::vector<T> r, int steps, const Multiply& multiply,

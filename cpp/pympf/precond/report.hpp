@@ -40,7 +40,7 @@ struct Report {
   bool exact = false;       // the smoother alone is A^-1 to rounding, and is all that there is
   bool single = false;      // the cycle works in float32 for a matrix in double precision
   bool rounds_off = false;  // float32 would not hold the levels: the setup was left
-  bool outgrown = false;    // new values: what was foretold of the method no longer holds
+  bool outgrown = false;    // new values: what was predicted of the method no longer holds
   bool doubtful = false;    // rounding errors may cost M its sign, in the precision of the levels
   std::string method, reason, placement;  // placement: of the rows on the ranks
   DirectReport direct;

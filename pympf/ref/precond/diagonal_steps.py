@@ -1,4 +1,4 @@
-"""How many steps CG with the diagonal will take, foretold by a smooth and by a random error.
+"""How many steps CG with the diagonal will take, predicted from a smooth and by a random error.
 
 The same as cpp/pympf/precond/choice/smooth_look.hpp, which has the formulas.
 """

@@ -1,4 +1,4 @@
-// How many steps CG with the diagonal will take, foretold by two looks of a few products each.
+// How many steps CG with the diagonal will take, predicted from two looks of a few products each.
 //
 //   smooth   Two or four steps from a smooth error (smooth_look.hpp).
 //   rough    The fall of a random error (probe.hpp), where the smooth look has not said no: it sees

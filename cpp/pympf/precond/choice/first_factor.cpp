@@ -45,23 +45,23 @@ double relative_row_sums(const CsrView<T>& A) {
 template <class T>
 constexpr double no_sum = 100 * std::numeric_limits<T>::epsilon();
 
-// The parts of a matrix that each have a vector of the nullspace. One that is only near it costs CG
-// an iteration, and the probe must see it. Over several ranks they are not looked for.
+// The components of a matrix that each have a vector of the nullspace. One that is only near it
+// costs CG an iteration, and the probe must see it. Over several ranks they are not looked for.
 template <class T>
-Parts floating_parts(const Communicator& comm, const CsrView<T>& A) {
+Components floating_components(const Communicator& comm, const CsrView<T>& A) {
   if (comm.size() > 1 || relative_row_sums(A) > no_sum<T>) return {};
-  Parts out{0, std::vector<Index>(A.rows, -1)};
+  Components out{0, std::vector<Index>(A.rows, -1)};
   std::vector<Index> reached;
   for (Index root = 0; root < A.rows; ++root) {
     if (out.label[root] >= 0) continue;
-    const Index part = out.count++;
-    out.label[root] = part;
+    const Index component = out.count++;
+    out.label[root] = component;
     for (reached.assign(1, root); !reached.empty();) {
       const Index i = reached.back();
       reached.pop_back();
       for (Index p = A.indptr[i]; p < A.indptr[i + 1]; ++p)
         if (const Index j = A.indices[p]; out.label[j] < 0 && A.data[p] != 0) {
-          out.label[j] = part;
+          out.label[j] = component;
           reached.push_back(j);
         }
     }
@@ -71,12 +71,12 @@ Parts floating_parts(const Communicator& comm, const CsrView<T>& A) {
 
 // Iterations of CG with the factor of the first level; none when they look like more than `most`.
 template <class T>
-std::optional<int> predict_factor_iterations(const std::vector<T>& side, const Border& border,
+std::optional<int> predict_factor_iterations(const std::vector<T>& rhs, const Border& border,
                                              const Level<T>& level, const Params& params, int most,
                                              int longest) {
   std::vector<T> work(2 * static_cast<std::size_t>(level.rows()));
   return predict_iterations(
-      border.comm, side, most, [&](const T* x, T* y) { spmv(level.A.view(), level.A_off, x, y); },
+      border.comm, rhs, most, [&](const T* x, T* y) { spmv(level.A.view(), level.A_off, x, y); },
       [&](const T* r, T* z) { smooth_from_zero(level, params, r, z, work.data()); }, longest);
 }
 
@@ -109,12 +109,12 @@ bool begins_with_finer_factor(const Communicator& comm, Global rows, Global entr
 
 // Where the probes of the factor begin.
 template <class T>
-std::vector<T> side_for_factor(const CsrView<double>& A, const NearNullspace& B,
-                               const Border& border) {
+std::vector<T> rhs_for_factor(const CsrView<double>& A, const NearNullspace& B,
+                              const Border& border) {
   const std::vector<double> d = diagonal(A);
-  return probe_side<T>(
+  return probe_rhs<T>(
       border.comm, A.rows, [&](Index i) { return std::abs(d[i]); },
-      [&](Index i) { return B.sum(i); }, floating_parts(border.comm, A));
+      [&](Index i) { return B.sum(i); }, floating_components(border.comm, A));
 }
 
 // Steps with the factor of the first level, by two steps from a smooth error (smooth_look.hpp).
@@ -138,14 +138,14 @@ double smooth_factor_steps(const CsrView<double>& A, const Border& border, const
 
 // It converges so fast that a hierarchy would not pay for itself. `few`: most_factor_steps.
 template <class T>
-bool factor_is_enough(const CsrView<double>& A, const std::vector<T>& side, const Border& border,
+bool factor_is_enough(const CsrView<double>& A, const std::vector<T>& rhs, const Border& border,
                       const Level<T>& level, const Params& params, double few, Report& report,
                       int longest = probing::longest) {
   const Global rows = border.comm.sum(Global{A.rows});
   const Global entries = border.comm.sum(Global{A.nnz()});
   const bool briefly = begins_with_finer_factor(border.comm, rows, entries, params);
   const auto iterations =
-      predict_factor_iterations(side, border, level, params, static_cast<int>(few),
+      predict_factor_iterations(rhs, border, level, params, static_cast<int>(few),
                                 briefly ? std::min(steps_on_few_rows, longest) : longest);
   if (!iterations) return false;
   report.reason = few_iterations("the incomplete Cholesky factorization", *iterations);
@@ -155,8 +155,8 @@ bool factor_is_enough(const CsrView<double>& A, const std::vector<T>& side, cons
 template <class T>
 bool is_enough_as_it_is(const FirstLevel<T>& first, double few) {
   const Stage& stage = first.stage;
-  const auto side = side_for_factor<T>(stage.A, stage.B, stage.border);
-  return factor_is_enough(stage.A, side, stage.border, first.level(), first.params, few,
+  const auto rhs = rhs_for_factor<T>(stage.A, stage.B, stage.border);
+  return factor_is_enough(stage.A, rhs, stage.border, first.level(), first.params, few,
                           first.report);
 }
 
@@ -182,7 +182,7 @@ bool raised_or_lowered(const FirstLevel<T>& first, double few) {
   if (may_lower(stage.A, stage.border, first.params)) {
     LevelReport raised_line = first.line;
     IncompleteCholesky<T> raised = std::move(first.level().factor);
-    first.fill(first.params, Dropped::lowers_diagonal);
+    first.build(first.params, Dropped::lowers_diagonal);
     first.levels.lowered = is_enough_as_it_is(first, few);
     if (first.levels.lowered) return true;
     first.level().factor = std::move(raised), first.line = std::move(raised_line);
@@ -196,7 +196,7 @@ bool takes_finer(const FirstLevel<T>& first) {
   if (!first.levels.poor || first.report.indefinite || first.stage.rows() > few_rows) return false;
   first.report.reason =
       "no near-nullspace is known: an incomplete Cholesky factorization that drops less";
-  if (!first.levels.finer) first.fill(with_fewer_drops(first.params), Dropped::raises_diagonal);
+  if (!first.levels.finer) first.build(with_fewer_drops(first.params), Dropped::raises_diagonal);
   return first.levels.finer = true;
 }
 
@@ -256,10 +256,10 @@ template <class T>
 bool FirstFactor<T>::is_still_enough(const CsrView<double>& A, const Levels<T>& levels,
                                      const Params& params) const {
   const Level<T>& level = levels.levels.front();
-  const auto side = side_for_factor<T>(A, constants(A.rows, 1), level.border);
+  const auto rhs = rhs_for_factor<T>(A, constants(A.rows, 1), level.border);
   Report report;
   return may_choose(params) &&
-         factor_is_enough(A, side, level.border, level, params,
+         factor_is_enough(A, rhs, level.border, level, params,
                           most_factor_steps(A, level.border, params, levels.poor), report,
                           steps_of_update);
 }

@@ -36,7 +36,7 @@
 // D' over the third before, the error falls by (D / D')^(3 / 2k) a step, and
 //   steps left = log(target / residual) / log(that).
 // On 35 finite-element systems and 40 matrices (../shared/prototype/choice replays such rules) this
-// foretold better than the fall of the residual, and than Ritz values.
+// predicted better than the fall of the residual, and than Ritz values.
 // MINRES gives the same for the residual in the norm of M.
 #pragma once
 

@@ -38,11 +38,11 @@ std::optional<int> steps_with_diagonal(const DistRows<T>& A, const std::vector<T
   const auto constants = [&](Index i) {
     return near_nullspace.values.empty() ? 1 : near_nullspace.sum(i);
   };
-  auto side = probe_side<T>(
+  auto rhs = probe_rhs<T>(
       A.comm, A.own(), [&](Index i) { return double{inverse[i]}; }, constants);
   for (T& d : inverse) d = d > 0 ? 1 / d : T(0);
   return predict_iterations(
-      A.comm, std::move(side), most, [&](const T* x, T* y) { multiply(x, y); },
+      A.comm, std::move(rhs), most, [&](const T* x, T* y) { multiply(x, y); },
       [&](const T* r, T* z) {
         for_chunks(inverse.size(), [&](std::size_t, std::size_t begin, std::size_t end) {
           for (std::size_t i = begin; i < end; ++i) z[i] = inverse[i] * r[i];

@@ -76,8 +76,8 @@ Index coarse_size(Global nnz, const Params& params) {
 }
 
 template <class T>
-void fill_coarse(const Border& border, const Csr<double>& A, Levels<T>& out, LevelReport& line,
-                 Report& report) {
+void build_coarse(const Border& border, const Csr<double>& A, Levels<T>& out, LevelReport& line,
+                  Report& report) {
   solve_coarse(border, A, out, report);
   line.rows = out.coarse_rows;
   if (!border.alone()) line.ranks = border.layout.ranks_with_rows();
@@ -85,8 +85,9 @@ void fill_coarse(const Border& border, const Csr<double>& A, Levels<T>& out, Lev
   line.bytes = out.coarse.size() * sizeof(T);
 }
 
-template void fill_coarse(const Border&, const Csr<double>&, Levels<float>&, LevelReport&, Report&);
-template void fill_coarse(const Border&, const Csr<double>&, Levels<double>&, LevelReport&,
-                          Report&);
+template void build_coarse(const Border&, const Csr<double>&, Levels<float>&, LevelReport&,
+                           Report&);
+template void build_coarse(const Border&, const Csr<double>&, Levels<double>&, LevelReport&,
+                           Report&);
 
 }  // namespace pympf::precond

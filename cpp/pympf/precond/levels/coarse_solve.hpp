@@ -9,8 +9,8 @@ namespace pympf::precond {
 // The pseudo-inverse of the last matrix, D (D A D)^+ D with the units D of its rows: |D A D|^+ when
 // it has negative eigenvalues. Collective.
 template <class T>
-void fill_coarse(const Border& border, const Csr<double>& A, Levels<T>& out, LevelReport& line,
-                 Report& report);
+void build_coarse(const Border& border, const Csr<double>& A, Levels<T>& out, LevelReport& line,
+                  Report& report);
 
 // Rows at which the hierarchy ends with a dense solve.
 Index coarse_size(Global nnz, const Params& params);

@@ -161,7 +161,7 @@ class Coarsening {
     to.B.values.resize(static_cast<std::size_t>(next_.clusters.count) * m * m);
     to.border.share(to.B.values, m);
     if (!border_.alone()) {
-      next_.exact_P = next_.P;
+      next_.unrounded_P = next_.P;
       settle(params_, next_);
     }
     reorder(next_, params_);

@@ -8,8 +8,8 @@ namespace pympf::precond {
 struct Next {
   Csr<double> P, R;  // R = P^T
   OffDiagonal<double> P_off;
-  Csr<double> exact_P;  // before it is taken apart, on several ranks
-  Border known;         // its clusters
+  Csr<double> unrounded_P;  // before it is taken apart, on several ranks
+  Border known;             // its clusters
   Stage stage;
   Clustering clusters;
   bool lifted = false;

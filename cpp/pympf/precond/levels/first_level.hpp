@@ -2,7 +2,7 @@
 // need, and may be all that is needed. choice/first_factor.hpp weighs that.
 #pragma once
 
-#include "pympf/precond/levels/fill.hpp"
+#include "pympf/precond/levels/build_level.hpp"
 #include "pympf/precond/levels/level.hpp"
 #include "pympf/precond/levels/stage.hpp"
 #include "pympf/precond/report.hpp"
@@ -19,8 +19,8 @@ struct FirstLevel {
 
   Level<T>& level() const { return levels.levels.front(); }
   // Makes its smoother, again if there is one.
-  void fill(const Params& with, Dropped dropped) const {
-    fill_level(stage.A, stage.border, stage.domains, with, level(), line, report, dropped);
+  void build(const Params& with, Dropped dropped) const {
+    build_level(stage.A, stage.border, stage.domains, with, level(), line, report, dropped);
   }
 };
 

@@ -19,8 +19,8 @@ struct Level : Smoothed<T> {
   // no longer reproduce the nullspace of a singular A, and its coarse matrix would lose that: on
   // one rank the numbers of P and R, unless T is double; over ranks a matrix with `width` columns
   // for each of `clusters`.
-  std::vector<double> exact_P_data, exact_R_data;
-  Csr<double> exact_P;
+  std::vector<double> unrounded_P_data, unrounded_R_data;
+  Csr<double> unrounded_P;
   Border border, clusters;
   Index width = 1;
 

@@ -6,8 +6,8 @@
 
 #include "pympf/common/clock.hpp"
 #include "pympf/la/sparse.hpp"
+#include "pympf/precond/levels/build_level.hpp"
 #include "pympf/precond/levels/coarse_solve.hpp"
-#include "pympf/precond/levels/fill.hpp"
 #include "pympf/precond/levels/near_nullspace.hpp"
 #include "pympf/precond/levels/product.hpp"
 #include "pympf/precond/levels/setup.hpp"
@@ -23,7 +23,7 @@ CsrView<double> with_data(const Csr<T>& pattern, const std::vector<double>& data
 
 // P or R before it was rounded.
 template <class T>
-CsrView<double> exact(const Csr<T>& functions, const std::vector<double>& data) {
+CsrView<double> unrounded(const Csr<T>& functions, const std::vector<double>& data) {
   if constexpr (std::is_same_v<T, double>)
     return functions.view();
   else
@@ -51,11 +51,12 @@ template <class T>
 Renewed projected(const CsrView<double>& A, const Level<T>& level, const Csr<T>* known,
                   const Border& next) {
   if (next.alone()) {
-    const auto P = exact(level.P, level.exact_P_data), R = exact(level.R, level.exact_R_data);
+    const auto P = unrounded(level.P, level.unrounded_P_data),
+               R = unrounded(level.R, level.unrounded_R_data);
     if (!known) return Renewed(*coarse_product(A, P, R));
     return {*known, coarse_product(A, P, R, known->indptr, known->indices)};
   }
-  Csr<double> P = level.exact_P;
+  Csr<double> P = level.unrounded_P;
   Projection product = *project(level.border, A, level.clusters, level.width,
                                 std::numeric_limits<Global>::max() - 1, P);
   if (product.border.layout.starts == next.layout.starts) return Renewed(std::move(product.A));
@@ -108,15 +109,15 @@ void refresh_levels(const DistRows<double>& matrix, const Params& given, Levels<
     const auto start = Clock::now();
     LevelReport& line = report.levels[l];
     if (l == levels.levels.size()) {
-      fill_coarse(levels.coarse_border, A.whole, levels, line, report);
+      build_coarse(levels.coarse_border, A.whole, levels, line, report);
     } else {
       Level<T>& level = levels.levels[l];
       level.factor = {};  // the new one gets its memory
       const bool lowers =
           levels.lowered && (rule.may_lower_diagonal(A.view, level.border, params) ||
                              lowers_as_asked(A.view, level.border, params));
-      fill_level(A.view, level.border, Domains{{}, level.strips}, params, level, line, report,
-                 lowers ? Dropped::lowers_diagonal : Dropped::raises_diagonal);
+      build_level(A.view, level.border, Domains{{}, level.strips}, params, level, line, report,
+                  lowers ? Dropped::lowers_diagonal : Dropped::raises_diagonal);
       if (report.rounds_off) return;
       if (l + 1 < report.levels.size()) {
         const bool last = l + 1 == levels.levels.size();

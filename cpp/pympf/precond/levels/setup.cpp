@@ -12,9 +12,9 @@
 #include "pympf/common/clock.hpp"
 #include "pympf/common/progress.hpp"
 #include "pympf/la/sparse.hpp"
+#include "pympf/precond/levels/build_level.hpp"
 #include "pympf/precond/levels/coarse_solve.hpp"
 #include "pympf/precond/levels/coarsen.hpp"
-#include "pympf/precond/levels/fill.hpp"
 #include "pympf/precond/levels/near_nullspace.hpp"
 #include "pympf/precond/levels/nodes.hpp"
 #include "pympf/precond/levels/setup.hpp"
@@ -28,8 +28,8 @@ constexpr double most_cut_loss = 10;
 
 // For the additive cycle the wavelets' solves take the place of both.
 template <class T>
-void fill_additive(const Stage& stage, const Clustering& clusters, Level<T>& level,
-                   LevelReport& line) {
+void build_additive(const Stage& stage, const Clustering& clusters, Level<T>& level,
+                    LevelReport& line) {
   Level<T> kept;
   kept.P = std::move(level.P), kept.R = std::move(level.R);
   kept.P_off = std::move(level.P_off), kept.strips = std::move(level.strips);
@@ -85,7 +85,7 @@ class Setup {
       left_ -= stage_.nnz();
       if (stage_.rows() <= smallest_ && params_.method != Method::incomplete_cholesky) {
         out_.coarse_border = std::move(stage_.border);
-        fill_coarse(out_.coarse_border, stage_.A, out_, line, report_);
+        build_coarse(out_.coarse_border, stage_.A, out_, line, report_);
         last = true;
       } else {
         last = add_level(out_.levels.emplace_back(), line);
@@ -114,8 +114,8 @@ class Setup {
     out_.order = stage_.domains.order;
   }
 
-  void fill(Level<T>& level, LevelReport& line, const Params& with, Dropped dropped) {
-    fill_level(stage_.A, stage_.border, stage_.domains, with, level, line, report_, dropped);
+  void build(Level<T>& level, LevelReport& line, const Params& with, Dropped dropped) {
+    build_level(stage_.A, stage_.border, stage_.domains, with, level, line, report_, dropped);
   }
 
   Dropped dropped() const {
@@ -126,7 +126,7 @@ class Setup {
   bool add_level(Level<T>& level, LevelReport& line) {
     const bool first = line.level == 1;
     out_.lowered = first && lowers_as_asked(stage_.A, stage_.border, params_);
-    if (first || !additive()) fill(level, line, params_, dropped());
+    if (first || !additive()) build(level, line, params_, dropped());
     rounds_off_ = report_.rounds_off;
     if (rounds_off_) return true;
     bool last = line.level == params_.max_levels || params_.method == Method::incomplete_cholesky;
@@ -137,7 +137,7 @@ class Setup {
       next.clusters.label.assign(stage_.nodes(), -1);
     else
       take_functions(next, level, line);
-    if (additive()) fill_additive(stage_, next.clusters, level, line);
+    if (additive()) build_additive(stage_, next.clusters, level, line);
     line.bytes = bytes_of(level);
     level.border = std::move(stage_.border);
     if (!last) stage_ = std::move(next.stage);
@@ -150,7 +150,7 @@ class Setup {
       params_.strips = facing_strips;
       order_rows();
       level = {};
-      fill(level, line, params_, dropped());
+      build(level, line, params_, dropped());
     }
     if (last) return true;
     const FirstLevel<T> first{stage_, params_, out_, line, report_};
@@ -166,15 +166,15 @@ class Setup {
   void take_functions(Next& next, Level<T>& level, LevelReport& line) {
     const Communicator& comm = A_.comm;
     const bool keeps = stage_.border.alone() && !additive();
-    level.R = cast<T>(std::move(next.R), keeps ? &level.exact_R_data : nullptr);
-    if (!additive()) level.exact_P = std::move(next.exact_P);
+    level.R = cast<T>(std::move(next.R), keeps ? &level.unrounded_R_data : nullptr);
+    if (!additive()) level.unrounded_P = std::move(next.unrounded_P);
     level.clusters = std::move(next.known);
     level.width = next.stage.block;
     line.clusters = comm.sum(Global{next.clusters.count});
     line.lifted = next.lifted;
     const Global functions = comm.sum(Global{next.P.nnz()} + next.P_off.block.nnz());
     line.prolongation = static_cast<double>(functions) / static_cast<double>(stage_.rows());
-    level.P = cast<T>(std::move(next.P), keeps ? &level.exact_P_data : nullptr);
+    level.P = cast<T>(std::move(next.P), keeps ? &level.unrounded_P_data : nullptr);
     level.P_off = cast<T>(std::move(next.P_off));
   }
 

@@ -49,15 +49,15 @@ void permute_rows(V& values, const std::vector<Index>& order, Index width) {
   values = std::move(out);
 }
 
-// `exact`, unless it is null, gets the numbers when they are rounded.
+// `unrounded`, unless it is null, gets the numbers when they are rounded.
 template <class T>
-Csr<T> cast(Csr<double>&& A, std::vector<double>* exact = nullptr) {
+Csr<T> cast(Csr<double>&& A, std::vector<double>* unrounded = nullptr) {
   if constexpr (std::is_same_v<T, double>) {
     return std::move(A);
   } else {
     Csr<T> out{
         A.rows, A.cols, std::move(A.indptr), std::move(A.indices), {A.data.begin(), A.data.end()}};
-    if (exact) *exact = std::move(A.data);
+    if (unrounded) *unrounded = std::move(A.data);
     return out;
   }
 }

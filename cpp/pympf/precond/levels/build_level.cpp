@@ -1,4 +1,4 @@
-#include "pympf/precond/levels/fill.hpp"
+#include "pympf/precond/levels/build_level.hpp"
 
 #include <type_traits>
 
@@ -37,15 +37,15 @@ template <class T>
 std::size_t bytes_of(const Level<T>& level) {
   return (level.A.data.size() + level.P.data.size() + level.R.data.size() + level.Z.data.size()) *
              (sizeof(T) + sizeof(Index)) +
-         level.exact_P.data.size() * (sizeof(double) + sizeof(Index)) +
-         (level.exact_P_data.size() + level.exact_R_data.size()) * sizeof(double) +
+         level.unrounded_P.data.size() * (sizeof(double) + sizeof(Index)) +
+         (level.unrounded_P_data.size() + level.unrounded_R_data.size()) * sizeof(double) +
          level.factor.bytes();
 }
 
 template <class T>
-void fill_level(const CsrView<double>& A, const Border& border, const Domains& domains,
-                const Params& params, Level<T>& level, LevelReport& line, Report& report,
-                Dropped dropped) {
+void build_level(const CsrView<double>& A, const Border& border, const Domains& domains,
+                 const Params& params, Level<T>& level, LevelReport& line, Report& report,
+                 Dropped dropped) {
   const Communicator& comm = border.comm;
   if (!border.alone()) {
     pympf::split(A, A.rows, level.A, level.A_off);
@@ -107,10 +107,10 @@ void sum_up(const Params& params, Report& report) {
   if (report.reason.empty()) report.reason = reason_for(report, params);
 }
 
-#define PYMPF_FILL(T)                                                                            \
-  template std::size_t bytes_of(const Level<T>&);                                                \
-  template void fill_level(const CsrView<double>&, const Border&, const Domains&, const Params&, \
-                           Level<T>&, LevelReport&, Report&, Dropped);
+#define PYMPF_FILL(T)                                                                             \
+  template std::size_t bytes_of(const Level<T>&);                                                 \
+  template void build_level(const CsrView<double>&, const Border&, const Domains&, const Params&, \
+                            Level<T>&, LevelReport&, Report&, Dropped);
 PYMPF_FILL(float)
 PYMPF_FILL(double)
 #undef PYMPF_FILL

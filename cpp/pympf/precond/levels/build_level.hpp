@@ -15,9 +15,9 @@ std::size_t bytes_of(const Level<T>& level);
 // What a level is besides its scaling functions: the matrix in the precision of the cycle and the
 // smoother. What it is worth to know goes to its line of the report. Collective.
 template <class T>
-void fill_level(const CsrView<double>& A, const Border& border, const Domains& domains,
-                const Params& params, Level<T>& level, LevelReport& line, Report& report,
-                Dropped dropped = Dropped::raises_diagonal);
+void build_level(const CsrView<double>& A, const Border& border, const Domains& domains,
+                 const Params& params, Level<T>& level, LevelReport& line, Report& report,
+                 Dropped dropped = Dropped::raises_diagonal);
 
 void sum_up(const Params& params, Report& report);
 
