@@ -6,6 +6,7 @@ are numbered in the order of the list: the even and the odd ones are the two hal
 fitted on and the other reported (`half`).
 """
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -49,7 +50,7 @@ def _vector_mass(u: Any, v: Any, w: Any) -> Any:
 
 @skfem.BilinearForm
 def _curl_curl(u: Any, v: Any, w: Any) -> Any:
-    rotation = curl(u) * curl(v) if u.value.shape[0] == 2 else dot(curl(u), curl(v))
+    rotation = curl(u) * curl(v) if u.shape[0] == 2 else dot(curl(u), curl(v))
     return rotation + dot(u, v)
 
 
@@ -76,7 +77,7 @@ def _load(v: Any, w: Any) -> Any:
 
 @skfem.LinearForm
 def _vector_load(v: Any, w: Any) -> Any:
-    return v.value[-1]
+    return v[-1]
 
 
 # ---- meshes --------------------------------------------------------------------------------------
@@ -142,8 +143,7 @@ def _of(
 
     def build(rows: int) -> System:
         cells = _sized(rows, lambda m: int(per_cell * m**axes))
-        grid = mesh(cells)
-        basis = skfem.Basis(grid, element)
+        basis = skfem.Basis(mesh(cells), copy.deepcopy(element))  # some keep what a mesh gave them
         A, b = form.assemble(basis), load.assemble(basis)
         if shift:
             A = A + shift * (_mass if load is _load else _vector_mass).assemble(basis)

@@ -118,7 +118,10 @@ class Columns:
             given = {**options.to_build(), **other}
             known = (options.near_nullspace, options.block_size)
             left = options.left_near_nullspace
-            self.others[key] = precondition(self.A, self.to_build, *known, given, left, choice)
+            basis = options.basis()
+            self.others[key] = precondition(
+                self.A, self.to_build, *known, given, left, choice, basis
+            )
         return self.others[key]
 
     def solutions(self, B: NDArray[Any], X: NDArray[Any]) -> list[Solution]:
@@ -228,9 +231,7 @@ class Column:
     def _take_diagonal(self) -> None:
         shared = self.shared
         self.M = Chosen(
-            shared.choice,
-            *("mmf", f"jacobi: {self.choice.plan['reason']}"),
-            make=lambda: shared.built({"method": "jacobi"}),
+            *(shared.choice, "mmf", "jacobi"), make=lambda: shared.built({"method": "jacobi"})
         )
         self.krylov, self.why, self.watching = "cg", DIAGONAL_IS_POSITIVE, self.choice
 
@@ -286,7 +287,9 @@ class Column:
     def solution(self) -> Solution:
         """Return what came of it."""
         self._join_parts()
-        choice = f"{self.M.choice}; {self.krylov}: {self.why}"
+        begun = self.choice is not None and self.M.make is not None
+        reason = f": {self.choice.plan['reason']}" if begun else ""
+        choice = f"{self.M.choice}{reason}; {self.krylov}: {self.why}"
         if self.rest is not None:
             self.rest.finish(self.x, self.result)
             choice += self.rest.choice

@@ -80,6 +80,12 @@ class Options:
         """Whether the preconditioner is built here, from the matrix."""
         return isinstance(self.preconditioner, str) and self.preconditioner in METHOD_OF
 
+    def basis(self) -> float:
+        """Return how many vectors the method keeps, to which each step is made orthogonal."""
+        if self.method not in ("gmres", "fgmres"):
+            return 0
+        return self.restart or INDEX_MAX
+
     def to_build(self) -> dict[str, Any]:
         """Return the parameters of `as_preconditioner`."""
         given = {"method": METHOD_OF[self.preconditioner], **self.params}

@@ -405,10 +405,11 @@ def precondition(
     params: dict[str, Any],
     left_near_nullspace: ArrayLike | None = None,
     choice: Any = None,
+    basis: float = 0,
 ) -> Preconditioner:
     """Do as `as_preconditioner` does, for a matrix and its `admitted_rows` or `general_rows`.
 
-    `params` may have ``progress``, too.
+    `params` may have ``progress``, too. `basis`: vectors that the Krylov method keeps.
     """
     ranks, n = A.ranks, len(A.rows)
     params = dict(params)
@@ -432,7 +433,7 @@ def precondition(
     with working("setup") as work:
         progress = watched(progress, ranks, work)
         build = engine(A.dtype).precondition
-        made = build(rows, params, vectors, block_size, parts, left, choice, progress)
+        made = build(rows, params, vectors, block_size, parts, left, choice, progress, basis)
         M = Preconditioner(made, ranks=ranks, origin=origin)
         if is_watched():
             work.text = M.choice

@@ -2,7 +2,7 @@
 
 cdef extern from "pympf/precond/preconditioner.hpp" namespace "pympf::precond":
     cdef cppclass PrecondParams "pympf::precond::Params":
-        pass
+        double basis
     cdef cppclass NearNullspace:
         int32_t vectors
         vector[double] values
@@ -57,7 +57,7 @@ cdef extern from "pympf/precond/choice/chooser.hpp" namespace "pympf::precond":
         void meet_negative()
         void runs(const Plan&)
         const Known& known()
-        const Plan& plan()
+        Plan plan()
 
 
 cdef extern from "glue.hpp" namespace "pympf::python":
@@ -302,12 +302,13 @@ cdef void fill_near_nullspace(NearNullspace& out, const double[:, ::1] vectors):
 
 def precondition(Rows A not None, dict params, const double[:, ::1] near_nullspace, int32_t block,
                  const int32_t[::1] parts, const double[:, ::1] left_near_nullspace=None, Choice choice=None,
-                 progress=None):
+                 progress=None, double basis=0):
     """near_nullspace: (own rows, m), or None for constants; left_near_nullspace: that of A^T, for a general A.
     parts: the rank for each own row, or None. choice: what a solve has found before; progress: called
-    after each stage of the method 'classic', or None. Collective."""
+    after each stage of the method 'classic', or None; basis: vectors that the Krylov method keeps. Collective."""
     cdef Preconditioner out = Preconditioner()
     cdef PrecondParams p = read_precond_params(texts(params))
+    p.basis = basis
     cdef NearNullspace vectors, left
     cdef Progress report = make_progress(call_progress, <void*>progress, A.rows.get().comm)
     cdef vector[int] ranks

@@ -6,6 +6,9 @@ import scipy.sparse as sp
 import pympf
 from pympf import gallery
 
+BEGUN = 2
+"""Steps of CG with the diagonal, before `solve` looks at the matrix."""
+
 
 def dense(M):
     """Give M as an array."""

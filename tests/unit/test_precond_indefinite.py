@@ -12,7 +12,7 @@ from ..helpers import (
     has_sparse_factors,
     needs_sparse_factors,
 )
-from .precond_systems import dense, normal_equations
+from .precond_systems import BEGUN, dense, normal_equations
 
 
 @pytest.mark.parametrize("method", ["multilevel", "ict", "classic"])
@@ -61,10 +61,10 @@ def test_small_networks_and_structures_are_factored(rng, make, sign):
     if not has_sparse_factors():
         pytest.skip("pympf was built without a library of sparse direct factors")
     assert solution.choice.startswith("direct: a factor has at most ")
-    assert solution.iterations <= 4
     assert solution.operator.definite
     levels = pympf.solve(A, b, preconditioner="multilevel")
-    assert solution.iterations <= levels.iterations
+    alone = pympf.solve(A, b, preconditioner=solution.operator)
+    assert alone.iterations <= min(4, levels.iterations)
 
 
 def test_a_network_in_single_precision(rng):
@@ -80,7 +80,7 @@ def test_the_shifted_laplacian_that_no_multigrid_solves(rng):
     A = gallery.shifted(gallery.poisson((256, 256)), -0.05)
     b = rng.standard_normal(A.shape[0])
     solution = pympf.solve(A, b)
-    assert (solution.method, solution.iterations) == ("gmres", 1)
+    assert (solution.method, solution.iterations) == ("gmres", BEGUN + 1)
     assert not solution.operator.definite
     assert np.linalg.norm(b - A @ solution.x) <= 1e-8 * np.linalg.norm(b)
     solution = pympf.solve(A, b, preconditioner="two_level")

@@ -57,6 +57,7 @@ struct Params {
   Precision precision = Precision::automatic;
   FactorBackend factor_backend = FactorBackend::automatic;
   mmf::Params factorization = {};  // for the method `classic`
+  double basis = 0;  // vectors that the Krylov method keeps, as GMRES does: of who calls, no field
 };
 
 // The additive cycle has best values of its own for what is not given.

@@ -241,6 +241,7 @@ struct Preconditioner<T>::Impl {
     used = params;
     report = {};
     facts = sizes_of(A);
+    facts.basis = params.basis;
     rung = Rung::chosen;
     failures.clear();
     if (params.method == Method::jacobi) {
@@ -402,15 +403,15 @@ struct Preconditioner<T>::Impl {
     const std::shared_ptr<SparseFactor> factor =
         Direct::analysis(working_copy(A, negative).rows, params, most);
     if (!factor || factor->analysis().fill.entries > most) return false;
-    facts.fill = factor->analysis().fill;
+    facts.take(factor->analysis());
     return (is_small || choose(facts, params).method == "direct") &&
            build_analyzed(A, std::move(factor));
   }
 
-  // By a guess, where levels promise little; with few rows a finer factor is better.
+  // By a guess, before it is analyzed. Where levels promise much, their factor may do alone.
   bool may_be_direct(const DistRows<T>& A) const {
-    return facts.far_from_null && facts.rows > few_rows &&
-           guessed_total_of_direct(A, facts, params) < total_of_others(facts, params);
+    if (params.coarse_size > 0 || !facts.far_from_null) return false;
+    return guessed_total_of_direct(A, facts, params) < total_of_others(facts, params);
   }
 
   // With the sign that makes A positive definite where there is one.

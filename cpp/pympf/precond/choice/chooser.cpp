@@ -13,43 +13,90 @@ namespace pympf::precond {
 
 template <class T>
 Chooser<T>::Chooser(const DistRows<T>& A, const Params& params, const NearNullspace& near_nullspace)
-    : A_(A), params_(params) {
-  const std::vector<T> d = pympf::diagonal(A);
-  if (within_range(A, d)) return;  // which drops entries first
-  facts_ = look_at(A, d, near_nullspace, params);
-  if (!facts_.diagonal_steps) return;  // not looked at
-  known_.facts = facts_;
-  known_.plan = choose(facts_, params);
-  begins_ = known_.plan.method == "jacobi" && params.cycle != CycleKind::k;
+    : A_(A), params_(params), shared_(std::make_shared<Shared>()), facts_(sizes_of(A)) {
+  shared_->diagonal = pympf::diagonal(A);
+  if (within_range(A, shared_->diagonal)) return;  // which drops entries first
+  if (!is_to_be_looked_at(facts_, params)) return;
+  shared_->near_nullspace = near_nullspace;
   begin();
 }
 
 template <class T>
 Chooser<T>::Chooser(const Chooser& other)
-    : A_(other.A_), params_(other.params_), facts_(other.facts_), begins_(other.begins_) {
-  if (!facts_.diagonal_steps) return;
-  known_.facts = facts_;
-  known_.plan = choose(facts_, params_);
-  begin();
+    : A_(other.A_), params_(other.params_), shared_(other.shared_), facts_(sizes_of(other.A_)) {
+  if (other.begins_ || other.has_looked_) begin();
+}
+
+// CG needs a positive diagonal; who solves often wants to know first.
+template <class T>
+void Chooser<T>::begin() {
+  const auto& d = shared_->diagonal;
+  const bool may =
+      params_.cycle != CycleKind::k && params_.solves < many_solves &&
+      A_.comm.min(Global{std::all_of(d.begin(), d.end(), [](T v) { return v > 0; })}) > 0;
+  if (!may) look();
+  begins_ = may || (known_.plan.method == "jacobi" && params_.cycle != CycleKind::k);
+  if (!begins_) return;
+  known_.plan.method = "jacobi";
+  if (!has_looked_) known_.plan.reason = "less is left to do than any setup costs";
+  known_.plan.krylov = "cg";
+  known_.plan.precision = "working";
+  known_.plan.strips = params_.strips;
+  known_.plan.then = {"multilevel", "direct"};
+  const Offer diagonal = offer_of(offers_for(facts_), "jacobi");
+  watch_from(diagonal);
+  if (has_looked_) run_->promise(diagonal.total(params_.solves));
 }
 
 template <class T>
-void Chooser<T>::begin() {
-  if (!begins_) return;
-  known_.plan.precision = "working";
+void Chooser<T>::look() {
+  if (std::exchange(has_looked_, true)) return;
+  std::optional<Facts>& facts = shared_->looked_at;
+  if (!facts) facts = look_at(A_, shared_->diagonal, shared_->near_nullspace, params_);
+  const bool has_met_negative = facts_.has_negative_eigenvalue;
+  facts_ = *facts;
+  facts_.has_negative_eigenvalue = facts_.has_negative_eigenvalue || has_met_negative;
+  known_.facts = facts_;
+  known_.plan = choose(facts_, params_);
+}
+
+template <class T>
+bool Chooser<T>::is_easy() const {
+  return run_->spent() + run_->left() <= least_setup_of_others(facts_) / params_.solves;
+}
+
+// Of CG with the diagonal, before anything was looked at.
+template <class T>
+bool Chooser<T>::goes_on(const KrylovStep& step) {
+  constexpr int least_steps = 2;  // that a forecast needs
+  (*run_)(step);
+  if (run_->steps() < least_steps || is_easy()) return true;
+  look();
+  if (known_.plan.method != "jacobi") return false;
   known_.plan.then = {"multilevel", "direct"};
-  watch_from(offer_of(known_.plan.offers, "jacobi"));
+  run_->promise(offer_of(known_.plan.offers, "jacobi").total(params_.solves));
+  return true;
 }
 
 template <class T>
 void Chooser<T>::watch_from(const Offer& offer) {
-  run_.emplace(offer.setup / params_.solves, offer.step, offer.total(params_.solves),
+  run_.emplace(offer.setup / params_.solves, offer.step,
                [this](double steps) { return least_of_others(steps); });
 }
 
 template <class T>
+Plan Chooser<T>::plan() const {
+  Plan plan = known_.plan;
+  if (!begins_ || has_looked_) return plan;
+  Facts facts = facts_;
+  facts.diagonal_steps = run_->steps() + run_->steps_left();
+  plan.offers = offers_for(facts);
+  return plan;
+}
+
+template <class T>
 Operator<T> Chooser<T>::diagonal() const {
-  std::vector<T> inverse = pympf::diagonal(A_);
+  std::vector<T> inverse = shared_->diagonal;
   for (T& d : inverse) d = d != 0 ? T(1) / std::abs(d) : T(1);
   return [inverse = std::move(inverse)](const T* r, T* z) {
     for_chunks(inverse.size(), [&](std::size_t, std::size_t i, std::size_t end) {
@@ -61,7 +108,7 @@ Operator<T> Chooser<T>::diagonal() const {
 template <class T>
 KrylovWatch Chooser<T>::watch() {
   if (!run_) return {};
-  return [this](const KrylovStep& step) { return (*run_)(step); };
+  return [this](const KrylovStep& step) { return has_looked_ ? (*run_)(step) : !goes_on(step); };
 }
 
 // The diagonal is left for the factor, for levels or a direct factor, the factor for the last two,
@@ -89,14 +136,22 @@ void Chooser<T>::analyze(double others) {
   if (*guess_ >= others) return;
   if constexpr (std::is_same_v<T, double>) {
     analysis_ = Direct::analysis(A_.rows, params_);
-    facts_.fill = analysis_->analysis().fill;
+    facts_.take(analysis_->analysis());
   }
 }
 
 template <class T>
 void Chooser<T>::next(const std::string& why) {
+  const bool is_left = has_looked_ && known_.plan.method == "jacobi";
+  const bool is_first = begins_ && !std::exchange(is_built_, true) && !is_left;
+  const double spent = known_.plan.spent + (run_ ? run_->spent() : 0);
+  look();
   Plan& plan = known_.plan;
-  plan.spent += run_ ? run_->spent() : 0;
+  plan.spent = spent;
+  if (is_first && plan.method != "jacobi") {  // what the plan takes has not run
+    run_.reset();
+    return;
+  }
   facts_.diagonal_steps = running_ == "jacobi" && run_ ? run_->steps_left() : Offer::unknown;
   if (running_ == "jacobi" && !facts_.has_negative_eigenvalue)
     analyze(total_of_others(facts_, params_));
@@ -130,8 +185,10 @@ void Chooser<T>::runs(const Plan& built) {
   run_.reset();
   const bool is_direct_refused = known_.analysis && running_ != "direct";
   if (built.krylov != "cg" || is_direct_refused) return;
-  if (running_ == "ict" || running_ == "multilevel")
-    watch_from(offer_of(known_.plan.offers, running_));
+  if (running_ != "ict" && running_ != "multilevel") return;
+  const Offer& offer = offer_of(known_.plan.offers, running_);
+  watch_from(offer);
+  run_->promise(offer.total(params_.solves));
 }
 
 template class Chooser<float>;

@@ -1,5 +1,9 @@
-// The choice of a solve, which has a right-hand side: the offer that the plan takes begins, and
-// pays as it goes (pay_as_you_go.hpp): where its own convergence says so, another one takes over.
+// The choice of a solve, which has a right-hand side. Where CG with the diagonal may solve the
+// system, it begins, as it needs no setup, and nothing is looked at before what it has spent and
+// needs yet, by its own forecast, is more than the least setup of another offer. Then the plan is
+// made: CG goes on, or the offer that the plan takes follows, from the x that is there. So an easy
+// system pays nothing for being looked at, and the others as a rule two steps. What runs pays as it
+// goes (pay_as_you_go.hpp): where its own convergence says so, another offer takes over.
 //
 //   Chooser chooser(A, params, near_nullspace);
 //   if (chooser.begins())               run CG with chooser.diagonal() under chooser.watch();
@@ -44,19 +48,31 @@ class Chooser {
   void runs(const Plan& built);
 
   const Known& known() const { return known_; }
-  const Plan& plan() const { return known_.plan; }
+  // Where nothing was looked at, with the steps that CG has taken and needs yet.
+  Plan plan() const;
 
  private:
+  // What all right-hand sides share.
+  struct Shared {
+    NearNullspace near_nullspace;
+    std::vector<T> diagonal;
+    std::optional<Facts> looked_at;
+  };
+
   void begin();
+  void look();
+  bool is_easy() const;
+  bool goes_on(const KrylovStep& step);
   void watch_from(const Offer& offer);
   double least_of_others(double steps);
   void analyze(double others);
 
   const DistRows<T>& A_;
   const Params params_;
+  std::shared_ptr<Shared> shared_;
   Facts facts_;
   Known known_;
-  bool begins_ = false;
+  bool begins_ = false, has_looked_ = false, is_built_ = false;
   std::optional<double> guess_;  // of the total of a direct factor
   std::string running_ = "jacobi";
   std::shared_ptr<SparseFactor> analysis_;

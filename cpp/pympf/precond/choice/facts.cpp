@@ -9,6 +9,7 @@
 #include "pympf/precond/choice/unit_costs.hpp"
 #include "pympf/precond/levels/coarse_solve.hpp"
 #include "pympf/precond/levels/direct.hpp"
+#include "pympf/precond/levels/nodes.hpp"
 
 namespace pympf::precond {
 namespace {
@@ -20,8 +21,6 @@ constexpr double little_sum = 1e-3;    // sum of |row sum| to the trace
 
 // Of the break-even: who is only just better loses by being wrong.
 constexpr double sure = 0.8;
-// With few rows a finer or complete factor (probes.hpp) costs less than levels do.
-constexpr double most_on_few_rows = 50;
 
 // The mean width of the levels of a breadth-first search from row `root`; `far` gets the last row.
 template <class T>
@@ -104,21 +103,28 @@ Facts facts_of(const DistRows<T>& A, bool has_near_nullspace) {
   const bool is_given = A.comm.max(Global{has_near_nullspace}) > 0;
   facts.far_from_null =
       2 * A.comm.sum(far) >= facts.rows && !is_given && 2 * far_from_scaled(A) >= facts.rows;
+  if constexpr (std::is_same_v<T, double>)
+    facts.has_nodes = !is_given && !facts.far_from_null && find_node_size(A) > 1;
   return facts;
+}
+
+bool is_to_be_looked_at(const Facts& sizes, const Params& params) {
+  const Global least = std::max(least_rows, coarse_size(sizes.entries, params));
+  return may_choose(params) && sizes.rows > least;
 }
 
 template <class T>
 Facts look_at(const DistRows<T>& A, const std::vector<T>& d, const NearNullspace& near_nullspace,
               const Params& params) {
   Facts facts = sizes_of(A);
-  if (!may_choose(params) || facts.rows <= std::max(least_rows, coarse_size(facts.entries, params)))
-    return facts;
+  facts.basis = params.basis;
+  if (!is_to_be_looked_at(facts, params)) return facts;
   facts = facts_of(A, !near_nullspace.values.empty());
+  facts.basis = params.basis;
   facts.diagonal_steps = Offer::unknown;
   if (facts.negative_sums) facts.has_negative_eigenvalue = has_negative_curvature(A, d);
   if (facts.positive_diagonal && !facts.has_negative_eigenvalue) {
-    double most = sure * break_even_of_diagonal(facts, params);
-    if (facts.rows <= few_rows) most = std::min(most, most_on_few_rows);
+    const double most = sure * break_even_of_diagonal(facts, params);
     facts.diagonal_steps = diagonal_steps(A, d, near_nullspace, facts, most);
   }
   if (std::isinf(*facts.diagonal_steps) && facts.far_from_null)
@@ -129,16 +135,19 @@ Facts look_at(const DistRows<T>& A, const std::vector<T>& d, const NearNullspace
 template <class T>
 double guessed_total_of_direct(const DistRows<T>& A, const Facts& facts, const Params& params) {
   if (facts.ranks > 1 || !facts.is_double || A.own() == 0) return Offer::unknown;
-  if (!is_available(request_for(MatrixKind::definite, params))) return Offer::unknown;
+  const FactorRequest request = request_for(MatrixKind::definite, params);
+  if (!is_available(request)) return Offer::unknown;
   Index far = 0;
   std::vector<Index> order;
   mean_width(A.rows, 0, order, far);
   const double width = mean_width(A.rows, far, order, far);
   Fill about;
-  about.entries = 2.5 * static_cast<double>(facts.rows) * std::log2(width + 1);
-  about.work = 2 * width * width * width;
+  about.entries = 0.7 * std::pow(width, 0.8) * static_cast<double>(facts.rows);
+  about.work = 0.8 * std::pow(width, 1.7) * static_cast<double>(facts.rows);
   Facts guessed = facts;
   guessed.fill = about;
+  guessed.backend =
+      request.backend == "auto" ? factor_backends(request.kind).front() : request.backend;
   return offer_of(offers_for(guessed), "direct").total(1);
 }
 

@@ -17,6 +17,9 @@ Facts sizes_of(const DistRows<T>& A);
 template <class T>
 Facts facts_of(const DistRows<T>& A, bool has_near_nullspace);
 
+// Whether there is something to choose.
+bool is_to_be_looked_at(const Facts& sizes, const Params& params);
+
 // That, and where auto may choose the diagonal the steps of CG with it (diagonal_steps.hpp).
 template <class T>
 Facts look_at(const DistRows<T>& A, const std::vector<T>& diagonal,
@@ -25,9 +28,10 @@ Facts look_at(const DistRows<T>& A, const std::vector<T>& diagonal,
 // What a complete factor would cost for one solve, before it is analyzed, to see whether the
 // analysis is worth its time; infinite where there is none. Separators are about as wide as the
 // levels of the breadth-first search from a far row (A. George, J. W. H. Liu, "An automatic nested
-// dissection algorithm for irregular finite element problems", SIAM J. Numer. Anal. 15, 1978); with
-// w rows in the first one, L has about 2.5 log2 w entries for each row, for 2 w^3 multiply-adds. On
-// this rank.
+// dissection algorithm for irregular finite element problems", SIAM J. Numer. Anal. 15, 1978). With
+// w rows in a level in the mean, L has about 0.7 w^0.8 entries for a row, for 0.8 w^1.7
+// multiply-adds: fitted to what CHOLMOD has by AMD on the systems of the bench case `unit_costs`
+// (quotients: 1.5 and 2.4 in the quadratic mean). On this rank.
 template <class T>
 double guessed_total_of_direct(const DistRows<T>& A, const Facts& facts, const Params& params);
 

@@ -42,9 +42,9 @@ bool PayAsYouGo::operator()(const KrylovStep& step) {
   spent_ += per_step_;
   if (forecast_.steps() < next_look_ || spent_ < promised_) return false;
   next_look_ = forecast_.steps() + std::max(1, static_cast<int>(look_apart * forecast_.steps()));
-  steps_left_ = forecast_.steps_left();
-  return is_left({spent_, per_step_ * steps_left_, promised_, others_(steps_left_),
-                  others_(forecast_.steps() + steps_left_)});
+  const double left = forecast_.steps_left();
+  return is_left(
+      {spent_, per_step_ * left, promised_, others_(left), others_(forecast_.steps() + left)});
 }
 
 }  // namespace pympf::precond

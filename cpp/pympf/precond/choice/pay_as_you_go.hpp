@@ -41,6 +41,7 @@
 #pragma once
 
 #include <functional>
+#include <limits>
 #include <vector>
 
 #include "pympf/la/krylov.hpp"
@@ -75,17 +76,22 @@ class PayAsYouGo {
   // What the others cost in all, for a run that would go on for so many steps.
   using Others = std::function<double(double steps)>;
 
-  PayAsYouGo(double setup, double per_step, double promised, Others others)
-      : spent_(setup), per_step_(per_step), promised_(promised), others_(std::move(others)) {}
+  PayAsYouGo(double setup, double per_step, Others others)
+      : spent_(setup), per_step_(per_step), others_(std::move(others)) {}
+
+  // The total of the plan, before which it is not left; no end of it as long as there is none.
+  void promise(double total) { promised_ = total; }
 
   bool operator()(const KrylovStep& step);
 
+  int steps() const { return forecast_.steps(); }
   double spent() const { return spent_; }
-  double steps_left() const { return steps_left_; }  // at the last look
+  double steps_left() const { return forecast_.steps_left(); }
+  double left() const { return per_step_ * steps_left(); }
 
  private:
   Forecast forecast_;
-  double spent_, per_step_, promised_, steps_left_ = 0;
+  double spent_, per_step_, promised_ = std::numeric_limits<double>::infinity();
   int next_look_ = 4;
   Others others_;
 };

@@ -11,26 +11,46 @@ namespace {
 
 using namespace unit_costs;
 
+double entries_of(const Facts& facts) {
+  return static_cast<double>(std::max<Global>(facts.entries, 1));
+}
+
+// With what GMRES adds: a step is made orthogonal to the vectors before it, in the mean to half of
+// all. 4 n flops for each.
+Offer offer(const char* method, const Facts& facts, const UnitCost& setup, const UnitCost& step,
+            double steps) {
+  const double k = facts.row_entries(), nnz = entries_of(facts) / facts.ranks;
+  const double vectors = std::min(steps, facts.basis) / 2;
+  const double orthogonal = std::isfinite(vectors) ? vectors * basis_row / k : 0;
+  return {method, setup(k, nnz), step(k, nnz) + orthogonal, steps};
+}
+
 Offer diagonal_offer(const Facts& facts) {
-  const double k = facts.row_entries();
-  Offer out{"jacobi", diagonal_setup(k), diagonal_step(k)};
-  if (facts.diagonal_steps) out.steps = *facts.diagonal_steps;
+  const double steps = facts.diagonal_steps.value_or(Offer::unknown);
+  Offer out = offer("jacobi", facts, diagonal_setup, diagonal_step, steps);
   if (!facts.positive_diagonal) out.note = "the diagonal is not positive";
   if (facts.has_negative_eigenvalue) out.note = "A has negative eigenvalues";
   return out;
 }
 
+Offer factor_offer(const Facts& facts, double steps) {
+  return offer("ict", facts, factor_setup, factor_step, steps);
+}
+
 Offer factor_offer(const Facts& facts) {
-  const double k = facts.row_entries();
-  Offer out{"ict", factor_setup(k), factor_step(k)};
-  if (facts.diagonal_steps) out.steps = factor_least + factor_part * *facts.diagonal_steps;
-  return out;
+  const double steps = facts.diagonal_steps.value_or(Offer::unknown);
+  return factor_offer(facts, factor_least + factor_part * steps);
 }
 
 Offer levels_offer(const Facts& facts) {
-  const double k = facts.row_entries();
-  return {"multilevel", levels_setup(k), levels_step(k),
-          facts.far_from_null ? poor_levels_steps : levels_steps};
+  const double steps = facts.far_from_null ? poor_levels_steps
+                       : facts.has_nodes   ? node_levels_steps
+                                           : levels_steps;
+  return offer("multilevel", facts, levels_setup, levels_step, steps);
+}
+
+const CompleteCost& complete_cost(const std::string& backend) {
+  return backend == "cholmod" ? cholmod : backend == "mumps" ? mumps : superlu;
 }
 
 Offer direct_offer(const Facts& facts) {
@@ -39,10 +59,13 @@ Offer direct_offer(const Facts& facts) {
     out.note = facts.ranks > 1 ? "it is for one rank" : "not analyzed";
     return out;
   }
-  const auto entries = static_cast<double>(std::max<Global>(facts.entries, 1));
+  const double entries = entries_of(facts), rows = static_cast<double>(facts.rows);
   const Fill& fill = *facts.fill;
-  out.setup = order_setup + (entry_setup * fill.entries + work_setup * fill.work) / entries;
-  out.step = entry_step * fill.entries / entries;
+  const CompleteCost& cost = complete_cost(facts.backend);
+  out.setup =
+      cost.order +
+      (cost.row * rows + cost.entry * fill.entries + cost.work * fill.work + cost.fixed) / entries;
+  out.step = (cost.step_row * rows + cost.step_entry * fill.entries + cost.step_fixed) / entries;
   out.steps = 1;
   return out;
 }
@@ -64,6 +87,17 @@ std::vector<std::string> after(const std::string& method, bool single) {
   return out;
 }
 
+// The most steps that fit, by bisection.
+template <class Fits>
+double most_steps(const Fits& fits) {
+  double least = 0, most = 1e5;
+  while (most - least > 0.01) {
+    const double middle = (least + most) / 2;
+    (fits(middle) ? least : most) = middle;
+  }
+  return least;
+}
+
 }  // namespace
 
 std::vector<Offer> offers_for(const Facts& facts) {
@@ -81,23 +115,27 @@ double total_of_others(const Facts& facts, const Params& params) {
   return cheapest(offers, params.solves).total(params.solves);
 }
 
+double least_setup_of_others(const Facts& facts) {
+  double least = Offer::unknown;
+  for (const Offer& one : offers_for(facts))
+    if (one.method != "jacobi") least = std::min(least, one.setup);
+  return least;
+}
+
 double break_even_of_diagonal(Facts facts, Params params) {
   if (params.solves >= many_solves) return few_for_hierarchy;
   if (params.coarse_size > 0) params.solves = many_solves;  // levels are wanted, but not so much
-  facts.diagonal_steps = 0;
-  const Offer diagonal = diagonal_offer(facts), factor = factor_offer(facts);
-  const auto more = [&](const Offer& other) {
-    return other.total(params.solves) - diagonal.total(params.solves);
-  };
-  const double to_levels = more(levels_offer(facts)) / diagonal.step;
-  const double gain = diagonal.step - factor_part * factor.step;  // of a step with the diagonal
-  return gain > 0 ? std::min(to_levels, more(factor) / gain) : to_levels;
+  facts.fill.reset();
+  return most_steps([&](double steps) {
+    facts.diagonal_steps = steps;
+    return diagonal_offer(facts).total(params.solves) <= total_of_others(facts, params);
+  });
 }
 
 double break_even_of_factor(const Facts& facts, const Params& params) {
-  const Offer factor = factor_offer(facts), levels = levels_offer(facts);
-  const double more = (levels.setup - factor.setup) / params.solves;
-  return (more + levels.step * levels.steps) / factor.step;
+  const double levels = levels_offer(facts).total(params.solves);
+  return most_steps(
+      [&](double steps) { return factor_offer(facts, steps).total(params.solves) <= levels; });
 }
 
 Plan choose(const Facts& facts, const Params& params) {

@@ -36,11 +36,19 @@ struct Facts {
   bool is_double = true;
   bool positive_diagonal = true;         // in all rows but those of zeros
   bool far_from_null = false;            // no vectors are given, and constants are none
+  bool has_nodes = false;                // none are given, and rows look like those of nodes
   bool negative_sums = false;            // of most rows, as of shifted Laplacians
   bool small_sums = false;               // of all rows, as of Laplacians
   bool has_negative_eigenvalue = false;  // for sure
   std::optional<double> diagonal_steps;  // of CG with the diagonal
   std::optional<Fill> fill;              // of a complete factor
+  std::string backend;                   // which makes that
+  double basis = 0;                      // vectors that GMRES keeps; of CG and MINRES none
+
+  void take(const FactorAnalysis& analysis) {
+    fill = analysis.fill;
+    backend = analysis.backend;
+  }
 
   double row_entries() const {
     return rows > 0 ? static_cast<double>(entries) / static_cast<double>(rows) : 1;
@@ -56,8 +64,9 @@ Plan choose(const Facts& facts, const Params& params);
 // In a line: the totals of the offers for one of so many solves.
 std::string text(const Plan& plan, double solves);
 
-// The total of the cheapest offer but that of the diagonal.
+// The total of the cheapest offer but that of the diagonal, and the least of their setups.
 double total_of_others(const Facts& facts, const Params& params);
+double least_setup_of_others(const Facts& facts);
 
 // Steps with the diagonal, and with a factor that is there, that cost as much as what would come
 // after them.

@@ -107,6 +107,8 @@ double most_factor_steps(const CsrView<double>& A, const Border& border, const P
   facts.rows = border.comm.sum(Global{A.rows});
   facts.entries = border.comm.sum(Global{A.nnz()});
   facts.far_from_null = poor;
+  facts.ranks = border.comm.size();
+  facts.basis = params.basis;
   const bool is_wanted = wants_hierarchy(border.comm, params) &&
                          (facts.rows <= few_rows || params.solves >= many_solves);
   return is_wanted ? few_for_hierarchy : break_even_of_factor(facts, params);

@@ -23,7 +23,7 @@ bool wants_hierarchy(const Communicator& comm, const Params& params);
 inline constexpr Global long_rows = 15, short_rows = 4;
 
 // Rows from which auto thinks of less than a hierarchy.
-inline constexpr Index least_rows = 600;
+inline constexpr Index least_rows = 400;
 
 // Up to so many rows finer and complete factors are looked at.
 inline constexpr Index few_rows = 5000;

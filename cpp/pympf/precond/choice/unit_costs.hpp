@@ -1,40 +1,47 @@
-// What each offer costs, in products with A: the only tuned numbers of the choice.
+// What each offer costs, in products with A: the tuned numbers of the choice.
 //
-// A cost is `entry` + `row` / k, k = entries per row: what a row costs besides its entries weighs
-// more where rows are short. Measured on one core of an AMD EPYC (480 MB of L3), processor time, on
-// 35 finite-element systems (bench/elements.py, 12 000 rows, twelve of them at 40 000 too), the
-// families of the suite (10^4 and 10^5 rows) and the collection, from 9000 rows on. Fitted on every
-// other system and on the rest alone, a cost at k = 7 differs by 3 to 15 %; a single system by a
-// factor of 1.4 from the fit.
+// A cost is `entry` + `row` / k + `fixed` / nnz, k = entries per row, nnz in all: what a row costs
+// besides its entries weighs more where rows are short, and what every setup costs where there are
+// few entries. Measured and fitted on one core by
 //
-//   make unit-costs      measures and fits them again, and prints the lines below
+//   make unit-costs      bench/cases/unit_costs.py, which prints the numbers below
 #pragma once
 
 namespace pympf::precond {
 
 struct UnitCost {
-  double entry = 0, row = 0;
-  constexpr double operator()(double entries_per_row) const {
-    return entry + row / entries_per_row;
+  double entry = 0, row = 0, fixed = 0;
+  constexpr double operator()(double entries_per_row, double entries) const {
+    return entry + row / entries_per_row + fixed / entries;
   }
+};
+
+// Of a complete factor: of its setup for each entry of A, each row, each entry of L, each
+// multiply-add of the elimination, and in any case; of a solution the same.
+struct CompleteCost {
+  double order = 0, row = 0, entry = 0, work = 0, fixed = 0;
+  double step_row = 0, step_entry = 0, step_fixed = 0;
 };
 
 namespace unit_costs {
 
-inline constexpr UnitCost diagonal_setup{1.5, 4};
-inline constexpr UnitCost diagonal_step{0.95, 4};
-inline constexpr UnitCost factor_setup{47, 0};  // the incomplete factor of the first level
-inline constexpr UnitCost factor_step{1.7, 14};
-inline constexpr UnitCost levels_setup{145, 200};  // with that factor
-inline constexpr UnitCost levels_step{4.5, 30};
-// Of a complete factor by SuperLU, over the entries of A: for its order, an entry of L, a
-// multiply-add of the elimination; of a solution, for an entry of L.
-inline constexpr double order_setup = 30, entry_setup = 100, work_setup = 0.24, entry_step = 6;
+inline constexpr UnitCost diagonal_setup{1.5, 4, 0};
+inline constexpr UnitCost diagonal_step{1.05, 4, 1500};
+inline constexpr UnitCost factor_setup{55, 0, 3e5};  // the incomplete factor of the first level
+inline constexpr UnitCost factor_step{1.9, 15, 4000};
+inline constexpr UnitCost levels_setup{145, 200, 6e5};  // with that factor
+inline constexpr UnitCost levels_step{4.5, 30, 12000};
+inline constexpr CompleteCost cholmod{92, 130, 70, 0.03, 3.5e5, 50, 4.5, 0};
+inline constexpr CompleteCost mumps{13, 4650, 26, 0.125, 8.9e5, 470, 1, 2e5};
+inline constexpr CompleteCost superlu{69, 1500, 94, 0.42, 2.5e5, 7, 8, 0};
+// Of GMRES, for a row in each vector that a step is made orthogonal to.
+inline constexpr double basis_row = 2;
 
 // Iterations with the incomplete factor: so many, and this part of those with the diagonal.
-inline constexpr double factor_least = 12, factor_part = 0.35;
-// Iterations with levels to 1e-8: where the near-nullspace is one, and where it is not.
-inline constexpr double levels_steps = 8, poor_levels_steps = 120;
+inline constexpr double factor_least = 8, factor_part = 0.3;
+// Iterations with levels to 1e-8: where the near-nullspace is one, where it has the translations of
+// nodes and not their rotations, and where it is none.
+inline constexpr double levels_steps = 8, node_levels_steps = 20, poor_levels_steps = 100;
 
 }  // namespace unit_costs
 }  // namespace pympf::precond
