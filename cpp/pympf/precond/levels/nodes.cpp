@@ -10,7 +10,7 @@ constexpr Index largest_node = 6;
 constexpr double least_fill = 0.6;  // of the blocks that have an entry
 constexpr double most_energy = 0.2, most_split = 1.5;
 constexpr double rounding = 1e-12;
-constexpr Index sampled_nodes = 128;
+constexpr Index few_nodes = 16, sampled_nodes = 128;
 
 bool divides(const DistRows<double>& A, Index size) {
   const bool fits = A.own() % size == 0 && A.layout.first() % size == 0;
@@ -18,8 +18,8 @@ bool divides(const DistRows<double>& A, Index size) {
 }
 
 // Entries over places of the blocks that have some, in a sample of the nodes.
-double fill(const DistRows<double>& A, Index size) {
-  const Index nodes = A.own() / size, step = std::max<Index>(1, nodes / sampled_nodes);
+double fill(const DistRows<double>& A, Index size, Index sampled) {
+  const Index nodes = A.own() / size, step = std::max<Index>(1, nodes / sampled);
   Global entries = 0, blocks = 0;
   std::vector<Global> columns;
   for (Index node = 0; node < nodes; node += step) {
@@ -33,6 +33,11 @@ double fill(const DistRows<double>& A, Index size) {
   entries = A.comm.sum(entries);
   blocks = A.comm.sum(blocks);
   return blocks > 0 ? static_cast<double>(entries) / static_cast<double>(blocks * size * size) : 0;
+}
+
+// A few nodes tell where blocks are far from full.
+bool are_full(const DistRows<double>& A, Index size) {
+  return fill(A, size, few_nodes) >= least_fill / 2 && fill(A, size, sampled_nodes) >= least_fill;
 }
 
 bool are_translations(const DistRows<double>& A, Index size) {
@@ -68,7 +73,7 @@ bool are_translations(const DistRows<double>& A, Index size) {
 
 Index find_node_size(const DistRows<double>& A) {
   for (Index size = largest_node; size > 1; --size)
-    if (divides(A, size) && fill(A, size) >= least_fill && are_translations(A, size)) return size;
+    if (divides(A, size) && are_full(A, size) && are_translations(A, size)) return size;
   return 1;
 }
 
