@@ -185,15 +185,14 @@ def test_a_factor_as_it_smooths_where_a_hierarchy_gains_nothing(rng):
 
 def test_a_finer_factor_where_no_near_nullspace_is_known(rng):
     """Where it is good, and where levels would be no better; in float64 a complete one is."""
-    A = normal_equations(rng, diagonals=4).astype(np.float32)
-    b = rng.standard_normal(1500, dtype=np.float32)
-    M = pympf.as_preconditioner(A)
-    solution = pympf.solve(A, b, preconditioner=M)
+    A, b = normal_equations(rng, diagonals=4), rng.standard_normal(1500)
+    single = A.astype(np.float32), b.astype(np.float32)
+    M = pympf.as_preconditioner(single[0])
+    solution = pympf.solve(*single, preconditioner=M)
     assert solution.converged
     assert "ict: the incomplete Cholesky factorization alone" in M.choice
-    assert solution.iterations < pympf.solve(A, b, preconditioner="multilevel").iterations
+    assert solution.iterations < pympf.solve(*single, preconditioner="multilevel").iterations
     A = normal_equations(rng, diagonals=4, shift=1e-4)
-    b = b.astype(np.float64)
     M = pympf.as_preconditioner(A)
     assert pympf.solve(A, b, preconditioner=M).converged
     is_complete = has_sparse_factors()
