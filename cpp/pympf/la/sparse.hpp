@@ -22,6 +22,9 @@ void sort_columns(std::vector<Index>& columns, Index count, const Touched& touch
 
 template <class T>
 Csr<T> transpose(const CsrView<T>& A);
+// The same in the memory of `out`.
+template <class T>
+void transpose(const CsrView<T>& A, Csr<T>& out);
 
 // R A R^T with sorted rows, by rows in parallel; the result does not depend on the number of
 // threads.
