@@ -23,6 +23,7 @@ import tables
 from scipy.optimize import lsq_linear
 
 import pympf
+from pympf import _float64
 from pympf.la import Matrix
 
 TITLE = "Unit costs of the choice, in products with A"
@@ -32,7 +33,10 @@ METHODS = ("jacobi", "ict", "multilevel")
 BACKENDS = ("cholmod", "mumps", "superlu")
 LEAST_STEPS = 4  # of which a step is measured
 MOST_ITERATIONS = 300
-KINDS = ("families", "elements")
+HALVES = ("all", "even", "odd")
+LEAST_SYSTEMS = 6  # for a fit
+PARTS = {"jacobi": "diagonal", "ict": "factor", "multilevel": "levels"}
+LEVELS = ("levels_steps", "node_levels_steps", "poor_levels_steps")
 
 
 def points(tiny: bool) -> list[dict[str, Any]]:
@@ -57,14 +61,17 @@ def run(threads: int, system: str, kind: str, rows: int) -> dict[str, Any]:
 
         member, names = elements.system(system, rows), list(elements.ELEMENTS)
     A = member.A
-    product_s = measure.spmv_s(A, np.ones(A.shape[0]))
+    product_s = measure.spmv_s(A, np.ones(A.shape[0]), clock=time.process_time)
     given = {"near_nullspace": member.near_nullspace, "block_size": member.block_size}
     costs = {}
     for method in METHODS if member.definite else ():
-        costs[method] = _cost(member, product_s, method, given if method == "multilevel" else {})
+        known = given if method == "multilevel" else {}
+        costs[method] = _cost(member, product_s, preconditioner=method, **known)
     for backend in pympf._core.factor_backends()["definite" if member.definite else "symmetric"]:
         try:
-            costs[backend] = _cost(member, product_s, "direct", {"factor_backend": backend})
+            costs[backend] = _cost(
+                member, product_s, preconditioner="direct", factor_backend=backend
+            )
         except (ValueError, MemoryError):
             continue
     return {
@@ -72,25 +79,33 @@ def run(threads: int, system: str, kind: str, rows: int) -> dict[str, Any]:
         "nnz": int(A.nnz),
         "half": "even" if names.index(system) % 2 == 0 else "odd",
         "product_s": product_s,
+        "levels": _kind_of_levels(pympf.solve(A, member.b, **given).plan),
         "costs": costs,
     }
 
 
-def _cost(member: Any, product_s: float, method: str, given: dict[str, Any]) -> dict[str, Any]:
-    """Setup and step in products, the medians of some runs, and what a factor has."""
+def _kind_of_levels(plan: Any) -> str:
+    """The number by which the choice predicts the iterations with levels; "" where it did not."""
+    known = _float64.unit_costs()
+    steps = [offer.steps for offer in plan.offers if offer.method == "multilevel"]
+    return next((name for name in LEVELS if known[name] in steps), "")
+
+
+def _cost(member: Any, product_s: float, **given: Any) -> dict[str, Any]:
+    """Setup and step of a solve in products, the medians of some runs, and what a factor has."""
     A = Matrix(member.A)
     assert A.is_symmetric  # which is found once, and not by what is measured
     setups, solves = [], []
     while not setups or (len(setups) < 5 and sum(setups) + sum(solves) < 1):
         start = time.process_time()
-        M = pympf.as_preconditioner(A, method=method, **given)
-        middle = time.process_time()
-        found = pympf.solve(A, member.b, preconditioner=M, maxiter=MOST_ITERATIONS)
-        setups.append(middle - start)
-        solves.append(time.process_time() - middle)
+        found = pympf.solve(A, member.b, maxiter=MOST_ITERATIONS, **given)
+        seconds = time.process_time() - start
+        setups.append(seconds * found.setup_s / (found.setup_s + found.solve_s))
+        solves.append(seconds - setups[-1])
     setup, solve = statistics.median(setups) / product_s, statistics.median(solves) / product_s
     line = {"setup": setup, "step": solve / max(1, found.iterations), "steps": found.iterations}
-    if method == "direct":
+    if given["preconditioner"] == "direct":
+        M = pympf.as_preconditioner(A, method="direct", factor_backend=given["factor_backend"])
         direct = M.report().as_dict()["direct"]
         stored = 2 if given["factor_backend"] == "superlu" else 1  # L and U
         line |= {"entries": direct["predicted"] / stored, "work": direct["flops"] / stored}
@@ -118,30 +133,72 @@ def _suits(row: tables.Row, name: str) -> bool:
 
 
 def fit(rows: list[tables.Row], name: str, what: str) -> tuple[dict[str, float], float]:
-    """Fit a cost by relative errors, the larger ones weighed less; and their median."""
+    """Fit a cost; and the median of the quotients of it and what was measured."""
     fitting = [row for row in rows if _suits(row, name)]
     names, _ = _columns(fitting[0], name, what)
     X = np.array([_columns(row, name, what)[1] for row in fitting])
     y = np.array([row["costs"][name][what] for row in fitting])
+    found, gap = _in_logarithms(X, y)
+    return dict(zip(names, map(float, found), strict=True)), gap
+
+
+def _in_logarithms(X: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, float]:
+    """Find costs, none negative, for small |log(X costs / y)|; and its median as a quotient."""
     weight = 1 / y
-    found = np.zeros(len(names))
-    for _ in range(30):  # |log of the quotient| is what is made small, all costs positive
+    found = np.zeros(X.shape[1])
+    for _ in range(30):
         found = lsq_linear(X * weight[:, None], y * weight, (0, np.inf)).x
         told = np.maximum(X @ found, 1e-12)
         gap = np.abs(np.log(told / y))
         weight = 1 / np.sqrt(told * y * np.maximum(gap, 0.05))
-    return dict(zip(names, map(float, found), strict=True)), float(np.exp(np.median(gap)))
+    return found, float(np.exp(np.median(gap)))
+
+
+def fitted(rows: list[tables.Row]) -> dict[str, float]:
+    """Give the numbers of the choice that these systems tell, by the names that it has for them."""
+    numbers = {}
+    for name in (*METHODS, *BACKENDS):
+        for what in ("setup", "step"):
+            if sum(_suits(row, name) for row in rows) < LEAST_SYSTEMS:
+                continue
+            costs, _ = fit(rows, name, what)
+            before = f"{PARTS[name]}_{what}." if name in METHODS else f"{name}."
+            before += "step_" if name in BACKENDS and what == "step" else ""
+            numbers |= {before + part: cost for part, cost in costs.items()}
+    told = [row for row in rows if "multilevel" in row["costs"]]
+    for name in LEVELS:
+        steps = [row["costs"]["multilevel"]["steps"] for row in told if row["levels"] == name]
+        if steps:
+            numbers[name] = statistics.geometric_mean(steps)
+    return numbers | _factor_iterations(rows)
+
+
+def _factor_iterations(rows: list[tables.Row]) -> dict[str, float]:
+    """Iterations with the incomplete factor by those with the diagonal."""
+    both = [row["costs"] for row in rows if "jacobi" in row["costs"]]
+    pairs = [(costs["jacobi"]["steps"], costs["ict"]["steps"]) for costs in both]
+    known = np.array([pair for pair in pairs if max(pair) < MOST_ITERATIONS], dtype=float)
+    if len(known) < LEAST_SYSTEMS:
+        return {}
+    X = np.column_stack([np.ones(len(known)), known[:, 0]])
+    (least, part), _ = _in_logarithms(X, known[:, 1])
+    return {"factor_least": float(least), "factor_part": float(part)}
 
 
 def render(rows: list[tables.Row]) -> str:
+    shipped = _float64.unit_costs()
+    halves = [[row for row in rows if half in ("all", row["half"])] for half in HALVES]
+    found = [fitted(part) for part in halves]
+    lines = [[name, shipped[name], *(one.get(name) for one in found)] for name in shipped]
+    header = ("number", "shipped", "fitted on all", "on the even half", "on the odd half")
+    return _errors(halves) + "\n\n" + tables.markdown(header, lines)
+
+
+def _errors(halves: list[list[tables.Row]]) -> str:
     lines = []
-    names = [n for n in (*METHODS, *BACKENDS) if sum(_suits(row, n) for row in rows) > 5]
-    for name in names:
+    for name in (*METHODS, *BACKENDS):
         for what in ("setup", "step"):
-            for half in ("all", "even", "odd"):
-                part = [row for row in rows if half in ("all", row["half"])]
-                costs, gap = fit(part, name, what)
-                text = ", ".join(f"{k} {v:.4g}" for k, v in costs.items())
-                lines.append([name, what, half, text, gap])
-    header = ("method", "cost", "systems", "fit", "median quotient")
+            if all(sum(_suits(row, name) for row in part) >= LEAST_SYSTEMS for part in halves):
+                lines.append([name, what, *(fit(part, name, what)[1] for part in halves)])
+    header = ("method", "cost", *(f"median quotient, {half}" for half in HALVES))
     return tables.markdown(header, lines)
