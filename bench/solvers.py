@@ -4,14 +4,19 @@ The drivers of the solvers are those of `pympf.compare` (pympf/comparison). Here
 processes, which need not be sent the matrix, and PETSc's on all ranks of a job.
 """
 
+import json
 import os
 import resource
 import signal
 import statistics
+import subprocess
+import sys
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
+import measure
 import numpy as np
 
 from pympf._memory import with_peak
@@ -115,6 +120,26 @@ def run(name: str, system: System, limit_s: float, solver: Prepare | None = None
         return {"failure": _death(child.exitcode or 0)}
     finally:
         child.join()
+
+
+def on_ranks(
+    name: str, ranks: int, limit_s: float, module: str, point: dict[str, Any]
+) -> dict[str, Any]:
+    """What PETSc's solver did on MPI ranks of one thread each with `module.member(**point)`."""
+    job = Path(__file__).with_name("cases") / "_suite_job.py"
+    words = [measure.ROOT / "tests/mpi/run", ranks, sys.executable, job]
+    limits = {"OMP_NUM_THREADS": "1", "MPI_TIMEOUT": str(limit_s)}
+    done = subprocess.run(
+        list(map(str, [*words, name, module, json.dumps(point)])),
+        env=os.environ | limits,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode == 0:
+        return json.loads(done.stdout.splitlines()[-1])
+    late = done.returncode == 124
+    return {"failure": f"time limit {limit_s} s" if late else f"exit code {done.returncode}"}
 
 
 def _death(code: int) -> str:

@@ -8,12 +8,15 @@ What is fitted, by medians in logarithms, with k entries per row and nnz in all:
     a direct one  setup  (order nnz + row n + entry |L| + work w + fixed) / nnz
                   step   (row n + entry |L| + fixed) / nnz
 
-w: the squares of the lengths of the columns of L. The last table has these numbers of all systems,
-as that file has them, and of each half alone.
+w: the squares of the lengths of the columns of L. The first table says how well a half is fitted.
+The second has what a choice by these numbers alone would take, over the best of our methods, if the
+iterations were known (CHOLMOD for `direct`): by the numbers as shipped, by those fitted on the same
+half and, held out, by those of the other one. The last has the numbers.
 """
 
 import statistics
 import time
+from collections.abc import Callable
 from typing import Any
 
 import families
@@ -59,7 +62,7 @@ def run(threads: int, system: str, kind: str, rows: int) -> dict[str, Any]:
     else:
         import elements
 
-        member, names = elements.system(system, rows), list(elements.ELEMENTS)
+        member, names = elements.member(system, rows), list(elements.ELEMENTS)
     A = member.A
     product_s = measure.spmv_s(A, np.ones(A.shape[0]), clock=time.process_time)
     given = {"near_nullspace": member.near_nullspace, "block_size": member.block_size}
@@ -162,9 +165,7 @@ def fitted(rows: list[tables.Row]) -> dict[str, float]:
             if sum(_suits(row, name) for row in rows) < LEAST_SYSTEMS:
                 continue
             costs, _ = fit(rows, name, what)
-            before = f"{PARTS[name]}_{what}." if name in METHODS else f"{name}."
-            before += "step_" if name in BACKENDS and what == "step" else ""
-            numbers |= {before + part: cost for part, cost in costs.items()}
+            numbers |= {_before(name, what) + part: cost for part, cost in costs.items()}
     told = [row for row in rows if "multilevel" in row["costs"]]
     for name in LEVELS:
         steps = [row["costs"]["multilevel"]["steps"] for row in told if row["levels"] == name]
@@ -191,7 +192,8 @@ def render(rows: list[tables.Row]) -> str:
     found = [fitted(part) for part in halves]
     lines = [[name, shipped[name], *(one.get(name) for one in found)] for name in shipped]
     header = ("number", "shipped", "fitted on all", "on the even half", "on the odd half")
-    return _errors(halves) + "\n\n" + tables.markdown(header, lines)
+    numbers = tables.markdown(header, lines)
+    return "\n\n".join([_errors(halves), _regrets(halves[1:], found[1:]), numbers])
 
 
 def _errors(halves: list[list[tables.Row]]) -> str:
@@ -202,3 +204,44 @@ def _errors(halves: list[list[tables.Row]]) -> str:
                 lines.append([name, what, *(fit(part, name, what)[1] for part in halves)])
     header = ("method", "cost", *(f"median quotient, {half}" for half in HALVES))
     return tables.markdown(header, lines)
+
+
+def _regrets(halves: list[list[tables.Row]], found: list[dict[str, float]]) -> str:
+    lines: list[list[Any]] = []
+    for i, rows in enumerate(halves):
+        line: list[Any] = [HALVES[1 + i], len(rows)]
+        for costs in ({}, found[i], found[1 - i]):
+            known = _float64.unit_costs() | costs
+            regrets = [r for row in rows if (r := _regret(row, known)) is not None]
+            line += [statistics.geometric_mean(regrets), max(regrets)] if regrets else [None, None]
+        lines.append(line)
+    header = ("half", "systems", "shipped", "worst", "fitted on it", "worst ", "held out")
+    return tables.markdown((*header, "worst  "), lines)
+
+
+def _regret(row: tables.Row, numbers: dict[str, float]) -> float | None:
+    """What the method of the least predicted total takes, over the least; by known iterations."""
+    offers = [name for name in (*METHODS, "cholmod") if name in row["costs"]]
+    offers = [name for name in offers if row["costs"][name]["steps"] < MOST_ITERATIONS]
+    if len(offers) < 2:
+        return None
+
+    def total(name: str, cost: Callable[[str, str], float]) -> float:
+        steps = row["costs"][name]["steps"] if name in METHODS else 1
+        return cost(name, "setup") + steps * cost(name, "step")
+
+    taken = {name: total(name, lambda n, what: row["costs"][n][what]) for name in offers}
+    told = {name: total(name, lambda n, what: _told(row, n, what, numbers)) for name in offers}
+    return taken[min(told, key=lambda name: told[name])] / min(taken.values())
+
+
+def _told(row: tables.Row, name: str, what: str, numbers: dict[str, float]) -> float:
+    parts = zip(*_columns(row, name, what), strict=True)
+    return sum(numbers[_before(name, what) + part] * times for part, times in parts)
+
+
+def _before(name: str, what: str) -> str:
+    """What the choice writes before the parts of a cost."""
+    if name in METHODS:
+        return f"{PARTS[name]}_{what}."
+    return f"{name}." if what == "setup" else f"{name}.step_"
