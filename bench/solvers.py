@@ -178,7 +178,7 @@ def _answer(solver: Prepare, system: System) -> dict[str, Any]:
 def _measured(setup: Setup, system: System) -> dict[str, Any]:
     (first, answer), peak_bytes = with_peak(lambda: _once(setup))
     times = [first]
-    while len(times) < 3 and first["wall_s"] < 2:
+    while _is_to_be_run_again(times):
         times.append(_once(setup)[0])
     left = system.residual(answer.x)
     found = {
@@ -191,6 +191,13 @@ def _measured(setup: Setup, system: System) -> dict[str, Any]:
     if left <= ROUNDING * TOLERANCE:
         return found
     return found | {"failure": answer.trouble or f"residual {left:.0e}"}
+
+
+def _is_to_be_run_again(times: list[dict[str, float]]) -> bool:
+    """Three runs where one takes less than 2 s, and up to fifteen in 0.2 s."""
+    if len(times) < 3:
+        return times[0]["wall_s"] < 2
+    return len(times) < 15 and sum(each["wall_s"] for each in times) < 0.2
 
 
 def _once(setup: Setup) -> tuple[dict[str, float], Answer]:

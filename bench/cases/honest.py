@@ -9,8 +9,9 @@ Both are **held out**: the unit costs and predicted iterations of the choice are
 of the systems of the case `unit_costs`, smaller ones of the same kinds among them, and here they
 choose for the other half; both ways. "as shipped" is the choice by the numbers of
 `cpp/pympf/precond/choice/unit_costs.hpp`, for which both halves were seen. Times are medians of
-three where one takes less than 2 s; at most 10 000 iterations, and 60 s for everything. On two
-cores, by the clock on the wall, PETSc's solvers have two MPI ranks, all others two threads.
+three to fifteen runs where one takes less than 2 s; at most 10 000 iterations, and 60 s for
+everything. On two cores, by the clock on the wall, PETSc's solvers have two MPI ranks, all others
+two threads.
 """
 
 import math
