@@ -14,6 +14,8 @@ iterations were known (CHOLMOD for `direct`): by the numbers as shipped, by thos
 half and, held out, by those of the other one. The last has the numbers.
 """
 
+import itertools
+import math
 import statistics
 import time
 from collections.abc import Callable
@@ -35,10 +37,13 @@ SIZES = (1_000, 3_000, 10_000, 30_000)
 METHODS = ("jacobi", "ict", "multilevel")
 BACKENDS = ("cholmod", "mumps", "superlu")
 LEAST_STEPS = 4  # of which a step is measured
-MOST_ITERATIONS = 300
+MOST_ITERATIONS, NEVER = 300, 1e5  # which takes so many products in a choice
 HALVES = ("all", "even", "odd")
 LEAST_SYSTEMS = 6  # for a fit
 PARTS = {"jacobi": "diagonal", "ict": "factor", "multilevel": "levels"}
+SURE = 0.8  # of the break-even up to which the diagonal is taken at a look (choice/facts.cpp)
+LEASTS = (2, 4, 6, 8, 10, 12, 16)
+PARTS_OF_DIAGONAL = (0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.8)
 LEVELS = ("levels_steps", "node_levels_steps", "poor_levels_steps")
 
 
@@ -171,19 +176,52 @@ def fitted(rows: list[tables.Row]) -> dict[str, float]:
         steps = [row["costs"]["multilevel"]["steps"] for row in told if row["levels"] == name]
         if steps:
             numbers[name] = statistics.geometric_mean(steps)
-    return numbers | _factor_iterations(rows)
+    return numbers | _factor_iterations(rows, _float64.unit_costs() | numbers)
 
 
-def _factor_iterations(rows: list[tables.Row]) -> dict[str, float]:
-    """Iterations with the incomplete factor by those with the diagonal."""
-    both = [row["costs"] for row in rows if "jacobi" in row["costs"]]
-    pairs = [(costs["jacobi"]["steps"], costs["ict"]["steps"]) for costs in both]
-    known = np.array([pair for pair in pairs if max(pair) < MOST_ITERATIONS], dtype=float)
-    if len(known) < LEAST_SYSTEMS:
+def _factor_iterations(rows: list[tables.Row], numbers: dict[str, float]) -> dict[str, float]:
+    """Iterations with the incomplete factor by those with the diagonal.
+
+    They decide for how long the diagonal goes on, and to leave it too early costs more than to
+    stay: so the least regret is looked for, and of like ones what predicts the iterations best.
+    """
+    both = [row for row in rows if set(METHODS) <= set(row["costs"])]
+    if len(both) < LEAST_SYSTEMS:
         return {}
-    X = np.column_stack([np.ones(len(known)), known[:, 0]])
-    (least, part), _ = _in_logarithms(X, known[:, 1])
-    return {"factor_least": float(least), "factor_part": float(part)}
+
+    def badness(least_and_part: tuple[float, float]) -> float:
+        least, part = least_and_part
+        logarithms = []
+        for row in both:
+            diagonal, factor = (row["costs"][name]["steps"] for name in METHODS[:2])
+            told = least + part * diagonal
+            regret = _regret_of_diagonal(row, numbers, told)
+            logarithms.append(math.log(regret) + 0.01 * abs(math.log(told / factor)))
+        return statistics.fmean(logarithms)
+
+    least, part = min(itertools.product(LEASTS, PARTS_OF_DIAGONAL), key=badness)
+    return {"factor_least": least, "factor_part": part}
+
+
+def _regret_of_diagonal(row: tables.Row, numbers: dict[str, float], factor: float) -> float:
+    """Where the diagonal is left a probe of the factor will tell which of the others is better."""
+    steps = {name: row["costs"][name]["steps"] for name in METHODS}
+    told = {"ict": factor, "multilevel": numbers.get(row["levels"], steps["multilevel"])}
+
+    def total(name: str, count: float, cost: Callable[[str, str], float]) -> float:
+        over = count >= MOST_ITERATIONS
+        return NEVER if over else cost(name, "setup") + count * cost(name, "step")
+
+    taken = {n: total(n, steps[n], lambda m, what: row["costs"][m][what]) for n in METHODS}
+    if min(taken.values()) == NEVER:
+        return 1.0
+    diagonal, *others = (
+        total(n, count, lambda m, what: _told(row, m, what, numbers))
+        for n, count in (steps | told).items()
+    )
+    stays = diagonal <= SURE * min(others) and taken["jacobi"] < NEVER
+    time = taken["jacobi"] if stays else min(taken["ict"], taken["multilevel"])
+    return time / min(taken.values())
 
 
 def render(rows: list[tables.Row]) -> str:

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 import scipy.sparse.linalg
 
+from pympf import _float64
+
 ROOT = Path(__file__).parents[2]
 BENCH = ROOT / "bench"
 
@@ -193,12 +195,25 @@ def test_unit_costs_are_found_again_by_each_half(unit_costs):
         **{"factor_setup.entry": 50, "factor_setup.fixed": 3e5, "factor_step.row": 15},
         **{"levels_setup.entry": 150, "levels_step.entry": 6, "diagonal_step.entry": 1.5},
         **{"cholmod.order": 90, "cholmod.work": 0.04, "cholmod.step_entry": 4},
-        **{"levels_steps": 9, "factor_least": 6, "factor_part": 0.25},
+        "levels_steps": 9,
     }
+
+    def regret(row, numbers, least, part):
+        steps = least + part * row["costs"]["jacobi"]["steps"]
+        return unit_costs._regret_of_diagonal(row, numbers, steps)
+
     for half in ("even", "odd"):
-        found = unit_costs.fitted([row for row in rows if row["half"] == half])
+        fitting = [row for row in rows if row["half"] == half]
+        found = unit_costs.fitted(fitting)
         assert {name: pytest.approx(found[name], rel=1e-3) for name in known} == known
         assert not any(name.startswith("mumps") for name in found)  # no row has it
+        iterations = found["factor_least"], found["factor_part"]
+        numbers = _float64.unit_costs() | found
+        tried = [iterations, (6, 0.25), (2, 0.15), (16, 0.8)]
+        regrets = [[regret(row, numbers, *guess) for row in fitting] for guess in tried]
+        by_fit, *by_others = np.log(regrets).mean(axis=1)
+        assert by_fit <= min(by_others)
+        assert by_fit < max(by_others)
     assert "| factor_setup.entry | 55 | 50 | 50 | 50 |" in unit_costs.render(rows)
 
 
