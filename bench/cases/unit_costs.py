@@ -171,11 +171,11 @@ def fitted(rows: list[tables.Row]) -> dict[str, float]:
                 continue
             costs, _ = fit(rows, name, what)
             numbers |= {_before(name, what) + part: cost for part, cost in costs.items()}
-    told = [row for row in rows if "multilevel" in row["costs"]]
     for name in LEVELS:
-        steps = [row["costs"]["multilevel"]["steps"] for row in told if row["levels"] == name]
+        told = [row["costs"].get("multilevel") for row in rows if row["levels"] == name]
+        steps = [cost["steps"] for cost in told if cost and cost["steps"] < MOST_ITERATIONS]
         if steps:
-            numbers[name] = statistics.geometric_mean(steps)
+            numbers[name] = statistics.fmean(steps)  # as the mean of the totals is what counts
     return numbers | _factor_iterations(rows, _float64.unit_costs() | numbers)
 
 
