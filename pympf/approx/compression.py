@@ -324,8 +324,13 @@ def table_of_trials(trials: list[Trial]) -> str:
     )
 
 
+def least_bytes(A: sp.csr_array) -> int:
+    """Return what one entry takes, by rows."""
+    return 4 * (A.shape[0] + 1) + ENTRY
+
+
 def _limit(A: sp.csr_array, nbytes: Any) -> int:
-    least = 4 * (A.shape[0] + 1) + ENTRY
+    least = least_bytes(A)
     number = checks.integer(nbytes, "nbytes", 0, 2**62)
     if number < least:
         raise ValueError(
