@@ -126,9 +126,9 @@ class Compressed(Operator):
         Examples
         --------
         >>> import numpy as np, pympf
-        >>> print(pympf.compress(np.eye(3), 60).report())
+        >>> print(pympf.compress(np.eye(3), 50).report())
               error     nbytes       rank  rotations    entries  kind
-          0.000e+00         52          0          0          3  threshold
+          5.774e-01         40          0          0          2  threshold
           8.165e-01         48          1          0          0  low rank
         """
         return table_of_trials(self.trials)
