@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pympf._engine import approx as _engine
 from pympf._progress import working
 from pympf._report import Column, table
+from pympf.approx._shared import exponent, frobenius
 from pympf.approx._storage import save_tree
 from pympf.approx.factorization import DirectFactorization, relative_error
 from pympf.approx.factorize import report_of
@@ -342,7 +343,7 @@ def _limit(A: sp.csr_array, nbytes: Any) -> int:
 
 def _trials(A: sp.csr_array, limits: list[int]) -> Iterator[tuple[Trial, Any]]:
     """Try everything; a trial comes with a function that makes its parts, until the next trial."""
-    norm = float(np.linalg.norm(A.data))
+    norm = frobenius(A.data)
     yield from _after_rotations(A, limits, norm, None)
     if norm == 0 or A.shape[0] * A.shape[1] > MOST_DENSE:
         return
@@ -373,8 +374,9 @@ def _in_wavelets(A: sp.csr_array, limits: list[int], norm: float) -> Iterator[tu
     for order in ORDERS:
         V, W = (Wavelets((n,), order, (s,)) for n, s in zip(A.shape, levels, strict=True))
         C = Wavelets(A.shape, order, levels)._apply_transpose(A.toarray().reshape(-1, 1))
-        squares = np.sort(C.ravel() ** 2)
-        left_out = np.sqrt(np.concatenate([[0.0], np.cumsum(squares)]))[::-1] / norm
+        squares = np.sort(np.ldexp(C.ravel(), -exponent(A.data)) ** 2)
+        left_out = np.sqrt(np.concatenate([[0.0], np.cumsum(squares)]))[::-1]
+        left_out = np.ldexp(left_out, exponent(A.data)) / norm
         for limit in limits:
             N = min((limit - own) // ENTRY, np.count_nonzero(C))
             trial = Trial("wavelets", 0, 0, N, float(left_out[N]), own + ENTRY * N, limit)
