@@ -191,7 +191,6 @@ class Run {
     F_.dropped = std::sqrt(account_.dropped);
     F_.H = core_diagonal(A_, diagonals_);
     Q_->core_rows = A_.own();
-    Q_->set_by_row();
     F_.Q = std::move(Q_);
     return std::move(F_);
   }

@@ -20,29 +20,6 @@ void gather(const T* from, const Index* index, Index count, T* to, Index m) {
       std::copy_n(from + static_cast<std::size_t>(index[i]) * m, m, to + i * m);
 }
 
-// to[position[i]] = from[row[i]], and back: of `count` rows from the one at `begin`.
-template <class T>
-void gather(const T* from, const ByRow& by_row, Index begin, Index count, T* to, Index m) {
-  const Index *row = by_row.row.data() + begin, *position = by_row.position.data() + begin;
-  if (m == 1)
-    for (Index i = 0; i < count; ++i) to[position[i]] = from[row[i]];
-  else
-    for (Index i = 0; i < count; ++i)
-      std::copy_n(from + static_cast<std::size_t>(row[i]) * m, m,
-                  to + static_cast<std::size_t>(position[i]) * m);
-}
-
-template <class T>
-void scatter(const T* from, const ByRow& by_row, Index begin, Index count, T* to, Index m) {
-  const Index *row = by_row.row.data() + begin, *position = by_row.position.data() + begin;
-  if (m == 1)
-    for (Index i = 0; i < count; ++i) to[row[i]] = from[position[i]];
-  else
-    for (Index i = 0; i < count; ++i)
-      std::copy_n(from + static_cast<std::size_t>(position[i]) * m, m,
-                  to + static_cast<std::size_t>(row[i]) * m);
-}
-
 template <class T>
 void scatter(const T* from, const Index* index, Index count, T* to, Index m) {
   if (m == 1)
@@ -74,31 +51,11 @@ struct Place {
 
 template <class T>
 std::size_t Hierarchy<T>::bytes() const {
-  std::size_t sum = sizeof(Index) * (order.size() + by_row.row.size() + by_row.position.size());
+  std::size_t sum = sizeof(Index) * order.size();
   for (const auto& stage : stages) sum += stage.bytes();
   for (const auto& [level, exchange] : moves)
     sum += sizeof(Index) * (exchange.leaving() + exchange.arriving());
   return sum;
-}
-
-template <class T>
-void Hierarchy<T>::set_by_row() {
-  by_row = {};
-  if (stages.empty() || move(0)) return;
-  const std::vector<Index>& first = stages[0].cluster_ptr;
-  std::vector<Index> position(order.size()), cluster(order.size());
-  for (Index u = 0; u < stages[0].clusters(); ++u)
-    for (Index i = first[u]; i < first[u + 1]; ++i) {
-      position[order[i]] = i;
-      cluster[order[i]] = u;
-    }
-  by_row = {std::vector<Index>(order.size()), std::vector<Index>(order.size())};
-  std::vector<Index> next(first.begin(), first.end() - 1);
-  for (Index row = 0; row < rows; ++row) {
-    const Index at = next[cluster[row]]++;
-    by_row.row[at] = row;
-    by_row.position[at] = position[row];
-  }
 }
 
 template <class T>
@@ -144,7 +101,7 @@ void Hierarchy<T>::forward(const T* x, T* y, Index m, Workspace<T>& workspace) c
       parallel_for(stage.clusters(), worth_stage(stage, m), [&](Index u) {
         const Place<T> at(stage, u, m, wavelets_first);
         T* v = in + at.start;
-        if (p == 0 && !move(0)) gather(x, by_row, at.first, at.size, in, m);
+        if (p == 0 && !move(0)) gather(x, &order[at.first], at.size, v, m);
         rotate_cluster(stage, u, in, m);
         if (destination)
           scatter(v, destination + at.active_first, at.active, active, m);
@@ -195,7 +152,7 @@ void Hierarchy<T>::backward(const T* y, T* x, Index m, Workspace<T>& workspace, 
           std::copy_n(active + at.active_start, at.active_size, v);
         std::copy_n(y + at.wavelet_start, at.wavelets, v + at.active_size);
         rotate_cluster_back(stage, u, out, m);
-        if (p == 0 && !move(0)) scatter(out, by_row, at.first, at.size, x, m);
+        if (p == 0 && !move(0)) scatter(v, &order[at.first], at.size, x, m);
       });
       std::swap(out, coarse);
       active = coarse;

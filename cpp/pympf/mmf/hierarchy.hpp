@@ -26,21 +26,12 @@ struct Workspace {
 template <class T>
 using WorkspacePool = Pool<Workspace<T>>;
 
-// The rows of A by the clusters of stage 1, ascending in each, with their positions there. A vector
-// is read and written in this order: by positions, lines of it come and go many times where rows of
-// a grid have a power of two as their length (512^2: .45 ms for .14, on 32 KB of first-level
-// cache).
-struct ByRow {
-  std::vector<Index> row, position;
-};
-
 template <class T>
 struct Hierarchy {
   Communicator comm;
   Layout layout;             // of the rows of A
   Index rows = 0;            // own ones
   std::vector<Index> order;  // position in stage 1 -> own row of A, unless these move
-  ByRow by_row;              // what set_by_row() has made of it
   std::vector<Stage<T>> stages;
   std::map<int, Exchange> moves;  // of the active columns after so many stages: to their positions
   Index core_rows = 0;            // own columns after the last stage, and its move
@@ -58,8 +49,6 @@ struct Hierarchy {
     return found == moves.end() ? nullptr : &found->second;
   }
   std::size_t bytes() const;
-
-  void set_by_row();  // when all else is there
 
   // y = Q x for m vectors, row-major. x and y are different arrays. Collective.
   void forward(const T* x, T* y, Index m, Workspace<T>& workspace) const;

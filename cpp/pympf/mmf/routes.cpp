@@ -127,7 +127,6 @@ void set_routes(Hierarchy<T>& Q, const Routes& routes) {
     if (level < Q.levels()) columns = Q.comm.sum(Global{Q.stages[level].kept});
   }
   check(Q);
-  Q.set_by_row();
 }
 
 #define PYMPF_INSTANTIATE(T)                      \
