@@ -262,6 +262,8 @@ def compress(A: Any, nbytes: int) -> Compressed:
                 best[trial.kind] = trial
                 if all(trial.error < made[kind][0].error for kind in made):
                     made = {trial.kind: (trial, *make(trial))}
+            if trial.error == 0:  # as where nbytes is enough for A as it is
+                break
     (trial, low_rank, rest), *_ = made.values()
     trials = sorted(best.values(), key=lambda t: (t.error, t.nbytes))
     return Compressed(csr.shape, low_rank, rest, trial, trials)

@@ -463,3 +463,11 @@ def test_compress_refuses_what_is_too_small():
         pympf.compress(SQUARE, -1)
     with pytest.raises(TypeError, match="nbytes"):
         approx.compression_curve(SQUARE, [1e3])
+
+
+def test_bytes_enough_for_the_matrix_give_it_back_at_once(rng):
+    A = sp.csr_array(rng.standard_normal((40, 30)))
+    F = pympf.compress(A, 10**12)
+    assert F.trial.kind == "threshold"
+    assert [trial.kind for trial in F.trials] == ["threshold"]  # nothing else was tried
+    assert F.error(A) == 0
