@@ -21,9 +21,9 @@ from pympf.comparison.system import System
 Builder = Callable[[int], System]
 
 
-def system(name: str, rows: int) -> System:
+def member(system: str, rows: int) -> System:
     """The member of a family that has about so many rows."""
-    return ELEMENTS[name](rows)
+    return ELEMENTS[system](rows)
 
 
 def half(name: str) -> str:

@@ -2,6 +2,7 @@
 
 import ctypes
 import datetime
+import json
 import os
 import platform
 import statistics
@@ -28,22 +29,30 @@ def from_root(path: Path) -> str:
 WORD = 8  # bytes of a float64
 
 
-def median_s(call: Callable[[], Any], samples: int = 21, budget_s: float = 4.0) -> float:
+Clock = Callable[[], float]
+
+
+def median_s(
+    call: Callable[[], Any],
+    samples: int = 21,
+    budget_s: float = 4.0,
+    clock: Clock = time.perf_counter,
+) -> float:
     """Seconds of one call: the median of samples of 1 ms or longer, after a warm-up."""
     call()
-    loops = max(1, int(1e-3 / max(_elapsed_s(call, 1), 1e-7)))
+    loops = max(1, int(1e-3 / max(_elapsed_s(call, 1, clock), 1e-7)))
     taken: list[float] = []
     deadline = time.perf_counter() + budget_s
     while len(taken) < 3 or (len(taken) < samples and time.perf_counter() < deadline):
-        taken.append(_elapsed_s(call, loops))
+        taken.append(_elapsed_s(call, loops, clock))
     return statistics.median(taken)
 
 
-def _elapsed_s(call: Callable[[], Any], loops: int) -> float:
-    start = time.perf_counter()
+def _elapsed_s(call: Callable[[], Any], loops: int, clock: Clock = time.perf_counter) -> float:
+    start = clock()
     for _ in range(loops):
         call()
-    return (time.perf_counter() - start) / loops
+    return (clock() - start) / loops
 
 
 def long_run_s(call: Callable[[], Any], samples: int, budget_s: float = 10.0) -> float:
@@ -76,13 +85,15 @@ def address(array: np.ndarray) -> ctypes.c_void_p:
     return ctypes.c_void_p(array.ctypes.data)
 
 
-def spmv_s(A: Any, x: np.ndarray, rows: int | None = None) -> float:
+def spmv_s(
+    A: Any, x: np.ndarray, rows: int | None = None, clock: Clock = time.perf_counter
+) -> float:
     """Seconds of a product with the first rows of A, as it is inside our Krylov methods."""
     y = np.empty_like(x)
     count = ctypes.c_int32(A.shape[0] if rows is None else rows)
     arrays = [address(array) for array in (A.indptr, A.indices, A.data, x, y)]
     spmv = kernels().bench_spmv
-    return median_s(lambda: spmv(count, *arrays))
+    return median_s(lambda: spmv(count, *arrays), clock=clock)
 
 
 def triad_gb_per_s(bytes_in_all: int) -> float:
@@ -92,6 +103,14 @@ def triad_gb_per_s(bytes_in_all: int) -> float:
     triad = kernels().bench_triad
     arguments = (ctypes.c_long(n), ctypes.c_double(0.5), address(b), address(c), address(a))
     return 3 * WORD * n / median_s(lambda: triad(*arguments)) / 1e9
+
+
+def results(file: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The environment and the rows of a case; nothing when it was not measured."""
+    if not file.exists():
+        return {}, []
+    first, *rows = [json.loads(line) for line in file.read_text().splitlines()]
+    return first["environment"], rows
 
 
 def environment() -> dict[str, Any]:

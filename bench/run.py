@@ -25,7 +25,7 @@ from typing import Any
 import measure
 
 CASES = ("setup_scaling", "frobenius", "apply", "blocks", "threads", "table21", "matrices", "work")
-CASES += ("suite", "suite_two_cores", "honest", "unit_costs", "nonsymmetric")
+CASES += ("suite", "suite_two_cores", "honest", "unit_costs", "large", "nonsymmetric")
 CASES += ("ranks", "lsh", "lsh_suggest", "lsh_networks", "lsh_forward")
 CASES += ("depth", "modular", "modular_peers", "modular_samples", "modular_images")
 CASES += ("patches", "patches_speed", "patches_tasks")
@@ -146,7 +146,7 @@ def _short(point: dict[str, Any]) -> str:
 def page(results: Path = RESULTS) -> str:
     parts = [INTRODUCTION]
     for name in CASES:
-        case, environment, rows = load(name), *_results(results / f"{name}.jsonl")
+        case, environment, rows = load(name), *measure.results(results / f"{name}.jsonl")
         if rows:
             parts += [f"## {case.TITLE}", case.__doc__.strip(), case.render(rows)]
             parts.append(_conditions(environment))
@@ -160,17 +160,9 @@ def draw_pictures(results: Path = RESULTS) -> None:
         print("bench: no matplotlib, so the pictures stay as they are", file=sys.stderr)
         return
     for name in CASES:
-        case, _, rows = load(name), *_results(results / f"{name}.jsonl")
+        case, _, rows = load(name), *measure.results(results / f"{name}.jsonl")
         if rows and hasattr(case, "draw"):
             case.draw(rows, PICTURES)
-
-
-def _results(file: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """The environment and the rows of a case; nothing when it was not measured."""
-    if not file.exists():
-        return {}, []
-    first, *rows = [json.loads(line) for line in file.read_text().splitlines()]
-    return first["environment"], rows
 
 
 def _conditions(environment: dict[str, Any]) -> str:

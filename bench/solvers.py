@@ -4,14 +4,19 @@ The drivers of the solvers are those of `pympf.compare` (pympf/comparison). Here
 processes, which need not be sent the matrix, and PETSc's on all ranks of a job.
 """
 
+import json
 import os
 import resource
 import signal
 import statistics
+import subprocess
+import sys
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
+import measure
 import numpy as np
 
 from pympf._memory import with_peak
@@ -117,6 +122,26 @@ def run(name: str, system: System, limit_s: float, solver: Prepare | None = None
         child.join()
 
 
+def on_ranks(
+    name: str, ranks: int, limit_s: float, module: str, point: dict[str, Any]
+) -> dict[str, Any]:
+    """What PETSc's solver did on MPI ranks of one thread each with `module.member(**point)`."""
+    job = Path(__file__).with_name("cases") / "_suite_job.py"
+    words = [measure.ROOT / "tests/mpi/run", ranks, sys.executable, job]
+    limits = {"OMP_NUM_THREADS": "1", "MPI_TIMEOUT": str(limit_s)}
+    done = subprocess.run(
+        list(map(str, [*words, name, module, json.dumps(point)])),
+        env=os.environ | limits,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode == 0:
+        return json.loads(done.stdout.splitlines()[-1])
+    late = done.returncode == 124
+    return {"failure": f"time limit {limit_s} s" if late else f"exit code {done.returncode}"}
+
+
 def _death(code: int) -> str:
     return signal.Signals(-code).name if code < 0 else f"exit code {code}"
 
@@ -153,7 +178,7 @@ def _answer(solver: Prepare, system: System) -> dict[str, Any]:
 def _measured(setup: Setup, system: System) -> dict[str, Any]:
     (first, answer), peak_bytes = with_peak(lambda: _once(setup))
     times = [first]
-    while len(times) < 3 and first["wall_s"] < 2:
+    while _is_to_be_run_again(times):
         times.append(_once(setup)[0])
     left = system.residual(answer.x)
     found = {
@@ -166,6 +191,13 @@ def _measured(setup: Setup, system: System) -> dict[str, Any]:
     if left <= ROUNDING * TOLERANCE:
         return found
     return found | {"failure": answer.trouble or f"residual {left:.0e}"}
+
+
+def _is_to_be_run_again(times: list[dict[str, float]]) -> bool:
+    """Three runs where one takes less than 2 s, and up to fifteen in 0.2 s."""
+    if len(times) < 3:
+        return times[0]["wall_s"] < 2
+    return len(times) < 15 and sum(each["wall_s"] for each in times) < 0.2
 
 
 def _once(setup: Setup) -> tuple[dict[str, float], Answer]:

@@ -9,10 +9,10 @@ the mean degree), other matrices as they are with b = A x for a random x.
 (up to 2·10⁵ rows). The peers are PETSc's CG with Jacobi, ICC(0), GAMG and hypre's BoomerAMG, MINRES
 with |Jacobi| where the matrix is indefinite, MUMPS (Cholesky, or LDLᵀ) through PETSc, and PyAMG's
 smoothed aggregation with CG, each with its defaults, and told the block size, the near-nullspace
-and the nullspace where there are such. At most 10 000 iterations, 60 s
-for everything, and two thirds of the memory. Times are medians of three where one takes less than 2
-s. Solved means that b − A x, computed afresh, is at most 2·10⁻⁸ ‖b‖: the factor is for rounding in
-the recurrences by which the methods measure themselves.
+and the nullspace where there are such. At most 10 000 iterations, 60 s for everything, and two
+thirds of the memory. Times are medians of three runs or more where one takes less than 2 s. Solved
+means that b − A x, computed afresh, is at most 2·10⁻⁸ ‖b‖: the factor is for rounding in the
+recurrences by which the methods measure themselves.
 
 The time is that of the processor, in all threads of the process: on a quiet machine it is the time
 on the wall (`wall_s` in the lines of JSON), on a busy one it is nearer to that.

@@ -4,15 +4,9 @@ them), PyAMG as it comes. The same limits and tables as in the suite; the time i
 the memory that of one process. Systems that are not in the table were not measured.
 """
 
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import families
-import measure
 import solvers
 import tables
 
@@ -37,27 +31,9 @@ def run(threads: int, **point: Any) -> dict[str, Any]:
         if name in (solvers.PYMPF, solvers.PYAMG):
             result = solvers.run(name, system, suite.LIMIT_S)
         else:
-            result = _on_ranks(name, threads, point)
+            result = solvers.on_ranks(name, threads, suite.LIMIT_S, "families", point)
         found[name] = result | ({"total_s": result["wall_s"]} if "wall_s" in result else {})
     return {"unknowns": system.A.shape[0], "nnz": system.A.nnz, "solvers": found}
-
-
-def _on_ranks(name: str, ranks: int, point: dict[str, Any]) -> dict[str, Any]:
-    job = Path(__file__).with_name("_suite_job.py")
-    command = [measure.ROOT / "tests/mpi/run", ranks, sys.executable, job, name, json.dumps(point)]
-    limits = {"OMP_NUM_THREADS": "1", "MPI_TIMEOUT": str(suite.LIMIT_S)}
-    done = subprocess.run(
-        list(map(str, command)),
-        env=os.environ | limits,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode == 0:
-        return json.loads(done.stdout.splitlines()[-1])
-    late = done.returncode == 124
-    why = f"time limit {suite.LIMIT_S} s" if late else f"exit code {done.returncode}"
-    return {"failure": why}
 
 
 def render(rows: list[tables.Row]) -> str:

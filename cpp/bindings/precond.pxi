@@ -1,5 +1,7 @@
 # The preconditioner; the typed face is pympf/precond.py.
 
+from libcpp.map cimport map as cpp_map
+
 cdef extern from "pympf/precond/preconditioner.hpp" namespace "pympf::precond":
     cdef cppclass PrecondParams "pympf::precond::Params":
         double basis
@@ -83,6 +85,11 @@ cdef extern from "glue.hpp" namespace "pympf::python":
 
 cdef extern from "pympf/precond/choice/probes.hpp" namespace "pympf::precond":
     const int32_t least_rows
+
+
+cdef extern from "pympf/precond/choice/unit_costs.hpp" namespace "pympf::precond::unit_costs":
+    cpp_map[string, double] unit_cost_numbers "pympf::precond::unit_costs::numbers"()
+    void set_unit_cost "pympf::precond::unit_costs::set"(const string&, double) except +translate
 
 
 cdef dict plan_dict(const Plan& p):
@@ -231,6 +238,13 @@ def is_worth_moving(Rows A not None, dict params, const int32_t[::1] parts):
     with nogil:
         out = is_worth_moving_[real](A.rows.get()[0], p, ranks)
     return out
+
+
+def unit_costs(given=()):
+    """The unit costs of the choice by name, after those of the dict `given` are set in this process."""
+    for name in given:
+        set_unit_cost(name.encode(), given[name])
+    return {each.first.decode(): each.second for each in unit_cost_numbers()}
 
 
 LEAST_ROWS = least_rows  # up to so many there is nothing to choose before a setup

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 import scipy.sparse.linalg
 
+from pympf import _float64
+
 ROOT = Path(__file__).parents[2]
 BENCH = ROOT / "bench"
 
@@ -154,6 +156,101 @@ def test_a_point_of_the_suite_runs(tmp_path):
     for name, peer in row["solvers"].items():
         failure = peer.get("failure", "")
         assert not failure or failure.startswith("not installed"), (name, failure)
+
+
+@pytest.fixture
+def unit_costs(monkeypatch):
+    monkeypatch.syspath_prepend(BENCH)
+    from cases import unit_costs
+
+    return unit_costs
+
+
+def costs_of_known_numbers(rows, nnz, half):
+    """As the case `unit_costs` would measure them."""
+    setup, step = 50 + 3e5 / nnz, 2 + 15 * rows / nnz
+    entries, work = (3 + rows % 7) * nnz, (9 + rows % 5) * nnz * rows**0.5
+    direct = 90 + (100 * rows + 60 * entries + 0.04 * work) / nnz
+    return {
+        **{"unknowns": rows, "nnz": nnz, "half": half, "levels": "levels_steps"},
+        "costs": {
+            "jacobi": {"setup": 2.0, "step": 1.5, "steps": 100 + rows % 97},
+            "ict": {"setup": setup, "step": step, "steps": 6 + 0.25 * (100 + rows % 97)},
+            "multilevel": {"setup": 3 * setup, "step": 3 * step, "steps": 9},
+            "cholmod": {
+                **{"setup": direct, "step": 4 * entries / nnz, "steps": 1},
+                **{"entries": entries, "work": work},
+            },
+        },
+    }
+
+
+def test_unit_costs_are_found_again_by_each_half(unit_costs):
+    rows = [
+        costs_of_known_numbers(int(n), int(n * k), ("even", "odd")[(n + k) % 2])
+        for n in (1000, 2117, 5231, 9402, 20011)
+        for k in (5, 7, 12, 30)
+    ]
+    known = {
+        **{"factor_setup.entry": 50, "factor_setup.fixed": 3e5, "factor_step.row": 15},
+        **{"levels_setup.entry": 150, "levels_step.entry": 6, "diagonal_step.entry": 1.5},
+        **{"cholmod.order": 90, "cholmod.work": 0.04, "cholmod.step_entry": 4},
+        "levels_steps": 9,
+    }
+
+    def regret(row, numbers, least, part):
+        steps = least + part * row["costs"]["jacobi"]["steps"]
+        return unit_costs._regret_of_diagonal(row, numbers, steps)
+
+    for half in ("even", "odd"):
+        fitting = [row for row in rows if row["half"] == half]
+        found = unit_costs.fitted(fitting)
+        assert {name: pytest.approx(found[name], rel=1e-3) for name in known} == known
+        assert not any(name.startswith("mumps") for name in found)  # no row has it
+        iterations = found["factor_least"], found["factor_part"]
+        numbers = _float64.unit_costs() | found
+        tried = [iterations, (6, 0.25), (2, 0.15), (16, 0.8)]
+        regrets = [[regret(row, numbers, *guess) for row in fitting] for guess in tried]
+        by_fit, *by_others = np.log(regrets).mean(axis=1)
+        assert by_fit <= min(by_others)
+        assert by_fit < max(by_others)
+    assert "| factor_setup.entry | 55 | 50 | 50 | 50 |" in unit_costs.render(rows)
+
+
+def honest_row(side, seconds, threads=1, **failures):
+    known = {"system": "s", "rows": 10, "unknowns": 9, "half": "even", "threads": threads}
+    times = {name: {"total_s": s, "wall_s": s / threads} for name, s in seconds.items()}
+    for name, why in failures.items():
+        times[name]["failure"] = why
+    return known | {"side": side, "solvers": times}
+
+
+def test_held_out_ratios_are_over_peers_and_regrets_over_our_own(unit_costs):
+    from cases import honest
+
+    ours = {"pympf": 3.0, "pympf as shipped": 2.0, "jacobi": 2.5, "ict": 1.0}
+    peers = {"CG ICC": 1.5, "CHOLMOD": 0.5}
+    rows = [
+        honest_row("peers", peers, CHOLMOD="residual 1e-3"),
+        honest_row("ours", ours, ict="time limit"),
+        honest_row("ours", ours, 2),
+    ]
+    text = honest.render(rows)
+    assert "| 10 | 1 | all | 1 | 1 | 2 | 2 | 1.2 | 1.2 | 1 | 1.33 | 1.33 | 0.8 | 0.8 |" in text
+    assert "| 10 | 2 | odd | 0 |" in text
+    assert "| s | even | 9 | 1 | 3 000 | jacobi 2 500 | CG ICC 1 500 | 1.2 | 2 |" in text
+    assert "| s | even | 9 | 2 | 1 500 | ict 500 | – | 3 | – |" in text
+
+
+def test_a_system_of_the_honest_suite_is_solved_by_all_sides(unit_costs, monkeypatch, tmp_path):
+    pytest.importorskip("skfem")
+    case = __import__("cases.honest", fromlist=["honest"])
+    rows = [point | run_point("honest", point, tmp_path) for point in case.points(tiny=True)]
+    assert [row["side"] for row in rows] == ["peers", "ours"]
+    ours = rows[1]["solvers"]
+    assert all("failure" not in found for found in ours.values()), ours
+    assert {"pympf", "pympf as shipped", "jacobi", "ict", "multilevel", "direct"} == set(ours)
+    assert "Q1 quads" in case.render(rows)
 
 
 @pytest.mark.parametrize("name", ["compare", "lsh_suggest"])

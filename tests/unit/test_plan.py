@@ -7,7 +7,7 @@ import pytest
 import scipy.sparse as sp
 
 import pympf
-from pympf import gallery
+from pympf import _float64, gallery
 from pympf.ref.precond.pay_as_you_go import steps_until_left
 
 
@@ -152,6 +152,31 @@ def test_negative_eigenvalues_that_no_row_shows(rng):
     assert solution.converged
     assert solution.method in ("minres", "gmres")
     assert np.linalg.norm(b - A @ solution.x) <= 1e-7 * np.linalg.norm(b)
+
+
+def test_another_plan_by_other_unit_costs(rng):
+    """The bench case `honest` chooses by costs that it has fitted on other systems."""
+    A = gallery.poisson((16, 16, 16))
+    b = rng.standard_normal(A.shape[0])
+    shipped = _float64.unit_costs()
+    assert pympf.solve(A, b).plan.method == "jacobi"
+    try:
+        given = _float64.unit_costs({"diagonal_step.entry": 1e3})
+        assert given == shipped | {"diagonal_step.entry": 1e3}
+        solution = pympf.solve(A, b)
+    finally:
+        _float64.unit_costs(shipped)
+    assert solution.converged
+    assert solution.plan.method != "jacobi"
+    assert pympf.solve(A, b).plan.method == "jacobi"
+    for name, cost, message in (
+        ("diagonal_step.cost", 1.0, "expected the name of a unit cost"),
+        ("diagonal_step.entry", -1.0, "0 or more, got -1"),
+        ("diagonal_step.entry", np.nan, "0 or more, got nan"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            _float64.unit_costs({name: cost})
+    assert _float64.unit_costs() == shipped
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "pympf/common/error.hpp"
+#include "pympf/common/random.hpp"
 #include "pympf/la/blas1.hpp"
 #include "pympf/la/sparse.hpp"
 #include "pympf/la/sparse_factor/backends.hpp"
@@ -16,7 +17,7 @@ namespace sparse_factor {
 bool is_accurate(const CsrView<double>& A, const std::function<void(double*)>& solve) {
   constexpr double accurate = 0.1;
   std::vector<double> b(A.rows), x, left(A.rows);
-  for (Index i = 0; i < A.rows; ++i) b[i] = (i * 2654435761u) >> 16 & 1 ? 1 : -1;
+  for (Index i = 0; i < A.rows; ++i) b[i] = fibonacci16(static_cast<std::uint32_t>(i)) & 1 ? 1 : -1;
   x = b;
   solve(x.data());
   residual(A, x.data(), b.data(), left.data());

@@ -5,7 +5,12 @@
 // few entries. Measured and fitted on one core by
 //
 //   make unit-costs      bench/cases/unit_costs.py, which prints the numbers below
+//
+// No constants, as the bench case `honest` chooses by what it has fitted on other systems (`set`).
 #pragma once
+
+#include <map>
+#include <string>
 
 namespace pympf::precond {
 
@@ -25,23 +30,28 @@ struct CompleteCost {
 
 namespace unit_costs {
 
-inline constexpr UnitCost diagonal_setup{1.5, 4, 0};
-inline constexpr UnitCost diagonal_step{1.05, 4, 1500};
-inline constexpr UnitCost factor_setup{55, 0, 3e5};  // the incomplete factor of the first level
-inline constexpr UnitCost factor_step{1.9, 15, 4000};
-inline constexpr UnitCost levels_setup{145, 200, 6e5};  // with that factor
-inline constexpr UnitCost levels_step{4.5, 30, 12000};
-inline constexpr CompleteCost cholmod{92, 130, 70, 0.03, 3.5e5, 50, 4.5, 0};
-inline constexpr CompleteCost mumps{13, 4650, 26, 0.125, 8.9e5, 470, 1, 2e5};
-inline constexpr CompleteCost superlu{69, 1500, 94, 0.42, 2.5e5, 7, 8, 0};
+inline UnitCost diagonal_setup{1.5, 4, 0};
+inline UnitCost diagonal_step{1.05, 4, 1500};
+inline UnitCost factor_setup{55, 0, 3e5};  // the incomplete factor of the first level
+inline UnitCost factor_step{1.9, 15, 4000};
+inline UnitCost levels_setup{145, 200, 6e5};  // with that factor
+inline UnitCost levels_step{4.5, 30, 12000};
+inline CompleteCost cholmod{92, 130, 70, 0.03, 3.5e5, 50, 4.5, 0};
+inline CompleteCost mumps{13, 4650, 26, 0.125, 8.9e5, 470, 1, 2e5};
+inline CompleteCost superlu{69, 1500, 94, 0.42, 2.5e5, 7, 8, 0};
 // Of GMRES, for a row in each vector that a step is made orthogonal to.
-inline constexpr double basis_row = 2;
+inline double basis_row = 2;
 
 // Iterations with the incomplete factor: so many, and this part of those with the diagonal.
-inline constexpr double factor_least = 8, factor_part = 0.3;
+inline double factor_least = 8, factor_part = 0.3;
 // Iterations with levels to 1e-8: where the near-nullspace is one, where it has the translations of
 // nodes and not their rotations, and where it is none.
-inline constexpr double levels_steps = 8, node_levels_steps = 20, poor_levels_steps = 100;
+inline double levels_steps = 8, node_levels_steps = 20, poor_levels_steps = 100;
+
+// All of these by name, as "diagonal_setup.entry".
+std::map<std::string, double> numbers();
+// In all solves that follow in this process, whose choices no thread is to be making now.
+void set(const std::string& name, double value);
 
 }  // namespace unit_costs
 }  // namespace pympf::precond
