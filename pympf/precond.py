@@ -476,14 +476,17 @@ def planned(plan: Plan | Mapping[str, Any], params: dict[str, Any]) -> dict[str,
 def check_params(params: dict[str, Any]) -> None:
     """Refuse unknown parameters, and values of another kind."""
     known = kinds(Preconditioner.fields)
-    is_classic = params.get("method") == CLASSIC
+    for name in params:
+        if name not in known:
+            raise ValueError(checks.unknown(name, _known_besides(params.get("method") == CLASSIC)))
+    checks.fields(params, known, choices=choices(Preconditioner.fields))
+
+
+def _known_besides(is_classic: bool) -> list[str]:
     left = "levels" if is_classic else CLASSIC
     own = [field["name"] for field in Preconditioner.fields() if field["group"] != left]
     others = ["progress"] if is_classic else ["near_nullspace", "left_near_nullspace", "block_size"]
-    for name in params:
-        if name not in known:
-            raise ValueError(checks.unknown(name, [*own, "comm", *others]))
-    checks.fields(params, known, choices=choices(Preconditioner.fields))
+    return [*own, "comm", *others]
 
 
 def _check_block_size(value: Any, n: int) -> None:

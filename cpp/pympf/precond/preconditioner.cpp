@@ -240,8 +240,7 @@ struct Preconditioner<T>::Impl {
     negative = !A.general && is_negative(A.comm, d);
     used = params;
     report = {};
-    facts = sizes_of(A);
-    facts.basis = params.basis;
+    facts = sizes_of(A, params);
     rung = Rung::chosen;
     failures.clear();
     if (params.method == Method::jacobi) {

@@ -27,6 +27,8 @@ namespace unit_costs {
 
 inline constexpr UnitCost diagonal_setup{1.5, 4, 0};
 inline constexpr UnitCost diagonal_step{1.05, 4, 1500};
+// With the diagonal MINRES passes over so many more vectors than CG.
+inline constexpr double minres_row = 10;
 inline constexpr UnitCost factor_setup{55, 0, 3e5};  // the incomplete factor of the first level
 inline constexpr UnitCost factor_step{1.9, 15, 4000};
 inline constexpr UnitCost levels_setup{145, 200, 6e5};  // with that factor
