@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
+from scipy.sparse.csgraph import reverse_cuthill_mckee
 
 from pympf import gallery
 
@@ -50,6 +51,15 @@ PARAMS: dict[str, dict[str, Any]] = {
     "thesis": {**_FIGURE_2_4, "clustering": "inner_product"},
     "thesis, graph clusters": {**_FIGURE_2_4, "clustering": "graph"},
 }
+
+
+def in_ranges(problem: str, rows: int) -> sp.csr_array:
+    """Build a matrix whose contiguous ranges of rows are compact parts of its graph."""
+    A = build(problem, rows)
+    if problem == "random geometric graph":  # its own numbering is random
+        order = reverse_cuthill_mckee(A, symmetric_mode=True)
+        A = sp.csr_array(A[order][:, order])
+    return A
 
 
 def random_vector(n: int, seed: int = 0) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,8 @@ STAYS = (
     "diverged_range",
 )
 """What another preconditioner would not change."""
+SAYS_IT = ("stopped_by_callback", "diverged_inconsistent", "diverged_range")
+"""The ends of a run whose x is returned, whatever an earlier run had."""
 NOT_SOLVED = ("diverged_nan", "diverged_breakdown", "diverged_stagnated")
 """The ends of a run with an A that is not symmetric, after which `mmf` has another choice."""
 TOGETHER = 16  # columns: kernels take 8 at once, and each has vectors of its own (GMRES: a basis)
@@ -162,7 +165,19 @@ class Columns:
             if not one:
                 column.x[:] = x
             column.result = result
+            column.ran = (column.M, column.krylov, column.why)
             column.solve_s += seconds
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A run that has failed, and what it came to."""
+
+    x: NDArray[Any]
+    M: Chosen
+    krylov: str
+    why: str
+    result: dict[str, Any]
 
 
 class Column:
@@ -180,6 +195,8 @@ class Column:
         self.follows = False  # what runs is what the choice took, and not what came of a failure
         self.before: list[NDArray[np.float64]] = []  # histories of the parts that x comes from
         self.result: dict[str, Any] = {}
+        self.ran = (self.M, self.krylov, self.why)  # what the result comes from
+        self.best: Attempt | None = None
         self.solve_s, self.falls = 0.0, 0
         self.rest: Rest | None = None
         if shared.has_rest:
@@ -296,6 +313,7 @@ class Column:
         if self.before:
             parts = [*self.before, self.result["history"]]
             self.result["history"] = np.concatenate(parts)
+            self.before.clear()
             self.result["iterations"] = len(self.result["history"]) - 1
 
     def callback(self, count: int) -> Callable[[int, float], Any] | None:
@@ -308,6 +326,7 @@ class Column:
     def solution(self) -> Solution:
         """Return what came of it."""
         self._join_parts()
+        self._return_to_best()
         planned = self._plan()
         begun = self.choice is not None and self.M.make is not None
         reason = f": {planned['reason']}" if begun and planned is not None else ""
@@ -330,9 +349,31 @@ class Column:
         )
 
     def _again(self) -> Iterator[bool]:
+        self._keep_if_best()
         self.x[:] = self.guess
         self.before.clear()
         yield True
+
+    def _keep_if_best(self) -> None:
+        """Keep what a run that has failed came to, if no earlier one came nearer."""
+        self._join_parts()
+        end = self.result["true_residual"]
+        if np.isfinite(end) and (self.best is None or end < self.best.result["true_residual"]):
+            self.best = Attempt(self.x.copy(), *self.ran, self.result)
+
+    def _return_to_best(self) -> None:
+        """Go back to the earlier run that came nearer than the last one, which has failed too."""
+        best, end = self.best, self.result
+        if best is None or end["converged"] or end["reason"] in SAYS_IT:
+            return
+        if best.result["norm"] != end["norm"] or best.result["true_residual"] >= (
+            end["true_residual"] if np.isfinite(end["true_residual"]) else np.inf
+        ):
+            return
+        last = f"{self.krylov} with {self.M.choice} came no nearer"
+        self.x[:] = best.x
+        self.M, self.krylov, self.result = best.M, best.krylov, best.result
+        self.why, self.follows = f"{best.why}; {last}", False
 
     def _change_method(self) -> Iterator[bool]:
         """Take a method for indefinite matrices where CG met one."""

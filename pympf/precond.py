@@ -478,11 +478,12 @@ def check_params(params: dict[str, Any]) -> None:
     known = kinds(Preconditioner.fields)
     for name in params:
         if name not in known:
-            raise ValueError(checks.unknown(name, _known_besides(params.get("method") == CLASSIC)))
+            raise ValueError(checks.unknown(name, _names(params.get("method") == CLASSIC)))
     checks.fields(params, known, choices=choices(Preconditioner.fields))
 
 
-def _known_besides(is_classic: bool) -> list[str]:
+def _names(is_classic: bool) -> list[str]:
+    """List what `as_preconditioner` takes, for the method 'classic' or for the others."""
     left = "levels" if is_classic else CLASSIC
     own = [field["name"] for field in Preconditioner.fields() if field["group"] != left]
     others = ["progress"] if is_classic else ["near_nullspace", "left_near_nullspace", "block_size"]

@@ -161,8 +161,8 @@ def is_in(name: str, module: str) -> bool:
     return name == module or name.startswith(module + ".")
 
 
-IN_ALL_PARTS = ("la.checks", "_described", "_html", "_progress")
-"""The gate for arguments, and what shows objects and long work."""
+IN_ALL_PARTS = ("la.checks", "la.as_array", "_described", "_html", "_progress")
+"""The gates for arguments and arrays, and what shows objects and long work."""
 
 
 def is_allowed_in_explain(name: str) -> bool:

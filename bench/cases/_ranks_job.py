@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import scipy.sparse.csgraph
 from mpi4py import MPI
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -24,10 +23,7 @@ PEERS = {"GAMG": ["-pc_type", "gamg"], "BoomerAMG": ["-pc_type", "hypre"]}
 
 def system(problem: str, rows: int) -> tuple[Any, np.ndarray]:
     """Give this rank's rows of the matrix, and its entries of the right-hand side."""
-    A = problems.build(problem, rows)
-    if problem == "random geometric graph":
-        order = scipy.sparse.csgraph.reverse_cuthill_mckee(A, symmetric_mode=True)
-        A = A[order][:, order]
+    A = problems.in_ranges(problem, rows)
     n = A.shape[0]
     own = slice(n * COMM.rank // COMM.size, n * (COMM.rank + 1) // COMM.size)
     return A[own].tocsr(), problems.random_vector(n)[own]

@@ -23,6 +23,8 @@ inline void translate(std::exception_ptr error) {
     PyErr_SetString(PyExc_ValueError, e.what());
   } catch (const OutOfMemory& e) {
     PyErr_SetString(PyExc_MemoryError, e.what());
+  } catch (const std::bad_alloc&) {
+    PyErr_SetString(PyExc_MemoryError, "there is not enough memory");
   } catch (const Error& e) {
     PyErr_SetString(PyExc_RuntimeError, e.what());
   }

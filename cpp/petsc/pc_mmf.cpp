@@ -174,10 +174,20 @@ PetscErrorCode PCSetUp_MMF(PC pc) {
 
 // ---- apply --------------------------------------------------------------------------------------
 
-PetscErrorCode check_built(PC pc) {
+constexpr PetscScalar not_finite = std::numeric_limits<PetscScalar>::infinity();
+
+// Whether a setup found no preconditioner, of which KSP is told as by PETSc's own factors: the
+// reason is with the PC, and what is applied is not finite. A setup that ended with an error leaves
+// nothing.
+PetscErrorCode has_failed(PC pc, bool* failed) {
+  PCFailedReason reason;
+
   PetscFunctionBegin;
   const auto* nothing = std::get_if<Nothing>(&data(pc).built);
-  PetscCheck(!nothing || nothing->is_built, PetscObjectComm((PetscObject)pc), PETSC_ERR_ORDER,
+  *failed = nothing && !nothing->is_built;
+  if (!*failed) PetscFunctionReturn(PetscErrorCode(0));
+  PetscCall(PCGetFailedReason(pc, &reason));
+  PetscCheck(reason != PC_NOERROR, PetscObjectComm((PetscObject)pc), PETSC_ERR_ORDER,
              "PC mmf has nothing to apply: its last setup failed");
   PetscFunctionReturn(PetscErrorCode(0));
 }
@@ -204,9 +214,14 @@ PetscErrorCode apply_by(PC pc, Vec x, Vec y, const Use& use) {
   const PetscScalar* in;
   PetscScalar* out;
   PetscInt n;
+  bool failed;
 
   PetscFunctionBegin;
-  PetscCall(check_built(pc));
+  PetscCall(has_failed(pc, &failed));
+  if (failed) {
+    PetscCall(VecSet(y, not_finite));
+    PetscFunctionReturn(PetscErrorCode(0));
+  }
   PetscCall(VecGetArrayRead(x, &in));
   PetscCall(VecGetArrayWrite(y, &out));
   PetscCall(guarded(pc, [&] {
@@ -253,9 +268,10 @@ PetscErrorCode PCMatApply_MMF(PC pc, Mat X, Mat Y) {
   const PetscScalar* in;
   PetscScalar* out;
   PetscInt rows, columns, ldx, ldy;
+  bool failed;
 
   PetscFunctionBegin;
-  PetscCall(check_built(pc));
+  PetscCall(has_failed(pc, &failed));
   PetscCall(MatGetLocalSize(X, &rows, nullptr));
   PetscCall(MatGetSize(X, nullptr, &columns));
   PetscCall(MatDenseGetLDA(X, &ldx));
@@ -267,7 +283,10 @@ PetscErrorCode PCMatApply_MMF(PC pc, Mat X, Mat Y) {
     const Index m = to_index(columns, "columns of the block");
     const Block<const PetscScalar> from = by_columns(in, static_cast<std::size_t>(ldx), n, m);
     const Block<PetscScalar> to = by_columns(out, static_cast<std::size_t>(ldy), n, m);
-    std::visit([&](auto& M) { apply_block(M, from, to); }, data(pc).built);
+    if (failed)
+      for (Index q = 0; q < m; ++q) std::fill_n(to.at(q), n, not_finite);
+    else
+      std::visit([&](auto& M) { apply_block(M, from, to); }, data(pc).built);
     return PetscErrorCode(0);
   }));
   PetscCall(MatDenseRestoreArrayWrite(Y, &out));

@@ -25,7 +25,7 @@ from pympf._described import Described
 from pympf.explain.adaptive import Integral, Jump, Piece
 from pympf.explain.line import Line, Paths, Target, plus
 from pympf.explain.rules import FIXED_RULES, quadrature
-from pympf.la import checks
+from pympf.la import as_array, checks
 from pympf.nets._checks import Array
 
 __all__ = ["METHODS", "Attribution", "IncompleteWarning", "IntegratedGradients"]
@@ -356,14 +356,7 @@ def _unpacked(inputs: Any, what: str) -> tuple[list[str], list[Array]]:
 
 
 def _as_numbers(x: Any, name: str) -> Array:
-    array = np.asarray(x)
-    if array.dtype.kind not in "fiub":
-        raise TypeError(f"expected real numbers in {name}, got dtype {array.dtype}")
-    if array.dtype not in (np.float32, np.float64):
-        array = array.astype(np.float64)
-    if not np.isfinite(array).all():
-        raise ValueError(f"expected finite numbers in {name}, got NaN or infinity")
-    return array
+    return as_array(x, None, name)
 
 
 def _baselines(

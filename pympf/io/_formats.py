@@ -57,7 +57,7 @@ HDF5 = Format(
 FORMATS = {
     **{
         f"{suffix}{packed}": TEXT
-        for suffix in (".txt", ".edges", ".csv", ".tsv")
+        for suffix in (".txt", ".edges", ".edgelist", ".csv", ".tsv")
         for packed in ("", ".gz", ".bz2")
     },
     **{f".mtx{packed}": _MATRIX_MARKET for packed in ("", ".gz", ".bz2")},

@@ -1,8 +1,8 @@
 """Linear algebra under the methods: who computes together, what comes in, and what is applied.
 
 `Ranks` are the processes that work together, `Matrix` is the gate for matrices, `as_vector` that
-for vectors, `checks` has those for other arguments, and an `Operator` is what everything built by
-pympf derives from.
+for vectors, `as_array` that for points and images, `checks` has those for other arguments, and an
+`Operator` is what everything built by pympf derives from.
 """
 
 from pympf.la import checks
@@ -11,7 +11,7 @@ from pympf.la.launcher import LauncherError, launched
 from pympf.la.matrix import Matrix, as_csr, as_rows, is_symmetric
 from pympf.la.operator import Operator
 from pympf.la.ranks import Ranks
-from pympf.la.vectors import as_vector, exact_real
+from pympf.la.vectors import as_array, as_vector, exact_real
 
 __all__ = [
     "INDEX_MAX",
@@ -19,6 +19,7 @@ __all__ = [
     "Matrix",
     "Operator",
     "Ranks",
+    "as_array",
     "as_csr",
     "as_rows",
     "as_vector",

@@ -86,8 +86,9 @@ def number(
     below: float = math.inf,
     *,
     above: float | None = None,
+    most: float | None = None,
 ) -> float:
-    """Return a finite number in [least, below), or in (above, below).
+    """Return a finite number in [least, below), or (above, below), [least, most], (above, most].
 
     Not collective.
 
@@ -96,8 +97,8 @@ def number(
     value : int, float, numpy.integer or numpy.floating
     name : str
         What error messages call it.
-    least, below, above : float
-        The range; `above` takes the place of `least`.
+    least, below, above, most : float
+        The range; `above` takes the place of `least`, `most` that of `below`.
 
     Raises
     ------
@@ -115,15 +116,21 @@ def number(
     Traceback (most recent call last):
     ...
     ValueError: width = 0 is not a number in (0, inf)
+    >>> checks.number(1.5, "share", 0, most=1)
+    Traceback (most recent call last):
+    ...
+    ValueError: share = 1.5 is not a number in [0, 1]
     """
     is_one = isinstance(value, NUMBERS) and not isinstance(value, BOOLS)
     if is_one:
         real = float(value)
         inner = real >= least if above is None else real > above
-        if inner and real < below and math.isfinite(real):
+        inner = inner and (real < below if most is None else real <= most)
+        if inner and math.isfinite(real):
             return real
     start = f"({above:g}" if above is not None else f"{'[' if least > -math.inf else '('}{least:g}"
-    text = f"{name} = {value!r} is not a number in {start}, {below:g})"
+    end = f"{below:g})" if most is None else f"{most:g}]"
+    text = f"{name} = {value!r} is not a number in {start}, {end}"
     if is_one:
         raise ValueError(text)
     raise TypeError(f"{text}, but a {type(value).__name__}")

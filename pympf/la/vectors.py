@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from pympf.la import checks
 from pympf.la.petsc import is_petsc
 
-__all__ = ["as_vector", "exact_real"]
+__all__ = ["as_array", "as_vector", "check_values", "exact_real"]
 
 
 def as_vector(b: ArrayLike, n: int, dtype: Any, name: str = "b") -> NDArray[Any]:
@@ -58,14 +58,83 @@ def as_vector(b: ArrayLike, n: int, dtype: Any, name: str = "b") -> NDArray[Any]
         with np.errstate(over="ignore"):
             array = array.astype(dtype)
     array = np.ascontiguousarray(array)
+    check_values(array, name)
+    return array
+
+
+def as_array(
+    values: ArrayLike, shape: tuple[int | str, ...] | None, name: str, *, finite: bool = True
+) -> NDArray[Any]:
+    """Check points, images or values of any shape, and return them as a contiguous array.
+
+    Not collective.
+
+    Parameters
+    ----------
+    values : array_like
+        Real numbers; a sparse array is refused.
+    shape : tuple of int or str, or None
+        The lengths; a name stands for any length, a name with ">= 1" for any but zero. None allows
+        every shape.
+    name : str
+        What error messages call it.
+    finite : bool
+        Whether NaN and infinity are refused.
+
+    Returns
+    -------
+    numpy.ndarray
+        C-contiguous, float32 for float16 and float32, else float64. Shares the memory of `values`
+        if nothing had to be converted.
+
+    Raises
+    ------
+    ValueError
+        If the shape is another one, a value is masked or not finite, or float64 cannot hold it.
+    TypeError
+        If it is not a dense array of real numbers.
+
+    Examples
+    --------
+    >>> from pympf import la
+    >>> la.as_array([[1, 2], [3, 4]], ("n >= 1", 2), "X")
+    array([[1., 2.],
+           [3., 4.]])
+    >>> la.as_array([[1, 2], [3, 4]], ("n >= 1", 3), "X")
+    Traceback (most recent call last):
+    ...
+    ValueError: X: expected shape (n >= 1, 3), got (2, 2)
+    """
+    if sp.issparse(values):
+        kind = type(values).__name__
+        raise TypeError(f"{name}: expected a dense array, got {kind}; use .toarray()")
+    checks.no_masks(values, name)
+    array = exact_real(np.asarray(values), name)
+    if shape is not None and not _fits(array.shape, shape):
+        lengths = ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "")
+        raise ValueError(f"{name}: expected shape ({lengths}), got {array.shape}")
+    array = np.ascontiguousarray(array) if array.ndim else array
+    if finite:
+        check_values(array, name)
+    return array
+
+
+def _fits(shape: tuple[int, ...], allowed: tuple[int | str, ...]) -> bool:
+    return len(shape) == len(allowed) and all(
+        length == wanted if isinstance(wanted, int) else length > 0 or ">= 1" not in wanted
+        for length, wanted in zip(shape, allowed, strict=True)
+    )
+
+
+def check_values(array: NDArray[Any], name: str) -> None:
+    """Refuse an array with NaN or infinity, and name the first such value. Not collective."""
     finite = np.isfinite(array)
     if not finite.all():
         place = tuple(int(i) for i in np.argwhere(~finite)[0])
         raise ValueError(
             f"{name}: expected finite values in {array.dtype}, got {array[place]} at "
-            f"{place if len(place) > 1 else place[0]} ({np.count_nonzero(~finite)} such values)"
+            f"{place if len(place) != 1 else place[0]} ({np.count_nonzero(~finite)} such values)"
         )
-    return array
 
 
 def exact_real(values: NDArray[Any], name: str) -> NDArray[Any]:

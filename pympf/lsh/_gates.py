@@ -19,29 +19,16 @@ __all__ = [
 ]
 
 
-def as_dense(X: Any) -> NDArray[Any]:
-    """Return a dense array, C-contiguous and of float32 or float64."""
-    if sp.issparse(X):
-        raise TypeError(f"X: expected a dense array, got {type(X).__name__}; use .toarray()")
-    la.checks.no_masks(X, "X")
-    return np.ascontiguousarray(la.exact_real(np.asarray(X), "X"))
-
-
 def as_rows(X: Any, features: int, dtype: np.dtype[Any] | None) -> NDArray[Any]:
     """Return points as a dense array, of this dtype if there is one."""
-    array = as_dense(X)
-    if array.ndim != 2 or array.shape[1] != features:
-        raise ValueError(f"X: expected shape (n, {features}), got {array.shape}")
+    array = la.as_array(X, ("n", features), "X", finite=False)
     with np.errstate(over="ignore"):  # infinite numbers are refused where they are hashed
         return array if dtype is None else array.astype(dtype, copy=False)
 
 
 def as_center(center: Any, features: int) -> NDArray[np.float64]:
     """Return what is subtracted from all points."""
-    vector = la.as_vector(center, features, np.float64, "center")
-    if vector.ndim != 1:
-        raise ValueError(f"center: expected shape ({features},), got {vector.shape}")
-    return vector
+    return la.as_array(center, (features,), "center").astype(np.float64, copy=False)
 
 
 def checked_ids(ids: Any) -> NDArray[np.int64]:
@@ -69,7 +56,9 @@ def as_points(X: Any, features: int) -> tuple[Any, ...]:
     One C-contiguous float32 or float64 array, or indptr, indices, data and the number of columns
     of a canonical CSR array. The engine refuses what is not finite.
     """
-    X = la.canonical_csr(X) if sp.issparse(X) else as_dense(X)
-    if X.ndim != 2 or X.shape[1] != features:
-        raise ValueError(f"X: expected shape (n, {features}), got {X.shape}")
-    return (X.indptr, X.indices, X.data, features) if sp.issparse(X) else (X,)
+    if not sp.issparse(X):
+        return (la.as_array(X, ("n", features), "X", finite=False),)
+    A = la.canonical_csr(X)
+    if A.shape[1] != features:
+        raise ValueError(f"X: expected shape (n, {features}), got {A.shape}")
+    return A.indptr, A.indices, A.data, features

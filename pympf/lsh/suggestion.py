@@ -20,8 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pympf.la import checks
-from pympf.lsh._gates import as_dense
+from pympf.la import as_array, checks
 from pympf.lsh.families import EuclideanHash, HashFamily, HyperplaneHash
 from pympf.lsh.table import Table
 
@@ -157,9 +156,7 @@ def suggest(
     """Do what `Table.suggest` says."""
     points = _checked(X)
     k = checks.integer(k, "k", 1, 2**31 - 1)
-    recall = checks.number(recall, "recall", 0)
-    if not 0 < recall <= 1:
-        raise ValueError(f"recall = {recall:g} is not in (0, 1]")
+    recall = checks.number(recall, "recall", above=0, most=1)
     for kind in [kinds] if isinstance(kinds, str) else kinds:
         checks.choice(kind, "kinds", KINDS)
     if isinstance(kinds, str) or not kinds:
@@ -198,15 +195,9 @@ def suggest(
 
 
 def _checked(X: ArrayLike) -> NDArray[Any]:
-    points = as_dense(X)
-    if points.ndim != 2 or len(points) < 2 or points.shape[1] < 1:
-        raise ValueError(
-            f"X: expected shape (n, n_features) with n of 2 or more, got {points.shape}"
-        )
-    finite = np.isfinite(points).all(axis=1)
-    if not finite.all():
-        row = int(np.flatnonzero(~finite)[0])
-        raise ValueError(f"X: expected finite numbers, row {row} has others")
+    points = as_array(X, ("n >= 1", "d >= 1"), "X")
+    if len(points) < 2:
+        raise ValueError(f"X: expected at least 2 points, got {len(points)}")
     return points
 
 

@@ -215,9 +215,8 @@ class DSMRegressor(_Network):
 
     def _active(self, units: int) -> int:
         if isinstance(self.active, float):
-            if not 0 < self.active <= 1:
-                raise ValueError(f"expected a share of active units of (0, 1], got {self.active}")
-            return max(1, round(self.active * units))
+            share = checks.number(self.active, "active", above=0, most=1)
+            return max(1, round(share * units))
         return checks.integer(self.active, "active", 1, units)
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 from scipy.sparse.linalg import LinearOperator, lsqr
 
+from pympf.la import checks
 from pympf.nets._checks import Array, random_numbers
 from pympf.nets.rows import Rows
 
@@ -98,8 +99,7 @@ def _best(rows: Rows, y: Array, ridges: list[float], seed: int) -> float:
 
 
 def _fit(blocks: Iterable[tuple[Rows, Array]], ridge: float) -> Fit:
-    if not 0 < ridge < np.inf:
-        raise ValueError(f"expected ridge above zero and finite, got {ridge}")
+    ridge = checks.positive(ridge, "ridge")
     blocks = iter(blocks)
     first = next(blocks)
     if first[0].width >= ITERATIVE and _is_sparse(first[0]):

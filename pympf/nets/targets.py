@@ -381,9 +381,7 @@ class Manifold(Described):
     ) -> None:
         self.n_features = checks.integer(n_features, "n_features", 2)
         self.dimension = checks.integer(dimension, "dimension", 1, self.n_features // 2)
-        self.bend = float(bend)
-        if not 0 <= self.bend < np.inf:
-            raise ValueError(f"expected bend at least zero and finite, got {bend}")
+        self.bend = checks.number(bend, "bend", 0)
         shape = (self.n_features, 2 * self.dimension)
         normal = random_numbers(seed, "manifold").standard_normal(shape)
         self._u, self._v = np.hsplit(np.linalg.qr(normal)[0], 2)

@@ -118,7 +118,7 @@ class RMSProp(Described):
 
     def __init__(self, learning_rate: float = 1e-5, *, rho: float = 0.9, eps: float = 1e-7) -> None:
         self.learning_rate = checks.positive(learning_rate, "learning_rate")
-        self.rho, self.eps = _decay(rho, "rho"), checks.positive(eps, "eps")
+        self.rho, self.eps = checks.number(rho, "rho", 0, 1), checks.positive(eps, "eps")
         self._squares: list[Array] = []
 
     def step(self, parameters: Parameters, gradients: Parameters) -> None:
@@ -181,7 +181,10 @@ class Adam(Described):
         eps: float = 1e-7,
     ) -> None:
         self.learning_rate = checks.positive(learning_rate, "learning_rate")
-        self.beta1, self.beta2 = _decay(beta1, "beta1"), _decay(beta2, "beta2")
+        self.beta1, self.beta2 = (
+            checks.number(beta1, "beta1", 0, 1),
+            checks.number(beta2, "beta2", 0, 1),
+        )
         self.eps = checks.positive(eps, "eps")
         self._moments: list[tuple[Array, Array]] = []
         self._steps = 0
@@ -301,9 +304,7 @@ class Exponential(_Falling):
     def __init__(self, optimizer: Optimizer, every: int, decay: float = 0.98) -> None:
         super().__init__(optimizer)
         self.every = checks.integer(every, "every")
-        if not 0 < decay <= 1:
-            raise ValueError(f"expected decay of (0, 1], got {decay}")
-        self.decay = float(decay)
+        self.decay = checks.number(decay, "decay", above=0, most=1)
 
     def _factor(self) -> float:
         return self.decay ** (self._done // self.every)
@@ -391,12 +392,6 @@ def decaying(optimizer: Optimizer, n: int, *, epochs: int = 50, batch: int = 32)
 def _starts(n: int, batch: int, least: int) -> range:
     """Give the first places of an epoch's batches: all that have at least `least` points."""
     return range(0, max(1, n - least + 1), batch)
-
-
-def _decay(value: float, name: str) -> float:
-    if not 0 <= value < 1:
-        raise ValueError(f"expected {name} of [0, 1), got {value}")
-    return float(value)
 
 
 def loss_and_gradient(

@@ -63,12 +63,9 @@ class SketchMatrix(Operator):
 
     def _checked(self, x: ArrayLike, size: int) -> NDArray[Any]:
         """Products are in the precision of their argument, which may have no columns."""
-        la.checks.no_masks(x, "x")
-        array = np.ascontiguousarray(la.exact_real(np.asarray(x), "x"))
+        array = la.as_array(x, None, "x")
         if array.ndim not in (1, 2) or len(array) != size:
             raise ValueError(f"x: expected shape ({size},) or ({size}, k), got {array.shape}")
-        if not np.isfinite(array).all():
-            raise ValueError("x: expected finite numbers, got NaN or Inf")
         return array
 
     def columns(self, js: ArrayLike) -> NDArray[np.float64]:

@@ -203,24 +203,12 @@ class Graph:
 
 def checked_vector(values: ArrayLike, label: str) -> NDArray[np.float64]:
     """Return a finite vector of float64."""
-    la.checks.no_masks(values, label)
-    x = np.array(la.exact_real(np.asarray(values), label), dtype=np.float64)
-    if x.ndim != 1 or len(x) == 0:
-        raise ValueError(f"{label}: expected shape (m,) with m >= 1, got {x.shape}")
-    if not np.isfinite(x).all():
-        raise ValueError(f"{label}: expected finite numbers, got NaN or Inf")
-    return x
+    return np.array(la.as_array(values, ("m >= 1",), label), dtype=np.float64)
 
 
 def checked_weight(weight: Any, label: str) -> float:
     """Return a weight in [0, 1]."""
-    try:
-        number = float(weight)
-    except (TypeError, ValueError):
-        raise TypeError(f"{label}: expected a weight in [0, 1], got {weight!r}") from None
-    if not 0 <= number <= 1:
-        raise ValueError(f"{label}: expected a weight in [0, 1], got {number}")
-    return number
+    return la.checks.number(weight, f"{label}: weight", 0, most=1)
 
 
 def checked_inputs(inputs: Inputs, label: str) -> tuple[Edge, ...]:

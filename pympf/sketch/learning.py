@@ -274,16 +274,12 @@ def _refuse_outside(dictionary: Dictionary, weights: list[float], level: int) ->
 
 def _settings(size: int, block: int, weight: float, **options: Any) -> Settings:
     shape = _engine.Shape(size, block)
-    if not (math.isfinite(weight) and 0 < weight <= shape.rows):
-        raise ValueError(f"weight = {weight} is not in (0, {shape.rows}], the blocks of a column")
-    for name in ("tau", "fraction"):
-        if not 0 < options[name] < (1 if name == "tau" else 1 + 1e-12):
-            raise ValueError(f"{name} = {options[name]} is not in (0, 1)")
+    checks.number(weight, "weight", above=0, most=shape.rows)
+    checks.number(options["tau"], "tau", above=0, below=1)
+    checks.number(options["fraction"], "fraction", above=0, most=1)
     for name, least in (("min_hits", 1), ("min_rows", 1), ("min_columns", 1), ("rounds", 0)):
-        if options[name] != int(options[name]) or options[name] < least:
-            raise ValueError(f"{name} = {options[name]} is not an integer of at least {least}")
-    if not (math.isfinite(options["floor"]) and options["floor"] >= 0):
-        raise ValueError(f"floor = {options['floor']} is not a number in [0, inf)")
+        checks.integer(options[name], name, least)
+    checks.number(options["floor"], "floor", 0)
     checks.choice(options["rule"], "rule", tuple(RULES))
     return Settings(shape, float(weight), **options)
 

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pympf._described import Described
+from pympf.la import checks
 from pympf.sketch.graph import Graph
 
 __all__ = ["Pipeline", "Scene", "make_scene"]
@@ -80,8 +81,7 @@ def make_scene(
     """
     from scipy.ndimage import zoom
 
-    if not 1 <= count <= 4:
-        raise ValueError(f"count = {count} is not in [1, 4]")
+    checks.integer(count, "count", 1, 4)
     scene, half = np.zeros((SIDE, SIDE)), SIDE // 2
     digits, sizes = [], []
     for quarter in rng.permutation(4)[:count]:

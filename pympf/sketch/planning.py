@@ -142,8 +142,7 @@ def plan(
     9333
     """
     error = checks.number(error, "error", least=1e-12)
-    if not 0 < checks.number(probability, "probability", least=0.0) < 1:
-        raise ValueError(f"probability = {probability} is not in (0, 1)")
+    checks.number(probability, "probability", above=0, below=1)
     k = checks.integer(objects, "objects", 1, 10**6)
     h = checks.integer(depth, "depth", 2, 16)
     m = checks.integer(attributes, "attributes", 1, LARGEST)

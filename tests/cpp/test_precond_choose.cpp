@@ -7,10 +7,10 @@
 #include <optional>
 
 #include "precond_matrices.hpp"
+#include "pympf/la/product.hpp"
 #include "pympf/la/sparse.hpp"
 #include "pympf/precond/choice/saddle.hpp"
 #include "pympf/precond/levels/nodes.hpp"
-#include "pympf/precond/levels/product.hpp"
 #include "pympf/precond/probe.hpp"
 #include "pympf/precond/smoothers/ordering.hpp"
 
@@ -147,14 +147,14 @@ TEST_CASE("the coarse product is P^T A P, or nothing when it has too many entrie
     P.indptr.push_back(static_cast<Index>(P.indices.size()));
   }
   const Csr<double> R = transpose(P.view());
-  const auto product = coarse_product(A, P, R, 10000);
+  const auto product = coarse_product(A, R, P, 10000);
   REQUIRE(product.has_value());
   const Dense expected = dense(R) * dense(A) * dense(P);
   CHECK(distance(dense(*product), expected) <= rounding<double>(100, norm(expected)));
   const Index entries = product->nnz();
-  CHECK(coarse_product(A, P, R, entries).has_value());
-  CHECK_FALSE(coarse_product(A, P, R, entries - 1).has_value());
-  CHECK(coarse_product(A, P, R, product->indptr, product->indices) == product->data);
+  CHECK(coarse_product(A, R, P, entries).has_value());
+  CHECK_FALSE(coarse_product(A, R, P, entries - 1).has_value());
+  CHECK(coarse_product(A, R, P, product->indptr, product->indices) == product->data);
 }
 
 TEST_CASE("nodes are found where rows are their unknowns, and only there") {

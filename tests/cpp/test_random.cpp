@@ -60,3 +60,27 @@ TEST_CASE("below stays below its bound, reaches everything and favours nothing")
   CHECK(random.below(1) == 0);
   CHECK(random.below(0xffffffff) < 0xffffffff);
 }
+
+TEST_CASE("splitmix64 gives the published numbers") {  // of the generator with state 1234567
+  const std::uint64_t expected[] = {6457827717110365317u, 3203168211198807973u,
+                                    9817491932198370423u, 4593380528125082431u,
+                                    16408922859458223821u};
+  std::uint64_t state = 1234567;
+  for (const std::uint64_t one : expected) {
+    CHECK(splitmix64(state) == one);
+    state += golden;
+  }
+}
+
+TEST_CASE("hashes spread consecutive integers evenly") {
+  std::vector<int> low(16, 0), high(16, 0), signs(2, 0);
+  for (std::uint64_t i = 0; i < 16000; ++i) {
+    ++low.at(fold_in(0, i << 20) & 15);
+    ++high.at(fibonacci16(static_cast<std::uint32_t>(i)) >> 12);
+    ++signs.at((splitmix64(fibonacci(i)) >> 33) & 1);
+  }
+  for (int count : low) CHECK(std::abs(count - 1000) < 160);
+  for (int count : high) CHECK(std::abs(count - 1000) < 160);
+  CHECK(std::abs(signs[0] - 8000) < 320);  // five standard deviations
+  CHECK(fold_in(fold_in(0, 1), 2) != fold_in(fold_in(0, 2), 1));
+}

@@ -4,6 +4,7 @@
 
 #include "matrices.hpp"
 #include "pympf/la/dense.hpp"
+#include "pympf/la/product.hpp"
 #include "pympf/la/sparse.hpp"
 
 using namespace pympf;

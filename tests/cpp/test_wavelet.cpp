@@ -7,6 +7,7 @@
 #include "matrices.hpp"
 #include "pympf/approx/spai.hpp"
 #include "pympf/approx/wavelet.hpp"
+#include "pympf/la/product.hpp"
 #include "pympf/la/sparse.hpp"
 
 using namespace pympf;

@@ -247,6 +247,34 @@ def test_a_preconditioner_that_overflows_is_a_failure(PETSc, mat, options):
     assert ksp.getConvergedReason() == PETSc.KSP.ConvergedReason.DIVERGED_PCSETUP_FAILED
 
 
+@pytest.mark.parametrize("solver", ["gmres", "cg", "preonly"])
+def test_a_method_that_is_not_available_is_a_failure_that_the_solver_tells(
+    PETSc, mat, options, solver
+):
+    """The adjacency matrix of a star is singular, and has no direct factor."""
+    star = np.zeros((50, 50))
+    star[0, 1:] = star[1:, 0] = 1
+    options(method="direct")
+    ksp = PETSc.KSP().create()
+    ksp.setOperators(mat(sp.csr_array(star)))
+    ksp.setType(solver)
+    ksp.pc.setType("mmf")
+    ksp.setFromOptions()
+    b, x = ksp.getOperators()[0].createVecs()
+    b.set(1.0)
+    ksp.solve(b, x)
+    assert ksp.getConvergedReason() == PETSc.KSP.ConvergedReason.DIVERGED_PCSETUP_FAILED
+    B, X = (PETSc.Mat().createDense((50, 2)) for _ in range(2))
+    for block in (B, X):
+        block.setUp()
+        block.assemble()
+    ksp.pc.matApply(B, X)
+    assert np.isinf(X.getDenseArray()).all()
+    ksp.setOperators(mat(sp.csr_array(star + 50 * np.eye(50))))
+    ksp.solve(b, x)
+    assert ksp.getConvergedReason() > 0
+
+
 def test_another_size_after_reset(PETSc, make_pc, mat):
     pc = make_pc(P)
     pc.setUp()

@@ -408,14 +408,20 @@ def test_slices():
         ({"baselines": {"words": np.zeros(4), "match": 0}}, r"baseline of shape \(5, 4\)"),
         ({"baselines": {"words": np.zeros((5, 4), np.float32), "match": 0}}, "type float64"),
         ({"baselines": {"words": np.zeros((5, 4), complex), "match": 0}}, "type float64"),
-        ({"baselines": {"words": 0, "match": [np.nan, 1]}}, "baseline of match, got NaN"),
+        (
+            {"baselines": {"words": 0, "match": [np.nan, 1]}},
+            "baseline of match: expected finite",
+        ),
         ({"baselines": {"words": 0}}, "expected baselines of words, match, got those of words"),
         ({"baselines": np.zeros(3)}, "expected baselines of words, match, got ndarray"),
         (
             {"baselines": {"words": np.zeros((2, 5, 4)), "match": np.zeros((3, 2))}},
             r"as many baselines of each input, got \[2, 3\]",
         ),
-        ({"inputs": {"words": [[np.inf] * 4], "match": [0.0, 1]}}, "numbers in words, got NaN or"),
+        (
+            {"inputs": {"words": [[np.inf] * 4], "match": [0.0, 1]}},
+            "words: expected finite values",
+        ),
         ({"inputs": {}}, "at least one array in inputs"),
         ({"paths": {"A": Paths(["contxt"])}}, "got 'contxt'"),
         ({"paths": {"A": Paths(["context", "direct"])}}, "through context, then direct, there are"),
@@ -436,7 +442,7 @@ def test_bad_types():
         IntegratedGradients(lambda x: x.value).attribute([1.0])
     with pytest.raises(TypeError, match="expected a group of paths as Paths"):
         ig.attribute(INPUTS, target=0, paths={"A": ["context"]})
-    with pytest.raises(TypeError, match="expected real numbers in inputs"):
+    with pytest.raises(TypeError, match="inputs: expected real numbers"):
         ig.attribute(np.array(["a"]))
     with pytest.raises(ValueError, match="the points as its leading axis"):
         IntegratedGradients(G.sum).attribute([1.0, 2.0])

@@ -73,6 +73,7 @@ def test_edge_lists_are_not_written(tmp_path):
         (".edges", "b a\na c\n", ["a", "b", "c"]),
         (".txt", "1 2 {}\n1 3 {'weight': 1, 'color': 'red'}\n", [1, 2, 3]),
         (".edges", "b a {}\na c {}\n", ["a", "b", "c"]),
+        (".edgelist", "b a {}\na c {}\n", ["a", "b", "c"]),
         (".csv", "source,target\n20,10\n10,30\n", [10, 20, 30]),
         (".csv", "20;10\n10;30\n", [10, 20, 30]),
         (".csv", "Source,Target\nb,a\na,c\n", ["a", "b", "c"]),

@@ -202,3 +202,19 @@ def test_float32(rng, method, name):
     M = preconditioner(name, A)[0]
     solution = pympf.solve(A, b, method=method, preconditioner=M, rtol=1e-5)
     check(A.astype(np.float64), b, solution, rtol=1e-5, dtype=np.float32)
+
+
+def test_a_choice_that_fails_after_a_better_one_does_not_throw_its_x_away(rng):
+    """Units over ten decades: an LU ends at the floor of float64, and the diagonal far above it."""
+    P = sp.csr_matrix(gallery.poisson((40, 40)))
+    d = 10.0 ** rng.uniform(-5, 5, 1600)
+    A = sp.csr_matrix(sp.diags(d) @ P @ sp.diags(d))
+    A[3, 4] *= 1.01
+    b = np.ones(1600)
+    solution = pympf.solve(A, b)
+    assert not solution.converged
+    assert "came no nearer" in solution.choice
+    left = np.linalg.norm(b - A @ solution.x) / np.linalg.norm(b)
+    np.testing.assert_allclose(solution.true_residual, left, rtol=0.5)
+    assert left < 1e-3
+    assert len(solution.history) == solution.iterations + 1

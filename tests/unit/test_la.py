@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as hnp
 
 import pympf
 import pympf.lsh
-from pympf import gallery
+from pympf import gallery, la
 from pympf.la import as_csr, as_vector, canonical_csr, exact_real
 
 FORMATS = ("bsr", "coo", "csc", "csr", "dia", "dok", "lil")
@@ -554,3 +554,43 @@ def test_masked_entries_anywhere():
         setattr(B, part, np.ma.array(getattr(B, part), mask=np.arange(B.nnz) == 1))
         with pytest.raises(ValueError, match="the matrix: masked entries"):
             as_csr(B)
+
+
+@pytest.mark.parametrize(
+    ("values", "shape", "error", "message"),
+    [
+        ([1.0], ("n >= 1", 2), ValueError, r"X: expected shape \(n >= 1, 2\), got \(1,\)"),
+        (np.ones((0, 2)), ("n >= 1", 2), ValueError, r"got \(0, 2\)"),
+        ([1.0, 2.0], (3,), ValueError, r"X: expected shape \(3,\), got \(2,\)"),
+        ([[1.0, np.inf]], ("n", 2), ValueError, r"expected finite values in float64.*\(0, 1\)"),
+        (np.ma.masked_array([[1.0]], [[True]]), ("n", 1), ValueError, "X: masked entries"),
+        (sp.csr_array([[1.0]]), ("n", 1), TypeError, r"dense array, got csr_array.*toarray"),
+        ([["a"]], ("n", 1), TypeError, "X: expected real numbers"),
+        ([[2**53 + 1]], ("n", 1), ValueError, "no exact float64"),
+    ],
+)
+def test_bad_arrays_are_refused_in_one_wording(values, shape, error, message):
+    with pytest.raises(error, match=message):
+        la.as_array(values, shape, "X")
+
+
+def test_arrays_that_fit_are_passed_without_a_copy():
+    X = np.arange(6.0).reshape(3, 2)
+    assert la.as_array(X, ("n >= 1", 2), "X") is X
+    assert la.as_array(X[:0], ("n", 2), "X").shape == (0, 2)
+    assert la.as_array(X.astype(np.float32), None, "X").dtype == np.float32
+    assert la.as_array([[np.nan]], ("n", 1), "X", finite=False).shape == (1, 1)
+    assert la.as_array(X.T, (2, 3), "X").flags.c_contiguous
+
+
+def test_numbers_have_open_and_closed_ends():
+    number = la.checks.number
+    assert number(1, "share", above=0, most=1) == 1.0
+    assert number(0, "share", 0, most=1) == 0.0
+    for value in (0, 1.5, np.nan, -np.inf):
+        with pytest.raises(ValueError, match=rf"share = {value} is not a number in \(0, 1\]"):
+            number(value, "share", above=0, most=1)
+    with pytest.raises(ValueError, match=r"noise = 0.5 is not a number in \[0, 0.5\)"):
+        number(0.5, "noise", 0, 0.5)
+    with pytest.raises(TypeError, match="but a str"):
+        number("1", "share", 0, most=1)

@@ -127,10 +127,15 @@ def test_the_same_seed_draws_the_same_sample():
 @pytest.mark.parametrize(
     ("X", "options", "error", "text"),
     [
-        (np.ones((1, 3)), {}, ValueError, "n of 2 or more"),
+        (np.ones((1, 3)), {}, ValueError, "at least 2 points, got 1"),
         (np.ones(5), {}, ValueError, "expected shape"),
         (np.ones((5, 0)), {}, ValueError, "expected shape"),
-        (np.array([[1.0, 2], [np.nan, 1], [1, 1]]), {}, ValueError, "finite numbers, row 1"),
+        (
+            np.array([[1.0, 2], [np.nan, 1], [1, 1]]),
+            {},
+            ValueError,
+            r"finite.* nan at \(1, 0\)",
+        ),
         (np.array([[1.0, 2], [np.inf, 1], [1, 1]]), {}, ValueError, "finite"),
         (sp.eye_array(9), {}, TypeError, "toarray"),
         (np.array([["a"], ["b"]]), {}, TypeError, "real"),

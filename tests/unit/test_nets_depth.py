@@ -193,7 +193,7 @@ def test_damaged_and_foreign_files_are_refused(tmp_path):
         (lambda: product(identity(2, 2), identity(2, 1)), "one depth"),
         (lambda: product(), "one depth"),
         (lambda: identity(2, 2).belongs(0.0, 2), "norm = .* number in .0, inf"),
-        (lambda: identity(2, 2)([[1.0]]), "2 features"),
+        (lambda: identity(2, 2)([[1.0]]), r"shape \(n >= 1, 2\)"),
         (lambda: network([3]), "inputs and outputs"),
         (lambda: network([3, 1], norm=-1.0), "norm = .* number in .0, inf"),
         (lambda: BoundedNetwork([[[1.0]]], activations=np.sin).fit([[1.0]], [1.0]), "gradient"),

@@ -77,12 +77,12 @@ def test_a_search_over_parameters(problem):
 @pytest.mark.parametrize(
     ("estimator", "text"),
     [
-        (DSMRegressor(active=0.0), r"share of active units of \(0, 1\]"),
+        (DSMRegressor(active=0.0), r"active = 0.0 is not a number in \(0, 1\]"),
         (DSMRegressor(active=1000), "active = .* integer in .1, 512"),
         (DSMRegressor(n_units=0), "n_units = .* integer in .1, inf"),
         (DSMRegressor(solver="newton"), "method = .* is not one of"),
         (LSHRegressor(family="sphere"), "family = .* is not one of hyperplane, euclidean"),
-        (LSHRegressor(ridge=-1.0), "ridge above zero"),
+        (LSHRegressor(ridge=-1.0), "ridge = -1.0 is not a number"),
         (LSHRegressor(n_tables=0), "n_tables"),
         (PursuitRegressor(n_starts=0), "n_starts = .* integer in .1, inf"),
         (PursuitRegressor(smoothing=0.0), "smoothing = .* number in .0, inf"),

@@ -254,8 +254,8 @@ def test_training_all_layers_beats_the_top_alone():
     ("call", "text"),
     [
         (lambda: SGD(0.0), "learning_rate = .* number in .0, inf"),
-        (lambda: RMSProp(rho=1.0), r"rho of \[0, 1\), got 1.0"),
-        (lambda: Adam(beta2=-0.1), r"beta2 of \[0, 1\)"),
+        (lambda: RMSProp(rho=1.0), r"rho = 1.0 is not a number in \[0, 1\)"),
+        (lambda: Adam(beta2=-0.1), r"beta2 = -0.1 is not a number in \[0, 1\)"),
         (lambda: dense(1, 2).fit([[1.0]], [1.0], "sgd", batch=0), "batch = .* integer in .1, inf"),
         (
             lambda: dense(1, 2).fit([[1.0]], [1.0], "sgd", epochs=-1),

@@ -151,7 +151,7 @@ LABELS = np.arange(60).reshape(30, 2) % 3
         (lambda: Modular(3, 2).fit(X, Y, init=np.ones((2, 4))), "projections of shape"),
         (lambda: Modular(3, 2).fit(X, np.ones(30)), "y that differ"),
         (lambda: Modular(3, 2).fit(X[:1], Y[:1]), "at least 2 points"),
-        (lambda: Monolithic(3).fit(X, Y[:-1]), "one target value"),
+        (lambda: Monolithic(3).fit(X, Y[:-1]), "y: expected shape"),
         (lambda: Monolithic(3, outputs=(2, 3)).fit(X, LABELS + 1), "classes below 3"),
         (lambda: Monolithic(3, outputs=(3, 3)).fit(X, LABELS), r"shape \(30, 3\)"),
         (lambda: Monolithic(3, outputs=(2, 3)).fit(X, LABELS - 1), "classes from 0"),

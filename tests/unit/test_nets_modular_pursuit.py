@@ -150,9 +150,9 @@ X, Y = np.random.default_rng(1).standard_normal((20, 3)), np.arange(20.0)
         ({"smoothing": 0.0}, "smoothing = .* number in .0, inf"),
         ({"tolerance": -1.0}, "tolerance = .* number in .0, inf"),
         ({"y": np.ones(20)}, "y that differ"),
-        ({"y": Y[:-1]}, "one target value"),
+        ({"y": Y[:-1]}, "y: expected shape"),
         ({"X": X[:9], "y": Y[:9]}, "at least 10 points"),
-        ({"X": X * np.nan}, "finite numbers"),
+        ({"X": X * np.nan}, "X: expected finite values"),
     ],
 )
 def test_refused(options, text):

@@ -80,7 +80,7 @@ def test_all_images_at_once():
     [
         (lambda: SineWaves(0), "m = .* integer in .1, inf"),
         (lambda: SineWaves(3, tau=0), "tau = .* integer in .1, inf"),
-        (lambda: SineWaves(3)(np.zeros((2, 4))), "points with 3 features"),
+        (lambda: SineWaves(3)(np.zeros((2, 4))), r"shape \(n >= 1, 3\)"),
         (
             lambda: project(np.zeros((1, 1)), np.zeros((1, 1)), "cosine"),
             "projection = .* is not one of",
@@ -88,7 +88,7 @@ def test_all_images_at_once():
         (lambda: compose(IMAGES, LABELS[:-1], 2, 5), "a class, an integer from 0"),
         (lambda: compose(IMAGES, LABELS - 1, 2, 5), "a class, an integer from 0"),
         (lambda: compose(IMAGES, LABELS, 31, 5), "k = .* integer in .1, 30"),
-        (lambda: compose(IMAGES, LABELS, 2, 5, noise=-1), "noise at least zero"),
+        (lambda: compose(IMAGES, LABELS, 2, 5, noise=-1), "noise = -1 is not a number"),
         (lambda: compose(IMAGES, LABELS, 2, 5, test=True), "together with disjoint"),
         (
             lambda: compose(IMAGES, 0 * LABELS, 2, 5, disjoint=True, test=True),

@@ -173,7 +173,7 @@ def test_bad_input_of_the_network():
         net.fit(np.ones((2, 2)), [0, 2])
     with pytest.raises(ValueError, match="integer class for each of 2"):
         net.score(np.ones((2, 2)), [0.0, 1.0])
-    with pytest.raises(ValueError, match="2 features"):
+    with pytest.raises(ValueError, match=r"shape \(n >= 1, 2\)"):
         net.outputs(np.ones((2, 3)))
     with pytest.raises(ValueError, match="inputs, embedding and classes"):
         ScaleBiasNetwork((2, 2))

@@ -314,7 +314,7 @@ def test_bad_tasks_are_refused():
         train_tasks(tasks)
     tasks = two_tasks()
     tasks[0].network = network(size=12)
-    with pytest.raises(ValueError, match="expected images of shape"):
+    with pytest.raises(ValueError, match="X: expected shape"):
         train_tasks(tasks)
     tasks = two_tasks()
     tasks[1].network = network(classes=3, dtype=np.float32)

@@ -195,8 +195,8 @@ def test_default_programs_are_those_of_empty_questions():
     ("settings", "message"),
     [
         ({"width": 0}, "width = .* integer in .1, inf"),
-        ({"program_share": 1.5}, r"expected program_share of \[0, 1\], got 1.5"),
-        ({"dropout": 1.0}, r"expected dropout of \[0, 0.99\], got 1.0"),
+        ({"program_share": 1.5}, r"program_share = 1.5 is not a number in \[0, 1\]"),
+        ({"dropout": 1.0}, r"dropout = 1.0 is not a number in \[0, 0.99\]"),
         ({"answers": False}, "expected answers or programs to train with"),
         ({"length": 3}, "expected questions of at most 3 words, got"),
     ],

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "pympf/la/dense.hpp"
+#include "pympf/la/product.hpp"
 #include "pympf/la/sparse.hpp"
 
 namespace pympf::approx {

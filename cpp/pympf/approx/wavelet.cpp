@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "pympf/la/product.hpp"
 #include "pympf/la/sparse.hpp"
 
 namespace pympf::approx {

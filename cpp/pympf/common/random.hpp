@@ -1,6 +1,12 @@
 // Counter-based random numbers: Philox 4x32-10 (Salmon, Moraes, Dror, Shaw, "Parallel random
 // numbers: as easy as 1, 2, 3", SC'11). A stream is named by (seed, stage, cluster), so a cluster
 // draws the same numbers on any thread and any rank.
+//
+// Below it the hashes of integers that are all in use here:
+//
+//   splitmix64   every bit of the argument moves half of the bits: words of several, signs
+//   fold_in      one multiplication: tables, checksums of arrays
+//   fibonacci    its high bits alone are good (Knuth 3, 6.4)
 #pragma once
 
 #include <array>
@@ -47,5 +53,29 @@ class Random {
   Block block_{};
   int used_ = 4;
 };
+
+// 2^64 and 2^32 over the golden ratio, odd.
+inline constexpr std::uint64_t golden = 0x9E3779B97F4A7C15u;
+inline constexpr std::uint32_t golden32 = 2654435761u;
+
+// The generator SplitMix64 (Steele, Lea, Flood, "Fast splittable pseudorandom number generators",
+// OOPSLA'14): its state behind x.
+inline std::uint64_t splitmix64(std::uint64_t x) {
+  x += golden;
+  x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9u;
+  x = (x ^ (x >> 27)) * 0x94D049BB133111EBu;
+  return x ^ (x >> 31);
+}
+
+inline std::uint64_t fibonacci(std::uint64_t x) { return x * golden; }
+
+// The hash of a sequence that goes on with `word`; its low bits are good too.
+inline std::uint64_t fold_in(std::uint64_t hash, std::uint64_t word) {
+  const std::uint64_t product = fibonacci(hash ^ word);
+  return product ^ (product >> 32);
+}
+
+// 16 bits of an index.
+inline std::uint32_t fibonacci16(std::uint32_t i) { return i * golden32 >> 16; }
 
 }  // namespace pympf

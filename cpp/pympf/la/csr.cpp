@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "pympf/common/random.hpp"
 #include "pympf/la/blas1.hpp"
 #include "pympf/la/block.hpp"
 #include "pympf/la/lanes.hpp"
@@ -62,7 +63,6 @@ bool ascends_within(Index columns, const Index* indptr, Index rows, const Index*
 
 std::uint64_t mixed(std::uint64_t hash, const void* data, std::size_t bytes) {
   constexpr std::size_t lanes = 8;
-  constexpr std::uint64_t factor = 0x9e3779b97f4a7c15;
   const auto* from = static_cast<const unsigned char*>(data);
   std::uint64_t state[lanes];
   for (std::size_t k = 0; k < lanes; ++k) state[k] = hash + k;
@@ -71,12 +71,9 @@ std::uint64_t mixed(std::uint64_t hash, const void* data, std::size_t bytes) {
     const std::size_t count = std::min(bytes, sizeof words);
     std::memcpy(words, from, count);
     bytes -= count;
-    for (std::size_t k = 0; k < lanes; ++k) {
-      const std::uint64_t product = (state[k] ^ words[k]) * factor;
-      state[k] = product ^ (product >> 32);
-    }
+    for (std::size_t k = 0; k < lanes; ++k) state[k] = fold_in(state[k], words[k]);
   }
-  for (std::uint64_t one : state) hash = (hash ^ one) * factor, hash ^= hash >> 32;
+  for (std::uint64_t one : state) hash = fold_in(hash, one);
   return hash;
 }
 

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <vector>
 
+#include "pympf/common/random.hpp"
 #include "pympf/la/blas1.hpp"
 
 namespace pympf {
@@ -15,7 +16,7 @@ double spectral_radius(const Communicator& comm, const std::vector<double>& inve
   const auto n = static_cast<Index>(inverse.size());
   std::vector<double> v(inverse.size()), w(inverse.size());
   for (Index i = 0; i < n; ++i)
-    v[i] = (i % 2 ? 1 : -1) * (0.5 + ((i * 2654435761u) >> 16 & 0xffff) / 65536.0);
+    v[i] = (i % 2 ? 1 : -1) * (0.5 + fibonacci16(static_cast<std::uint32_t>(i)) / 65536.0);
   double rho = 1;
   for (int step = 0; step < 12; ++step) {
     multiply(v.data(), w.data());

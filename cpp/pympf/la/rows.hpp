@@ -9,7 +9,9 @@
 
 namespace pympf {
 
-using Entries = std::vector<std::pair<Index, double>>;  // column, value
+template <class T>
+using EntriesOf = std::vector<std::pair<Index, T>>;  // column, value
+using Entries = EntriesOf<double>;
 
 // Sums the entries of a row by column.
 class Accumulator {
@@ -39,17 +41,17 @@ class Accumulator {
 // make_body() is called once per thread and gives body(i, entries), which appends the entries of
 // row i, sorted. Rows are made in chunks and put together in order: the result does not depend on
 // the number of threads.
-template <class MakeBody>
-Csr<double> build_rows(Index rows, Index cols, const MakeBody& make_body) {
+template <class T = double, class MakeBody>
+Csr<T> build_rows(Index rows, Index cols, const MakeBody& make_body) {
   constexpr Index chunk_rows = 1024;
   const Index chunks = (rows + chunk_rows - 1) / chunk_rows;
   const auto end_of = [&](Index c) { return std::min(rows, (c + 1) * chunk_rows); };
-  std::vector<Entries> entries(chunks);
-  Csr<double> out{rows, cols, std::vector<Index>(rows + 1, 0), {}, {}};
+  std::vector<EntriesOf<T>> entries(chunks);
+  Csr<T> out{rows, cols, std::vector<Index>(rows + 1, 0), {}, {}};
   parallel_with(chunks, Index{1}, chunks > 4, [&] {
     // `guess`: the size of the next chunk.
     return [&, body = make_body(), guess = std::size_t{0}](Index c) mutable {
-      Entries& part = entries[c];
+      EntriesOf<T>& part = entries[c];
       part.reserve(guess);
       for (Index i = c * chunk_rows; i < end_of(c); ++i) {
         const std::size_t before = part.size();
@@ -71,7 +73,7 @@ Csr<double> build_rows(Index rows, Index cols, const MakeBody& make_body) {
       out.indices[at] = column;
       out.data[at++] = value;
     }
-    Entries().swap(entries[c]);
+    EntriesOf<T>().swap(entries[c]);
   });
   return out;
 }

@@ -46,104 +46,6 @@ Csr<T> transpose(const CsrView<T>& A) {
   return out;
 }
 
-namespace {
-
-template <class T>
-using Entries = std::vector<std::pair<Index, T>>;
-
-// Rows of R A P, one after the other.
-template <class T>
-struct GalerkinRows {
-  const CsrView<T>&A, &R, &P;
-  std::vector<T> sum = std::vector<T>(P.cols), product_sum = std::vector<T>(A.cols);
-  std::vector<Index> mark = std::vector<Index>(P.cols, -1);
-  std::vector<Index> product_mark = std::vector<Index>(A.cols, -1);
-  std::vector<Index> touched = {}, product = {};
-
-  // Appends the entries of a row, and returns their number.
-  Global append(Index row, Entries<T>& out) {
-    product.clear();  // row of R A
-    for (Index r = R.indptr[row]; r < R.indptr[row + 1]; ++r) {
-      const Index i = R.indices[r];
-      for (Index p = A.indptr[i]; p < A.indptr[i + 1]; ++p) {
-        const Index k = A.indices[p];
-        if (product_mark[k] != row) {
-          product_mark[k] = row;
-          product_sum[k] = 0;
-          product.push_back(k);
-        }
-        product_sum[k] += R.data[r] * A.data[p];
-      }
-    }
-    touched.clear();
-    for (Index k : product)
-      for (Index q = P.indptr[k]; q < P.indptr[k + 1]; ++q) {
-        const Index j = P.indices[q];
-        if (mark[j] != row) {
-          mark[j] = row;
-          sum[j] = 0;
-          touched.push_back(j);
-        }
-        sum[j] += product_sum[k] * P.data[q];
-      }
-    sort_columns(touched, P.cols, [&](Index j) { return mark[j] == row; });
-    for (Index j : touched) out.emplace_back(j, sum[j]);
-    return static_cast<Global>(touched.size());
-  }
-};
-
-}  // namespace
-
-template <class T>
-Csr<T> galerkin(const CsrView<T>& A, const CsrView<T>& R) {
-  return galerkin(A, R, transpose(R).view());
-}
-
-template <class T>
-Csr<T> galerkin(const CsrView<T>& A, const CsrView<T>& R, const CsrView<T>& P) {
-  const Index chunks = (R.rows + chunk_rows - 1) / chunk_rows;
-  std::vector<Entries<T>> entries(chunks);
-  std::vector<Global> length(R.rows + 1, 0);
-  parallel_with(chunks, Index{1}, chunks > 1, [&] {
-    return [&, rows = GalerkinRows<T>{A, R, P}](Index chunk) mutable {
-      const Index end = std::min(R.rows, (chunk + 1) * chunk_rows);
-      for (Index row = chunk * chunk_rows; row < end; ++row)
-        length[row + 1] = rows.append(row, entries[chunk]);
-    };
-  });
-
-  auto out = with_row_lengths<T>(length, P.cols, "entries of a sparse product");
-  parallel_for(chunks, Index{1}, worth_threads(out.nnz()), [&](Index chunk) {
-    Index p = out.indptr[chunk * chunk_rows];
-    for (const auto& [j, value] : entries[chunk]) {
-      out.indices[p] = j;
-      out.data[p++] = value;
-    }
-  });
-  return out;
-}
-
-template <class T>
-std::vector<T> galerkin_diagonal(const CsrView<T>& A, const CsrView<T>& W) {
-  std::vector<T> out(W.rows);
-  parallel_with(W.rows, Index{0}, worth_threads(A.nnz()), [&] {
-    return [&, w = std::vector<T>(A.rows, T(0))](Index row) mutable {
-      for (Index r = W.indptr[row]; r < W.indptr[row + 1]; ++r) w[W.indices[r]] = W.data[r];
-      T sum = 0;
-      for (Index r = W.indptr[row]; r < W.indptr[row + 1]; ++r) {
-        const Index i = W.indices[r];
-        T product = 0;
-        for (Index p = A.indptr[i]; p < A.indptr[i + 1]; ++p)
-          product += A.data[p] * w[A.indices[p]];
-        sum += W.data[r] * product;
-      }
-      out[row] = sum;
-      for (Index r = W.indptr[row]; r < W.indptr[row + 1]; ++r) w[W.indices[r]] = 0;
-    };
-  });
-  return out;
-}
-
 template <class T>
 std::vector<double> residual_squares(const CsrView<T>& A, const CsrView<T>& W) {
   std::vector<double> out(W.rows);
@@ -223,9 +125,6 @@ double norm2(const CsrView<T>& A) {
 
 #define PYMPF_INSTANTIATE(T)                                                           \
   template Csr<T> transpose(const CsrView<T>&);                                        \
-  template Csr<T> galerkin(const CsrView<T>&, const CsrView<T>&);                      \
-  template Csr<T> galerkin(const CsrView<T>&, const CsrView<T>&, const CsrView<T>&);   \
-  template std::vector<T> galerkin_diagonal(const CsrView<T>&, const CsrView<T>&);     \
   template std::vector<double> residual_squares(const CsrView<T>&, const CsrView<T>&); \
   template std::vector<T> diagonal(const CsrView<T>&);                                 \
   template double norm2(const CsrView<T>&);

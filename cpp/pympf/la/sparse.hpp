@@ -23,19 +23,6 @@ void sort_columns(std::vector<Index>& columns, Index count, const Touched& touch
 template <class T>
 Csr<T> transpose(const CsrView<T>& A);
 
-// R A R^T with sorted rows, by rows in parallel; the result does not depend on the number of
-// threads.
-template <class T>
-Csr<T> galerkin(const CsrView<T>& A, const CsrView<T>& R);
-
-// R A P, the same where P is more than R^T: on many ranks it has columns that R has not.
-template <class T>
-Csr<T> galerkin(const CsrView<T>& A, const CsrView<T>& R, const CsrView<T>& P);
-
-// Diagonal of W A W^T.
-template <class T>
-std::vector<T> galerkin_diagonal(const CsrView<T>& A, const CsrView<T>& W);
-
 // ||A w - (w^T A w) w||^2 for the rows w of W, in double: without the difference of two norms that
 // would lose what is below sqrt(eps) ||A w||.
 template <class T>

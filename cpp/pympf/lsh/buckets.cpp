@@ -4,6 +4,7 @@
 
 #include "pympf/common/parallel.hpp"
 #include "pympf/common/progress.hpp"
+#include "pympf/common/random.hpp"
 
 namespace pympf::lsh {
 namespace {
@@ -40,9 +41,7 @@ void for_keys(const Family& family, const X& points, const F& use) {
 }  // namespace
 
 std::size_t BucketMap::start(const Word* key) const {
-  // Fibonacci hashing: the best bits of a product are its highest.
-  const Word h = mix(key, words_) * 0x9E3779B97F4A7C15u;
-  return (h ^ h >> 32) & (places_.size() - 1);
+  return fold_in(0, mix(key, words_)) & (places_.size() - 1);
 }
 
 std::size_t BucketMap::place_of(const Word* key) const {

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <tuple>
 
+#include "pympf/common/random.hpp"
+
 namespace pympf::lsh {
 namespace {
 
@@ -73,8 +75,8 @@ void DistributedTable<T>::check_points(const Points<T>& X) const {
 
 template <class T>
 int DistributedTable<T>::owner(const Word* key) const {
-  const Word scrambled = mix(key, family().words()) * 0x9E3779B97F4A7C15u;
-  return static_cast<int>((scrambled >> 32) % static_cast<Word>(comm_.size()));
+  const Word hash = fibonacci(mix(key, family().words()));
+  return static_cast<int>((hash >> 32) % static_cast<Word>(comm_.size()));
 }
 
 template <class T>

@@ -49,13 +49,7 @@ float safe_norm(float squared) {
 Word mix(const Word* key, int words) {
   if (words == 1) return key[0];
   Word h = 0;
-  for (int w = 0; w < words; ++w) {
-    h ^= key[w];
-    h += 0x9E3779B97F4A7C15u;
-    h = (h ^ (h >> 30)) * 0xBF58476D1CE4E5B9u;
-    h = (h ^ (h >> 27)) * 0x94D049BB133111EBu;
-    h ^= h >> 31;
-  }
+  for (int w = 0; w < words; ++w) h = splitmix64(h ^ key[w]);
   return h;
 }
 

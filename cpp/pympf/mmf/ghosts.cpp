@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "pympf/la/product.hpp"
 #include "pympf/la/sparse.hpp"
 
 namespace pympf::mmf {

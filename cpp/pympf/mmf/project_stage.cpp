@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "pympf/la/product.hpp"
 #include "pympf/la/sparse.hpp"
 
 namespace pympf::mmf {

@@ -17,6 +17,7 @@
 #include <optional>
 #include <vector>
 
+#include "pympf/common/random.hpp"
 #include "pympf/la/blas1.hpp"
 
 namespace pympf::precond {
@@ -26,13 +27,8 @@ namespace probing {
 inline constexpr int longest = 16, shortest = 8;
 inline constexpr double target = 1e-8;
 
-// -1 or 1 by the parity of a scrambled index (the finalizer of the generator splitmix64).
-inline double sign(std::uint64_t i) {
-  i = (i + 1) * 0x9E3779B97F4A7C15ull;
-  i = (i ^ (i >> 30)) * 0xBF58476D1CE4E5B9ull;
-  i = (i ^ (i >> 27)) * 0x94D049BB133111EBull;
-  return (i >> 33) & 1 ? 1 : -1;
-}
+// -1 or 1 by a bit of number i of the generator splitmix64.
+inline double sign(std::uint64_t i) { return (splitmix64(fibonacci(i)) >> 33) & 1 ? 1 : -1; }
 
 }  // namespace probing
 

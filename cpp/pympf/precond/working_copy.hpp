@@ -6,6 +6,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "pympf/common/random.hpp"
 #include "pympf/la/dist_rows.hpp"
 
 namespace pympf::precond {
@@ -36,9 +37,7 @@ template <class T>
 std::size_t hash(const DistRows<T>& matrix) {
   const CsrView<T>& A = matrix.rows;
   const auto scrambled = [](std::size_t place, Index v) {
-    const std::size_t h =
-        (place * 0x9E3779B97F4A7C15ull ^ static_cast<std::size_t>(v)) * 0xBF58476D1CE4E5B9ull;
-    return h ^ h >> 32;
+    return fold_in(fibonacci(place), static_cast<std::size_t>(v));
   };
   std::size_t sum = static_cast<std::size_t>(A.rows);
   for (Index i = 0; i <= A.rows; ++i) sum += scrambled(i, A.indptr[i]);

@@ -261,10 +261,9 @@ class BoundedNetwork:
         >>> f.lipschitz_bound(), f.lipschitz_bound("spectral")
         (8.0, 1.0)
         """
+        checks.choice(kind, "kind", ("budget", "frobenius", "spectral"))
         if kind == "budget":
             return self.norm_bound() ** self.depth
-        if kind not in ("frobenius", "spectral"):
-            raise ValueError(f"expected kind budget, frobenius or spectral, got {kind!r}")
         if kind == "frobenius":
             return float(np.prod(self.norms()))
         return float(np.prod([np.linalg.norm(W, 2) for W in self.weights]))

@@ -72,15 +72,14 @@ def compression_error(
     >>> found = compression_error(np.sum, np.sum, np.ones((4, 2)))
     Traceback (most recent call last):
     ...
-    ValueError: expected values of shape (4, k), got (1, 1)
+    ValueError: Y: expected shape (4, k >= 1), got (1, 1)
     >>> compression_error(lambda X: X[:, 0], lambda X: 0 * X[:, 0], [[1.0], [2.0], [3.0]]).mean
     4.666666666666667
     """
     X = as_points(X)
     if len(X) < 2:
         raise ValueError(f"expected at least 2 points for a confidence interval, got {len(X)}")
-    if not 0 < confidence < 1:
-        raise ValueError(f"expected confidence of (0, 1), got {confidence}")
+    confidence = checks.number(confidence, "confidence", above=0, below=1)
     values = as_outputs(np.atleast_1d(f(X)), len(X)).astype(np.float64)
     others = as_outputs(np.atleast_1d(h(X)), len(X), values.shape[1])
     squares = np.square(values - others).sum(axis=1)

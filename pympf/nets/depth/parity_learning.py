@@ -100,10 +100,8 @@ def goldreich_levin_pairs(n: int, noise: float, failure: float = 0.05) -> int:
     >>> [goldreich_levin_pairs(16, eta, failure=0.025) for eta in (0.1, 0.3, 0.4)]
     [32, 505, 8077]
     """
-    if not 0 <= noise < 0.5:
-        raise ValueError(f"expected noise of [0, 1/2), got {noise}")
-    if not 0 < failure < 1:
-        raise ValueError(f"expected failure of (0, 1), got {failure}")
+    noise = checks.number(noise, "noise", 0, 0.5)
+    failure = checks.number(failure, "failure", above=0, below=1)
     return max(1, ceil(2 * log(checks.integer(n, "n") / failure) / (1 - 2 * noise) ** 4))
 
 
@@ -206,11 +204,9 @@ def heavy_parities(
     >>> sorted(found.bits.tolist() for found in heavy_parities(f, 6, threshold=0.5))
     [[0, 1, 2], [0, 3], [1, 2], [3]]
     """
-    n, threshold = checks.integer(n, "n"), checks.positive(threshold, "threshold")
-    if threshold > 1 or not 0 < failure < 1:
-        raise ValueError(
-            f"expected threshold of (0, 1] and failure of (0, 1), got {threshold} and {failure}"
-        )
+    n = checks.integer(n, "n")
+    threshold = checks.number(threshold, "threshold", above=0, most=1)
+    failure = checks.number(failure, "failure", above=0, below=1)
     estimates = 16 * n / threshold**2
     m = ceil(32 * log(estimates / failure) / threshold**4)
     prefixes = np.zeros((1, 0))

@@ -107,8 +107,7 @@ def vstat_samples(tau: float, failure: float = 0.01) -> int:
     >>> vstat_samples(0.1), vstat_samples(0.01)
     (530, 52984)
     """
-    if not 0 < failure < 1:
-        raise ValueError(f"expected failure of (0, 1), got {failure}")
+    failure = checks.number(failure, "failure", above=0, below=1)
     return ceil(log(2 / failure) / checks.positive(tau, "tau") ** 2)
 
 

@@ -109,9 +109,7 @@ def recovery_bounds(eps: float, separation: float, reach: float) -> RecoveryBoun
     >>> recovery_bounds(1 / 16, separation=2.0, reach=0.5)
     RecoveryBounds(theta=0.5, markov=0.25, printed=0.25)
     """
-    eps = float(eps)
-    if not eps >= 0:
-        raise ValueError(f"expected eps of at least 0, got {eps:g}")
+    eps = checks.number(eps, "eps", 0)
     separation = checks.positive(separation, "separation")
     if not 0 <= reach <= separation / 4 * ROUNDING:
         raise ValueError(
@@ -239,8 +237,7 @@ class Theorem1:
         array([-1.])
         """
         bits = as_bits(bits, self.n)
-        if not 0 <= noise < 0.5:
-            raise ValueError(f"expected noise of [0, 1/2), got {noise}")
+        noise = checks.number(noise, "noise", 0, 0.5)
 
         def sides(X0: Array) -> Array:
             X = np.where(X0[:, : self.n] < 0, -1.0, 1.0)
@@ -352,8 +349,7 @@ class Theorem1:
         >>> 0.15 < total_variation(recover(found.f, g, found.family), found.member([0, 1])) < 0.35
         True
         """
-        if not 0 <= share <= 1:
-            raise ValueError(f"expected share of [0, 1], got {share}")
+        share = checks.number(share, "share", 0, most=1)
         return Adversary(self, tuple(int(b) for b in as_bits(bits, self.n)), share, seed)
 
 

@@ -53,8 +53,7 @@ class PowerLaw:
 
     def __post_init__(self) -> None:
         checks.positive(self.c, "c")
-        if not 1 < self.omega < np.inf:
-            raise ValueError(f"expected omega above 1 and finite, got {self.omega}")
+        checks.number(self.omega, "omega", above=1)
         if not (np.asarray(self.m) >= 0).all():
             raise ValueError(f"expected m at least 0, got {self.m}")
 

@@ -226,8 +226,7 @@ def compose(
     flat = as_points(images.reshape(len(images), -1))
     labels = _as_classes(labels, len(flat))
     k, n = checks.integer(k, "k", 1, len(flat)), checks.integer(n, "n")
-    if not 0 <= noise < np.inf:
-        raise ValueError(f"expected noise at least zero and finite, got {noise}")
+    noise = checks.number(noise, "noise", 0)
     if test and not disjoint:
         raise ValueError("expected test=True only together with disjoint=True")
     rng = random_numbers(seed, "composed images")

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pympf.la import checks
-from pympf.nets._checks import Array, as_real
+from pympf.la import as_array, checks
+from pympf.nets._checks import Array
 
 __all__ = ["GROUPS", "STATISTICS", "as_groups", "as_images", "as_labels", "as_shape"]
 
@@ -30,17 +30,7 @@ def as_shape(shape: Sequence[int]) -> tuple[int, int, int]:
 
 def as_images(X: ArrayLike, shape: tuple[int, ...], dtype: Any) -> Array:
     """Check images (n, channels, height, width), and return them with the channels first of all."""
-    X = as_real(X, "X")
-    if X.ndim != 4 or len(X) == 0:
-        raise ValueError(
-            f"expected images in an array of shape (n, {', '.join(map(str, shape))}) with n >= 1, "
-            f"got {X.shape}"
-        )
-    if X.shape[1:] != shape:
-        raise ValueError(
-            f"expected images of shape {shape}, channels first, got {X.shape[1:]}; "
-            f"resize them, or build a network for them"
-        )
+    X = as_array(X, ("n >= 1", *shape), "X")
     return np.ascontiguousarray(X.transpose(1, 0, 2, 3), dtype=dtype)
 
 

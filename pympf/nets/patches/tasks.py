@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pympf.la import checks
-from pympf.nets._checks import Array, as_real, random_numbers
+from pympf.la import as_array, checks
+from pympf.nets._checks import Array, random_numbers
 from pympf.nets.patches.checks import GROUPS, as_groups, as_images, as_labels
 from pympf.nets.patches.model import Loss, cross_entropy
 from pympf.nets.patches.network import Network
@@ -271,7 +271,7 @@ class Learner:
         if task.loss is cross_entropy:
             self._labels = as_labels(task.y, self.n, network.n_classes)
         else:
-            as_real(task.y, "y")
+            as_array(task.y, None, "y")
             self._labels = np.asarray(task.y)
             if self._labels.shape[:1] != (self.n,):
                 shape = self._labels.shape

@@ -203,8 +203,7 @@ class NeuralProgrammer(Parameterized):
             checks.integer(getattr(self, name), name)
         checks.positive(self.clip, "clip")
         for name, most in (("program_share", 1.0), ("dropout", 0.99), ("word_dropout", 0.99)):
-            if not 0 <= getattr(self, name) <= most:
-                raise ValueError(f"expected {name} of [0, {most:g}], got {getattr(self, name)}")
+            checks.number(getattr(self, name), name, 0, most=most)
         if not questions:
             raise ValueError("expected at least one question to train with, got none")
         if not (self.answers or self.program_share):

@@ -125,9 +125,8 @@ class Seq2Seq(Parameterized):
             checks.integer(batch, "batch"),
         )
         self.learning_rate = checks.positive(learning_rate, "learning_rate")
-        if not 0 <= dropout < 1:
-            raise ValueError(f"expected dropout of [0, 1), got {dropout}")
-        self.dropout, self.clip = float(dropout), checks.positive(clip, "clip")
+        self.dropout = checks.number(dropout, "dropout", 0, 1)
+        self.clip = checks.positive(clip, "clip")
         self.min_count, self.seed = (
             checks.integer(min_count, "min_count"),
             checks.integer(seed, "seed", 0),

@@ -68,19 +68,73 @@ double predicted_time(const std::string& backend, const Fill& fill, Index rows, 
 constexpr Index rows_for_superlu = 20'000;
 constexpr double better = 0.8;
 
-std::unique_ptr<SparseFactor> cheaper_of_mumps_and_superlu(const CsrView<double>& A,
-                                                           const FactorRequest& request) {
-  const std::vector<double> d = diagonal(A);
-  const bool full = std::find(d.begin(), d.end(), 0.0) == d.end();
-  const bool small = A.rows <= rows_for_superlu;
-  auto first = small ? analyze_superlu(A, request) : analyze_mumps(A, request);
-  const auto time_of = [&](const std::string& backend) {
-    return predicted_time(backend, first->analysis().fill, A.rows, full, request.solutions);
-  };
-  const std::string other = small ? "mumps" : "superlu";
-  if (!(time_of(other) < better * time_of(first->analysis().backend))) return first;
-  return small ? analyze_mumps(A, request) : analyze_superlu(A, request);
+std::unique_ptr<SparseFactor> analyze_by(const std::string& backend, const CsrView<double>& A,
+                                         const FactorRequest& request) {
+  if (backend == "cholmod") return analyze_cholmod(A, request);
+  return backend == "mumps" ? analyze_mumps(A, request) : analyze_superlu(A, request);
 }
+
+// A symmetric matrix by MUMPS or SuperLU, whichever is predicted to take less time, and where its
+// pivots fail by what is left: pivots that stay on the diagonal need luck, those of MUMPS are 2x2
+// blocks, and free ones fill up. SuperLU also takes small numbers for zeros on the diagonal: where
+// b is in the range of a singular A, that may still be good.
+class MumpsOrSuperlu final : public SparseFactor {
+ public:
+  MumpsOrSuperlu(const CsrView<double>& A, const FactorRequest& request)
+      : SparseFactor(A.rows), request_(request) {
+    const std::vector<double> d = diagonal(A);
+    const bool full = std::find(d.begin(), d.end(), 0.0) == d.end();
+    const std::string first = A.rows <= rows_for_superlu ? "superlu" : "mumps";
+    const std::string other = first == "mumps" ? "superlu" : "mumps";
+    take(A, {first, Pivots::diagonal});
+    const auto time_of = [&](const std::string& backend) {
+      return predicted_time(backend, analysis_.fill, A.rows, full, request.solutions);
+    };
+    const bool is_better = time_of(other) < better * time_of(analysis_.backend);
+    if (request.kind == MatrixKind::symmetric)  // a definite one has no pivots that fail
+      left_ = {{is_better ? first : other, Pivots::diagonal}, {"superlu", Pivots::any}};
+    if (is_better) take(A, {other, Pivots::diagonal});
+  }
+
+  std::optional<Index> negative_eigenvalues() const override {
+    return factor_->negative_eigenvalues();
+  }
+  double stored() const override { return factor_->stored(); }
+
+ protected:
+  int triangles() const override { return analysis_.backend == "superlu" ? 2 : 1; }
+
+  bool decompose(const CsrView<double>& A) override {
+    while (!factor_->factor(A)) {
+      if (left_.empty()) return false;
+      take(A, left_.front());
+      left_.erase(left_.begin());
+      const Fill& fill = analysis_.fill;
+      if (fill.work > request_.most_work || fill.entries > request_.most_entries) return false;
+    }
+    return true;
+  }
+
+  void solve_one(double* x, bool transposed) const override {
+    transposed ? factor_->solve_transposed(x) : factor_->solve(x);
+  }
+
+ private:
+  struct Attempt {
+    std::string backend;
+    Pivots pivots;  // of SuperLU
+  };
+
+  void take(const CsrView<double>& A, const Attempt& attempt) {
+    request_.pivots = attempt.pivots;
+    factor_ = analyze_by(attempt.backend, A, request_);
+    analysis_ = factor_->analysis();
+  }
+
+  FactorRequest request_;
+  std::unique_ptr<SparseFactor> factor_;
+  std::vector<Attempt> left_;
+};
 
 std::string listed(const std::vector<std::string>& names) {
   std::string text;
@@ -125,10 +179,10 @@ std::unique_ptr<SparseFactor> analyze(const CsrView<double>& A, const FactorRequ
           "the direct factor '", request.backend, "' is not available for this matrix: expected ",
           "one of ", listed(names));
   const std::string name = is_automatic ? names.front() : request.backend;
-  if (name == "cholmod") return analyze_cholmod(A, request);
-  if (is_automatic && request.kind != MatrixKind::general && has_mumps() && has_superlu())
-    return cheaper_of_mumps_and_superlu(A, request);
-  return name == "mumps" ? analyze_mumps(A, request) : analyze_superlu(A, request);
+  const bool is_symmetric = request.kind != MatrixKind::general && name != "cholmod";
+  if (is_automatic && is_symmetric && has_mumps() && has_superlu())
+    return std::make_unique<MumpsOrSuperlu>(A, request);
+  return analyze_by(name, A, request);
 }
 
 }  // namespace pympf

@@ -13,7 +13,9 @@
 //             order: AMD if CHOLMOD is there, or else its own minimum degree of A + A^T; COLAMD
 //             where the diagonal has zeros, or is too small for pivots
 // AMD comes first. Where it predicts so many flops that nested dissection is worth its time, the
-// one with the fewer predicted flops is taken, and AMD when they are equal.
+// one with the fewer predicted flops is taken, and AMD when they are equal. A symmetric matrix
+// whose pivots fail goes on to the next backend: SuperLU with the diagonal, MUMPS, SuperLU with any
+// pivots.
 //
 // Cost: the squares of the lengths of the columns of L for a factorization, two for each entry of L
 // for a solution. BLAS runs on one thread, so a repetition has the same bits.
@@ -89,6 +91,10 @@ class SparseFactor {
   mutable std::mutex mutex_;
 };
 
+// Where SuperLU takes the pivots of a symmetric matrix: on the diagonal, and where these fail
+// anywhere, or only one of the two.
+enum class Pivots { diagonal_first, diagonal, any };
+
 // What is asked of a factor.
 struct FactorRequest {
   MatrixKind kind = MatrixKind::symmetric;
@@ -97,6 +103,9 @@ struct FactorRequest {
   double solutions = 4;
   // What its owner will not have: nothing is counted beyond, and no order is looked for.
   double most_entries = 1e300, most_work = 1e300;
+  // With pivots from anywhere the fill cannot be predicted: up to so many rows.
+  Index most_rows_blindly = 100'000;
+  Pivots pivots = Pivots::diagonal_first;
 };
 
 // The names of the backends that this pympf has for a kind. Without a wish, CHOLMOD is taken for

@@ -27,8 +27,6 @@ constexpr double fixed_pivots = 0, diagonal_pivots = 0.01, any_pivots = 0.1;
 // entry of the row, with the other sign: [F B^T; B -C] has pivots in any order (Vanderbei,
 // "Symmetric quasidefinite matrices", SIAM J. Optim. 5, 1995). A solution is as exact as that.
 constexpr double lower = 1e-8;
-// With free pivots the fill cannot be predicted: up to so many rows.
-constexpr Index most_rows_blindly = 100'000;
 
 class Columns {
  public:
@@ -266,10 +264,14 @@ Csr<double> with_pivots(const CsrView<double>& A) {
 class Superlu final : public SparseFactor {
  public:
   Superlu(const CsrView<double>& A, const FactorRequest& request)
-      : SparseFactor(A.rows), kind_(request.kind) {
+      : SparseFactor(A.rows),
+        kind_(request.kind),
+        pivots_(request.pivots),
+        is_small_(A.rows <= request.most_rows_blindly) {
     analysis_ = {"superlu", "minimum degree", {}, true};
     if (is_plainly_singular(A)) return;
-    is_on_diagonal_ = kind_ == MatrixKind::symmetric || has_full_diagonal(A);
+    is_on_diagonal_ = kind_ == MatrixKind::symmetric ? pivots_ != Pivots::any || !is_small_
+                                                     : has_full_diagonal(A);
     if (kind_ == MatrixKind::symmetric)
       plan(with_pivots(A), request.most_entries);
     else
@@ -329,14 +331,17 @@ class Superlu final : public SparseFactor {
   }
 
   bool decompose_symmetric(const CsrView<double>& A) {
-    lu_ = Lu::factor(with_pivots(A), order_, fixed_pivots);
-    if (is_solved(A)) return true;
+    if (pivots_ != Pivots::any) {
+      lu_ = Lu::factor(with_pivots(A), order_, fixed_pivots);
+      if (is_solved(A)) return true;
+      if (pivots_ == Pivots::diagonal) return false;
+    }
     // With pivots off the diagonal the fill is that of A^T A, for which COLAMD is. Zeros are stored
     // on the diagonal for the reason of `with_exchanges`.
-    const bool full = has_full_diagonal(A);
-    if (A.rows <= most_rows_blindly)
-      lu_ = Lu::factor(with_whole_diagonal(A), order_by(COLAMD, A), any_pivots);
-    else if (full)
+    if (is_small_)
+      lu_ = Lu::factor(with_whole_diagonal(A), is_on_diagonal_ ? order_by(COLAMD, A) : order_,
+                       any_pivots);
+    else if (has_full_diagonal(A))
       lu_ = Lu::factor(A, order_, diagonal_pivots);
     else
       return false;
@@ -357,6 +362,8 @@ class Superlu final : public SparseFactor {
   }
 
   const MatrixKind kind_;
+  const Pivots pivots_;
+  const bool is_small_;  // enough for a fill that is not predicted
   bool is_on_diagonal_ = false;
   std::vector<Index> order_;
   std::optional<Lu> lu_;

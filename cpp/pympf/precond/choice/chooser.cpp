@@ -205,7 +205,7 @@ template <class T>
 void Chooser<T>::meet_negative() {
   facts_.has_negative_eigenvalue = true;
   run_.reset();
-  if (!guess_) guess_ = guessed_total_of_direct(A_, facts_, params_);
+  guess_ = guessed_total_of_direct(A_, facts_, params_);
   if (!std::isfinite(*guess_)) return;
   known_.plan.krylov = "minres";
   const double step = offer_of(offers_for(facts_), "jacobi").step;

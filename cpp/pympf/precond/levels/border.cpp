@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
+#include "pympf/la/product.hpp"
 #include "pympf/la/sparse.hpp"
-#include "pympf/precond/levels/product.hpp"
 
 namespace pympf::precond {
 namespace {
@@ -139,7 +139,7 @@ std::optional<Projection> project(const Border& border, const CsrView<double>& A
   Projection out;
   if (border.alone()) {
     out.R = transpose((left ? left : &P)->view());
-    auto product = product_rows(A, P, out.R, 0, out.R.rows, most);
+    auto product = product_rows(A, out.R, P, 0, out.R.rows, most);
     if (!product) return {};
     zero_what_is_rounding(product->null, product->rows);
     out.A = std::move(product->rows);
@@ -161,7 +161,7 @@ std::optional<Projection> project(const Border& border, const CsrView<double>& A
   append(P, near.local(theirs));
 
   const Index own = near.own();
-  const auto parts = product_rows(A, P, out.R, own, out.R.rows, std::numeric_limits<Index>::max());
+  const auto parts = product_rows(A, out.R, P, own, out.R.rows, unbounded);
   const Brought brought = exchange_parts(comm, rows, near, *parts);
   const auto ghosts = others(layout, brought.rows.indices, width, met);
   const Numbering all{layout, ghosts, width};
@@ -169,7 +169,7 @@ std::optional<Projection> project(const Border& border, const CsrView<double>& A
   if (left) near.renumber(all, *left);
   truncate(out.R, own);
   auto product =
-      product_rows(A, P, out.R, 0, own, most, {all.local(brought.rows), brought.size, 0, {}});
+      product_rows(A, out.R, P, 0, own, most, {all.local(brought.rows), brought.size, 0, {}});
   truncate(P, fine);
   if (comm.sum(product ? Global{product->rows.nnz()} : most + 1) > most) return {};
 

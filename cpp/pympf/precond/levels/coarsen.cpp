@@ -4,9 +4,9 @@
 #include <cmath>
 #include <numeric>
 
+#include "pympf/la/product.hpp"
 #include "pympf/la/radius.hpp"
 #include "pympf/la/sparse.hpp"
-#include "pympf/precond/levels/product.hpp"
 
 namespace pympf::precond {
 namespace {

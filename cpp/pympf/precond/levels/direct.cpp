@@ -146,23 +146,17 @@ std::optional<Direct> Direct::factor(const CsrView<double>& A, MatrixKind kind,
   if (kind == MatrixKind::definite)
     if (auto M = definite(A, params, report)) return M;
   FactorRequest request = request_for(MatrixKind::symmetric, params);
-  if (most == Cost::small) request.most_work = cheap_work * A.rows;
+  if (most == Cost::small) {
+    request.most_work = cheap_work * A.rows;
+    request.most_rows_blindly = few_rows;
+  }
   if (!is_available(request)) {
     report.reason = why_not_available(request);
     return {};
   }
   auto factor = analyze(A, request);
   if (most == Cost::small && costs_more(*factor, A, request.most_work, report)) return {};
-  const bool by_mumps = factor->analysis().backend == "mumps";
-  auto M = of(A, A, std::move(factor), report);
-  if (M || !by_mumps || request.backend != "auto") return M;
-  // SuperLU takes small numbers for zeros on the diagonal: where b is in the range of a singular A,
-  // that may still be good.
-  Params other = params;
-  other.factor_backend = FactorBackend::superlu;
-  return is_available(request_for(MatrixKind::symmetric, other))
-             ? Direct::factor(A, MatrixKind::symmetric, other, report, most)
-             : std::nullopt;
+  return of(A, A, std::move(factor), report);
 }
 
 // Elimination of a definite matrix is stable, and b need not be in the range of a singular one.

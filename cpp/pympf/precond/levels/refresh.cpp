@@ -1,15 +1,14 @@
 // New values on the same pattern.
 #include <algorithm>
-#include <limits>
 #include <type_traits>
 #include <utility>
 
 #include "pympf/common/clock.hpp"
+#include "pympf/la/product.hpp"
 #include "pympf/la/sparse.hpp"
 #include "pympf/precond/levels/build_level.hpp"
 #include "pympf/precond/levels/coarse_solve.hpp"
 #include "pympf/precond/levels/near_nullspace.hpp"
-#include "pympf/precond/levels/product.hpp"
 #include "pympf/precond/levels/setup.hpp"
 
 namespace pympf::precond {
@@ -53,12 +52,11 @@ Renewed projected(const CsrView<double>& A, const Level<T>& level, const Csr<T>*
   if (next.alone()) {
     const auto P = unrounded(level.P, level.unrounded_P_data),
                R = unrounded(level.R, level.unrounded_R_data);
-    if (!known) return Renewed(*coarse_product(A, P, R));
-    return {*known, coarse_product(A, P, R, known->indptr, known->indices)};
+    if (!known) return Renewed(*coarse_product(A, R, P));
+    return {*known, coarse_product(A, R, P, known->indptr, known->indices)};
   }
   Csr<double> P = level.unrounded_P;
-  Projection product = *project(level.border, A, level.clusters, level.width,
-                                std::numeric_limits<Global>::max() - 1, P);
+  Projection product = *project(level.border, A, level.clusters, level.width, unbounded - 1, P);
   if (product.border.layout.starts == next.layout.starts) return Renewed(std::move(product.A));
   return Renewed(localized(next, moved_rows(product.border, next.layout, product.A)));
 }

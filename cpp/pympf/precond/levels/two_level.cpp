@@ -3,20 +3,19 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
-#include <limits>
 #include <numeric>
 #include <string>
 
 #include "pympf/common/error.hpp"
 #include "pympf/la/blas1.hpp"
 #include "pympf/la/dense.hpp"
+#include "pympf/la/product.hpp"
 #include "pympf/la/radius.hpp"
 #include "pympf/la/rows.hpp"
 #include "pympf/la/sparse.hpp"
 #include "pympf/precond/levels/couplings.hpp"
 #include "pympf/precond/levels/direct.hpp"
 #include "pympf/precond/levels/level.hpp"
-#include "pympf/precond/levels/product.hpp"
 
 namespace pympf::precond {
 namespace {
@@ -203,7 +202,7 @@ std::optional<TwoLevel> TwoLevel::with_stage(const CsrView<double>& given, const
   out.rows_ = A.rows;
   out.unit_ = unit;
   out.make_stage(A, d, *rho);
-  const Csr<double> coarse = *coarse_product(A, out.P_, out.R_, std::numeric_limits<Index>::max());
+  const Csr<double> coarse = *coarse_product(A, out.R_, out.P_);
   const FactorRequest request = request_for(MatrixKind::symmetric, params);
   if (!is_available(request)) {
     report.reason = why_not_available(request);
