@@ -74,7 +74,7 @@ bool Chooser<T>::is_easy() const {
 }
 
 // Of CG with the diagonal. Where a random error would take no more steps than are worth it, that is
-// a promise; where it would take up to twice as many, the run itself has to show it.
+// a promise; where it would take up to twice as many, the run of a smooth one has to show it.
 template <class T>
 bool Chooser<T>::is_left(const KrylovStep& step) {
   constexpr int least_steps = 2;  // that a forecast needs
@@ -83,8 +83,9 @@ bool Chooser<T>::is_left(const KrylovStep& step) {
   if (run_->steps() < least_steps || is_easy()) return false;
   look();
   const double steps = *facts_.diagonal_steps;
-  if (std::isinf(steps)) return true;
   const bool is_promised = steps <= sure * break_even_of_diagonal(facts_, params_);
+  if (!is_promised && !run_->is_smooth()) facts_.diagonal_steps = Offer::unknown;
+  if (std::isinf(*facts_.diagonal_steps)) return true;
   run_->promise(is_promised ? offer_of(offers_for(facts_), "jacobi").total(params_.solves) : 0);
   known_.plan.reason = is_promised ? concat("the diagonal alone needs about ", std::llround(steps),
                                             " iterations to 1e-8 by a probe")
@@ -132,11 +133,12 @@ KrylovWatch Chooser<T>::watch() {
 // and levels for the last.
 template <class T>
 double Chooser<T>::least_of_others(double steps) {
+  constexpr double within_guess = 2;  // it is right to that
   Facts then = facts_;
   then.diagonal_steps = running_ == "jacobi" ? steps : Offer::unknown;
   if (running_ == "jacobi") {
     const double others = total_of_others(then, params_);
-    return has_looked_ ? std::min(others, guess_of_direct(others)) : others;
+    return has_looked_ ? std::min(others, within_guess * guess_of_direct(others)) : others;
   }
   analyze(steps * offer_of(known_.plan.offers, running_).step);
   then.fill = facts_.fill;

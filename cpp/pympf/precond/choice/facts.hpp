@@ -23,8 +23,7 @@ bool is_to_be_looked_at(const Facts& sizes, const Params& params);
 
 // Of the break-even: who is only just better loses by being wrong.
 inline constexpr double sure = 0.8;
-// A right-hand side of a problem, whose error is smooth, takes at least half the steps of a random
-// error.
+// A right-hand side of a problem, which is smooth, takes at least half the steps of a random error.
 inline constexpr double of_random = 2;
 
 // That, and where auto may choose the diagonal the steps of CG with it from a random error

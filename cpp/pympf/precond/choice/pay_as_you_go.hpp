@@ -66,6 +66,9 @@ class Forecast {
   double steps_left() const;
   // Whether CG will take so many in all, by its Ritz values.
   bool takes(double steps) const;
+  // Whether the error was smooth: of one of all eigenvectors the first Ritz value is the mean of
+  // the eigenvalues, and with the diagonal that is 1.
+  bool is_smooth() const { return !diagonal_.empty() && diagonal_.front() < 0.5; }
 
  private:
   bool has_ritz_value_below(double x) const;
@@ -103,6 +106,7 @@ class PayAsYouGo {
   bool operator()(const KrylovStep& step);
 
   int steps() const { return forecast_.steps(); }
+  bool is_smooth() const { return forecast_.is_smooth(); }
   double spent() const { return spent_; }
   double steps_left() const { return forecast_.steps_left(); }
   double left() const { return per_step_ * steps_left(); }
