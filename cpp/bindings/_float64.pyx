@@ -5,5 +5,6 @@
 ctypedef double real
 
 include "mmf.pxi"
+include "factors.pxi"
 include "precond.pxi"
 include "krylov.pxi"

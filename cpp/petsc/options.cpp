@@ -38,6 +38,7 @@ PetscErrorCode read_option(PC pc, OptionItems PetscOptionsObject, const Field<Pc
   PetscCall(PetscOptionsString(name.c_str(), help.c_str(), "PCMMF", now.c_str(), text, sizeof(text),
                                &given));
   if (!given) PetscFunctionReturn(PetscErrorCode(0));
+  if (option.name == "definite") data(pc).chose_definite = true;
   const auto set = [&] {
     option.set(data(pc), option.kind == Kind::boolean ? logical(text) : std::string(text));
     return PetscErrorCode(0);

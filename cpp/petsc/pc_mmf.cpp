@@ -336,6 +336,27 @@ PetscErrorCode make_consistent(PC pc, KSP ksp, Vec b, Vec x) {
   PetscFunctionReturn(PetscErrorCode(0));
 }
 
+// Of an indefinite matrix on one rank M has its signs where the solver gains from that, as in
+// `pympf.solve`. A setup does not know its solver, and takes M for definite: it is done again.
+PetscErrorCode take_signs_for(PC pc, KSP ksp) {
+  PcMmf& mmf = data(pc);
+  const auto* M = std::get_if<Preconditioner>(&mmf.built);
+  bool signs;
+
+  PetscFunctionBegin;
+  const bool is_automatic = mmf.params.method == precond::Method::automatic;
+  if (!M || mmf.chose_definite || !is_automatic || mmf.comm.size() > 1)
+    PetscFunctionReturn(PetscErrorCode(0));
+  if (!M->report().symmetric || !M->report().indefinite) PetscFunctionReturn(PetscErrorCode(0));
+  PetscCall(takes_signs(ksp, &signs));
+  if (mmf.params.definite != signs) PetscFunctionReturn(PetscErrorCode(0));
+  mmf.params.definite = !signs;
+  mmf.built = Nothing();
+  pc->setupcalled = PETSC_FALSE;
+  PetscCall(PCSetUp(pc));
+  PetscFunctionReturn(PetscErrorCode(0));
+}
+
 PetscErrorCode PCPreSolve_MMF(PC pc, KSP ksp, Vec b, Vec x) {
   bool symmetric_only;
 
@@ -343,6 +364,7 @@ PetscErrorCode PCPreSolve_MMF(PC pc, KSP ksp, Vec b, Vec x) {
   PetscCall(applies_once(ksp, &data(pc).is_applied_once));
   // A matrix that changed without KSPSetOperators() is set up by PCApply() only: too late for this.
   PetscCall(PCSetUp(pc));
+  PetscCall(take_signs_for(pc, ksp));
   if (const auto* M = std::get_if<Preconditioner>(&data(pc).built))
     PetscCall(check_solver(pc, ksp, *M));
   PetscCall(needs_symmetric(ksp, &symmetric_only));

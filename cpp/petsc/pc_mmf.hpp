@@ -38,7 +38,8 @@ struct PcMmf {
   // they would report a residual that they have not reached.
   precond::Params params{.precision = precond::Precision::working};
   bool reuse_rotations = true;
-  Communicator comm;  // of the matrix that was built for
+  bool chose_definite = false;  // the option was given
+  Communicator comm;            // of the matrix that was built for
   Built built;
   std::shared_ptr<const Determined<PetscScalar>> determined;  // unknowns; null: none
   std::string remark;       // on a matrix that is not symmetric, for the view

@@ -23,6 +23,9 @@ const std::vector<const char*> flexible{KSPFGMRES,  KSPPIPEFGMRES, KSPGCR,   KSP
 const std::vector<const char*> need_positive{
     KSPCG,      KSPGROPPCG, KSPPIPECG, KSPPIPECGRR, KSPPIPELCG, KSPPIPEPRCG, KSPPIPECG2, KSPFCG,
     KSPPIPEFCG, KSPNASH,    KSPSTCG,   KSPGLTR,     KSPMINRES,  KSPSYMMLQ,   KSPCR,      KSPPIPECR};
+// Those that gain from an M with the signs of the matrix.
+const std::vector<const char*> take_signs{KSPGMRES,  KSPLGMRES,     KSPDGMRES, KSPPGMRES,
+                                          KSPFGMRES, KSPPIPEFGMRES, KSPGCR,    KSPPIPEGCR};
 constexpr double least_tolerance_in_single = 1e-6;
 
 }  // namespace
@@ -30,6 +33,12 @@ constexpr double least_tolerance_in_single = 1e-6;
 PetscErrorCode needs_symmetric(KSP ksp, bool* answer) {
   PetscFunctionBegin;
   PetscCall(is_any_of(ksp, need_positive, answer));
+  PetscFunctionReturn(PetscErrorCode(0));
+}
+
+PetscErrorCode takes_signs(KSP ksp, bool* answer) {
+  PetscFunctionBegin;
+  PetscCall(is_any_of(ksp, take_signs, answer));
   PetscFunctionReturn(PetscErrorCode(0));
 }
 

@@ -11,4 +11,7 @@ PetscErrorCode check_solver(PC pc, KSP ksp, const Preconditioner& M);
 // Whether the solver is one of those that are for symmetric matrices only.
 PetscErrorCode needs_symmetric(KSP ksp, bool* answer);
 
+// Whether the solver gains from an M with the signs of an indefinite matrix.
+PetscErrorCode takes_signs(KSP ksp, bool* answer);
+
 }  // namespace pympf

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pympf.la import Matrix, Operator, Ranks
 
-__all__ = ["Place", "SharedOperator", "gathered"]
+__all__ = ["Place", "SharedOperator", "exponent", "frobenius", "gathered"]
 
 Array = NDArray[np.float64]
 
@@ -66,3 +66,14 @@ class SharedOperator(Operator):
         """Call a function of the whole block, and return this rank's rows of what it gives."""
         Y = function(self.ranks.stack(X))
         return Y[own.start : own.stop]
+
+
+def exponent(values: NDArray[np.float64]) -> int:
+    """Return e such that squares of values · 2⁻ᵉ neither overflow nor vanish."""
+    return int(np.frexp(np.max(np.abs(values), initial=0.0))[1])
+
+
+def frobenius(values: NDArray[np.float64]) -> float:
+    """Return the root of the sum of squares, at any scale."""
+    e = exponent(values)
+    return float(np.ldexp(np.linalg.norm(np.ldexp(values, -e)), e))

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pympf._engine import approx as _engine
 from pympf._progress import working
 from pympf._report import Column, table
+from pympf.approx._shared import exponent, frobenius
 from pympf.approx._storage import save_tree
 from pympf.approx.factorization import DirectFactorization, relative_error
 from pympf.approx.factorize import report_of
@@ -126,9 +127,9 @@ class Compressed(Operator):
         Examples
         --------
         >>> import numpy as np, pympf
-        >>> print(pympf.compress(np.eye(3), 60).report())
+        >>> print(pympf.compress(np.eye(3), 50).report())
               error     nbytes       rank  rotations    entries  kind
-          0.000e+00         52          0          0          3  threshold
+          5.774e-01         40          0          0          2  threshold
           8.165e-01         48          1          0          0  low rank
         """
         return table_of_trials(self.trials)
@@ -262,6 +263,8 @@ def compress(A: Any, nbytes: int) -> Compressed:
                 best[trial.kind] = trial
                 if all(trial.error < made[kind][0].error for kind in made):
                     made = {trial.kind: (trial, *make(trial))}
+            if trial.error == 0:  # as where nbytes is enough for A as it is
+                break
     (trial, low_rank, rest), *_ = made.values()
     trials = sorted(best.values(), key=lambda t: (t.error, t.nbytes))
     return Compressed(csr.shape, low_rank, rest, trial, trials)
@@ -322,8 +325,13 @@ def table_of_trials(trials: list[Trial]) -> str:
     )
 
 
+def least_bytes(A: sp.csr_array) -> int:
+    """Return what one entry takes, by rows."""
+    return 4 * (A.shape[0] + 1) + ENTRY
+
+
 def _limit(A: sp.csr_array, nbytes: Any) -> int:
-    least = 4 * (A.shape[0] + 1) + ENTRY
+    least = least_bytes(A)
     number = checks.integer(nbytes, "nbytes", 0, 2**62)
     if number < least:
         raise ValueError(
@@ -335,7 +343,7 @@ def _limit(A: sp.csr_array, nbytes: Any) -> int:
 
 def _trials(A: sp.csr_array, limits: list[int]) -> Iterator[tuple[Trial, Any]]:
     """Try everything; a trial comes with a function that makes its parts, until the next trial."""
-    norm = float(np.linalg.norm(A.data))
+    norm = frobenius(A.data)
     yield from _after_rotations(A, limits, norm, None)
     if norm == 0 or A.shape[0] * A.shape[1] > MOST_DENSE:
         return
@@ -366,8 +374,9 @@ def _in_wavelets(A: sp.csr_array, limits: list[int], norm: float) -> Iterator[tu
     for order in ORDERS:
         V, W = (Wavelets((n,), order, (s,)) for n, s in zip(A.shape, levels, strict=True))
         C = Wavelets(A.shape, order, levels)._apply_transpose(A.toarray().reshape(-1, 1))
-        squares = np.sort(C.ravel() ** 2)
-        left_out = np.sqrt(np.concatenate([[0.0], np.cumsum(squares)]))[::-1] / norm
+        squares = np.sort(np.ldexp(C.ravel(), -exponent(A.data)) ** 2)
+        left_out = np.sqrt(np.concatenate([[0.0], np.cumsum(squares)]))[::-1]
+        left_out = np.ldexp(left_out, exponent(A.data)) / norm
         for limit in limits:
             N = min((limit - own) // ENTRY, np.count_nonzero(C))
             trial = Trial("wavelets", 0, 0, N, float(left_out[N]), own + ENTRY * N, limit)

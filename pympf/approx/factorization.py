@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.sparse.linalg import SuperLU, splu
 
 from pympf._engine import approx as _engine
-from pympf.approx._shared import Place, SharedOperator, gathered
+from pympf.approx._shared import Place, SharedOperator, exponent, frobenius, gathered
 from pympf.approx._storage import save_tree
 from pympf.approx.report import RotationReport
 from pympf.la import checks
@@ -246,9 +246,9 @@ class RotationFactorization(SharedOperator):
         probes = checks.integer(probes, "probes", 1, 2**20)
         random = np.random.Generator(np.random.Philox(checks.seed(seed)))
         Z = random.choice([-1.0, 1.0], size=(self.shape[1], probes))
-        norm = np.linalg.norm(csr.data)
-        error = np.linalg.norm(csr @ Z - self._multiply(Z)) / np.sqrt(probes)
-        return float(error / norm) if norm > 0 else float(error)
+        error = frobenius(csr @ Z - self._multiply(Z)) / np.sqrt(probes)
+        size = frobenius(csr.data)
+        return float(error / size) if size > 0 else float(error)
 
     # ---- files -----------------------------------------------------------------------------------
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -388,14 +388,16 @@ def relative_error(multiply: Callable[[Array], Array], A: sp.csr_array) -> float
     n = A.shape[1]
     block = max(1, min(n, 2**22 // max(A.shape)))
     columns = A.tocsc()
+    scale = -exponent(A.data)
     square = 0.0
     for first in range(0, n, block):
         last = min(n, first + block)
         E = np.zeros((n, last - first))
         E[np.arange(first, last), np.arange(last - first)] = 1
-        square += float(np.sum((columns[:, first:last].toarray() - multiply(E)) ** 2))
-    norm = np.linalg.norm(A.data)
-    return float(np.sqrt(square) / norm) if norm > 0 else float(np.sqrt(square))
+        left = columns[:, first:last].toarray() - multiply(E)
+        square += float(np.sum(np.ldexp(left, scale) ** 2))
+    size = np.linalg.norm(np.ldexp(A.data, scale))
+    return float(np.sqrt(square) / size) if size > 0 else float(np.sqrt(square))
 
 
 def _factored(H: sp.csr_array) -> SuperLU:

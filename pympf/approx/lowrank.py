@@ -10,6 +10,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from scipy.sparse.linalg import svds
 
+from pympf.approx._shared import exponent, frobenius
 from pympf.approx.factorization import relative_error
 from pympf.la import Operator, checks
 from pympf.matching import checked
@@ -274,7 +275,7 @@ def singular_value_decay(A: Any, k: int) -> Array:
     """
     csr = checked(A)
     _, s, _ = _singular(csr, checks.integer(k, "k", 1, min(csr.shape)))
-    return decay_of(s, float(np.linalg.norm(csr.data)))
+    return decay_of(s, frobenius(csr.data))
 
 
 def decay_of(s: Array, norm: float) -> Array:
@@ -321,7 +322,9 @@ def _selected(A: sp.csr_array, k: int, selection: str, seed: int) -> tuple[Indic
         pivots = [scipy.linalg.qr(M, mode="r", pivoting=True)[1] for M in (full, full.T)]
         return pivots[0][:k].astype(np.int64), pivots[1][:k].astype(np.int64)
     if selection == "norms":
-        squares = A.multiply(A)
+        scaled = A.copy()
+        scaled.data = np.ldexp(A.data, -exponent(A.data))
+        squares = scaled.multiply(scaled)
         weights = [np.asarray(squares.sum(axis=axis)).ravel() for axis in (0, 1)]
     else:
         U, _, Vt = _singular(A, k)

@@ -253,9 +253,9 @@ def _add_compress(commands: Any) -> None:
         "--fraction",
         type=float,
         nargs="+",
-        default=[0.05, 0.1, 0.25, 0.5, 0.75],
         metavar="F",
-        help="of the bytes of the matrix, by rows or dense, whichever is less (5, 10, ..., 75 %%)",
+        help="of the bytes of the matrix, by rows or dense, whichever is less (5, 10, 25, 50 and "
+        "75 %%, as far as they hold an entry)",
     )
     command.add_argument(
         "-o", "--output", metavar="F.h5", help="where to save the best one of the last size"

@@ -12,7 +12,7 @@ import scipy.sparse as sp
 
 import pympf
 from pympf import approx, io
-from pympf.approx.compression import Trial, table_of_trials
+from pympf.approx.compression import Trial, least_bytes, table_of_trials
 from pympf.approx.factorize import SPARSIFY
 from pympf.approx.spai import SOLVERS
 from pympf.cli.output import print_report, table_of
@@ -21,6 +21,8 @@ from pympf.io.tree import value_of
 from pympf.matching import checked
 
 INVERSES = ("wspai", "iwspai")
+FRACTIONS = (0.05, 0.1, 0.25, 0.5, 0.75)
+"""Of the bytes of a matrix, what `compress` tries unless it is told."""
 KINDS = ("mmf", "direct", "skew", "additive", *INVERSES)
 CHOICES = {"sparsify": SPARSIFY, "solver": SOLVERS}
 FLAGS: dict[str, tuple[tuple[str, ...], type, str]] = {
@@ -97,7 +99,7 @@ def compress(args: argparse.Namespace) -> int:
     options = {"key": args.key, "laplacian": args.laplacian, "shift": args.shift}
     A = checked(io.read_matrix(args.matrix, **options))
     full = min(12 * A.nnz + 4 * (A.shape[0] + 1), 8 * A.shape[0] * A.shape[1])
-    sizes = args.nbytes or [int(_share(args, f) * full) for f in args.fraction]
+    sizes = _sizes(args, full, least_bytes(A))
     trials = approx.compression_curve(A, sizes)
     if args.output is not None:
         approx.compress(A, max(sizes)).save(args.output)
@@ -165,6 +167,13 @@ def _alone(args: argparse.Namespace, what: str) -> None:
         f"{what} of a nonsymmetric matrix, or of an inverse, works on one process",
         "start one process",
     )
+
+
+def _sizes(args: argparse.Namespace, full: int, least: int) -> list[int]:
+    """Return the numbers of bytes that are asked for, or those of FRACTIONS that hold an entry."""
+    given = args.nbytes or [int(_share(args, f) * full) for f in args.fraction or ()]
+    known = (int(fraction * full) for fraction in FRACTIONS)
+    return given or [size for size in known if size >= least] or [max(least, full)]
 
 
 def _share(args: argparse.Namespace, fraction: float) -> float:

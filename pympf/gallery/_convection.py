@@ -77,12 +77,10 @@ def convection_diffusion(
 
 
 def _check_flow(n: int, speed: float, flow: str, dimensions: int, differences: str) -> None:
-    if n < 1:
-        raise ValueError(f"n = {n} is not positive")
+    checks.integer(n, "n")
     if not (np.isfinite(speed) and speed >= 0):
         raise ValueError(f"speed = {speed} is not a finite number >= 0")
-    if dimensions not in (2, 3):
-        raise ValueError(f"dimensions = {dimensions} is not 2 or 3")
+    checks.integer(dimensions, "dimensions", 2, 3)
     checks.choice(flow, "flow", ("recirculating", "constant"))
     checks.choice(differences, "differences", ("upwind", "central"))
 

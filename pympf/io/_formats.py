@@ -101,8 +101,8 @@ def check_output(path: PathLike, kind: str | None = None) -> None:
     Traceback (most recent call last):
     ...
     OSError: x.npz: cannot write a vector with this suffix; allowed: .txt .txt.gz .txt.bz2 .edges \
-.edges.gz .edges.bz2 .csv .csv.gz .csv.bz2 .tsv .tsv.gz .tsv.bz2 .mtx .mtx.gz .mtx.bz2 .npy .mat \
-.petsc .dat .bin .h5 .hdf5 .h5ad
+.edges.gz .edges.bz2 .edgelist .edgelist.gz .edgelist.bz2 .csv .csv.gz .csv.bz2 .tsv .tsv.gz \
+.tsv.bz2 .mtx .mtx.gz .mtx.bz2 .npy .mat .petsc .dat .bin .h5 .hdf5 .h5ad
     """
     checked_target(os.fsdecode(path))
     if kind is not None:

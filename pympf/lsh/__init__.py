@@ -12,8 +12,9 @@
 from pympf.lsh.buckets import BucketIndex
 from pympf.lsh.distributed import DistributedTable
 from pympf.lsh.families import EuclideanHash, HyperplaneHash
+from pympf.lsh.report import TableReport
 from pympf.lsh.suggestion import Suggestion
-from pympf.lsh.table import Table, TableReport
+from pympf.lsh.table import Table
 
 __all__ = [
     "BucketIndex",

@@ -1,4 +1,4 @@
-"""What comes in: points and their ids; numbers pass `pympf.la.checks`."""
+"""What comes in, points and their ids, and what goes out in parts of unequal lengths."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ __all__ = [
     "as_points",
     "as_rows",
     "checked_ids",
+    "ragged",
     "real_dtype",
 ]
 
@@ -62,3 +63,14 @@ def as_points(X: Any, features: int) -> tuple[Any, ...]:
     if A.shape[1] != features:
         raise ValueError(f"X: expected shape (n, {features}), got {A.shape}")
     return A.indptr, A.indices, A.data, features
+
+
+def ragged(values: NDArray[Any], start: NDArray[np.int64]) -> NDArray[Any]:
+    """Cut values into an array of arrays, shape (n,), also where all have one length or n is 0.
+
+    `start` has n + 1 places: where each part begins, and the end.
+    """
+    array = np.empty(len(start) - 1, dtype=object)
+    for i, (first, last) in enumerate(zip(start[:-1].tolist(), start[1:].tolist(), strict=True)):
+        array[i] = values[first:last]
+    return array

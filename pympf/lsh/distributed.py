@@ -10,10 +10,9 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from pympf._engine import lsh as _engine
 from pympf._progress import working
 from pympf.la import Ranks, checks
-from pympf.lsh._gates import as_rows, checked_ids, real_dtype
+from pympf.lsh._gates import as_rows, checked_ids, ragged, real_dtype
 from pympf.lsh._settings import Settings
 from pympf.lsh.families import HashFamily, checked_family
-from pympf.lsh.table import ragged
 
 __all__ = ["DistributedTable"]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,17 +12,17 @@ from numpy.typing import ArrayLike, NDArray
 from pympf._engine import lsh as _engine
 from pympf._html import card
 from pympf._progress import working
-from pympf._report import Column, Lines, table
 from pympf.la import checks
-from pympf.lsh._gates import as_center, as_rows, checked_ids, real_dtype
+from pympf.lsh._gates import as_center, as_rows, checked_ids, ragged, real_dtype
 from pympf.lsh._settings import Settings
 from pympf.lsh._storage import load_table, save_table
 from pympf.lsh.families import EuclideanHash, HashFamily, HyperplaneHash, checked_family, settled
+from pympf.lsh.report import TableReport
 
 if TYPE_CHECKING:
     from pympf.lsh.suggestion import Suggestion
 
-__all__ = ["Table", "TableReport"]
+__all__ = ["Table"]
 
 
 class Table(Settings):
@@ -494,47 +493,3 @@ class Table(Settings):
     def _repr_html_(self) -> str:
         facts = {"points": len(self), "dtype": self._dtype, "family": repr(self.family)}
         return card("Table of points by their hashes", facts, self.report()._repr_html_())
-
-
-TABLE_COLUMNS = (
-    Column("table", int, "The table, from 0.", form="{:d}"),
-    Column("buckets", int, "Buckets with points in them.", form="{:d}"),
-    Column("largest", int, "Points of the largest bucket.", form="{:d}"),
-    Column("expected", float, "Mean points in the bucket of a point.", form="{:.1f}"),
-    Column("histogram", list, "Buckets of 1, 2 to 3, 4 to 7, … points."),
-)
-"""The lines of `TableReport`: the tables."""
-
-
-@dataclass(frozen=True, repr=False)
-class TableReport(Lines):
-    """What a table holds; `print` shows it as a table.
-
-    `expected` is the mean number of points in the bucket of a point, `histogram` counts the
-    buckets of 1, 2 to 3, 4 to 7, … points.
-    """
-
-    COLUMNS = TABLE_COLUMNS
-    LINES, COUNTS = "tables", ("buckets", "largest")
-
-    points: int
-    dtype: str
-    point_bytes: int
-    bucket_bytes: int
-    tables: list[dict[str, Any]]
-
-    def __str__(self) -> str:
-        total = f"{self.points} points, {self.dtype}, {self.point_bytes} bytes; "
-        total += f"buckets {self.bucket_bytes} bytes"
-        return "\n".join([*table(self.COLUMNS, self.tables), total])
-
-
-def ragged(values: NDArray[Any], start: NDArray[np.int64]) -> NDArray[Any]:
-    """Cut values into an array of arrays, shape (n,), also where all have one length or n is 0.
-
-    `start` has n + 1 places: where each part begins, and the end.
-    """
-    array = np.empty(len(start) - 1, dtype=object)
-    for i, (first, last) in enumerate(zip(start[:-1].tolist(), start[1:].tolist(), strict=True)):
-        array[i] = values[first:last]
-    return array

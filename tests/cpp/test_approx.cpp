@@ -8,6 +8,7 @@
 
 #include "matrices.hpp"
 #include "pympf/approx/factorization.hpp"
+#include "pympf/approx/sparse_row.hpp"
 #include "pympf/la/matching.hpp"
 #include "pympf/la/sparse.hpp"
 
@@ -153,6 +154,35 @@ TEST_CASE("approx: products are those of P H Q^T, and allocate nothing after the
   F.multiply(x.data(), y.data(), 1);
   F.multiply(z.data(), back.data(), 1, true);
   CHECK(allocations == count);
+}
+
+TEST_CASE("approx: rows that grow keep apart, and memory given back is used again") {
+  RowMemory memory;
+  for (const Index round : {1, 2}) {
+    const long before = allocations;
+    memory.begin(round);
+    std::vector<SparseRow> rows(200);
+    std::vector<Index> index;
+    std::vector<double> value;
+    index.reserve(60);
+    value.reserve(60);
+    for (int length = 0; length < 60; ++length) {
+      for (std::size_t i = 0; i < rows.size(); ++i) {
+        value.assign(length, static_cast<double>(i));
+        assign(rows[i], index.data(), value.data(), length, memory);
+      }
+      index.push_back(length);
+    }
+    if (round == 2) CHECK(allocations - before < 20);  // of the vectors here
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      REQUIRE(rows[i].size == 60);
+      CHECK(rows[i].index[59] == kRowEnd);
+      for (Index j = 0; j < 59; ++j) {
+        REQUIRE(rows[i].index[j] == j);
+        REQUIRE(rows[i].value[j] == static_cast<double>(i));
+      }
+    }
+  }
 }
 
 TEST_CASE("approx: a run that goes on has what it had, and keeps the norm") {

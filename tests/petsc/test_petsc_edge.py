@@ -275,6 +275,31 @@ def test_a_method_that_is_not_available_is_a_failure_that_the_solver_tells(
     assert ksp.getConvergedReason() > 0
 
 
+def test_gmres_takes_an_m_with_the_signs_of_an_indefinite_matrix(PETSc, mat, options):
+    """As in `pympf.solve`; a solver that needs a definite M has it made anew."""
+    helmholtz = sp.csr_array(pympf.gallery.poisson((40, 40)) - 0.5 * sp.eye_array(1600))
+    ksp = PETSc.KSP().create()
+    ksp.setOperators(mat(helmholtz))
+    ksp.pc.setType("mmf")
+    ksp.setFromOptions()
+    b, x = ksp.getOperators()[0].createVecs()
+    b.setArray(np.random.default_rng(0).standard_normal(1600))
+    ksp.setTolerances(rtol=1e-8, max_it=500)
+    for solver in ("gmres", "fgmres", "gcr"):
+        ksp.setType(solver)
+        ksp.solve(b, x)
+        assert ksp.getConvergedReason() > 0
+        assert ksp.getIterationNumber() <= 3
+    ksp.setType("minres")
+    with pytest.raises(PETSc.Error, match="the matrix is indefinite"):
+        ksp.solve(b, x)
+    ksp.setType("gmres")
+    options(definite="true")
+    ksp.setFromOptions()
+    ksp.solve(b, x)
+    assert ksp.getIterationNumber() > 3
+
+
 def test_another_size_after_reset(PETSc, make_pc, mat):
     pc = make_pc(P)
     pc.setUp()

@@ -224,6 +224,31 @@ def every_kind():
     yield pympf.factorize_additive(A, core_size=7)
 
 
+@pytest.mark.parametrize("exponent", [-1010, 1010])
+def test_errors_do_not_depend_on_the_scale(exponent, rng):
+    """Squares of these entries overflow or vanish."""
+    A = sp.csr_array(sp.random_array((64, 64), density=0.08, rng=rng) + sp.eye_array(64) * 0.1)
+    K = sp.csr_array(A - A.T)
+
+    def errors(A, K):
+        F = pympf.factorize_direct(A, core_size=0)
+        return [
+            F.error(A),
+            F.report().error,
+            F.error_estimate(A),
+            pympf.factorize_skew(K, core_size=0).error(K),
+            pympf.factorize_additive(A, core_size=0).error(A),
+            *(pympf.cur(A, 20, selection=how).error(A) for how in approx.lowrank.SELECTIONS),
+            pympf.compress(A, 2500).error(A),
+            approx.singular_value_decay(A, 3)[-1],
+        ]
+
+    expected = errors(A, K)
+    for M in (A, K):
+        M.data = np.ldexp(M.data, exponent)
+    np.testing.assert_allclose(errors(A, K), expected, rtol=1e-12)
+
+
 def test_files_pickles_and_copies_are_the_same(tmp_path):
     for F in every_kind():
         F.save(tmp_path / "F.h5")
@@ -463,3 +488,11 @@ def test_compress_refuses_what_is_too_small():
         pympf.compress(SQUARE, -1)
     with pytest.raises(TypeError, match="nbytes"):
         approx.compression_curve(SQUARE, [1e3])
+
+
+def test_bytes_enough_for_the_matrix_give_it_back_at_once(rng):
+    A = sp.csr_array(rng.standard_normal((40, 30)))
+    F = pympf.compress(A, 10**12)
+    assert F.trial.kind == "threshold"
+    assert [trial.kind for trial in F.trials] == ["threshold"]  # nothing else was tried
+    assert F.error(A) == 0

@@ -78,6 +78,14 @@ def test_compress(folder, capsys):
     assert "rotations" in capsys.readouterr().out
 
 
+def test_compress_leaves_out_sizes_of_its_own_that_hold_no_entry(folder, capsys):
+    sp.save_npz("diagonal.npz", sp.csr_array(sp.eye_array(50)))  # 804 bytes; an entry takes 216
+    assert main(["compress", "diagonal.npz", "--json"]) == 0
+    assert {trial["limit"] for trial in printed_json(capsys)["trials"]} == {402, 603}
+    sp.save_npz("one.npz", sp.csr_array([[2.0]]))
+    assert main(["compress", "one.npz"]) == 0
+
+
 @pytest.mark.parametrize(
     ("command", "code", "message"),
     [

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import pympf
-from pympf.ref import krylov
+from pympf.ref import krylov, residuals
 
 METHODS = [krylov.cg, krylov.fcg, krylov.minres, krylov.gmres, krylov.fgmres]
 
@@ -264,14 +264,14 @@ def test_what_the_compiled_solver_takes_out_of_b_and_how_it_measures(rng):
     A = np.zeros((50, 50))
     A[:20, :20], A[20:40, 20:40], A[40:, 40:] = path, path, spd(10)
     b = rng.standard_normal(50)
-    rest = krylov.consistent_part(A, b)
+    rest = residuals.consistent_part(A, b)
     solution = pympf.solve(A, b, preconditioner="none")
     assert solution.reason == "diverged_inconsistent"
     np.testing.assert_allclose(A @ solution.x, rest, atol=1e-6)
     held = spd() + np.diag(np.r_[np.full(5, 1e9), np.zeros(25)])
     b = np.r_[np.full(5, 1e9), np.ones(25)]
     solution = pympf.solve(held, b, preconditioner="jacobi")
-    norm = krylov.row_scaled_norm(held, b, b - held @ solution.x)
+    norm = residuals.row_scaled_norm(held, b, b - held @ solution.x)
     assert solution.norm == "row_scaled"
     assert solution.true_residual == pytest.approx(norm / np.linalg.norm(b), rel=1e-3)
 
@@ -282,7 +282,7 @@ def test_how_the_compiled_solver_judges_rows_of_far_units(rng, given):
     A = D[:, None] * spd() * D
     b = rng.standard_normal(30) if given == "b" else A @ rng.standard_normal(30)
     solution = pympf.solve(A, b, preconditioner="ict")
-    residual, open_share = krylov.balanced_residual(A, b, solution.x)
+    residual, open_share = residuals.balanced_residual(A, b, solution.x)
     assert solution.norm == "balanced"
     assert max(residual, solution.true_residual) < 1e-13
     assert solution.converged == (given == "b") == (open_share < 1e-3)

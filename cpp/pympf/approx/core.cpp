@@ -95,38 +95,83 @@ Core choose_core(const Csr<double>& B, const Pairing& pairing, Index width, bool
   return both_sides ? rows_and_columns(B, pairing, size) : groups(B, pairing, width, size);
 }
 
-Kept sparsify(const Csr<double>& B, const Core& core, Index width, Sparsify rule, Global entries) {
-  struct Entry {
-    double square;
-    Index place, i, j;
-  };
-  std::vector<Entry> outside;
-  Kept out;
-  out.entries.assign(B.nnz(), 1);
+namespace {
+
+struct Entry {
+  double square;
+  Index place, i, j;
+
+  bool operator<(const Entry& other) const {  // the larger one comes first
+    return square != other.square ? square > other.square : place < other.place;
+  }
+};
+
+// f(square, place, i, j) of what is outside the core, and of the diagonal blocks unless `width` =
+// 0.
+template <class F>
+void for_outside_core(const Csr<double>& B, const Core& core, Index width, const F& f) {
   for (Index i = 0; i < B.rows; ++i)
     for (Index p = B.indptr[i]; p < B.indptr[i + 1]; ++p) {
       const Index j = B.indices[p];
       if (core.rows[i] && core.columns[j]) continue;
-      if (rule == Sparsify::diagonal && i / width == j / width) continue;
-      out.entries[p] = 0;
-      outside.push_back({B.data[p] * B.data[p], p, i, j});
+      if (width > 0 && i / width == j / width) continue;
+      f(Entry{B.data[p] * B.data[p], p, i, j});
     }
-  if (rule != Sparsify::diagonal) {
-    sort_pieces(outside, [](const Entry& a, const Entry& b) {
-      return a.square != b.square ? a.square > b.square : a.place < b.place;
+}
+
+// Such that about an eighth of the entries have a larger square, by every 64th of them.
+double cut_of(const Csr<double>& B) {
+  std::vector<double> sample;
+  for (std::size_t p = 0; p < B.data.size(); p += 64) sample.push_back(B.data[p] * B.data[p]);
+  if (sample.empty()) return 0;
+  const auto at = sample.begin() + static_cast<std::ptrdiff_t>(sample.size() * 7 / 8);
+  std::nth_element(sample.begin(), at, sample.end());
+  return *at;
+}
+
+// The largest first, no two in one row or column. The largest ones take most rows and columns, and
+// few of the others are left to be sorted.
+void keep_greedily(const Csr<double>& B, const Core& core, Global left, std::vector<char>& kept) {
+  const double cut = cut_of(B);
+  std::vector<char> row(B.rows, 0), column(B.cols, 0);
+  for (const bool large : {true, false}) {
+    std::vector<Entry> entries;
+    for_outside_core(B, core, 0, [&](const Entry& e) {
+      if ((e.square > cut) == large && !row[e.i] && !column[e.j]) entries.push_back(e);
     });
-    std::vector<char> row(B.rows, 0), column(B.cols, 0);
-    Global left = entries;
-    for (const Entry& e : outside) {
-      if (left == 0) break;
-      if (rule == Sparsify::greedy && (row[e.i] || column[e.j])) continue;
-      row[e.i] = column[e.j] = out.entries[e.place] = 1;
+    sort_pieces(entries, std::less<>());
+    for (const Entry& e : entries) {
+      if (left == 0) return;
+      if (row[e.i] || column[e.j]) continue;
+      row[e.i] = column[e.j] = kept[e.place] = 1;
       --left;
     }
   }
-  // From the smallest on: each addition loses least.
-  for (auto e = outside.rbegin(); e != outside.rend(); ++e)
-    if (!out.entries[e->place]) out.left_out2 += e->square;
+}
+
+void keep_largest(const Csr<double>& B, const Core& core, Global count, std::vector<char>& kept) {
+  std::vector<Entry> entries;
+  for_outside_core(B, core, 0, [&](const Entry& e) { entries.push_back(e); });
+  const auto end = entries.begin() + std::min<Global>(count, std::ssize(entries));
+  if (end != entries.end()) std::nth_element(entries.begin(), end, entries.end());
+  for (auto e = entries.begin(); e != end; ++e) kept[e->place] = 1;
+}
+
+}  // namespace
+
+Kept sparsify(const Csr<double>& B, const Core& core, Index width, Sparsify rule, Global entries) {
+  Kept out;
+  out.entries.assign(B.nnz(), 1);
+  for_outside_core(B, core, rule == Sparsify::diagonal ? width : 0,
+                   [&](const Entry& e) { out.entries[e.place] = 0; });
+  if (rule == Sparsify::top) keep_largest(B, core, entries, out.entries);
+  if (rule == Sparsify::greedy) keep_greedily(B, core, entries, out.entries);
+  for (Index i = 0; i < B.rows; ++i) {
+    double row = 0;
+    for (Index p = B.indptr[i]; p < B.indptr[i + 1]; ++p)
+      if (!out.entries[p]) row += B.data[p] * B.data[p];
+    out.left_out2 += row;
+  }
   return out;
 }
 

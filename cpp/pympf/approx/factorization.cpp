@@ -236,10 +236,13 @@ Csr<double> Factorization<Rotation>::wavelets(Side side) const {
   constexpr int w = Rotation::width, k = 2 * w;
   const std::vector<Index>& place = side == Side::rows ? parts_.pairing.row : parts_.pairing.column;
   const Index n = side == Side::rows ? parts_.rows : parts_.cols;
+  RowMemory memory;
+  MixedRows<k> mixed;
   std::vector<SparseRow> rows(n);
-  for (Index i = 0; i < n; ++i) rows[i] = {{i, kRowEnd}, {1.0, 0.0}};
-  SparseRow nothing{{kRowEnd}, {0.0}};
-  std::array<SparseRow, k> out;
+  const double one = 1;
+  for (Index i = 0; i < n; ++i) assign(rows[i], &i, &one, 1, memory);
+  SparseRow nothing;
+  assign(nothing, nullptr, nullptr, 0, memory);
   for (const Rotation& rotation : parts_.rotations) {
     if (!rotation.moves(side)) continue;
     std::array<SparseRow*, k> lines;
@@ -247,14 +250,14 @@ Csr<double> Factorization<Rotation>::wavelets(Side side) const {
       const Index i = place[w * (a < w ? rotation.i : rotation.j) + a % w];
       lines[a] = i < 0 ? &nothing : &rows[i];
     }
-    combine<k>(rotation.matrix(side), lines, out);
+    combine<k>(rotation.matrix(side), lines, mixed, memory);
   }
   std::vector<Global> length(n + 1, 0);
-  for (Index i = 0; i < n; ++i) length[i + 1] = static_cast<Global>(rows[i].index.size()) - 1;
+  for (Index i = 0; i < n; ++i) length[i + 1] = static_cast<Global>(rows[i].size) - 1;
   auto W = with_row_lengths<double>(length, n, "entries of the wavelets");
   for (Index i = 0; i < n; ++i) {
-    std::copy_n(rows[i].index.data(), W.indptr[i + 1] - W.indptr[i], &W.indices[W.indptr[i]]);
-    std::copy_n(rows[i].value.data(), W.indptr[i + 1] - W.indptr[i], &W.data[W.indptr[i]]);
+    std::copy_n(rows[i].index, W.indptr[i + 1] - W.indptr[i], &W.indices[W.indptr[i]]);
+    std::copy_n(rows[i].value, W.indptr[i + 1] - W.indptr[i], &W.data[W.indptr[i]]);
   }
   return W;
 }

@@ -20,7 +20,16 @@ namespace {
 constexpr Index kMostRows = 512;
 constexpr double kLower = 0.25;      // tau from stage to stage
 constexpr double kSpare = 0.02;      // of the groups: gains above tau beyond the rotations left
+constexpr double kTies = 1e-6;       // gains that differ by less are one
 constexpr double kRounding = 1e-28;  // of ||A||^2: no gain, and shared by all rows no entry
+
+// Squares are counted by their leading bits: exponent and five bits more.
+constexpr int kLowBits = 47;
+constexpr std::size_t kBuckets = std::size_t{1} << (63 - kLowBits);
+std::size_t bucket(double square) { return std::bit_cast<std::uint64_t>(square) >> kLowBits; }
+double least_of_bucket(std::size_t q) {
+  return std::bit_cast<double>(static_cast<std::uint64_t>(q) << kLowBits);
+}
 
 template <class Rotation>
 constexpr bool two_sided = Rotation::parameters == 2;  // rows and columns turn by different angles
@@ -98,36 +107,45 @@ Run<Rotation>::Run(const CsrView<double>& A, Pairing pairing, const RunParams& p
   std::frexp(largest, &exponent_);
   B_ = over_positions(A, pairing_, exponent_);
   groups_ = B_.rows / Rotation::width;
-  if (two_sided<Rotation>) transposed_ = transpose(B_.view());
   first_nnz_ = B_.nnz();
   norm2_ = pympf::norm2(B_.view());
 }
 
 template <class Rotation>
 Stop Run<Rotation>::advance(Global rotations) {
+  const Stop stop = run_stages(rotations);
+  if (flipped_) {
+    transpose(B_.view(), between_);
+    std::swap(B_, between_);
+    flipped_ = false;
+  }
+  return stop;
+}
+
+template <class Rotation>
+Stop Run<Rotation>::run_stages(Global rotations) {
   while (static_cast<Global>(rotations_.size()) < rotations) {
     const Clock::time_point start = Clock::now();
     checkpoint();
-    const Edges edges = gains();
     const Global left = rotations - static_cast<Global>(rotations_.size());
+    const Edges edges = gains(left);
     if (!lower_threshold(edges, left)) return Stop::no_gain;
     std::vector<Part> parts = parts_of(edges);
     rotate_parts(parts);
     keep_best(parts, left);
 
-    Csr<double> T = turned(B_, parts, Side::rows);
+    Csr<double>& T = turned_;
+    const bool columns_first = flipped_;
+    turn(B_, parts, columns_first ? Side::columns : Side::rows, T);
     if (T.nnz() > 2 * most_nnz()) return Stop::max_fill;
-    T = turned(transpose(T.view()), parts, Side::columns);
+    transpose(T.view(), between_);
+    turn(between_, parts, columns_first ? Side::rows : Side::columns, T);
     if (!two_sided<Rotation>) T = mirrored(T, Rotation::width == 2 ? -1 : 1);
     const double dropped2 = drop_smallest(T, static_cast<Global>(rotations_.size()) + count(parts));
     if (T.nnz() > most_nnz()) return Stop::max_fill;  // B stays as it was before the stage
     append(parts);
-    if (two_sided<Rotation>) {
-      B_ = transpose(T.view());
-      transposed_ = std::move(T);
-    } else {
-      B_ = std::move(T);
-    }
+    std::swap(B_, T);
+    flipped_ = two_sided<Rotation> && !columns_first;
     dropped2_ += dropped2;
     dropped_ += std::sqrt(dropped2);
 
@@ -146,34 +164,85 @@ Stop Run<Rotation>::advance(Global rotations) {
   return Stop::rotations;
 }
 
+// Those that may be above the next threshold.
 template <class Rotation>
-typename Run<Rotation>::Edges Run<Rotation>::gains() const {
-  constexpr Index w = Rotation::width;
+typename Run<Rotation>::Edges Run<Rotation>::gains(Global left) const {
   constexpr Index chunk_groups = 1024;
-  const Index chunks = (groups_ + chunk_groups - 1) / chunk_groups;
-  Edges found(chunks);
-  parallel_with(chunks, Index{1}, worth_threads(B_.nnz()), [&] {
-    return [&, sum = std::vector<double>(groups_, 0.0),
+  Edges found((groups_ + chunk_groups - 1) / chunk_groups);
+  const double least = two_sided<Rotation> ? least_gain(left) : 0;
+  parallel_with(static_cast<Index>(found.size()), Index{1}, worth_threads(B_.nnz()), [&] {
+    return [&, sum = std::vector<double>(two_sided<Rotation> ? 0 : groups_, 0.0),
             touched = std::vector<Index>()](Index chunk) mutable {
-      const auto add = [&](const Csr<double>& B, Index i) {
-        for (Index p = B.indptr[w * i]; p < B.indptr[w * (i + 1)]; ++p)
-          if (const Index j = B.indices[p] / w; j > i) {
-            if (sum[j] == 0) touched.push_back(j);
-            sum[j] += B.data[p] * B.data[p];
-          }
-      };
-      for (Index i = chunk * chunk_groups; i < std::min(groups_, (chunk + 1) * chunk_groups); ++i) {
-        touched.clear();
-        add(B_, i);
-        if (two_sided<Rotation>) add(transposed_, i);
-        for (Index j : touched) {
-          if (sum[j] > 0) found[chunk].push_back({two_sided<Rotation> ? sum[j] : 2 * sum[j], i, j});
-          sum[j] = 0;
-        }
-      }
+      const Index end = std::min(groups_, (chunk + 1) * chunk_groups);
+      for (Index i = chunk * chunk_groups; i < end; ++i)
+        if constexpr (two_sided<Rotation>)
+          add_gains_of_row(i, least, found[chunk]);
+        else
+          add_gains_of_group(i, sum, touched, found[chunk]);
     };
   });
   return found;
+}
+
+// The least that the next threshold can be: the largest gain is at least the largest square, and
+// gains are enough where squares above the diagonal are.
+template <class Rotation>
+double Run<Rotation>::least_gain(Global left) const {
+  constexpr Index chunk_rows = 1024;
+  std::vector<double> most((B_.rows + chunk_rows - 1) / chunk_rows, 0.0);
+  parallel_for(static_cast<Index>(most.size()), Index{1}, worth_threads(B_.nnz()), [&](Index k) {
+    for (Index i = k * chunk_rows; i < std::min(B_.rows, (k + 1) * chunk_rows); ++i)
+      for (Index p = B_.indptr[i]; p < B_.indptr[i + 1]; ++p)
+        if (B_.indices[p] != i) most[k] = std::max(most[k], B_.data[p] * B_.data[p]);
+  });
+  const double largest = most.empty() ? 0 : *std::max_element(most.begin(), most.end());
+  const double lowered = kLower * (lines_.empty() ? largest : std::min(threshold_, largest));
+  Global above = 0;
+  for (std::size_t q = above_diagonal_.size(); q-- > 0;)
+    if ((above += above_diagonal_[q]) > enough_gains(left))
+      return std::max(lowered, least_of_bucket(q) * (1 - kTies));
+  return lowered;
+}
+
+// A gain that is large enough has one entry of at least half of it: the other is looked up. A pair
+// with two such entries is that of the row above.
+template <class Rotation>
+void Run<Rotation>::add_gains_of_row(Index i, double least, std::vector<Edge>& found) const {
+  for (Index p = B_.indptr[i]; p < B_.indptr[i + 1]; ++p) {
+    const Index j = B_.indices[p];
+    const double square = B_.data[p] * B_.data[p];
+    if (j == i || !(square > 0) || square < least / 2) continue;
+    const auto row = B_.indices.begin();
+    const auto at = std::lower_bound(row + B_.indptr[j], row + B_.indptr[j + 1], i);
+    const bool is_there = at != row + B_.indptr[j + 1] && *at == i;
+    const double other = is_there ? B_.data[at - row] * B_.data[at - row] : 0;
+    if (i > j && other > 0 && other >= least / 2) continue;
+    if (square + other >= least) found.push_back({square + other, std::min(i, j), std::max(i, j)});
+  }
+}
+
+template <class Rotation>
+void Run<Rotation>::add_gains_of_group(Index i, std::vector<double>& sum,
+                                       std::vector<Index>& touched,
+                                       std::vector<Edge>& found) const {
+  constexpr Index w = Rotation::width;
+  touched.clear();
+  for (Index p = B_.indptr[w * i]; p < B_.indptr[w * (i + 1)]; ++p)
+    if (const Index j = B_.indices[p] / w; j > i) {
+      if (sum[j] == 0) touched.push_back(j);
+      sum[j] += B_.data[p] * B_.data[p];
+    }
+  for (const Index j : touched) {
+    if (sum[j] > 0) found.push_back({2 * sum[j], i, j});
+    sum[j] = 0;
+  }
+}
+
+// Rotations of a part are fewer than its gains: with a few more of these the last ones left are
+// used up in one stage, and the best are kept.
+template <class Rotation>
+Global Run<Rotation>::enough_gains(Global left) const {
+  return left + static_cast<Global>(kSpare * groups_);
 }
 
 // False when there is nothing left to gain.
@@ -192,13 +261,11 @@ bool Run<Rotation>::lower_threshold(const Edges& edges, Global left) {
   for (const auto& chunk : edges)
     for (const Edge& e : chunk)
       if (e.gain >= threshold_) gains.push_back(e.gain);
-  // Rotations of a part are fewer than its gains: with a few more of these the last ones left are
-  // used up in one stage, and the best are kept.
-  const Global enough = left + static_cast<Global>(kSpare * groups_);
+  const Global enough = enough_gains(left);
   if (static_cast<Global>(gains.size()) > enough) {
     const auto last = gains.end() - static_cast<std::ptrdiff_t>(enough);
     std::nth_element(gains.begin(), last, gains.end());
-    threshold_ = std::max(threshold_, *last * (1 - 1e-6));
+    threshold_ = std::max(threshold_, *last * (1 - kTies));
   }
   threshold_ = std::max(threshold_, least);
   return true;
@@ -254,8 +321,10 @@ void Run<Rotation>::rotate_parts(std::vector<Part>& parts) const {
             for (Index line = 0; line < w; ++line) {
               const Index i = w * part.groups[a] + line;
               for (Index p = B_.indptr[i]; p < B_.indptr[i + 1]; ++p)
-                if (const Index b = place[B_.indices[p] / w]; b >= 0)
-                  local.row(w * a + line)[w * b + B_.indices[p] % w] = B_.data[p];
+                if (const Index b = place[B_.indices[p] / w]; b >= 0) {
+                  const Index q = w * a + line, r = w * b + B_.indices[p] % w;
+                  (flipped_ ? local.row(r)[q] : local.row(q)[r]) = B_.data[p];
+                }
             }
           for (Index i : part.groups) place[i] = -1;
           local.run(threshold_, count + 1, part.rotations, part.gains);
@@ -304,64 +373,58 @@ void Run<Rotation>::append(const std::vector<Part>& parts) {
   stages_.push_back(static_cast<Index>(parts_.size()) - 1);
 }
 
-// The rotations of all parts on the rows of B.
+// out = the rotations of all parts on the rows of B; what `out` has is memory for it.
 template <class Rotation>
-Csr<double> Run<Rotation>::turned(const Csr<double>& B, const std::vector<Part>& parts,
-                                  Side side) const {
+void Run<Rotation>::turn(const Csr<double>& B, const std::vector<Part>& parts, Side side,
+                         Csr<double>& out) {
   constexpr Index w = Rotation::width;
   constexpr std::size_t k = 2 * w;
-  std::vector<std::vector<SparseRow>> moved(parts.size());
-  std::vector<SparseRow*> row_of(B.rows, nullptr);
+  std::vector<SparseRow>& rows = moved_;
+  rows.assign(B.rows, {});
+  const Index round = ++rounds_;
   parallel_with(static_cast<Index>(parts.size()), Index{0}, worth_threads(B.nnz()), [&] {
-    return [&, out = std::array<SparseRow, k>()](Index number) mutable {
+    auto memory = std::make_shared<typename Pool<RowMemory>::Lease>(memory_);
+    (*memory)->begin(round);
+    return [&, memory, mixed = MixedRows<k>()](Index number) mutable {
       const Part& part = parts[number];
-      auto& rows = moved[number];
-      rows.resize(w * part.groups.size());
-      for (std::size_t a = 0; a < rows.size(); ++a) {
-        const Index i = w * part.groups[a / w] + static_cast<Index>(a % w);
-        rows[a].index.assign(B.indices.data() + B.indptr[i], B.indices.data() + B.indptr[i + 1]);
-        rows[a].value.assign(B.data.data() + B.indptr[i], B.data.data() + B.indptr[i + 1]);
-        rows[a].index.push_back(kRowEnd);
-        rows[a].value.push_back(0);
-        row_of[i] = &rows[a];
-      }
+      const auto line = [&](Index group, Index a) { return w * part.groups[group] + a; };
+      for (Index group = 0; group < static_cast<Index>(part.groups.size()); ++group)
+        for (Index a = 0; a < w; ++a) {
+          const Index i = line(group, a), first = B.indptr[i];
+          assign(rows[i], B.indices.data() + first, B.data.data() + first, B.indptr[i + 1] - first,
+                 **memory);
+        }
       for (const Rotation& rotation : part.rotations) {
         if (!rotation.moves(side)) continue;
         std::array<SparseRow*, k> lines;
         for (Index a = 0; a < w; ++a) {
-          lines[a] = &rows[w * rotation.i + a];
-          lines[w + a] = &rows[w * rotation.j + a];
+          lines[a] = &rows[line(rotation.i, a)];
+          lines[w + a] = &rows[line(rotation.j, a)];
         }
-        combine<k>(rotation.matrix(side), lines, out);
+        combine<k>(rotation.matrix(side), lines, mixed, **memory);
       }
     };
   });
 
   std::vector<Global> length(B.rows + 1, 0);
   for (Index i = 0; i < B.rows; ++i)
-    length[i + 1] = row_of[i] ? static_cast<Global>(row_of[i]->index.size()) - 1
-                              : B.indptr[i + 1] - B.indptr[i];
-  auto result = with_row_lengths<double>(length, B.cols, "entries of a stage");
-  parallel_for(B.rows, worth_threads(result.nnz()), [&](Index i) {
-    const Index first = result.indptr[i], count = result.indptr[i + 1] - first;
-    const Index* const index = row_of[i] ? row_of[i]->index.data() : B.indices.data() + B.indptr[i];
-    const double* const value = row_of[i] ? row_of[i]->value.data() : B.data.data() + B.indptr[i];
-    std::copy_n(index, count, result.indices.data() + first);
-    std::copy_n(value, count, result.data.data() + first);
-    if (row_of[i]) *row_of[i] = {};  // frees its memory here, on all threads
+    length[i + 1] =
+        rows[i].size > 0 ? static_cast<Global>(rows[i].size) - 1 : B.indptr[i + 1] - B.indptr[i];
+  set_row_lengths(length, B.cols, "entries of a stage", out);
+  parallel_for(B.rows, worth_threads(out.nnz()), [&](Index i) {
+    const Index first = out.indptr[i], count = out.indptr[i + 1] - first;
+    const bool moved = rows[i].size > 0;
+    std::copy_n(moved ? rows[i].index : B.indices.data() + B.indptr[i], count,
+                out.indices.data() + first);
+    std::copy_n(moved ? rows[i].value : B.data.data() + B.indptr[i], count,
+                out.data.data() + first);
   });
-  return result;
 }
 
 // Drops what rounding leaves, and the smallest entries as long as the sum of squares dropped so far
-// stays within the share of `done` rotations. Entries are compared by the leading bits of their
-// squares: exponent and five bits more.
+// stays within the share of `done` rotations.
 template <class Rotation>
 double Run<Rotation>::drop_smallest(Csr<double>& B, Global done) {
-  constexpr int low_bits = 47;
-  const auto bucket = [](double square) {
-    return std::bit_cast<std::uint64_t>(square) >> low_bits;
-  };
   const double share =
       params_.rotations > 0 ? std::min(1.0, static_cast<double>(done) / params_.rotations) : 1.0;
   const double allowed = params_.drop * params_.drop * norm2_ * share - dropped2_;
@@ -372,47 +435,50 @@ double Run<Rotation>::drop_smallest(Csr<double>& B, Global done) {
     parallel_for(pieces, Index{1}, worth_threads(B.nnz()), body);
   };
   std::vector<std::vector<double>> sums(pieces);
+  std::vector<std::vector<Index>> counts(pieces);
   over_pieces([&](Index k) {
-    sums[k].assign(std::size_t{1} << (63 - low_bits), 0.0);
-    for (Index p = B.indptr[begin(k)]; p < B.indptr[begin(k + 1)]; ++p)
-      sums[k][bucket(B.data[p] * B.data[p])] += B.data[p] * B.data[p];
+    sums[k].assign(kBuckets, 0.0);
+    counts[k].assign(kBuckets, 0);
+    for (Index i = begin(k); i < begin(k + 1); ++i)
+      for (Index p = B.indptr[i]; p < B.indptr[i + 1]; ++p) {
+        const double square = B.data[p] * B.data[p];
+        const std::size_t q = bucket(square);
+        sums[k][q] += square;
+        counts[k][q] += i < B.indices[p];
+      }
   });
-  std::uint64_t first_kept = bucket(kRounding * norm2_ / B.rows);
+  std::size_t first_kept = bucket(kRounding * norm2_ / B.rows);
   double sum = 0;
-  for (std::uint64_t q = 0; q < sums[0].size(); ++q) {
+  for (std::size_t q = 0; q < kBuckets; ++q) {
     for (const auto& piece : sums) sum += piece[q];
     if (sum > allowed) break;
     first_kept = std::max(first_kept, q + 1);
   }
+  above_diagonal_.assign(kBuckets, 0);
+  for (std::size_t q = first_kept; q < kBuckets; ++q)
+    for (const auto& piece : counts) above_diagonal_[q] += piece[q];
   std::vector<double> dropped(pieces, 0.0);
-  std::vector<Index> kept(B.rows, 0);  // entries of a row
+  std::vector<Global> length(B.rows + 1, 0);
   over_pieces([&](Index k) {
-    Index to = B.indptr[begin(k)];
     for (Index i = begin(k); i < begin(k + 1); ++i)
       for (Index p = B.indptr[i]; p < B.indptr[i + 1]; ++p) {
         const double square = B.data[p] * B.data[p];
-        if (bucket(square) < first_kept) {
+        if (bucket(square) < first_kept)
           dropped[k] += square;
-          continue;
-        }
-        B.indices[to] = B.indices[p];
-        B.data[to++] = B.data[p];
-        ++kept[i];
+        else
+          ++length[i + 1];
       }
   });
-  Index end = 0;
-  for (Index k = 0; k < pieces; ++k) {
-    const Index from = B.indptr[begin(k)], first = end;
-    for (Index i = begin(k); i < begin(k + 1); ++i) {
-      B.indptr[i] = end;
-      end += kept[i];
+  set_row_lengths(length, B.cols, "entries of a stage", between_);
+  parallel_for(B.rows, worth_threads(B.nnz()), [&](Index i) {
+    Index to = between_.indptr[i];
+    for (Index p = B.indptr[i]; p < B.indptr[i + 1]; ++p) {
+      if (bucket(B.data[p] * B.data[p]) < first_kept) continue;
+      between_.indices[to] = B.indices[p];
+      between_.data[to++] = B.data[p];
     }
-    std::copy_n(B.indices.begin() + from, end - first, B.indices.begin() + first);
-    std::copy_n(B.data.begin() + from, end - first, B.data.begin() + first);
-  }
-  B.indptr.back() = end;
-  B.indices.resize(end);
-  B.data.resize(end);
+  });
+  std::swap(B, between_);
   return std::accumulate(dropped.begin(), dropped.end(), 0.0);
 }
 

@@ -27,6 +27,8 @@
 #include <vector>
 
 #include "pympf/approx/local.hpp"
+#include "pympf/approx/sparse_row.hpp"
+#include "pympf/common/pool.hpp"
 #include "pympf/la/csr.hpp"
 
 namespace pympf::approx {
@@ -96,21 +98,34 @@ class Run {
     std::vector<double> gains;
   };
   using Edges = std::vector<std::vector<Edge>>;  // chunk after chunk
-  Edges gains() const;
+  Stop run_stages(Global rotations);
+  Edges gains(Global left) const;
+  double least_gain(Global left) const;
+  Global enough_gains(Global left) const;
+  void add_gains_of_row(Index i, double least, std::vector<Edge>& found) const;
+  void add_gains_of_group(Index i, std::vector<double>& sum, std::vector<Index>& touched,
+                          std::vector<Edge>& found) const;
   bool lower_threshold(const Edges& edges, Global left);
   std::vector<Part> parts_of(const Edges& edges) const;
   void rotate_parts(std::vector<Part>& parts) const;
   static Global count(const std::vector<Part>& parts);
   double most_nnz() const { return params_.max_fill * std::max<double>(1, first_nnz_); }
   static void keep_best(std::vector<Part>& parts, Global most);
-  Csr<double> turned(const Csr<double>& B, const std::vector<Part>& parts, Side side) const;
+  void turn(const Csr<double>& B, const std::vector<Part>& parts, Side side, Csr<double>& out);
   double drop_smallest(Csr<double>& B, Global done);
   void append(const std::vector<Part>& parts);
 
   RunParams params_;
   Pairing pairing_;
   Index rows_, cols_, groups_;
-  Csr<double> B_, transposed_;
+  Csr<double> B_;
+  bool flipped_ = false;  // B_ is B^T: stages begin with the side that the last one ended with
+  // Memory of stages: pages that are given back and taken anew cost more than what is done in them.
+  Csr<double> turned_, between_;
+  std::vector<SparseRow> moved_;  // rows of parts
+  Pool<RowMemory> memory_;
+  std::vector<Global> above_diagonal_;  // entries, by their squares
+  Index rounds_ = 0;
   Global first_nnz_ = 0;
   int exponent_ = 0;
   double norm2_ = 0, dropped2_ = 0, dropped_ = 0, threshold_ = 0;

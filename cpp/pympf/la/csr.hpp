@@ -68,14 +68,21 @@ Csr<std::conditional_t<std::is_void_v<T>, S, T>> owned(const CsrView<S>& A) {
 }
 
 // A matrix to fill in whose row i has length[i + 1] entries; length[0] = 0. On return `length`
-// holds their sums.
+// holds their sums. The first takes the memory of `out`.
 template <class T>
-Csr<T> with_row_lengths(std::vector<Global>& length, Index cols, const char* what) {
+void set_row_lengths(std::vector<Global>& length, Index cols, const char* what, Csr<T>& out) {
   std::partial_sum(length.begin(), length.end(), length.begin());
   const Index nnz = to_index(length.back(), what);
-  Csr<T> out{static_cast<Index>(length.size() - 1), cols, {length.begin(), length.end()}, {}, {}};
+  out.rows = static_cast<Index>(length.size() - 1);
+  out.cols = cols;
+  out.indptr.assign(length.begin(), length.end());
   out.indices.resize(nnz);
   out.data.resize(nnz);
+}
+template <class T>
+Csr<T> with_row_lengths(std::vector<Global>& length, Index cols, const char* what) {
+  Csr<T> out;
+  set_row_lengths(length, cols, what, out);
   return out;
 }
 

@@ -24,6 +24,7 @@
 #include "pympf/la/krylov_run.hpp"
 #include "pympf/la/nullspace.hpp"
 #include "pympf/la/range.hpp"
+#include "pympf/la/row_sums.hpp"
 
 namespace pympf {
 namespace {
@@ -142,35 +143,6 @@ std::vector<double> balanced_scales(const DistRows<T>& A) {
     if (row.scale() > 0) out[i] = std::max(row.diagonal, Size::part_of_largest * balanced);
   }
   return out;
-}
-
-// x_i += r_i / a_ii in rows that the diagonal dominates by far, penalty rows: their residuals,
-// which may be any number of times those of the other rows, become as small as those.
-template <class T>
-void solve_dominated(const DistRows<T>& A, const T* r, T* x) {
-  constexpr double far = 1000;
-  const CsrView<T>& rows = A.rows;
-  for (Index i = 0; i < rows.rows; ++i) {
-    double diagonal = 0, others = 0;
-    for (Index p = rows.indptr[i]; p < rows.indptr[i + 1]; ++p)
-      if (rows.indices[p] == i + A.shift)
-        diagonal = rows.data[p];
-      else
-        others += std::abs(rows.data[p]);
-    if (std::abs(diagonal) > far * others) x[i] += static_cast<T>(r[i] / diagonal);
-  }
-}
-
-template <class T>
-double largest_row_sum(const DistRows<T>& A) {
-  double largest = 0;
-  for (Index i = 0; i < A.rows.rows; ++i) {
-    double sum = 0;
-    for (Index p = A.rows.indptr[i]; p < A.rows.indptr[i + 1]; ++p)
-      sum += std::abs(double{A.rows.data[p]});
-    largest = std::max(largest, sum);
-  }
-  return A.comm.max(largest);
 }
 
 bool takes_symmetry(Method method) {

@@ -13,11 +13,13 @@ constexpr Index chunk_rows = 2048;
 // Rows go in pieces with as many entries each; next[k][j] is where piece k puts its first entry of
 // column j, so the result is that of row after row.
 template <class T>
-Csr<T> transpose(const CsrView<T>& A) {
+void transpose(const CsrView<T>& A, Csr<T>& out) {
   constexpr Index worth_a_piece = 1 << 16;
   const int most = A.nnz() / 2 < worth_a_piece ? 1 : team().threads();
   const Index pieces = std::clamp<Index>(A.nnz() / worth_a_piece, 1, most);
-  Csr<T> out{A.cols, A.rows, std::vector<Index>(A.cols + 1, 0), {}, {}};
+  out.rows = A.cols;
+  out.cols = A.rows;
+  out.indptr.assign(A.cols + 1, 0);
   out.indices.resize(A.nnz());
   out.data.resize(A.nnz());
   const auto begin = [&](Index piece) {
@@ -43,6 +45,12 @@ Csr<T> transpose(const CsrView<T>& A) {
         out.data[q] = A.data[p];
       }
   });
+}
+
+template <class T>
+Csr<T> transpose(const CsrView<T>& A) {
+  Csr<T> out;
+  transpose(A, out);
   return out;
 }
 
@@ -125,6 +133,7 @@ double norm2(const CsrView<T>& A) {
 
 #define PYMPF_INSTANTIATE(T)                                                           \
   template Csr<T> transpose(const CsrView<T>&);                                        \
+  template void transpose(const CsrView<T>&, Csr<T>&);                                 \
   template std::vector<double> residual_squares(const CsrView<T>&, const CsrView<T>&); \
   template std::vector<T> diagonal(const CsrView<T>&);                                 \
   template double norm2(const CsrView<T>&);

@@ -22,6 +22,9 @@ void sort_columns(std::vector<Index>& columns, Index count, const Touched& touch
 
 template <class T>
 Csr<T> transpose(const CsrView<T>& A);
+// The same in the memory of `out`.
+template <class T>
+void transpose(const CsrView<T>& A, Csr<T>& out);
 
 // ||A w - (w^T A w) w||^2 for the rows w of W, in double: without the difference of two norms that
 // would lose what is below sqrt(eps) ||A w||.
