@@ -64,7 +64,10 @@ def steps_until_left(
     z = r / d
     p, rz = z.copy(), r @ z
     target, next_look = float(rtol * np.linalg.norm(b)), 4
-    decreases, residuals, alphas, rzs = [], [], [], []
+    decreases: list[float] = []
+    residuals: list[float] = []
+    alphas: list[float] = []
+    rzs: list[float] = []
     spent, promised = setup, setup + step * offers["jacobi"]["steps"]
 
     def others(steps: float) -> float:
