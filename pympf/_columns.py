@@ -21,6 +21,7 @@ from pympf.precond import Preconditioner, check_params, precondition
 from pympf.solution import Solution
 
 OTHERWISE = "preconditioner='mmf' takes A as it is"
+NOT_POSITIVE = "CG met a direction in which A is not positive"
 NOT_DEFINITE = ("diverged_nan", "diverged_indefinite_preconditioner")
 STAYS = (
     "stopped_by_callback",
@@ -275,9 +276,29 @@ class Column:
             if self.shared.options.method == "cg":
                 return
             self.choice.meet_negative()
+            if self.choice.watches:
+                yield from self._take_minres()
+                return
         self._next(f"ended with {reason}")
         self.watching = None
         yield from self._again()
+
+    def _take_minres(self) -> Iterator[bool]:
+        """Keep the diagonal, and let the choice watch that."""
+        self.krylov, self.why = "minres", NOT_POSITIVE
+        self.watching = self.choice
+        yield from self._again()
+        self.watching = None
+        reason = self.result["reason"]
+        if reason == "stopped_by_watch":
+            self.before.append(self.result["history"][:-1])
+            self._next("would take longer than what follows")
+            self.watching = None
+            yield True
+        elif not self.result["converged"] and reason not in STAYS:
+            self._next(f"ended with {reason}")
+            self.watching = None
+            yield from self._again()
 
     def _plan(self) -> dict[str, Any] | None:
         """Return what was chosen, with what was spent before, as plain data."""
@@ -306,8 +327,9 @@ class Column:
         """Return what came of it."""
         self._join_parts()
         self._return_to_best()
+        planned = self._plan()
         begun = self.choice is not None and self.M.make is not None
-        reason = f": {self.choice.plan['reason']}" if begun else ""
+        reason = f": {planned['reason']}" if begun and planned is not None else ""
         choice = f"{self.M.choice}{reason}; {self.krylov}: {self.why}"
         if self.rest is not None:
             self.rest.finish(self.x, self.result)
@@ -321,7 +343,7 @@ class Column:
             method=self.krylov,
             preconditioner=self.M.name,
             choice=choice,
-            _planned=self._plan(),
+            _planned=planned,
             _made=self.M.operator or self.M.make,
             **self.result,
         )
@@ -357,7 +379,7 @@ class Column:
         """Take a method for indefinite matrices where CG met one."""
         if self.result["reason"] == "diverged_indefinite_operator":
             self.krylov = "minres" if self.krylov == "cg" else "fgmres"
-            self.why = "CG met a direction in which A is not positive"
+            self.why = NOT_POSITIVE
             yield from self._again()
 
     def _change_signs(self) -> Iterator[bool]:

@@ -5,6 +5,7 @@
 from libc.stdint cimport int32_t, int64_t, uint64_t
 from libcpp cimport bool as cbool
 from libcpp.memory cimport shared_ptr
+from libcpp.optional cimport optional
 from libcpp.string cimport string
 from libcpp.utility cimport pair
 from libcpp.vector cimport vector
@@ -87,7 +88,10 @@ cdef extern from "pympf/la/dist_rows.hpp" namespace "pympf":
     cdef cppclass Layout:
         int64_t first()
         int64_t total()
+    cdef cppclass Seen[T]:
+        optional[double] largest
     cdef cppclass DistRows[T]:
+        Seen[T] seen
         Communicator comm
         Layout layout
         CsrView[T] rows
@@ -106,7 +110,7 @@ cdef extern from "pympf/la/determined.hpp" namespace "pympf":
 cdef extern from "pympf/la/csr.hpp" namespace "pympf":
     cdef cppclass CsrView[T]:
         int32_t cols
-    cbool is_canonical[T](const CsrView[T]&, size_t) nogil
+    optional[double] largest_if_canonical[T](const CsrView[T]&, size_t) nogil
     uint64_t checksum[T](const CsrView[T]&) nogil
     cdef cppclass Csr[T]:
         int32_t rows, cols
@@ -376,14 +380,18 @@ def rows_if_canonical(const int32_t[::1] indptr, const int32_t[::1] indices, con
     """The same, if they are canonical and finite, as `Matrix` has them; else None."""
     cdef Rows out
     cdef size_t stored = data.shape[0]
-    cdef cbool canonical = indices.shape[0] == data.shape[0] and indptr.shape[0] > 1
+    cdef optional[double] largest
     cdef CsrView[real] seen
-    if canonical:
+    if indices.shape[0] == data.shape[0] and indptr.shape[0] > 1:
         seen = csr_view(indptr, indices, data)
         seen.cols = columns
         with nogil:
-            canonical = is_canonical[real](seen, stored)
-    return rows_of(indptr, indices, data) if canonical else None
+            largest = largest_if_canonical[real](seen, stored)
+    if not largest.has_value():
+        return None
+    out = rows_of(indptr, indices, data)
+    out.rows.get().seen.largest = largest
+    return out
 
 
 def rows_of(const int32_t[::1] indptr, const int32_t[::1] indices, const real[::1] data):

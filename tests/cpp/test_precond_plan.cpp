@@ -31,10 +31,12 @@ struct Numbers {
 // `promised`, and the others `other` from any x; at each look forecast(left) is what the running
 // method says that it needs yet.
 template <class Forecasts>
-double cost_of(double whole, double promised, double other, const Forecasts& forecast) {
+double cost_of(double whole, double promised, double other, const Forecasts& forecast,
+               bool is_long = false) {
   double spent = other / 100;
   for (; spent < whole; spent *= 1 + 1.0 / 8)
-    if (is_left({spent, forecast(whole - spent), promised, other, other})) return spent + other;
+    if (is_left({spent, forecast(whole - spent), promised, other, other, is_long}))
+      return spent + other;
   return whole;
 }
 
@@ -55,6 +57,32 @@ TEST_CASE("no system costs more than twice its best offer and a look, whatever w
     const double cost = cost_of(whole, promised, other,
                                 [&](double left) { return left * numbers.between(0.5, 4); });
     CHECK(cost <= (2 + 1.0 / 4) * std::min(whole, other));
+  }
+}
+
+TEST_CASE("what the Ritz values say brings the end nearer, and not the bound") {
+  Numbers numbers{Random(9, 1, 0)};
+  for (int trial = 0; trial < 20000; ++trial) {
+    const double whole = numbers.between(1, 1e4), other = numbers.between(1, 1e4);
+    const auto forecast = [&](double left) { return left * numbers.between(0.5, 4); };
+    CHECK(cost_of(whole, 0, other, forecast, true) <= (2 + 1.0 / 4) * std::min(whole, other));
+    const double worst = cost_of(
+        whole, 0, other, [](double) { return HUGE_VAL; }, true);
+    CHECK(worst <= 17 * std::min(whole, other));
+  }
+}
+
+TEST_CASE("a third of the bound by the Ritz values is what CG takes at least") {
+  // alpha = 1 / 2 and beta = 1: T is 2 (1, 2, 2, ...) with 2 beside it, and has 2 - 2 cos(pi / (2 k
+  // + 1)) times 2 as its least eigenvalue.
+  constexpr double pi = 3.14159265358979;
+  for (const int k : {2, 5, 40}) {
+    Forecast forecast;
+    for (int i = 0; i < k; ++i) forecast.add({0.5, 1, 1e-8, 0.5});
+    const double least = 4 - 4 * std::cos(pi / (2 * k + 1)), most = k > 2 ? 8 : 6;
+    const double bound = std::log(2e8) / 2 * std::sqrt(most / least);
+    CHECK(forecast.takes(bound / 3.01));
+    CHECK_FALSE(forecast.takes(bound / 2.99));
   }
 }
 

@@ -5,6 +5,7 @@ import pytest
 
 from pympf import gallery
 from pympf.ref.precond.diagonal_steps import lanczos_matrix, smooth_error, smooth_steps
+from pympf.ref.precond.pay_as_you_go import is_long
 
 
 def eigenvalues(A):
@@ -36,3 +37,12 @@ def test_more_steps_are_predicted_where_the_grid_is_finer():
     told = [smooth_steps(gallery.poisson((m, m)), 4) for m in (10, 20, 40, 80)]
     assert told == sorted(told)
     assert smooth_steps(gallery.shifted(gallery.poisson((80, 80)), 4), 4) < 25
+
+
+@pytest.mark.parametrize("k", [2, 5, 40])
+def test_a_third_of_the_bound_by_ritz_values_is_what_cg_takes_at_least(k):
+    """The same matrix T as in tests/cpp/test_precond_plan.cpp."""
+    least, most = 4 - 4 * np.cos(np.pi / (2 * k + 1)), 8 if k > 2 else 6
+    bound = np.log(2e8) / 2 * np.sqrt(most / least)
+    told = [is_long([0.5] * k, [1] * k, bound / part, 1e8) for part in (3.01, 2.99)]
+    assert told == [True, False]

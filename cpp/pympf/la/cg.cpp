@@ -62,7 +62,7 @@ class Cg final : public Cycle<T> {
       run_.pending = {alpha, p};
       const Reason reason = run_.record(r_norm, run_.x);
       if (reason != Reason::iterating) co_return reason;
-      if (run_.is_left(alpha * rz, r_norm)) co_return Reason::stopped_by_watch;
+      if (run_.is_left(alpha * rz, r_norm, alpha)) co_return Reason::stopped_by_watch;
     }
   }
 

@@ -1,6 +1,7 @@
 #include "pympf/la/csr.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "pympf/common/random.hpp"
@@ -29,35 +30,35 @@ void for_rows(const CsrView<T>& A, Index lanes, const Row& row) {
 }
 
 // Loops without a jump but their own, one over each array: they run at the speed of memory.
+// Nothing where a value is not finite.
 template <class T>
-bool all_finite(const T* values, std::size_t n) {
+std::optional<double> largest_of_finite(const T* values, std::size_t n) {
   constexpr std::size_t lanes = 8;
-  T zero[lanes] = {};  // 0 v is NaN where v is not finite
+  T zero[lanes] = {}, most[lanes] = {};  // 0 v is NaN where v is not finite
+  const auto see = [&](T value, std::size_t k) {
+    zero[k] += 0 * value;
+    most[k] = std::max(most[k], std::abs(value));
+  };
   std::size_t i = 0;
   for (; i + lanes <= n; i += lanes)
-    for (std::size_t k = 0; k < lanes; ++k) zero[k] += 0 * values[i + k];
-  for (std::size_t k = 0; i < n; ++i, ++k) zero[k] += 0 * values[i];
-  return std::all_of(zero, zero + lanes, [](T z) { return z == 0; });
+    for (std::size_t k = 0; k < lanes; ++k) see(values[i + k], k);
+  for (std::size_t k = 0; i < n; ++i, ++k) see(values[i], k);
+  if (!std::all_of(zero, zero + lanes, [](T z) { return z == 0; })) return {};
+  return double{*std::max_element(most, most + lanes)};
 }
 
-bool all_in_range(const Index* indices, Index n, Index bound) {
-  Index least = 0, most = -1;
-  for (Index p = 0; p < n; ++p) {
-    least = std::min(least, indices[p]);
-    most = std::max(most, indices[p]);
-  }
-  return least >= 0 && most < bound;
-}
-
-// Of neighbours in the array; those of two rows may descend, and no others.
-bool ascends_in_rows(const Index* indptr, Index rows, const Index* indices, Index n) {
-  Index descents = 0, between_rows = 0;
+// Of neighbours in the array; those of two rows may descend, and no others. Where rows ascend,
+// their ends tell whether they are in range.
+bool ascends_within(Index columns, const Index* indptr, Index rows, const Index* indices, Index n) {
+  Index descents = 0, between_rows = 0, outside = 0;
   for (Index p = 1; p < n; ++p) descents += indices[p] <= indices[p - 1];
-  for (Index i = 1; i < rows; ++i) {
-    const Index p = indptr[i];
-    if (p > 0 && p < n && p > indptr[i - 1]) between_rows += indices[p] <= indices[p - 1];
+  for (Index i = 0; i < rows; ++i) {
+    const Index begin = indptr[i], end = indptr[i + 1];
+    if (begin == end) continue;
+    between_rows += begin > 0 && indices[begin] <= indices[begin - 1];
+    outside += indices[begin] < 0 || indices[end - 1] >= columns;
   }
-  return descents == between_rows;
+  return descents == between_rows && outside == 0;
 }
 
 std::uint64_t mixed(std::uint64_t hash, const void* data, std::size_t bytes) {
@@ -79,14 +80,14 @@ std::uint64_t mixed(std::uint64_t hash, const void* data, std::size_t bytes) {
 }  // namespace
 
 template <class T>
-bool is_canonical(const CsrView<T>& A, std::size_t stored) {
+std::optional<double> largest_if_canonical(const CsrView<T>& A, std::size_t stored) {
   if (A.indptr[0] != 0 || A.indptr[A.rows] < 0 ||
       static_cast<std::size_t>(A.indptr[A.rows]) != stored)
-    return false;
+    return {};
   bool ascends = true;
   for (Index i = 0; i < A.rows; ++i) ascends &= A.indptr[i] <= A.indptr[i + 1];
-  return ascends && all_in_range(A.indices, A.nnz(), A.cols) &&
-         ascends_in_rows(A.indptr, A.rows, A.indices, A.nnz()) && all_finite(A.data, stored);
+  if (!ascends || !ascends_within(A.cols, A.indptr, A.rows, A.indices, A.nnz())) return {};
+  return largest_of_finite(A.data, stored);
 }
 
 template <class T>
@@ -123,11 +124,11 @@ double spmv_dot(const CsrView<T>& A, const T* x, T* y) {
   })[0];
 }
 
-#define PYMPF_INSTANTIATE(T)                                                \
-  template bool is_canonical(const CsrView<T>&, std::size_t);               \
-  template std::uint64_t checksum(const CsrView<T>&);                       \
-  template void spmv(const CsrView<T>&, const T*, T*, Index);               \
-  template void residual(const CsrView<T>&, const T*, const T*, T*, Index); \
+#define PYMPF_INSTANTIATE(T)                                                           \
+  template std::optional<double> largest_if_canonical(const CsrView<T>&, std::size_t); \
+  template std::uint64_t checksum(const CsrView<T>&);                                  \
+  template void spmv(const CsrView<T>&, const T*, T*, Index);                          \
+  template void residual(const CsrView<T>&, const T*, const T*, T*, Index);            \
   template double spmv_dot(const CsrView<T>&, const T*, T*);
 PYMPF_INSTANTIATE(float)
 PYMPF_INSTANTIATE(double)

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <numeric>
+#include <optional>
 #include <type_traits>
 #include <vector>
 
@@ -85,10 +86,10 @@ Csr<T> with_row_lengths(std::vector<Global>& length, Index cols, const char* wha
   return out;
 }
 
-// Whether the arrays, with room for `stored` entries, are what the rest relies on: row by row and
-// full, columns ascending and in range, values finite.
+// The largest magnitude of a value, if the arrays, with room for `stored` entries, are what the
+// rest relies on: row by row and full, columns ascending and in range, values finite; else nothing.
 template <class T>
-bool is_canonical(const CsrView<T>& A, std::size_t stored);
+std::optional<double> largest_if_canonical(const CsrView<T>& A, std::size_t stored);
 
 // Of all three arrays: another one, as a rule, when something in them has changed.
 template <class T>

@@ -176,7 +176,9 @@ Admission<T> admit(const std::shared_ptr<DistRows<T>>& A) {
     return rows;
   };
   Admission<T> out;
-  out.found = asymmetry(*A);
+  auto diagonal = std::make_shared<std::vector<T>>();
+  out.found = asymmetry(*A, *diagonal);
+  A->seen.diagonal = std::move(diagonal);
   if (out.found.gap == 0) {
     out.rows = completed(A, out.found);
     return out;

@@ -69,7 +69,7 @@ struct Admission {
 };
 
 // A as it is if it is symmetric, with zeros where its pattern has gaps, or its rest. Sets
-// A.symmetric_pattern. Collective.
+// A.symmetric_pattern and what the pass has seen. Collective.
 template <class T>
 Admission<T> admit(const std::shared_ptr<DistRows<T>>& A);
 

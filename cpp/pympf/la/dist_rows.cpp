@@ -5,6 +5,8 @@
 #include <map>
 #include <numeric>
 
+#include "pympf/la/blas1.hpp"
+
 namespace pympf {
 namespace {
 
@@ -360,7 +362,13 @@ void RowProduct<T>::operator()(const T* x, T* y) {
 }
 
 template <class T>
+double largest_entry(const DistRows<T>& A) {
+  return A.seen.largest ? *A.seen.largest : largest_magnitude(A.rows.nnz(), A.rows.data);
+}
+
+template <class T>
 std::vector<T> diagonal(const DistRows<T>& A) {
+  if (A.seen.diagonal) return *A.seen.diagonal;
   std::vector<T> out(A.own(), T(0));
   const Index *indptr = A.rows.indptr, *indices = A.rows.indices;
   for (Index i = 0; i < A.own(); ++i) {
@@ -394,7 +402,8 @@ std::vector<T> diagonal(const DistRows<T>& A) {
   template Csr<T> diagonal_pattern(const DistRows<T>&);                                          \
   template class RowProduct<T>;                                                                  \
   template Halo::Halo(const DistRows<T>&);                                                       \
-  template std::vector<T> diagonal(const DistRows<T>&);
+  template std::vector<T> diagonal(const DistRows<T>&);                                          \
+  template double largest_entry(const DistRows<T>&);
 PYMPF_INSTANTIATE(double)
 PYMPF_INSTANTIATE(float)
 

@@ -6,6 +6,8 @@
 #pragma once
 
 #include <functional>
+#include <memory>
+#include <optional>
 #include <vector>
 
 #include "pympf/la/csr.hpp"
@@ -24,6 +26,13 @@ struct GlobalRows {
   Index rows() const { return static_cast<Index>(indptr.size()) - 1; }
 };
 
+// What checks of own rows have come by, so that nobody passes over them for it again.
+template <class T>
+struct Seen {
+  std::optional<double> largest;                   // magnitude of an entry
+  std::shared_ptr<const std::vector<T>> diagonal;  // null: not seen
+};
+
 template <class T>
 struct DistRows {
   Communicator comm;
@@ -34,6 +43,7 @@ struct DistRows {
   Csr<T> storage;                  // what `rows` looks at, unless it is somebody else's
   bool symmetric_pattern = false;  // known to be: what setups rely on (symmetry.hpp)
   bool general = false;            // values need not be symmetric: setups take it as it is
+  Seen<T> seen;                    // by checks of the values, which stay as they were then
 
   DistRows() = default;
   DistRows(const CsrView<T>& all) : rows(all) { layout.starts = {0, all.rows}; }
@@ -62,6 +72,7 @@ DistRows<T> view_of(const DistRows<T>& A) {
   out.shift = A.shift;
   out.symmetric_pattern = A.symmetric_pattern;
   out.general = A.general;
+  out.seen = A.seen;
   return out;
 }
 
@@ -131,6 +142,8 @@ GlobalRows<T> add_rows(const Communicator& comm, const Layout& to, const GlobalR
 // Of own rows.
 template <class T>
 std::vector<T> diagonal(const DistRows<T>& A);
+template <class T>
+double largest_entry(const DistRows<T>& A);
 
 // Own rows and own columns, numbered from 0.
 template <class T>

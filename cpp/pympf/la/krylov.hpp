@@ -84,13 +84,14 @@ Side side_from_name(std::string_view);
 // by so much where a new start from it brings nothing.
 inline constexpr double kRounded = 1.01, kDrift = 10;
 
-// What a step of cg or fcg tells of itself.
+// What a step of cg, fcg or minres tells of itself.
 struct KrylovStep {
-  double decrease = 0;              // of ||e||_A^2
+  double decrease = 0;              // of ||e||_A^2; none of minres
   double residual = 0, target = 0;  // of the stopping test
+  double alpha = 0;                 // x += alpha p; none of minres
 };
 
-// True to stop a run of cg or fcg. The same on all ranks.
+// True to stop a run of cg, fcg or minres. The same on all ranks.
 using KrylovWatch = std::function<bool(const KrylovStep&)>;
 
 struct KrylovParams {

@@ -124,7 +124,7 @@ std::optional<Sizes> about_sizes_of(const DistRows<T>& A, double spread) {
   }
   out.least = A.comm.min(out.least);
   if (!(A.comm.max(out.most) <= spread * out.least)) return {};
-  out.entry = A.comm.max(largest_magnitude(A.rows.nnz(), A.rows.data));
+  out.entry = A.comm.max(largest_entry(A));
   out.most = out.entry;
   if (!(out.most <= spread * out.least)) return {};
   return out;

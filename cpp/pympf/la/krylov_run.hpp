@@ -158,8 +158,8 @@ struct Run {
   Reason met() const;                            // the converged_... of the tolerance
 
   // Whether the watch says so after a step.
-  bool is_left(double decrease, double norm) const {
-    return params.watch && params.watch({decrease, norm, target()});
+  bool is_left(double decrease, double norm, double alpha = 0) const {
+    return params.watch && params.watch({decrease, norm, target(), alpha});
   }
 
   // Whether the iterations have long brought nothing, and b - A x is what rounding leaves of it.

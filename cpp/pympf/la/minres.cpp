@@ -69,6 +69,7 @@ class Minres final : public Cycle<T> {
       if (!rotated || !update(r, r_norm)) co_return Reason::diverged_stagnated;
       const Reason reason = run_.record(r_norm, run_.x);
       if (reason != Reason::iterating) co_return reason;
+      if (run_.is_left(0, r_norm)) co_return Reason::stopped_by_watch;
       shift();
     }
   }

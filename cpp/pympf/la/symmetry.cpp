@@ -75,9 +75,11 @@ void for_pairs_abroad(const DistRows<T>& A, Mirrors<T>&& abroad, const Pair& pai
 }
 
 // Calls pair(i, j, a_ij, a_ji, stored, log2 of w_j) for the pairs of own row i, size(c) giving the
-// last: once where both rows are on this rank, else for every entry of the other rank.
-template <class T, class Pair>
-void for_pairs(const DistRows<T>& A, const RowSizes<T>& sizes, const Pair& pair) {
+// last: once where both rows are on this rank, else for every entry of the other rank; and
+// on_diagonal(i, a_ii) where that is stored.
+template <class T, class Pair, class OnDiagonal>
+void for_pairs(const DistRows<T>& A, const RowSizes<T>& sizes, const Pair& pair,
+               const OnDiagonal& on_diagonal) {
   const CsrView<T>& rows = A.rows;
   const Global first = A.layout.first();
   Mirrors<T> abroad;
@@ -104,7 +106,10 @@ void for_pairs(const DistRows<T>& A, const RowSizes<T>& sizes, const Pair& pair)
     if (next[i] < rows.indptr[i + 1] && rows.indices[next[i]] < diagonal) skip_to(i, diagonal);
     for (Index p = next[i]; p < rows.indptr[i + 1]; ++p) {
       const Index c = rows.indices[p];
-      if (c == diagonal) continue;
+      if (c == diagonal) {
+        on_diagonal(i, rows.data[p]);
+        continue;
+      }
       if (!A.owns(c)) {
         send(i, c, rows.data[p]);
         continue;
@@ -121,6 +126,11 @@ void for_pairs(const DistRows<T>& A, const RowSizes<T>& sizes, const Pair& pair)
   for_pairs_abroad(A, std::move(abroad), pair);
 }
 
+template <class T, class Pair>
+void for_pairs(const DistRows<T>& A, const RowSizes<T>& sizes, const Pair& pair) {
+  for_pairs(A, sizes, pair, [](Index, T) {});
+}
+
 // The larger gap, and of equal ones the first place.
 void take(Asymmetry& most, const Asymmetry& other) {
   const auto place = [](const Asymmetry& a) { return std::pair(a.row, a.column); };
@@ -133,8 +143,9 @@ void take(Asymmetry& most, const Asymmetry& other) {
   most.one_sided = one_sided;
 }
 
+// Writes the diagonal, which it comes by.
 template <class T>
-Asymmetry judged(const DistRows<T>& A, const RowSizes<T>& sizes) {
+Asymmetry judged(const DistRows<T>& A, const RowSizes<T>& sizes, std::vector<T>& diagonal) {
   constexpr double t = tolerance<T>;
   constexpr double log2_of_e = 1.4426950408889634;
   constexpr double least = 8.0 * std::numeric_limits<T>::denorm_min();
@@ -156,13 +167,15 @@ Asymmetry judged(const DistRows<T>& A, const RowSizes<T>& sizes) {
     if (gap > most.gap) most_log_gap = std::log2(gap);
     take(most, {gap, t * std::exp2(log_scale), first, second, std::exp2(log_relative), false});
   };
-  for_pairs(A, sizes, [&](Index i, Global j, double a, double mirror, Stored stored, auto&& size) {
+  const auto judge = [&](Index i, Global j, double a, double mirror, Stored stored, auto&& size) {
     if (stored != Stored::both) most.one_sided = true;
     const double gap = std::abs(a - mirror);
     if (gap == 0) return;
     const double larger = std::max(std::abs(a), std::abs(mirror));
     if (gap > t * larger + least) refuse_unless_small(i, j, larger, gap, size());
-  });
+  };
+  diagonal.assign(A.own(), T(0));
+  for_pairs(A, sizes, judge, [&](Index i, T value) { diagonal[i] = value; });
   Asymmetry all;
   for (const Asymmetry& one : A.comm.all_gather(most)) take(all, one);
   return all;
@@ -209,14 +222,20 @@ void check_rows(Index rows, Index columns, const Index* indptr, const Index* ind
 
 template <class T>
 Asymmetry asymmetry(const DistRows<T>& A) {
+  std::vector<T> diagonal;
+  return asymmetry(A, diagonal);
+}
+
+template <class T>
+Asymmetry asymmetry(const DistRows<T>& A, std::vector<T>& diagonal) {
   RowSizes<T> sizes{A};
-  const Asymmetry found = judged(A, sizes);
+  const Asymmetry found = judged(A, sizes, diagonal);
   if (found.gap == 0) return found;
   Index i = 0;
   while (i < A.own() && sizes(i) > unknown) ++i;
   if (A.comm.max(Global{i < A.own()}) == 0) return found;
   sizes.without_diagonal = sizes_without_diagonal(A, sizes);
-  return judged(A, sizes);
+  return judged(A, sizes, diagonal);
 }
 
 template <class T>
@@ -283,9 +302,10 @@ void require_symmetric_pattern(const DistRows<T>& A) {
           ": store its mirror image, be it a zero (with_symmetric_pattern)");
 }
 
-#define PYMPF_INSTANTIATE(T)                                       \
-  template Asymmetry asymmetry(const DistRows<T>&);                \
-  template DistRows<T> with_symmetric_pattern(const DistRows<T>&); \
+#define PYMPF_INSTANTIATE(T)                                         \
+  template Asymmetry asymmetry(const DistRows<T>&);                  \
+  template Asymmetry asymmetry(const DistRows<T>&, std::vector<T>&); \
+  template DistRows<T> with_symmetric_pattern(const DistRows<T>&);   \
   template void require_symmetric_pattern(const DistRows<T>&);
 PYMPF_INSTANTIATE(double)
 PYMPF_INSTANTIATE(float)

@@ -24,6 +24,9 @@ struct Asymmetry {
 // The same on all ranks. Collective, as all here is.
 template <class T>
 Asymmetry asymmetry(const DistRows<T>& A);
+// The same, with the diagonal of own rows, which it comes by.
+template <class T>
+Asymmetry asymmetry(const DistRows<T>& A, std::vector<T>& diagonal);
 
 // The same matrix, with zeros where only the mirror image is stored.
 template <class T>

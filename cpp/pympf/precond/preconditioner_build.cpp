@@ -32,8 +32,7 @@ void Preconditioner<T>::Impl::build(const DistRows<T>& A, const std::vector<T>& 
   negative = !A.general && is_negative(A.comm, d);
   used = params;
   report = {};
-  facts = sizes_of(A);
-  facts.basis = params.basis;
+  facts = sizes_of(A, params);
   rung = Rung::chosen;
   failures.clear();
   if (params.method == Method::jacobi) {

@@ -9,7 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-__all__ = ["is_left", "steps_until_left", "steps_with"]
+__all__ = ["is_left", "is_long", "steps_until_left", "steps_with"]
 
 
 def steps_with(decreases: list[float], residual: float, target: float) -> float:
@@ -27,11 +27,26 @@ def steps_with(decreases: list[float], residual: float, target: float) -> float:
     return math.log(target / residual) / (math.log(last / before) / (2 * third))
 
 
+def is_long(alphas: list[float], rzs: list[float], steps: float, fall: float) -> bool:
+    """Whether CG takes so many steps to a fall of the residual, by its Ritz values."""
+    alpha, rz = np.array(alphas), np.array(rzs)
+    off = np.sqrt(rz[1:] / rz[:-1]) / alpha[:-1]
+    diagonal = 1 / alpha + np.append(0, off**2 * alpha[:-1])
+    theta = np.linalg.eigvalsh(np.diag(diagonal) + np.diag(off, 1) + np.diag(off, -1))
+    largest = (diagonal + np.append(0, off) + np.append(off, 0)).max()  # Gershgorin's circles
+    return bool(theta[0] <= 0 or math.log(2 * fall) / 6 * math.sqrt(largest / theta[0]) > steps)
+
+
 def is_left(
-    spent: float, left: float, promised: float, other: float, other_from_start: float
+    spent: float,
+    left: float,
+    promised: float,
+    other: float,
+    other_from_start: float,
+    long: bool = False,
 ) -> bool:
     """Whether others cost so much less that the running method is left."""
-    if spent < max(promised, other / 3):
+    if spent < max(promised, other / (16 if long else 3)):
         return spent >= 2 * other_from_start
     if spent < other_from_start:
         return left >= other and 2 * (spent + left / 4) >= spent + other
@@ -48,11 +63,15 @@ def steps_until_left(
     d, r = A.diagonal(), b.copy()
     z = r / d
     p, rz = z.copy(), r @ z
-    target, decreases, next_look = float(rtol * np.linalg.norm(b)), [], 4
+    target, next_look = float(rtol * np.linalg.norm(b)), 4
+    decreases: list[float] = []
+    residuals: list[float] = []
+    alphas: list[float] = []
+    rzs: list[float] = []
     spent, promised = setup, setup + step * offers["jacobi"]["steps"]
 
     def others(steps: float) -> float:
-        factor = offers["ict"]["setup"] + offers["ict"]["step"] * (12 + 0.35 * steps)
+        factor = offers["ict"]["setup"] + offers["ict"]["step"] * (8 + 0.3 * steps)
         levels = offers["multilevel"]
         return min(factor, levels["setup"] + levels["step"] * levels["steps"])
 
@@ -64,11 +83,15 @@ def steps_until_left(
         if residual <= target:
             return None
         decreases.append(alpha * rz)
+        for numbers, one in ((residuals, residual), (alphas, alpha), (rzs, rz)):
+            numbers.append(float(one))
         k, spent = len(decreases), spent + step
         if k >= next_look and spent >= promised:
             next_look = k + max(1, k // 8)
             left = steps_with(decreases, residual, target)
-            if is_left(spent, left * step, promised, others(left), others(k + left)):
+            other = others(left)
+            long = is_long(alphas, rzs, other / step, residuals[0] / target)
+            if is_left(spent, left * step, promised, other, others(k + left), long):
                 return k
         z = r / d
         rz, before = r @ z, rz

@@ -41,7 +41,8 @@ class Chooser {
   // need yet; `why` says how that ended. Collective.
   void next(const std::string& why);
 
-  // CG with the diagonal has met a direction of negative curvature.
+  // CG with the diagonal has met a direction of negative curvature: where watches() says so, MINRES
+  // with it comes next, as long as a direct factor would not be cheaper.
   void meet_negative();
 
   // What was built of that, for the next watch.
@@ -62,9 +63,10 @@ class Chooser {
   void begin();
   void look();
   bool is_easy() const;
-  bool goes_on(const KrylovStep& step);
-  void watch_from(const Offer& offer);
+  bool is_left(const KrylovStep& step);
+  void watch_from(const Offer& offer, double promised);
   double least_of_others(double steps);
+  double guess_of_direct(double others);
   void analyze(double others);
 
   const DistRows<T>& A_;
@@ -72,7 +74,7 @@ class Chooser {
   std::shared_ptr<Shared> shared_;
   Facts facts_;
   Known known_;
-  bool begins_ = false, has_looked_ = false, is_built_ = false;
+  bool begins_ = false, is_rehearsed_ = false, has_looked_ = false, is_built_ = false;
   std::optional<double> guess_;  // of the total of a direct factor
   std::string running_ = "jacobi";
   std::shared_ptr<SparseFactor> analysis_;

@@ -19,9 +19,6 @@ constexpr double no_m_matrix = 0.05;   // of a_ii: so much is positive off the d
 constexpr double not_rounding = 1e-6;  // of the terms of a row sum, in float32 neither
 constexpr double little_sum = 1e-3;    // sum of |row sum| to the trace
 
-// Of the break-even: who is only just better loses by being wrong.
-constexpr double sure = 0.8;
-
 // The mean width of the levels of a breadth-first search from row `root`; `far` gets the last row.
 template <class T>
 double mean_width(const CsrView<T>& A, Index root, std::vector<Index>& order, Index& far) {
@@ -67,8 +64,9 @@ Global far_from_scaled(const DistRows<T>& A) {
 }  // namespace
 
 template <class T>
-Facts sizes_of(const DistRows<T>& A) {
+Facts sizes_of(const DistRows<T>& A, const Params& params) {
   Facts facts;
+  facts.basis = params.basis;
   facts.rows = A.layout.total();
   facts.entries = A.nnz();
   facts.ranks = A.comm.size();
@@ -77,8 +75,9 @@ Facts sizes_of(const DistRows<T>& A) {
 }
 
 template <class T>
-Facts facts_of(const DistRows<T>& A, bool has_near_nullspace) {
-  Facts facts = sizes_of(A);
+Facts facts_of(const DistRows<T>& A, const std::vector<T>& diagonal,
+               const NearNullspace& near_nullspace, const Params& params) {
+  Facts facts = sizes_of(A, params);
   const CsrView<T>& rows = A.rows;
   Global not_positive = 0, far = 0, below = 0;
   double sums = 0, trace = 0;
@@ -100,11 +99,13 @@ Facts facts_of(const DistRows<T>& A, bool has_near_nullspace) {
   facts.positive_diagonal = A.comm.sum(not_positive) == 0;
   facts.negative_sums = 2 * A.comm.sum(below) > facts.rows;
   facts.small_sums = A.comm.sum(sums) <= little_sum * A.comm.sum(trace);
-  const bool is_given = A.comm.max(Global{has_near_nullspace}) > 0;
+  const bool is_given = A.comm.max(Global{!near_nullspace.values.empty()}) > 0;
   facts.far_from_null =
       2 * A.comm.sum(far) >= facts.rows && !is_given && 2 * far_from_scaled(A) >= facts.rows;
   if constexpr (std::is_same_v<T, double>)
     facts.has_nodes = !is_given && !facts.far_from_null && find_node_size(A) > 1;
+  facts.diagonal_steps = Offer::unknown;
+  if (facts.negative_sums) facts.has_negative_eigenvalue = has_negative_curvature(A, diagonal);
   return facts;
 }
 
@@ -115,27 +116,22 @@ bool is_to_be_looked_at(const Facts& sizes, const Params& params) {
 
 template <class T>
 Facts look_at(const DistRows<T>& A, const std::vector<T>& d, const NearNullspace& near_nullspace,
-              const Params& params) {
-  Facts facts = sizes_of(A);
-  facts.basis = params.basis;
-  if (!is_to_be_looked_at(facts, params)) return facts;
-  facts = facts_of(A, !near_nullspace.values.empty());
-  facts.basis = params.basis;
-  facts.diagonal_steps = Offer::unknown;
-  if (facts.negative_sums) facts.has_negative_eigenvalue = has_negative_curvature(A, d);
+              const Params& params, double within) {
+  const Facts sizes = sizes_of(A, params);
+  if (!is_to_be_looked_at(sizes, params)) return sizes;
+  Facts facts = facts_of(A, d, near_nullspace, params);
   if (facts.positive_diagonal && !facts.has_negative_eigenvalue) {
-    const double most = sure * break_even_of_diagonal(facts, params);
+    const double most = within * break_even_of_diagonal(facts, params);
     facts.diagonal_steps = diagonal_steps(A, d, near_nullspace, facts, most);
   }
-  if (std::isinf(*facts.diagonal_steps) && facts.far_from_null)
-    facts.far_from_null = 2 * far_from_scaled(A) >= facts.rows;
   return facts;
 }
 
 template <class T>
 double guessed_total_of_direct(const DistRows<T>& A, const Facts& facts, const Params& params) {
   if (facts.ranks > 1 || !facts.is_double || A.own() == 0) return Offer::unknown;
-  const FactorRequest request = request_for(MatrixKind::definite, params);
+  const FactorRequest request = request_for(
+      facts.has_negative_eigenvalue ? MatrixKind::symmetric : MatrixKind::definite, params);
   if (!is_available(request)) return Offer::unknown;
   Index far = 0;
   std::vector<Index> order;
@@ -151,11 +147,12 @@ double guessed_total_of_direct(const DistRows<T>& A, const Facts& facts, const P
   return offer_of(offers_for(guessed), "direct").total(1);
 }
 
-#define PYMPF_FACTS(T)                                                                    \
-  template Facts sizes_of(const DistRows<T>&);                                            \
-  template Facts facts_of(const DistRows<T>&, bool);                                      \
-  template Facts look_at(const DistRows<T>&, const std::vector<T>&, const NearNullspace&, \
-                         const Params&);                                                  \
+#define PYMPF_FACTS(T)                                                                     \
+  template Facts sizes_of(const DistRows<T>&, const Params&);                              \
+  template Facts facts_of(const DistRows<T>&, const std::vector<T>&, const NearNullspace&, \
+                          const Params&);                                                  \
+  template Facts look_at(const DistRows<T>&, const std::vector<T>&, const NearNullspace&,  \
+                         const Params&, double);                                           \
   template double guessed_total_of_direct(const DistRows<T>&, const Facts&, const Params&);
 PYMPF_FACTS(float)
 PYMPF_FACTS(double)

@@ -11,15 +11,11 @@ namespace {
 
 using namespace unit_costs;
 
-double entries_of(const Facts& facts) {
-  return static_cast<double>(std::max<Global>(facts.entries, 1));
-}
-
 // With what GMRES adds: a step is made orthogonal to the vectors before it, in the mean to half of
 // all. 4 n flops for each.
 Offer offer(const char* method, const Facts& facts, const UnitCost& setup, const UnitCost& step,
             double steps) {
-  const double k = facts.row_entries(), nnz = entries_of(facts) / facts.ranks;
+  const double k = facts.row_entries(), nnz = facts.entries_of_rank();
   const double vectors = std::min(steps, facts.basis) / 2;
   const double orthogonal = std::isfinite(vectors) ? vectors * basis_row / k : 0;
   return {method, setup(k, nnz), step(k, nnz) + orthogonal, steps};
@@ -59,7 +55,7 @@ Offer direct_offer(const Facts& facts) {
     out.note = facts.ranks > 1 ? "it is for one rank" : "not analyzed";
     return out;
   }
-  const double entries = entries_of(facts), rows = static_cast<double>(facts.rows);
+  const double entries = facts.entries_of_rank(), rows = static_cast<double>(facts.rows);
   const Fill& fill = *facts.fill;
   const CompleteCost& cost = complete_cost(facts.backend);
   out.setup =

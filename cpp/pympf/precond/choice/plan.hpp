@@ -15,6 +15,7 @@
 // it, and a probe of it says whether it is enough alone (probes.hpp): the offer `ict`.
 #pragma once
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <vector>
@@ -52,6 +53,9 @@ struct Facts {
 
   double row_entries() const {
     return rows > 0 ? static_cast<double>(entries) / static_cast<double>(rows) : 1;
+  }
+  double entries_of_rank() const {
+    return static_cast<double>(std::max<Global>(entries, 1)) / ranks;
   }
 };
 

@@ -28,6 +28,7 @@ void add(Places& out, const std::string& name, CompleteCost& cost) {
 
 Places places() {
   Places out{{"basis_row", &basis_row},
+             {"minres_row", &minres_row},
              {"factor_least", &factor_least},
              {"factor_part", &factor_part},
              {"levels_steps", &levels_steps},

@@ -32,6 +32,8 @@ namespace unit_costs {
 
 inline UnitCost diagonal_setup{1.5, 4, 0};
 inline UnitCost diagonal_step{1.05, 4, 1500};
+// With the diagonal MINRES passes over so many more vectors than CG.
+inline double minres_row = 10;
 inline UnitCost factor_setup{55, 0, 3e5};  // the incomplete factor of the first level
 inline UnitCost factor_step{1.9, 15, 4000};
 inline UnitCost levels_setup{145, 200, 6e5};  // with that factor

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 
 namespace pympf::precond {
 namespace {
@@ -17,18 +18,34 @@ bool divides(const DistRows<double>& A, Index size) {
   return A.comm.min(Global{fits}) > 0;
 }
 
-// Entries over places of the blocks that have some, in a sample of the nodes.
+// The blocks of a row, ascending. A division for each of them, and none for an entry.
+void take_blocks(const DistRows<double>& A, Index row, Index size, std::vector<Global>& out) {
+  out.clear();
+  Global end = 0;  // of the last one
+  for (Index p = A.rows.indptr[row]; p < A.rows.indptr[row + 1]; ++p)
+    if (const Global column = A.column(A.rows.indices[p]); out.empty() || column >= end) {
+      out.push_back(column / size);
+      end = (out.back() + 1) * size;
+    }
+}
+
+// Entries over places of the blocks that have some, in a sample of the nodes. The rows of a node
+// have mostly the same blocks.
 double fill(const DistRows<double>& A, Index size, Index sampled) {
   const Index nodes = A.own() / size, step = std::max<Index>(1, nodes / sampled);
   Global entries = 0, blocks = 0;
-  std::vector<Global> columns;
+  std::vector<Global> all, more, both;
   for (Index node = 0; node < nodes; node += step) {
-    columns.clear();
-    for (Index p = A.rows.indptr[node * size]; p < A.rows.indptr[(node + 1) * size]; ++p)
-      columns.push_back(A.column(A.rows.indices[p]) / size);
-    entries += static_cast<Global>(columns.size());
-    std::sort(columns.begin(), columns.end());
-    blocks += std::unique(columns.begin(), columns.end()) - columns.begin();
+    take_blocks(A, node * size, size, all);
+    for (Index i = node * size + 1; i < (node + 1) * size; ++i) {
+      take_blocks(A, i, size, more);
+      if (std::includes(all.begin(), all.end(), more.begin(), more.end())) continue;
+      both.clear();
+      std::set_union(all.begin(), all.end(), more.begin(), more.end(), std::back_inserter(both));
+      all.swap(both);
+    }
+    entries += A.rows.indptr[(node + 1) * size] - A.rows.indptr[node * size];
+    blocks += static_cast<Global>(all.size());
   }
   entries = A.comm.sum(entries);
   blocks = A.comm.sum(blocks);
