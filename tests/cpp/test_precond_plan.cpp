@@ -73,17 +73,24 @@ TEST_CASE("what the Ritz values say brings the end nearer, and not the bound") {
 }
 
 TEST_CASE("a third of the bound by the Ritz values is what CG takes at least") {
-  // alpha = 1 / 2 and beta = 1: T is 2 (1, 2, 2, ...) with 2 beside it, and has 2 - 2 cos(pi / (2 k
-  // + 1)) times 2 as its least eigenvalue.
+  // alpha = 1 / 2 and beta = 1: T is 2 (1, 2, 2, ...) with 2 beside it, and has 2 - 2 cos(3 pi / (2
+  // k + 1)) times 2 as its second eigenvalue.
   constexpr double pi = 3.14159265358979;
   for (const int k : {2, 5, 40}) {
     Forecast forecast;
     for (int i = 0; i < k; ++i) forecast.add({0.5, 1, 1e-8, 0.5});
-    const double least = 4 - 4 * std::cos(pi / (2 * k + 1)), most = k > 2 ? 8 : 6;
+    const double least = 4 - 4 * std::cos(3 * pi / (2 * k + 1)), most = k > 2 ? 8 : 6;
     const double bound = std::log(2e8) / 2 * std::sqrt(most / least);
     CHECK(forecast.takes(bound / 3.01));
     CHECK_FALSE(forecast.takes(bound / 2.99));
   }
+}
+
+TEST_CASE("one eigenvalue far below the others says nothing of the steps") {
+  Forecast forecast;  // r^T z of 1 twice, then another direction: T is diag(1e-9, 1) but for 1e-14
+  forecast.add({1e9, 1, 1e-8, 1e9});
+  forecast.add({1e-14, 1, 1e-8, 1});
+  CHECK_FALSE(forecast.takes(100));
 }
 
 TEST_CASE("forecasts by an adversary have their bounds too") {

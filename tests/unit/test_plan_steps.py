@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import pympf
 from pympf import gallery
 from pympf.ref.precond.diagonal_steps import lanczos_matrix, smooth_error, smooth_steps
 from pympf.ref.precond.pay_as_you_go import is_long
@@ -42,7 +43,17 @@ def test_more_steps_are_predicted_where_the_grid_is_finer():
 @pytest.mark.parametrize("k", [2, 5, 40])
 def test_a_third_of_the_bound_by_ritz_values_is_what_cg_takes_at_least(k):
     """The same matrix T as in tests/cpp/test_precond_plan.cpp."""
-    least, most = 4 - 4 * np.cos(np.pi / (2 * k + 1)), 8 if k > 2 else 6
+    least, most = 4 - 4 * np.cos(3 * np.pi / (2 * k + 1)), 8 if k > 2 else 6
     bound = np.log(2e8) / 2 * np.sqrt(most / least)
     told = [is_long([0.5] * k, [1] * k, bound / part, 1e8) for part in (3.01, 2.99)]
     assert told == [True, False]
+
+
+@pytest.mark.parametrize("shift", [1e-6, 1e-3])
+def test_a_laplacian_with_a_small_shift_is_left_to_the_diagonal(shift):
+    """Its constant vector has an eigenvalue that is alone far below the others."""
+    A = gallery.laplacian(gallery.barabasi_albert(10_000), shift)
+    b = np.random.default_rng(0).standard_normal(10_000)
+    solution = pympf.solve(A, b)
+    assert solution.converged
+    assert solution.choice.startswith("jacobi")

@@ -34,7 +34,10 @@ def is_long(alphas: list[float], rzs: list[float], steps: float, fall: float) ->
     diagonal = 1 / alpha + np.append(0, off**2 * alpha[:-1])
     theta = np.linalg.eigvalsh(np.diag(diagonal) + np.diag(off, 1) + np.diag(off, -1))
     largest = (diagonal + np.append(0, off) + np.append(off, 0)).max()  # Gershgorin's circles
-    return bool(theta[0] <= 0 or math.log(2 * fall) / 6 * math.sqrt(largest / theta[0]) > steps)
+    if len(theta) < 2:
+        return False
+    least = theta[1]  # one that is alone below the others costs CG a few steps and no more
+    return bool(least <= 0 or math.log(2 * fall) / 6 * math.sqrt(largest / least) > steps)
 
 
 def is_left(

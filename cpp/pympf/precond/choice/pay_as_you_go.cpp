@@ -28,17 +28,19 @@ bool Forecast::takes(double steps) const {
   constexpr double of_bound = 1.0 / 3;
   if (diagonal_.empty() || !(target_ > 0) || !(residuals_.front() > target_)) return false;
   const double root = of_bound * std::log(2 * residuals_.front() / target_) / (2 * steps);
-  return has_ritz_value_below(largest_ * root * root);
+  return has_two_ritz_values_below(largest_ * root * root);
 }
 
-// By a negative pivot of T - x (Sylvester).
-bool Forecast::has_ritz_value_below(double x) const {
+// By the negative pivots of T - x (Sylvester).
+bool Forecast::has_two_ritz_values_below(double x) const {
+  int below = 0;
   double pivot = 1;
-  for (std::size_t i = 0; i < diagonal_.size(); ++i) {
+  for (std::size_t i = 0; i < diagonal_.size() && below < 2; ++i) {
     pivot = diagonal_[i] - x - squares_[i] / pivot;
-    if (!(pivot > 0)) return true;
+    if (pivot == 0) pivot = -std::numeric_limits<double>::min();
+    if (pivot < 0) ++below;
   }
-  return false;
+  return below == 2;
 }
 
 double Forecast::steps_left() const {

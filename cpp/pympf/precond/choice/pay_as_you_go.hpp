@@ -48,7 +48,9 @@
 // theta_min) steps (Y. Saad, Iterative Methods for Sparse Linear Systems, 2003, 6.7.3 and 6.11.3).
 // On those systems it took .26 of that or more, once in a hundred .19: a third is what it takes for
 // sure, before the fall of its error tells anything. b grows with k, so that a third of it decides
-// one way only. Whether theta_min lies below what a number of steps asks for is one pass over T.
+// one way only. An eigenvalue that is alone far below the others, as that of the constant vector in
+// a Laplacian with a small shift, costs CG a few steps and no more: theta_min is the second Ritz
+// value. Whether two lie below what a number of steps asks for is one pass over T.
 #pragma once
 
 #include <functional>
@@ -71,7 +73,7 @@ class Forecast {
   bool is_smooth() const { return !diagonal_.empty() && diagonal_.front() < 0.5; }
 
  private:
-  bool has_ritz_value_below(double x) const;
+  bool has_two_ritz_values_below(double x) const;
 
   std::vector<double> decreases_, residuals_;
   double target_ = 1;
