@@ -9,7 +9,7 @@ namespace pympf::precond {
 namespace {
 
 constexpr double few = 30, few_rough = 45;  // from here on looks are longer
-constexpr int brief = 2, long_smooth = 4, long_rough = 8;
+constexpr int brief = 2, long_look = 8;
 constexpr double of_bound = 0.85;  // CG takes less than the bound by the condition
 
 }  // namespace
@@ -24,14 +24,14 @@ double diagonal_steps(const DistRows<T>& A, const std::vector<T>& d,
         for (std::size_t i = 0; i < d.size(); ++i) z[i] = d[i] > 0 ? r[i] / d[i] : T(0);
       });
   double smooth = of_bound * look.steps_after(brief);
-  if (smooth > few && smooth <= most) smooth = of_bound * look.steps_after(long_smooth);
+  if (smooth > few && smooth <= most) smooth = of_bound * look.steps_after(long_look);
   if (!(smooth <= most)) return Offer::unknown;
   const auto rough = [&](double within, int steps) {
     const auto told = steps_with_diagonal(A, d, near_nullspace, static_cast<int>(within), steps);
     return told ? std::max<double>(smooth, *told) : Offer::unknown;
   };
   const double told = smooth <= few ? rough(std::min(few_rough, most), brief) : Offer::unknown;
-  return told <= most ? told : rough(most, long_rough);
+  return told <= most ? told : rough(most, long_look);
 }
 
 template double diagonal_steps(const DistRows<float>&, const std::vector<float>&,
