@@ -74,7 +74,7 @@ bool Chooser<T>::is_easy() const {
 }
 
 // Of CG with the diagonal. Where a random error would take no more steps than are worth it, that is
-// a promise; where it would take up to twice as many, the run of a smooth one has to show it.
+// a promise; where it would take up to half as many more, the run of a smooth one has to show it.
 template <class T>
 bool Chooser<T>::is_left(const KrylovStep& step) {
   constexpr int least_steps = 2;  // that a forecast needs
