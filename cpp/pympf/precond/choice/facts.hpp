@@ -23,8 +23,9 @@ bool is_to_be_looked_at(const Facts& sizes, const Params& params);
 
 // Of the break-even: who is only just better loses by being wrong.
 inline constexpr double sure = 0.8;
-// A right-hand side of a problem, which is smooth, takes half to all of the steps of a random error.
-// Who starts at so many times the break-even gains a third at best, and loses as much if he leaves.
+// A right-hand side of a problem, which is smooth, takes half to all of the steps of a random
+// error. Who starts at so many times the break-even gains a third at best, and loses as much if he
+// leaves.
 inline constexpr double of_random = 1.5;
 
 // That, and where auto may choose the diagonal the steps of CG with it from a random error
