@@ -262,7 +262,7 @@ def test_files_that_are_none(tmp_path, trained):
         ({"cell": "rnn"}, "cell = 'rnn' is not one of gru, lstm"),
         ({"query": "during"}, "query = .* is not one of before, after"),
         ({"hidden": 0}, "hidden = .* integer in .1, inf"),
-        ({"dropout": 1.0}, r"dropout of \[0, 1\), got 1.0"),
+        ({"dropout": 1.0}, r"dropout = 1.0 is not a number in \[0, 1\)"),
         ({"learning_rate": -1}, "learning_rate = .* number in .0, inf"),
     ],
 )

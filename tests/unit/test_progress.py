@@ -109,7 +109,7 @@ def test_the_switch_is_a_bool(value):
 def test_the_log_has_lines_of_everything_that_may_take_long(lines):
     A, rng = pympf.gallery.poisson((40, 40)), np.random.default_rng(0)
     pympf.factorize(A)
-    pympf.solve(A, np.ones(1600))
+    pympf.solve(A, np.ones(1600), preconditioner="multilevel")
     Table(HyperplaneHash(4, n_functions=4)).fit(rng.standard_normal((50, 4)))
     w = np.array([1.0])
     descend(lambda batch: (w[0] ** 2, [2 * w]), [w], 4, SGD(0.1), epochs=3, batch=2)

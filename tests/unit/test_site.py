@@ -80,7 +80,7 @@ def test_what_is_missing_is_found(tmp_path):
 
 def test_troubleshooting_names_every_reason_error_and_exit_code():
     page = (ROOT / "docs" / "troubleshooting.md").read_text()
-    source = (ROOT / "cpp" / "pympf" / "la" / "krylov.cpp").read_text()
+    source = (ROOT / "cpp" / "pympf" / "la" / "krylov_run.cpp").read_text()
     table = source.partition("kReasons[] = {")[2].partition("};")[0]
     reasons = re.findall(r'\{Reason::\w+, "(\w+)"\}', table)
     assert len(reasons) >= 13
