@@ -199,6 +199,7 @@ TEST_CASE("pivots are taken off the diagonal where that has no good ones") {
 TEST_CASE("a symmetric matrix whose pivots fail on the diagonal goes on to the next backend") {
   const Csr<double> A = without_pivots(300);
   const std::vector<std::string> names = factor_backends(MatrixKind::symmetric);
+  if (names.empty()) return;  // a build without libraries
   const auto F = analyzed(A, MatrixKind::symmetric);
   REQUIRE(F->factor(A));
   check_solution(*F, A, 1);
