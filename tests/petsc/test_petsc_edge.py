@@ -230,20 +230,26 @@ def test_refused_values_leave_the_solver_usable(PETSc, mat, options):
     assert ksp.getConvergedReason() > 0
 
 
+def solved(PETSc, A, solver):
+    """A solve with a right-hand side of ones."""
+    ksp = PETSc.KSP().create()
+    ksp.setOperators(A)
+    ksp.setType(solver)
+    ksp.pc.setType("mmf")
+    ksp.setFromOptions()
+    b, x = A.createVecs()
+    b.set(1.0)
+    ksp.solve(b, x)
+    return ksp, b, x
+
+
 def test_a_preconditioner_that_overflows_is_a_failure(PETSc, mat, options):
     """Sweeps amplify beyond the range where the diagonal is zero (fuzz input 3742)."""
     path = np.array(
         [[0, 0, 0, 1, 0], [0, 0, 1, 1, 0], [0, 1, 0, 0, 1], [1, 1, 0, 0, 0], [0, 0, 1, 0, 0]]
     )
     options(smoother="chebyshev", sweeps=73, degree=90, coarse_size=1)
-    ksp = PETSc.KSP().create()
-    ksp.setOperators(mat(sp.csr_array(path.astype(float))))
-    ksp.setType("preonly")
-    ksp.pc.setType("mmf")
-    ksp.setFromOptions()
-    b, x = ksp.getOperators()[0].createVecs()
-    b.set(1.0)
-    ksp.solve(b, x)
+    ksp, b, x = solved(PETSc, mat(sp.csr_array(path.astype(float))), "preonly")
     assert ksp.getConvergedReason() == PETSc.KSP.ConvergedReason.DIVERGED_PCSETUP_FAILED
 
 
@@ -255,14 +261,7 @@ def test_a_method_that_is_not_available_is_a_failure_that_the_solver_tells(
     star = np.zeros((50, 50))
     star[0, 1:] = star[1:, 0] = 1
     options(method="direct")
-    ksp = PETSc.KSP().create()
-    ksp.setOperators(mat(sp.csr_array(star)))
-    ksp.setType(solver)
-    ksp.pc.setType("mmf")
-    ksp.setFromOptions()
-    b, x = ksp.getOperators()[0].createVecs()
-    b.set(1.0)
-    ksp.solve(b, x)
+    ksp, b, x = solved(PETSc, mat(sp.csr_array(star)), solver)
     assert ksp.getConvergedReason() == PETSc.KSP.ConvergedReason.DIVERGED_PCSETUP_FAILED
     B, X = (PETSc.Mat().createDense((50, 2)) for _ in range(2))
     for block in (B, X):
