@@ -249,7 +249,7 @@ def test_a_preconditioner_that_overflows_is_a_failure(PETSc, mat, options):
         [[0, 0, 0, 1, 0], [0, 0, 1, 1, 0], [0, 1, 0, 0, 1], [1, 1, 0, 0, 0], [0, 0, 1, 0, 0]]
     )
     options(smoother="chebyshev", sweeps=73, degree=90, coarse_size=1)
-    ksp, b, x = solved(PETSc, mat(sp.csr_array(path.astype(float))), "preonly")
+    ksp, *_ = solved(PETSc, mat(sp.csr_array(path.astype(float))), "preonly")
     assert ksp.getConvergedReason() == PETSc.KSP.ConvergedReason.DIVERGED_PCSETUP_FAILED
 
 
