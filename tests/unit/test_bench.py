@@ -11,6 +11,7 @@ import pytest
 import scipy.sparse.linalg
 
 from pympf import _float64
+from pympf._engine import core
 
 ROOT = Path(__file__).parents[2]
 BENCH = ROOT / "bench"
@@ -248,7 +249,8 @@ def test_a_system_of_the_honest_suite_is_solved_by_all_sides(unit_costs, monkeyp
     rows = [point | run_point("honest", point, tmp_path) for point in case.points(tiny=True)]
     assert [row["side"] for row in rows] == ["peers", "ours"]
     ours = rows[1]["solvers"]
-    assert all("failure" not in found for found in ours.values()), ours
+    failed = {name for name, found in ours.items() if "failure" in found}
+    assert failed == (set() if core.factor_backends()["definite"] else {"direct"}), ours
     assert {"pympf", "pympf as shipped", "jacobi", "ict", "multilevel", "direct"} == set(ours)
     assert "Q1 quads" in case.render(rows)
 
