@@ -366,9 +366,9 @@ class Column:
         best, end = self.best, self.result
         if best is None or end["converged"] or end["reason"] in SAYS_IT:
             return
-        if best.result["norm"] != end["norm"] or best.result["true_residual"] >= (
-            end["true_residual"] if np.isfinite(end["true_residual"]) else np.inf
-        ):
+        if best.result["norm"] != end["norm"]:
+            return
+        if end["true_residual"] <= best.result["true_residual"]:  # NaN is not
             return
         last = f"{self.krylov} with {self.M.choice} came no nearer"
         self.x[:] = best.x
